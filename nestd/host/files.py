@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Reading without surprises, and replacing a file all or nothing.
+
+A replacement is a new file in the same directory (systemd-udevd sees a change of modprobe.d only by
+the directory's time stamp, systemd/systemd#6723), with the old one's owner, mode, security label and
+ACLs, synced before the rename and the directory after it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+DEFAULT_LIMIT = 16 << 20  # bytes; a configuration file beyond that is somebody's mistake
+
+
+def read_regular(path: Path, limit: int = DEFAULT_LIMIT) -> Optional[bytes]:
+    """The bytes of a regular file, None where there is nothing of that name.
+
+    Never hangs (a FIFO is refused, not opened for waiting). Raises OSError: EISDIR for a directory,
+    EINVAL for another special file, EFBIG past LIMIT bytes, ELOOP or ENOLINK for a link that leads
+    nowhere, and whatever open(2) and read(2) say.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise OSError(errno.ENOLINK, "is a link that leads nowhere", str(path)) from None
+        return None
+    with os.fdopen(fd, "rb") as file:
+        status = os.fstat(fd)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file", str(path))
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return data
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """New bytes for a file, on disk beside it, waiting for commit() or discard()."""
+
+    target: Path
+    temporary: Path
+
+    def commit(self) -> None:
+        """Put the new bytes in place: rename(2), then fsync(2) of the directory."""
+        try:
+            os.rename(self.temporary, self.target)
+        except OSError:
+            self.discard()
+            raise
+        sync_directory(self.target.parent)
+
+    def discard(self) -> None:
+        """Forget the new bytes; the file stays as it is."""
+        self.temporary.unlink(missing_ok=True)
+
+
+def temporary_prefix(name: str) -> str:
+    """How the names of NAME's temporary files begin; kmod and libvirt ignore such names."""
+    return f".{name}.nestd-"
+
+
+def prepare(path: Path, data: bytes) -> Replacement:
+    """Write DATA beside PATH, durable, with PATH's owner, mode and label (0644 for a new file).
+
+    A link is followed, so that the file it names is the one replaced. A missing directory is made.
+    Raises OSError (ENOSPC, EROFS, EACCES ...) and then leaves nothing behind.
+    """
+    target = Path(os.path.realpath(path))
+    _make_directory(target.parent)
+    fd, name = tempfile.mkstemp(prefix=temporary_prefix(target.name), dir=target.parent)
+    replacement = Replacement(target, Path(name))
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            _copy_identity(target, fd)
+            os.fsync(fd)
+    except OSError:
+        replacement.discard()
+        raise
+    return replacement
+
+
+def replace(path: Path, data: bytes) -> None:
+    """prepare() and commit() in one."""
+    prepare(path, data).commit()
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what a prepare() for PATH left behind when its process was killed."""
+    target = Path(os.path.realpath(path))
+    for leftover in target.parent.glob(temporary_prefix(target.name) + "*"):
+        leftover.unlink(missing_ok=True)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the directory's entries durable."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _make_directory(directory: Path) -> None:
+    if directory.is_dir():
+        return
+    _make_directory(directory.parent)
+    directory.mkdir(mode=0o755, exist_ok=True)
+    sync_directory(directory.parent)
+
+
+def _copy_identity(source: Path, fd: int) -> None:
+    """Owner, mode and extended attributes (security label, ACL) of SOURCE, if there is one."""
+    try:
+        status = os.stat(source)
+    except FileNotFoundError:
+        os.fchmod(fd, 0o644)
+        return
+    os.fchown(fd, status.st_uid, status.st_gid)
+    os.fchmod(fd, stat.S_IMODE(status.st_mode))
+    for attribute in os.listxattr(source):
+        try:
+            os.setxattr(fd, attribute, os.getxattr(source, attribute))
+        except OSError as error:
+            # A label of the kernel's own making (EPERM) or a file system without (ENOTSUP); a label
+            # that was really set and cannot be kept is no reason to lose it silently.
+            if error.errno not in (errno.ENOTSUP, errno.ENODATA):
+                raise

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Running other programs: asynchronous, with a time limit and a clean environment."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+
+# MODPROBE_OPTIONS, LIBVIRT_* and the like of whoever started nestd must not reach a program.
+ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a program did: its exit status (negative: the signal that ended it) and its output."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def complaint(self) -> str:
+        """The last line that it wrote to stderr, or its exit status in words."""
+        lines = self.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
+        return lines[-1].strip() if lines else f"exit status {self.status}"
+
+
+async def run(*command: str, timeout: float) -> Result:
+    """Run COMMAND to its end. Raises FileNotFoundError, or TimeoutError after TIMEOUT seconds."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=ENVIRONMENT,
+    )
+    try:
+        stdout, stderr = await asyncio.wait_for(process.communicate(), timeout)
+    except asyncio.TimeoutError:
+        raise TimeoutError(f"{command[0]} did not end within {timeout:g} s") from None
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    assert process.returncode is not None
+    return Result(process.returncode, stdout, stderr)
