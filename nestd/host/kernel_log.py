@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the kernel printed meanwhile: why a module did not load stands there and nowhere else."""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import Optional
+
+from nestd.host.root import Root
+
+_RECORD_BYTES = (
+    8192  # one read(2) of /dev/kmsg gives one record; more than this is cut by the kernel
+)
+
+
+class KernelLog:
+    """The kernel messages from entering the with statement on; none where /dev/kmsg cannot be read."""
+
+    def __init__(self, root: Root) -> None:
+        self._path = root.at("/dev/kmsg")
+        self._fd: Optional[int] = None
+
+    def __enter__(self) -> KernelLog:
+        try:
+            self._fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            os.lseek(self._fd, 0, os.SEEK_END)
+        except OSError:
+            self.__exit__(None, None, None)
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def about(self, *words: str) -> tuple[str, ...]:
+        """The messages since then that hold one of WORDS ("kvm_amd", "kvm-s390"), oldest first."""
+        messages = []
+        while self._fd is not None:
+            try:
+                record = os.read(self._fd, _RECORD_BYTES)
+            except BrokenPipeError:  # records were overwritten before they were read
+                continue
+            except OSError:
+                break
+            if not record:
+                break
+            # "level,sequence,time,flags;message\n KEY=value ..." (Documentation/ABI/testing/dev-kmsg)
+            message = record.partition(b";")[2].split(b"\n", 1)[0].decode("utf-8", "replace")
+            if any(word in message for word in words):
+                messages.append(message)
+        return tuple(messages)
