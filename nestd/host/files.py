@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Reading without surprises, and replacing a file all or nothing.
 
-A replacement is a new file in the same directory (systemd-udevd sees a change of modprobe.d only by
-the directory's time stamp, systemd/systemd#6723), with the old one's owner, mode, security label and
-ACLs, synced before the rename and the directory after it.
+A replacement is a new file in the same directory (systemd-udevd sees a change of modprobe.d only
+by the directory's time stamp, systemd/systemd#6723), with the old one's owner, mode, security
+label and ACLs, synced before the rename and the directory after it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 DEFAULT_LIMIT = 16 << 20  # bytes; a configuration file beyond that is somebody's mistake
 
 
-def read_regular(path: Path, limit: int = DEFAULT_LIMIT) -> Optional[bytes]:
+def read_regular(path: Path, limit: int = DEFAULT_LIMIT) -> bytes | None:
     """The bytes of a regular file, None where there is nothing of that name.
 
     Never hangs (a FIFO is refused, not opened for waiting). Raises OSError: EISDIR for a directory,

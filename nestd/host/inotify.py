@@ -73,7 +73,7 @@ class DirectoryWatch:
                 data = os.read(self._fd, _READ_BYTES)
             except BlockingIOError:
                 break
-            matters = any([self._matters(*event) for event in _events(data)]) or matters
+            matters = any(self._matters(*event) for event in _events(data)) or matters
         if matters:
             self._watch_all()
             self._callback()

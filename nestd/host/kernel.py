@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Callable, Optional, Protocol
+from typing import Callable, Protocol
 
 from nestd.formats.kernel_params import ParameterType
 from nestd.host.sysfs import ModuleFacts
@@ -20,7 +20,7 @@ class LoadError(Exception):
 
 
 class NotThisMachine(Exception):
-    """The files are those of another machine (--root): nothing can be loaded, unloaded or written."""
+    """The files are those of another machine (--root): no module of it can be acted upon."""
 
 
 class Change(Enum):
@@ -35,15 +35,15 @@ class Change(Enum):
 class KernelEvent:
     """One hint, with the module's name, or the kernel's own count of machines where it gave one.
 
-    created and count are the CREATED and COUNT of KVM's uevent (virt/kvm/kvm_main.c): machines made
-    since kvm.ko was loaded, and machines that exist. (created, -count) orders the samples even where
-    the events came out of order.
+    created and count are the CREATED and COUNT of KVM's uevent (virt/kvm/kvm_main.c): machines
+    made since kvm.ko was loaded, and machines that exist. (created, -count) orders the samples
+    even where the events came out of order.
     """
 
     change: Change
     module: str = ""
-    created: Optional[int] = None
-    count: Optional[int] = None
+    created: int | None = None
+    count: int | None = None
 
 
 class Kernel(Protocol):
@@ -68,18 +68,18 @@ class Kernel(Protocol):
         """The parameters that the module file declares (modinfo); empty where there is no file."""
 
     async def unload(self, name: str) -> None:
-        """delete_module(2) with O_NONBLOCK, never with force. OSError: EAGAIN in use, EPERM, ENOENT ..."""
+        """delete_module(2) with O_NONBLOCK, never with force. OSError: EAGAIN where in use ..."""
 
     async def load(
         self, name: str, parameters: Sequence[tuple[str, str]] = (), *, only_these: bool = False
     ) -> None:
-        """modprobe NAME with PARAMETERS after the configured ones, or with ONLY THESE. LoadError."""
+        """modprobe NAME with PARAMETERS after the configured ones, or only these. LoadError."""
 
     def write_parameter(self, name: str, parameter: str, value: str) -> None:
         """Write a writable parameter of a loaded module. OSError with the kernel's errno."""
 
     async def wait_for_device(self, timeout: float) -> bool:
-        """Wait until /dev/kvm is there with its permissions; whether it is, after TIMEOUT seconds."""
+        """Whether /dev/kvm is there with its permissions, after TIMEOUT seconds at most."""
 
     def subscribe(self, callback: Callable[[KernelEvent], None]) -> None:
         """Call CALLBACK in the event loop for every hint, until close()."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
-from typing import Optional
 
 from nestd.host.root import Root
 
@@ -15,11 +14,11 @@ _RECORD_BYTES = (
 
 
 class KernelLog:
-    """The kernel messages from entering the with statement on; none where /dev/kmsg cannot be read."""
+    """The messages since the with statement was entered; none where /dev/kmsg is not readable."""
 
     def __init__(self, root: Root) -> None:
         self._path = root.at("/dev/kmsg")
-        self._fd: Optional[int] = None
+        self._fd: int | None = None
 
     def __enter__(self) -> KernelLog:
         try:
@@ -31,9 +30,9 @@ class KernelLog:
 
     def __exit__(
         self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         if self._fd is not None:
             os.close(self._fd)
@@ -51,7 +50,7 @@ class KernelLog:
                 break
             if not record:
                 break
-            # "level,sequence,time,flags;message\n KEY=value ..." (Documentation/ABI/testing/dev-kmsg)
+            # "level,sequence,time,flags;message\n KEY=value" (Documentation/ABI/testing/dev-kmsg)
             message = record.partition(b";")[2].split(b"\n", 1)[0].decode("utf-8", "replace")
             if any(word in message for word in words):
                 messages.append(message)

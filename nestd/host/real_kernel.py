@@ -7,7 +7,7 @@ import asyncio
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from typing import Callable, Optional
+from typing import Callable
 
 from nestd.formats.kernel_params import ParameterType
 from nestd.host import kmod
@@ -28,7 +28,7 @@ class RealKernel:
 
     def __init__(self, root: Root) -> None:
         self._root = root
-        self._watch: Optional[UeventWatch] = None
+        self._watch: UeventWatch | None = None
         self.machine = os.uname().machine
         self.release = os.uname().release
         self._device_before = _identity(root)
@@ -120,7 +120,7 @@ class FilesOnly(RealKernel):
         """This machine's events are not about those files."""
 
 
-def _identity(root: Root) -> Optional[tuple[int, int, int]]:
+def _identity(root: Root) -> tuple[int, int, int] | None:
     """Mode, owner and group of /dev/kvm, None where it is not there."""
     try:
         status = os.stat(root.at(DEVICE))

@@ -27,7 +27,7 @@ class Availability(Enum):
 
 @dataclass(frozen=True)
 class ModuleFacts:
-    """One module at one moment. refcount is -1 where the kernel gives none (built in, going, no unload)."""
+    """One module at one moment. refcount is -1 where the kernel gives none (built in, going)."""
 
     name: str
     availability: Availability
@@ -44,7 +44,7 @@ class ModuleFacts:
 
 
 def read_module(root: Root, release: str, name: str) -> ModuleFacts:
-    """The facts about NAME (spelled with "_"). Never raises for a module that comes or goes meanwhile."""
+    """The facts about NAME (spelled with "_"), also of one that comes or goes at this moment."""
     directory = root.at(f"/sys/module/{name}")
     initstate = _text(directory / "initstate")
     # A built-in module has a directory without initstate; so has one that is just coming, but that
@@ -67,7 +67,7 @@ def read_module(root: Root, release: str, name: str) -> ModuleFacts:
 
 
 def listed_availability(root: Root, release: str, name: str) -> Availability:
-    """What depmod's lists say: modules.builtin, then modules.dep (modules of the running release)."""
+    """What depmod's lists say of NAME: modules.builtin, then modules.dep."""
     directory = root.at(f"/lib/modules/{release}")
     if name in _listed(directory / "modules.builtin"):
         return Availability.BUILTIN

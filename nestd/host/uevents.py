@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The kernel's uevents about modules and KVM, through pyudev.
 
-The source is the kernel's own multicast group, not udev's: every event is only a hint to read again,
-no property of udev's is used, and udev's copy was seen to come seconds late and out of order while
-machines came and went in a storm.
+The source is the kernel's own multicast group, not udev's: every event is only a hint to read
+again, no property of udev's is used, and udev's copy was seen to come seconds late and out of order
+while machines came and went in a storm.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
-from typing import Callable, Optional
+from typing import Callable
 
 import pyudev
 
@@ -29,10 +30,8 @@ class UeventWatch:
         self._monitor = pyudev.Monitor.from_netlink(pyudev.Context(), source="kernel")
         self._monitor.filter_by("module")
         self._monitor.filter_by("misc")
-        try:
+        with contextlib.suppress(OSError):  # no CAP_NET_ADMIN: LOST comes sooner
             self._monitor.set_receive_buffer_size(RECEIVE_BUFFER)
-        except OSError:  # no CAP_NET_ADMIN: the default size, and LOST where it is too small
-            pass
         self._monitor.start()
         # A second descriptor of the same socket, to read its error; see _ready().
         self._socket = socket.socket(fileno=os.dup(self._monitor.fileno()))
@@ -60,7 +59,7 @@ class UeventWatch:
                 self._callback(event)
 
 
-def _hint(device: pyudev.Device) -> Optional[KernelEvent]:
+def _hint(device: pyudev.Device) -> KernelEvent | None:
     if device.subsystem == "module":
         return KernelEvent(Change.MODULE, module=device.sys_name)
     if device.sys_name != "kvm":
@@ -73,5 +72,5 @@ def _hint(device: pyudev.Device) -> Optional[KernelEvent]:
     )
 
 
-def _number(text: Optional[str]) -> Optional[int]:
+def _number(text: str | None) -> int | None:
     return int(text) if text is not None and text.isdigit() else None
