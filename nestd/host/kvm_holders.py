@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which processes use KVM, from /proc. Only ever an explanation: a scan is racy, the refcount is not.
+"""Which processes use KVM, from /proc. An explanation, no gate: a scan is racy, a refcount is not.
 
-Looking into other users' /proc/PID/fd needs CAP_SYS_PTRACE. One scan took 77 ms for 1,079 processes:
+Looking into other users' /proc/PID/fd needs CAP_SYS_PTRACE. A scan took 77 ms for 1,079 processes:
 run it in a worker thread, on demand.
 """
 

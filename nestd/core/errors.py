@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Why nestd refuses or fails: one small tree, each with one plain sentence as its text.
+
+nestd.bus.errors maps each class to its D-Bus name; a class that is not there is a bug.
+"""
+
+from __future__ import annotations
+
+
+class NestdError(Exception):
+    """Base of all that a caller is told."""
+
+
+class InvalidArgument(NestdError):
+    """An argument is not one that the method takes: an unknown word, option or object."""
+
+
+class InvalidParameter(NestdError):
+    """The module has no such parameter, or the parameter no such value."""
+
+
+class Missing(NestdError):
+    """This host has no such module, or it is not loaded."""
+
+
+class BuiltIn(NestdError):
+    """The module is part of the kernel image: only the kernel command line sets its parameters."""
+
+
+class Conflict(NestdError):
+    """The kernel would refuse the combination of parameters."""
+
+
+class Overridden(NestdError):
+    """Another file or the kernel command line decides; the text names it."""
+
+
+class ConfigUnparsable(NestdError):
+    """A configuration file cannot be read, written or edited without loss."""
+
+
+class StalePlan(NestdError):
+    """Something that the plan was made from has changed."""
+
+
+class Busy(NestdError):
+    """Something uses the module; the text names all of it."""
+
+
+class RolledBack(NestdError):
+    """The reload failed and everything is as it was before; the text has the kernel's reason."""
+
+
+class ReloadFailed(NestdError):
+    """The reload failed and the state before it could not be restored: there is no KVM now."""
+
+
+class NotSupported(NestdError):
+    """This cannot be done here or not yet."""

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The values that nestd deals in. A Snapshot is the whole state at one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from nestd.host.sysfs import Availability
+
+
+class Vendor(Enum):
+    """Which KVM a host has."""
+
+    INTEL = "intel"
+    AMD = "amd"
+    POWER = "power"
+    S390 = "s390"
+    NONE = "none"
+
+
+class Answer(Enum):
+    """What is known of a yes-or-no matter."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+    UNSET = "unset"
+    DEFAULT = "default"
+    INVALID = "invalid"
+
+
+class ModuleState(Enum):
+    """Where a module stands between what is configured, what comes next and what runs."""
+
+    IN_SYNC = "in-sync"
+    RELOAD_PENDING = "reload-pending"
+    OVERRIDDEN = "overridden"
+    NOT_LOADED = "not-loaded"
+    BUILTIN = "builtin"
+    MISSING = "missing"
+    CONFIG_ERROR = "config-error"
+
+
+class When(Enum):
+    """When a change is to take effect."""
+
+    NOW = "now"
+    IDLE = "idle"
+    BOOT = "boot"
+
+
+class BlockerKind(Enum):
+    """What keeps a module from being reloaded."""
+
+    MACHINE = "machine"
+    PROCESS = "process"
+    MODULE = "module"
+    INHIBITOR = "inhibitor"
+    BUILTIN = "builtin"
+    MODULES_DISABLED = "modules-disabled"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Blocker:
+    """One reason why a module cannot be reloaded now; pid is 0 where no process is the reason."""
+
+    kind: BlockerKind
+    name: str
+    pid: int
+    detail: str
+
+    def __str__(self) -> str:
+        process = f" (pid {self.pid})" if self.pid else ""
+        return f"{self.kind.value} {self.name}{process}"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A process that runs a KVM virtual machine."""
+
+    pid: int
+    name: str
+    vmm: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One assignment that the next load passes, with the file and line that it comes from."""
+
+    parameter: str
+    value: str
+    file: str
+    line: int
+
+    @property
+    def place(self) -> str:
+        """Where it stands, in words."""
+        return f"{self.file}:{self.line}" if self.line else f"the kernel command line ({self.file})"
+
+
+@dataclass(frozen=True)
+class Module:
+    """One KVM module: what runs, what is configured and what comes next."""
+
+    name: str
+    availability: Availability
+    loaded: bool
+    refcount: int
+    parameters: Mapping[str, str]
+    configured: Mapping[str, str]
+    assignments: tuple[Assignment, ...]
+    nested: Answer
+    nested_configured: Answer
+    nested_next: Answer
+    state: ModuleState
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state of the host. host_module is "" where no module holds a "nested" parameter."""
+
+    vendor: Vendor
+    host_module: str
+    virtualization: str
+    machine_count: int
+    modules: Mapping[str, Module]
