@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from nestd.formats.next_load import Assignment
 from nestd.host.sysfs import Availability
 
 
@@ -51,6 +52,20 @@ class When(Enum):
     BOOT = "boot"
 
 
+class JobState(Enum):
+    """How far a job is; the last four are its results."""
+
+    WAITING = "waiting"
+    UNLOADING = "unloading"
+    LOADING = "loading"
+    VERIFYING = "verifying"
+    ROLLING_BACK = "rolling-back"
+    DONE = "done"
+    FAILED = "failed"
+    ROLLED_BACK = "rolled-back"
+    CANCELLED = "cancelled"
+
+
 class BlockerKind(Enum):
     """What keeps a module from being reloaded."""
 
@@ -85,21 +100,6 @@ class Machine:
     name: str
     vmm: str
     unit: str
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """One assignment that the next load passes, with the file and line that it comes from."""
-
-    parameter: str
-    value: str
-    file: str
-    line: int
-
-    @property
-    def place(self) -> str:
-        """Where it stands, in words."""
-        return f"{self.file}:{self.line}" if self.line else f"the kernel command line ({self.file})"
 
 
 @dataclass(frozen=True)

@@ -45,40 +45,71 @@ def read_regular(path: Path, limit: int = DEFAULT_LIMIT) -> bytes | None:
 
 @dataclass(frozen=True)
 class Replacement:
-    """New bytes for a file, on disk beside it, waiting for commit() or discard()."""
+    """New bytes for a file, on disk beside it, waiting for commit() or discard().
+
+    After commit() the old file is still there under another name, so that undo() needs no space:
+    it is the very same file again. forget() drops it.
+    """
 
     target: Path
     temporary: Path
+    backup: Path
+    data: bytes  # what the file is to hold
+    expected: bytes | None  # what it holds before; None: it does not exist
+
+    @property
+    def committed(self) -> bool:
+        """Whether the new bytes are in place (or were, or were given up)."""
+        return not self.temporary.exists()
 
     def commit(self) -> None:
-        """Put the new bytes in place: rename(2), then fsync(2) of the directory."""
+        """Put the new bytes in place: link(2) the old file, rename(2), fsync(2) the directory.
+
+        OSError ESTALE where the file is no longer what it was when the new bytes were made.
+        """
         try:
+            if read_regular(self.target) != self.expected:
+                raise OSError(errno.ESTALE, "was changed meanwhile", str(self.target))
+            if self.expected is not None:
+                os.link(self.target, self.backup)
             os.rename(self.temporary, self.target)
         except OSError:
             self.discard()
             raise
         sync_directory(self.target.parent)
 
+    def undo(self) -> None:
+        """Put the old file back after commit(); one that somebody changed since stays."""
+        if read_regular(self.target) != self.data:
+            self.forget()
+            return
+        if self.expected is None:
+            self.target.unlink(missing_ok=True)
+        else:
+            os.rename(self.backup, self.target)
+        sync_directory(self.target.parent)
+
     def discard(self) -> None:
-        """Forget the new bytes; the file stays as it is."""
+        """Forget the new bytes before commit(); the file stays as it is."""
         self.temporary.unlink(missing_ok=True)
+        self.backup.unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        """Forget the old file after commit()."""
+        self.backup.unlink(missing_ok=True)
 
 
-def temporary_prefix(name: str) -> str:
-    """How the names of NAME's temporary files begin; kmod and libvirt ignore such names."""
-    return f".{name}.nestd-"
-
-
-def prepare(path: Path, data: bytes) -> Replacement:
+def prepare(path: Path, data: bytes, expected: bytes | None) -> Replacement:
     """Write DATA beside PATH, durable, with PATH's owner, mode and label (0644 for a new file).
 
-    A link is followed, so that the file it names is the one replaced. A missing directory is made.
-    Raises OSError (ENOSPC, EROFS, EACCES ...) and then leaves nothing behind.
+    EXPECTED is what PATH holds now. A link is followed, so that the file it names is the one
+    replaced. A missing directory is made. Raises OSError (ENOSPC, EROFS, EACCES ...) and then
+    leaves nothing behind.
     """
     target = Path(os.path.realpath(path))
     _make_directory(target.parent)
-    fd, name = tempfile.mkstemp(prefix=temporary_prefix(target.name), dir=target.parent)
-    replacement = Replacement(target, Path(name))
+    fd, name = tempfile.mkstemp(prefix=_leftover_prefix(target), dir=target.parent)
+    replacement = Replacement(target, Path(name), Path(name + "-old"), data, expected)
     try:
         with os.fdopen(fd, "wb") as file:
             file.write(data)
@@ -91,16 +122,23 @@ def prepare(path: Path, data: bytes) -> Replacement:
     return replacement
 
 
-def replace(path: Path, data: bytes) -> None:
-    """prepare() and commit() in one."""
-    prepare(path, data).commit()
+def replace(path: Path, data: bytes, expected: bytes | None) -> None:
+    """prepare(), commit() and forget() in one."""
+    replacement = prepare(path, data, expected)
+    replacement.commit()
+    replacement.forget()
 
 
 def remove_leftovers(path: Path) -> None:
     """Remove what a prepare() for PATH left behind when its process was killed."""
     target = Path(os.path.realpath(path))
-    for leftover in target.parent.glob(temporary_prefix(target.name) + "*"):
+    for leftover in target.parent.glob(_leftover_prefix(target) + "*"):
         leftover.unlink(missing_ok=True)
+
+
+def _leftover_prefix(target: Path) -> str:
+    """How temporary names begin: kmod and libvirt ignore names that begin with a dot."""
+    return f".{target.name}.nestd-"
 
 
 def sync_directory(directory: Path) -> None:

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""One reload as a transaction: it ends verified in the new state or back in the old one.
+
+The order is what keeps the promises: everything that can fail for want of space or rights comes
+before the unload; the kernel's own refusal of the unload is the gate (what runs is never harmed, and
+then nothing has been written); after the unload every way leads to a loaded module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+from collections.abc import Awaitable, Mapping
+from typing import Callable
+
+from nestd.core.errors import Busy, NotSupported, ReloadFailed, RolledBack
+from nestd.core.model import JobState
+from nestd.core.transaction import Transaction
+from nestd.core.values import differing, passable
+from nestd.formats.kernel_params import ParameterType
+from nestd.host.kernel import Kernel, LoadError, NotThisMachine
+from nestd.host.records import Records
+
+# QEMU's capability probes and udev's workers hold the module for moments.
+UNLOAD_SECONDS = 2.0
+UNLOAD_FIRST_PAUSE = 0.05
+DEVICE_SECONDS = 5.0
+_IN_USE = (errno.EAGAIN, errno.EBUSY)
+
+log = logging.getLogger(__name__)
+
+
+class VerificationFailed(Exception):
+    """The module is not what it should be after the load; the text is one sentence."""
+
+
+class Reload:
+    """Carries out one Transaction on one Kernel, recording each step."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        records: Records,
+        types: Mapping[str, ParameterType],
+        progress: Callable[[JobState], None],
+    ) -> None:
+        self._kernel = kernel
+        self._records = records
+        self._types = types
+        self._progress = progress
+
+    async def run(
+        self, transaction: Transaction, explain: Callable[[], Awaitable[str]], patience: float
+    ) -> None:
+        """Unload, load, verify; roll back where that fails.
+
+        Raises Busy (with what EXPLAIN says, after PATIENCE seconds of trying) or NotSupported,
+        then with nothing changed and the record left to the caller; RolledBack with the old state
+        restored; ReloadFailed.
+        """
+        self.record(transaction.at(JobState.UNLOADING))
+        await self._unload(transaction.module, explain, patience)
+        await self.load(transaction)
+
+    async def load(self, transaction: Transaction) -> None:
+        """The second half, with the module unloaded; also where a crash left off."""
+        try:
+            self.record(transaction.at(JobState.LOADING))
+            if transaction.replacement is not None and not transaction.replacement.committed:
+                transaction.replacement.commit()
+            await self._kernel.load(transaction.module)
+            await self.verify(transaction.module, transaction.wanted)
+        except (LoadError, OSError, VerificationFailed) as error:
+            await self.roll_back(transaction, str(error))
+        self.finish(transaction)
+
+    async def roll_back(self, transaction: Transaction, reason: str) -> None:
+        """Restore file and module; always raises RolledBack, or ReloadFailed where that fails too."""
+        self.record(transaction.at(JobState.ROLLING_BACK), must=False)
+        try:
+            if transaction.replacement is not None:
+                transaction.replacement.undo()
+        except OSError as error:
+            reason = f"{reason}; and {error.filename} could not be put back: {error.strerror}"
+        await self._restore_module(transaction, reason)
+        self.finish(transaction)
+        raise RolledBack(
+            f"{transaction.module} was not reloaded and runs as before: {reason}."
+        ) from None
+
+    async def verify(self, module: str, wanted: Mapping[str, str]) -> None:
+        """Read back what the kernel uses. Raises VerificationFailed."""
+        self._progress(JobState.VERIFYING)
+        facts = self._kernel.read_module(module)
+        if not facts.loaded:
+            raise VerificationFailed(f"{module} is not loaded")
+        wrong = differing(wanted, facts.parameters, self._types)
+        if wrong:
+            said = ", ".join(f"{name}={facts.parameters.get(name, '?')}" for name in wrong)
+            raise VerificationFailed(f"{module} runs with {said}, not as it was asked")
+        if not await self._kernel.wait_for_device(DEVICE_SECONDS):
+            raise VerificationFailed("/dev/kvm did not come back")
+
+    def record(self, transaction: Transaction, *, must: bool = True) -> None:
+        """Write the step down, then tell it. Without MUST a full disk does not stop the way back."""
+        try:
+            self._records.write(transaction.job, transaction.encode(self._records.boot_id))
+        except OSError:
+            if must:
+                raise
+            log.exception("The step of job %d could not be recorded", transaction.job)
+        self._progress(transaction.step)
+
+    def finish(self, transaction: Transaction) -> None:
+        """Forget the transaction: the last step of each way."""
+        if transaction.replacement is not None:
+            transaction.replacement.discard()
+        self._records.remove(transaction.job)
+
+    async def _unload(
+        self, module: str, explain: Callable[[], Awaitable[str]], patience: float
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience
+        pause = UNLOAD_FIRST_PAUSE
+        while True:
+            try:
+                return await self._kernel.unload(module)
+            except NotThisMachine:
+                raise NotSupported("These are the files of another machine.") from None
+            except OSError as error:
+                if error.errno == errno.ENOENT:  # somebody else unloaded it
+                    return None
+                if error.errno not in _IN_USE:
+                    raise NotSupported(
+                        f"The kernel does not unload {module}: {error.strerror}."
+                    ) from error
+            if loop.time() + pause > deadline:
+                raise Busy(await explain())
+            await asyncio.sleep(pause)
+            pause *= 2
+
+    async def _restore_module(self, transaction: Transaction, reason: str) -> None:
+        """Load as it ran before: as configured, else with the old values and no configuration."""
+        module, before = transaction.module, transaction.before
+        explicit = passable(before, self._types)
+        tried = []
+        for parameters, only_these in (((), False), (explicit, True), ((), True)):
+            try:
+                await self._unload_other(module)
+                await self._kernel.load(module, parameters, only_these=only_these)
+                await self.verify(module, before)
+                return
+            except (LoadError, OSError, VerificationFailed) as error:
+                tried.append(str(error))
+        lost = "" if self._kernel.read_module(module).loaded else "This host has no KVM now: "
+        raise ReloadFailed(
+            f"{lost}{module} loads neither as asked ({reason}) nor as it ran before"
+            f" ({'; '.join(tried)}). `modprobe {module}` was tried."
+        )
+
+    async def _unload_other(self, module: str) -> None:
+        """Out with one that runs with other values than before, unless somebody uses it already."""
+        if self._kernel.read_module(module).loaded:
+            with contextlib.suppress(OSError):
+                await self._kernel.unload(module)
