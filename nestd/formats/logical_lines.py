@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The lines of a modprobe.d file as libkmod joins them, with the way back to the file's bytes.
+
+This is libkmod's freadline_wrapped(): a backslash before a line end joins two lines with nothing
+in between, a backslash before any other byte is dropped and keeps that byte, and that holds for
+comment lines too. A NUL byte ends the text of its line (libkmod's strings are C strings).
+A lone backslash at the very end of a file is dropped since kmod 34; earlier it became byte 0xFF.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+# A file's end in a lone backslash means nothing from this version of kmod on.
+DROPS_LAST_BACKSLASH = 34
+
+_PIECE = re.compile(
+    rb"(?P<plain>[^\\\n]+)|(?P<wrap>\\\n)|(?P<escape>\\.)|(?P<last>\\)|\n", re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Bytes of a logical line that stand side by side in the file."""
+
+    raw: int  # offset of the first one in the file; for an escaped byte, of its backslash
+    escaped: bool  # one byte of text, two bytes in the file
+    line: int  # physical line, from 1
+
+
+@dataclass(frozen=True)
+class LogicalLine:
+    """What libkmod takes as one line."""
+
+    text: bytes  # joined, backslashes dropped, cut before the first NUL byte
+    line: int  # physical line where it starts, from 1
+    start: int  # offset in the file
+    end: int  # offset in the file behind it and its line end
+    terminated: bool  # whether it has a line end
+    unfinished: bool  # it ends where the file ends, in a backslash or a continued line
+    has_nul: bool  # bytes of it were cut off
+    runs: tuple[Run, ...] = field(repr=False)
+    run_starts: tuple[int, ...] = field(repr=False)  # offset in the text of each run
+
+    def raw_start(self, position: int) -> int:
+        """The offset in the file where the byte of text at POSITION starts."""
+        run, start = self._run(position)
+        return run.raw + position - start
+
+    def raw_end(self, position: int) -> int:
+        """The offset in the file behind the byte of text at POSITION."""
+        run, start = self._run(position)
+        return run.raw + position - start + (2 if run.escaped else 1)
+
+    def line_at(self, position: int) -> int:
+        """The physical line of the byte of text at POSITION."""
+        return self._run(position)[0].line
+
+    def _run(self, position: int) -> tuple[Run, int]:
+        index = bisect_right(self.run_starts, position) - 1
+        return self.runs[index], self.run_starts[index]
+
+
+class _Builder:
+    """One logical line in the making."""
+
+    def __init__(self, start: int, line: int) -> None:
+        self.start = start
+        self.line = line
+        self.parts: list[bytes] = []
+        self.runs: list[Run] = []
+        self.run_starts: list[int] = []
+        self.size = 0
+
+    def add(self, part: bytes, raw: int, line: int, *, escaped: bool = False) -> None:
+        self.runs.append(Run(raw, escaped, line))
+        self.run_starts.append(self.size)
+        self.parts.append(part)
+        self.size += len(part)
+
+    def finish(self, end: int, *, terminated: bool, unfinished: bool) -> LogicalLine:
+        text, nul, _ = b"".join(self.parts).partition(b"\0")
+        return LogicalLine(
+            text=text,
+            line=self.line,
+            start=self.start,
+            end=end,
+            terminated=terminated,
+            unfinished=unfinished,
+            has_nul=bool(nul),
+            runs=tuple(self.runs),
+            run_starts=tuple(self.run_starts),
+        )
+
+
+def logical_lines(data: bytes, *, kmod: int) -> Iterator[LogicalLine]:
+    """The logical lines of a file's bytes, as version KMOD of libkmod reads them.
+
+    They cover the file without gaps, comments and empty lines included.
+    """
+    line = 1
+    current = _Builder(0, line)
+    unfinished = False
+    for piece in _PIECE.finditer(data):
+        kind, start = piece.lastgroup, piece.start()
+        unfinished = kind in ("wrap", "last")
+        if kind == "plain":
+            current.add(piece.group(), start, line)
+        elif kind == "escape":
+            current.add(piece.group()[1:], start, line, escaped=True)
+        elif kind == "last" and kmod < DROPS_LAST_BACKSLASH:
+            current.add(b"\xff", start, line)
+        elif kind == "wrap":
+            line += 1
+        elif kind is None:
+            yield current.finish(piece.end(), terminated=True, unfinished=False)
+            line += 1
+            current = _Builder(piece.end(), line)
+    if current.start < len(data):
+        yield current.finish(len(data), terminated=False, unfinished=unfinished)

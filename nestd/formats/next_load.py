@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the next load of a module will pass to the kernel, and which file and line say so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nestd.formats import kernel_cmdline, kernel_params, modprobe_d, shell_pattern
+from nestd.formats.modprobe_d import BadLine, Blacklist, Directive, Install, Options
+from nestd.formats.module_options import JoinedOptions, join
+
+_LONGEST_TEXT = 200
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A file that libkmod reads."""
+
+    path: str  # as seen from inside the root
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A place in the configuration. The kernel command line is /proc/cmdline, line 0."""
+
+    file: str
+    line: int
+    text: str  # for people: not UTF-8 is escaped, a long line is cut
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One parameter that a load passes."""
+
+    parameter: str  # with '_' for '-'
+    value: str | None  # None for a bare name
+    file: str
+    line: int
+
+
+@dataclass(frozen=True)
+class NextLoad:
+    """What `modprobe MODULE` does with the configuration as it is."""
+
+    options: bytes  # the string that goes to finit_module(2)
+    assignments: tuple[Assignment, ...]  # as the kernel splits that string; the last one wins
+    blacklisted_by: Origin | None  # a plain `modprobe MODULE` loads it nevertheless
+    denied_by: Origin | None  # module_blacklist= on the kernel command line: no load at all
+    install_by: Origin | None  # a command that is run instead of loading
+    comment_in_options: tuple[Origin, ...]  # options lines of this module with a '#' in them
+    bad_lines: tuple[Origin, ...]  # lines of any file that libkmod ignores with a warning
+
+    def effective(self, parameter: str) -> Assignment | None:
+        """The assignment of PARAMETER that wins, or None."""
+        name = parameter.replace("-", "_")
+        found = [item for item in self.assignments if item.parameter == name]
+        return found[-1] if found else None
+
+
+def next_load(files: Sequence[ConfigFile], cmdline: bytes, module: str, *, kmod: int) -> NextLoad:
+    """Derive it from all files in libkmod's order and /proc/cmdline's bytes.
+
+    KMOD is the major version of the installed kmod.
+    """
+    name = module.replace("-", "_").encode()
+    directives = [
+        (file.path, directive)
+        for file in files
+        for directive in modprobe_d.parse(file.data, kmod=kmod)
+    ]
+    directives += [
+        (kernel_cmdline.PATH, directive) for directive in kernel_cmdline.parse(cmdline, kmod=kmod)
+    ]
+    joined, paths = _options(directives, name)
+    return NextLoad(
+        options=joined.text,
+        assignments=_assignments(joined, paths),
+        blacklisted_by=_first_blacklist(directives, name),
+        denied_by=_denied(cmdline, name),
+        install_by=_first_install(directives, name),
+        comment_in_options=_comments(joined, paths),
+        bad_lines=tuple(
+            Origin(path, bad.line, _text(bad.text))
+            for path, bad in directives
+            if isinstance(bad, BadLine)
+        ),
+    )
+
+
+def text_for_people(data: bytes) -> str:
+    """Decode bytes of a file; what is not UTF-8 becomes an escape like \\xff."""
+    return data.decode("utf-8", "backslashreplace")
+
+
+def _text(data: bytes) -> str:
+    text = text_for_people(data[: _LONGEST_TEXT + 1])
+    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 3] + "..."
+
+
+def _options(
+    directives: Sequence[tuple[str, Directive]], name: bytes
+) -> tuple[JoinedOptions, tuple[str, ...]]:
+    """The module's options, and for each part of them the file it comes from."""
+    found = [
+        (path, directive)
+        for path, directive in directives
+        if isinstance(directive, Options) and directive.module == name and directive.text
+    ]
+    return join([options for _, options in found]), tuple(path for path, _ in found)
+
+
+def _assignments(joined: JoinedOptions, paths: Sequence[str]) -> tuple[Assignment, ...]:
+    assignments = []
+    for parameter in kernel_params.split(joined.text):
+        index, offset = joined.locate(parameter.start)
+        value = None if parameter.value is None else text_for_people(parameter.value)
+        line = joined.parts[index].line_at(offset)
+        name = text_for_people(parameter.key)
+        assignments.append(Assignment(name, value, paths[index], line))
+    return tuple(assignments)
+
+
+def _comments(joined: JoinedOptions, paths: Sequence[str]) -> tuple[Origin, ...]:
+    """Options lines with a '#' outside of quotes: libkmod knows no comment there."""
+    found: dict[int, Origin] = {}
+    for token in kernel_params.tokens(joined.text):
+        raw = joined.text[token.start : token.end]
+        if b"#" in raw and b'"' not in raw:
+            index, offset = joined.locate(token.start)
+            part = joined.parts[index]
+            origin = Origin(paths[index], part.line_at(offset), _text(part.text))
+            found.setdefault(index, origin)
+    return tuple(found.values())
+
+
+def _first_blacklist(directives: Sequence[tuple[str, Directive]], name: bytes) -> Origin | None:
+    for path, directive in directives:
+        if isinstance(directive, Blacklist) and directive.module == name:
+            return Origin(path, directive.line, _text(b"blacklist " + directive.module))
+    return None
+
+
+def _first_install(directives: Sequence[tuple[str, Directive]], name: bytes) -> Origin | None:
+    for path, directive in directives:
+        if isinstance(directive, Install) and shell_pattern.matches(directive.module, name):
+            text = b"install " + directive.module + b" " + directive.command
+            return Origin(path, directive.line, _text(text))
+    return None
+
+
+def _denied(cmdline: bytes, name: bytes) -> Origin | None:
+    """The kernel's own list, whose last assignment counts (kernel/module/main.c, blacklisted)."""
+    lists = [word for word in kernel_params.split(cmdline) if word.key == b"module_blacklist"]
+    if lists and lists[-1].value is not None and name in lists[-1].value.split(b","):
+        return Origin(kernel_cmdline.PATH, 0, _text(b"module_blacklist=" + lists[-1].value))
+    return None
