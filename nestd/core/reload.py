@@ -2,8 +2,8 @@
 """One reload as a transaction: it ends verified in the new state or back in the old one.
 
 The order is what keeps the promises: everything that can fail for want of space or rights comes
-before the unload; the kernel's own refusal of the unload is the gate (what runs is never harmed, and
-then nothing has been written); after the unload every way leads to a loaded module.
+before the unload; the kernel's own refusal of the unload is the gate (what runs is never harmed,
+and then nothing has been written); after the unload every way leads to a loaded module.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Reload:
         self.finish(transaction)
 
     async def roll_back(self, transaction: Transaction, reason: str) -> None:
-        """Restore file and module; always raises RolledBack, or ReloadFailed where that fails too."""
+        """Restore file and module; always raises: RolledBack, or ReloadFailed."""
         self.record(transaction.at(JobState.ROLLING_BACK), must=False)
         try:
             if transaction.replacement is not None:
@@ -104,7 +104,7 @@ class Reload:
             raise VerificationFailed("/dev/kvm did not come back")
 
     def record(self, transaction: Transaction, *, must: bool = True) -> None:
-        """Write the step down, then tell it. Without MUST a full disk does not stop the way back."""
+        """Write the step down, then tell it. Not MUST: a full disk does not stop the way back."""
         try:
             self._records.write(transaction.job, transaction.encode(self._records.boot_id))
         except OSError:

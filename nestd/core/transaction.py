@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a reload is about to do, written down before its first step so that a crash cannot halve it."""
+"""What a reload is about to do, written down first so that a crash cannot halve it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class DamagedRecord(Exception):
 
 @dataclass(frozen=True)
 class Transaction:
-    """One reload: the job's id, who asked, what is wanted, what ran before, and the file's change."""
+    """One reload: the job, who asked, what is wanted, what ran before, the file's change."""
 
     job: int
     module: str

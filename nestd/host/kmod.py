@@ -65,5 +65,5 @@ async def parameter_types(base: Path, release: str, name: str) -> dict[str, Para
     for line in answer.stdout.decode("ascii", "replace").splitlines():
         parameter, separator, type_name = line.partition(":")
         if separator:
-            types[parameter.strip()] = parameter_type(type_name.strip())
+            types[parameter] = parameter_type(type_name, module=name, parameter=parameter)
     return types

@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a request for other parameters amounts to on this host: checked, but not yet done.
+
+Nothing here touches the host: from the facts and the request comes a Change, or the reason why not.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from nestd.core.derive import NESTED, beaten, next_values, refused
+from nestd.core.errors import (
+    BuiltIn,
+    ConfigUnparsable,
+    Conflict,
+    InvalidParameter,
+    Missing,
+    NotSupported,
+    Overridden,
+    StalePlan,
+)
+from nestd.core.facts import HostFacts
+from nestd.core.model import When
+from nestd.core.values import acceptable, differing, written
+from nestd.core.vendors import nested_holders
+from nestd.formats.kernel_params import ParameterType
+from nestd.formats.modprobe_edit import EditError, set_parameters
+from nestd.formats.next_load import Assignment
+from nestd.host.sysfs import Availability
+
+LONGEST_SHOWN = 60  # characters of a caller's words that a message repeats
+
+
+class Effect(Enum):
+    """How the running module gets the new values."""
+
+    NONE = "none"  # it has them, is not loaded, or gets them at the next boot
+    IN_PLACE = "in place"  # its parameters are writable
+    RELOAD = "reload"
+
+
+@dataclass(frozen=True)
+class Change:
+    """A checked request. data is what kvm.conf will hold; old what it holds (None: no file)."""
+
+    module: str
+    parameters: Mapping[str, str]  # as they will be written; "" removes the assignment
+    when: When
+    path: str
+    old: bytes | None
+    data: bytes
+    effect: Effect
+    wanted: Mapping[str, str | None]  # to verify on the running module
+    overridden: Mapping[str, Assignment]  # by parameter, who decides instead
+    token: str
+
+    @property
+    def edits(self) -> bool:
+        """Whether kvm.conf changes."""
+        return self.data != (self.old or b"")
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether the host is already as asked."""
+        return not self.edits and self.effect is Effect.NONE
+
+    @property
+    def diff(self) -> str:
+        """What changes in kvm.conf, as a unified diff."""
+        lines = [
+            (data or b"").decode("utf-8", "backslashreplace").splitlines(keepends=True)
+            for data in (self.old, self.data)
+        ]
+        return "".join(
+            line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+            for line in difflib.unified_diff(*lines, self.path, self.path)
+        )
+
+
+def make_change(
+    facts: HostFacts, module: str, parameters: Mapping[str, str], when: When, token: str = ""
+) -> Change:
+    """Check a request and work it out. Raises the errors of nestd.core.errors that say why not."""
+    _check_module(facts, module)
+    if not parameters:
+        raise InvalidParameter("No parameter is given.")
+    checked = {
+        _known(facts, module, name): _value(facts, module, name, value)
+        for name, value in parameters.items()
+    }
+    after = facts.with_own(_edited(facts, module, checked))
+    _check_load(after, module, checked)
+    overridden = {key: won for key, won in beaten(after, module).items() if key in checked}
+    wanted, effect = _effect(facts, after, module, checked, when)
+    change = Change(
+        module=module,
+        parameters=checked,
+        when=when,
+        path=facts.own.path,
+        old=facts.own.data,
+        data=after.own.base,
+        effect=effect,
+        wanted=wanted,
+        overridden=overridden,
+        token=_token(facts, module, checked, when),
+    )
+    if token and token != change.token:
+        raise StalePlan("Something that the plan was made from has changed: make a new plan.")
+    return change
+
+
+def check_overridden(change: Change) -> None:
+    """A change that is to take effect now or when idle cannot where something else decides."""
+    for parameter, winner in change.overridden.items():
+        if change.when is not When.BOOT:
+            raise Overridden(
+                f"{place(winner)} sets {parameter}={winner.value or ''} for {change.module} and"
+                f' decides over {change.path}: change it there, or ask for "boot" to have'
+                f" {change.path} written all the same."
+            )
+
+
+def place(assignment: Assignment) -> str:
+    """Where an assignment stands, in words."""
+    if assignment.line == 0:
+        return f"The kernel command line ({assignment.file})"
+    return f"{assignment.file}:{assignment.line}"
+
+
+def shown(text: str) -> str:
+    """A caller's word as a message may repeat it: in quotes, printable, short."""
+    printable = "".join(char if char.isprintable() else "?" for char in text)
+    cut = printable if len(printable) <= LONGEST_SHOWN else printable[:LONGEST_SHOWN] + "..."
+    return f'"{cut}"'
+
+
+def check_changeable(facts: HostFacts, module: str) -> None:
+    """Refuse a module that is not there or part of the kernel image."""
+    _check_module(facts, module)
+
+
+def _check_module(facts: HostFacts, module: str) -> None:
+    availability = facts.modules[module].availability
+    if availability is Availability.MISSING:
+        raise Missing(f"This host has no module {module}.")
+    if availability is Availability.BUILTIN:
+        parameter = NESTED if module in nested_holders(facts.machine) else "PARAMETER"
+        raise BuiltIn(
+            f"{module} is built into this kernel, where modprobe.d has no effect: boot with"
+            f" {module}.{parameter}=1 (or =0) on the kernel command line."
+        )
+
+
+def _known(facts: HostFacts, module: str, name: str) -> str:
+    """The parameter's name as the module spells it ("-" and "_" are the same to the kernel)."""
+    spelled = name.replace("-", "_")
+    parameters = {*facts.types_of(module), *facts.modules[module].parameters}
+    if spelled in parameters:
+        return spelled
+    holder = next(iter(nested_holders(facts.machine)), "")
+    hint = f" {NESTED} belongs to the vendor's module, {holder}." if spelled == NESTED else ""
+    raise InvalidParameter(f"{module} has no parameter {shown(name)}.{hint}")
+
+
+def _value(facts: HostFacts, module: str, name: str, value: str) -> str:
+    kind = facts.types_of(module).get(name.replace("-", "_"), ParameterType.UNKNOWN)
+    if value and not acceptable(kind, value):
+        raise InvalidParameter(
+            f"{module} takes no {shown(value)} for {name}: it is declared as {kind.value}."
+        )
+    return written(kind, value) if value else ""
+
+
+def _edited(facts: HostFacts, module: str, parameters: Mapping[str, str]) -> bytes:
+    if facts.own.problem:
+        raise ConfigUnparsable(f"{facts.own.path} cannot be edited: {facts.own.problem}.")
+    removed_or_set = {name: value or None for name, value in parameters.items()}
+    try:
+        return set_parameters(facts.own.base, module, removed_or_set, kmod=facts.kmod)
+    except EditError as error:
+        raise ConfigUnparsable(f"{facts.own.path} cannot be edited: {error}") from error
+
+
+def _check_load(after: HostFacts, module: str, parameters: Mapping[str, str]) -> None:
+    """Refuse what the kernel would refuse when the module is loaded with the result."""
+    bad = refused(after, module)
+    if bad is not None:
+        raise Conflict(
+            f"{place(bad)} sets {bad.parameter}={bad.value or ''}, which {module} refuses: the"
+            " module would not load."
+        )
+    values = {**after.modules[module].parameters, **next_values(after, module)}
+    # Before 7.2, which brought hpage_2g, the module refuses both (arch/s390/kvm/kvm-s390.c).
+    clash = after.machine == "s390x" and "hpage_2g" not in after.types_of(module)
+    types = after.types_of(module)
+    both = {"nested": "0", "hpage": "0"}
+    if (
+        clash
+        and not {"nested", "hpage"}.isdisjoint(parameters)
+        and set(differing(both, {k: v or "1" for k, v in values.items()}, types)) == set(both)
+    ):
+        raise Conflict(
+            "nested and hpage exclude each other on this kernel: a KVM host that supports nesting"
+            " cannot back its KVM guests with huge pages."
+        )
+
+
+def _effect(
+    before: HostFacts,
+    after: HostFacts,
+    module: str,
+    parameters: Mapping[str, str],
+    when: When,
+) -> tuple[Mapping[str, str | None], Effect]:
+    """What must run afterwards, and how the running module comes to it."""
+    facts = before.modules[module]
+    following = next_values(after, module)
+    wanted = {name: following[name] for name in parameters if name in following}
+    if when is When.BOOT or not facts.loaded:
+        return wanted, Effect.NONE
+    stale = set(differing(wanted, facts.parameters, after.types_of(module)))
+    # An assignment that goes leaves the kernel's own default, known only after a load.
+    dropped = set(next_values(before, module)) - set(following)
+    stale |= {name for name in parameters if name in dropped}
+    if not stale:
+        return wanted, Effect.NONE
+    if stale <= facts.writable and not stale & dropped:
+        return wanted, Effect.IN_PLACE
+    return wanted, Effect.RELOAD
+
+
+def _token(facts: HostFacts, module: str, parameters: Mapping[str, str], when: When) -> str:
+    """A digest of all that the plan depends on."""
+    digest = hashlib.sha256()
+    running = facts.modules[module]
+    inputs: list[object] = [
+        module,
+        sorted(parameters.items()),
+        when.value,
+        facts.own.data,
+        [(file.path, file.data) for file in facts.files],
+        facts.cmdline,
+        running.initstate,
+        sorted(running.parameters.items()),
+    ]
+    for item in inputs:
+        digest.update(repr(item).encode("utf-8", "backslashreplace") + b"\0")
+    return digest.hexdigest()
+
+
+def check_supported(facts: HostFacts, can_load: bool, effect: Effect) -> None:
+    """Refuse what needs a running kernel where only files are at hand."""
+    if effect is not Effect.NONE and not can_load:
+        raise NotSupported(
+            "These are the files of another machine: nothing is loaded, unloaded or written there."
+        )

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""From facts to a Snapshot: what runs, what is configured, what comes next, and who decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from types import MappingProxyType
+
+from nestd.core.facts import HostFacts
+from nestd.core.model import Answer, Module, ModuleState, Snapshot, Vendor
+from nestd.core.values import acceptable, answer, canonical, differing
+from nestd.core.vendors import HOST_MODULES, detect
+from nestd.formats.kernel_params import KernelVersion, ParameterType
+from nestd.formats.modprobe_edit import configured
+from nestd.formats.next_load import Assignment
+from nestd.host.sysfs import Availability, ModuleFacts
+
+NESTED = "nested"
+
+
+def derive(facts: HostFacts, flags: Set[str], virtualization: str, machine_count: int) -> Snapshot:
+    """The state that FACTS amount to. FLAGS are the processor's."""
+    vendor = detect(facts.machine, facts.modules, flags)
+    return Snapshot(
+        vendor=vendor,
+        host_module="" if vendor is Vendor.NONE else HOST_MODULES[vendor],
+        virtualization=virtualization,
+        machine_count=machine_count,
+        modules=MappingProxyType({name: derive_module(facts, name) for name in facts.modules}),
+    )
+
+
+def derive_module(facts: HostFacts, name: str) -> Module:
+    """One module's state."""
+    running = facts.modules[name]
+    assignments = facts.next_load(name).assignments
+    own = configured_in(facts, name)
+    types = facts.types_of(name)
+    kind = types.get(NESTED, ParameterType.UNKNOWN)
+    kernel = version(facts.release)
+    return Module(
+        name=name,
+        availability=running.availability,
+        loaded=running.loaded or running.availability is Availability.BUILTIN,
+        refcount=running.refcount,
+        parameters=running.parameters,
+        configured=MappingProxyType(plain(own)),
+        assignments=assignments,
+        nested=_running(kind, running, kernel),
+        nested_configured=answer(kind, own[NESTED], kernel) if NESTED in own else Answer.UNSET,
+        nested_next=_next(kind, assignments, kernel),
+        state=_state(facts, name, assignments),
+    )
+
+
+def configured_in(facts: HostFacts, name: str) -> dict[str, str | None]:
+    """What kvm.conf asks for: the last assignment of each parameter (None: without "=")."""
+    return dict(configured(facts.own.data or b"", name, kmod=facts.kmod))
+
+
+def refused(facts: HostFacts, name: str) -> Assignment | None:
+    """The first assignment that would make the next load fail, if there is one."""
+    types = facts.types_of(name)
+    for assignment in facts.next_load(name).assignments:
+        kind = types.get(assignment.parameter, ParameterType.UNKNOWN)
+        if not acceptable(kind, assignment.value, version(facts.release)):
+            return assignment
+    return None
+
+
+def beaten(facts: HostFacts, name: str) -> dict[str, Assignment]:
+    """kvm.conf's parameters that something else sets otherwise, with the winner."""
+    types = facts.types_of(name)
+    load = facts.next_load(name)
+    lost = {}
+    for parameter, value in configured_in(facts, name).items():
+        winner = load.effective(parameter)
+        kind = types.get(parameter, ParameterType.UNKNOWN)
+        if (
+            winner is not None
+            and winner.file != facts.own.path
+            and canonical(kind, winner.value) != canonical(kind, value)
+        ):
+            lost[parameter] = winner
+    return lost
+
+
+def pending(facts: HostFacts, name: str) -> tuple[str, ...]:
+    """The parameters that run with another value than the next load would give them."""
+    return differing(next_values(facts, name), facts.modules[name].parameters, facts.types_of(name))
+
+
+def next_values(facts: HostFacts, name: str) -> dict[str, str | None]:
+    """What the next load gives to each parameter that is assigned at all."""
+    return {each.parameter: each.value for each in facts.next_load(name).assignments}
+
+
+def _running(kind: ParameterType, facts: ModuleFacts, kernel: KernelVersion) -> Answer:
+    if NESTED not in facts.parameters or not (
+        facts.loaded or facts.availability is Availability.BUILTIN
+    ):
+        return Answer.UNKNOWN
+    found = answer(kind, facts.parameters[NESTED], kernel)
+    return Answer.UNKNOWN if found is Answer.INVALID else found
+
+
+def _next(
+    kind: ParameterType, assignments: tuple[Assignment, ...], kernel: KernelVersion
+) -> Answer:
+    nested = [each.value for each in assignments if each.parameter == NESTED]
+    answers = [answer(kind, value, kernel) for value in nested]
+    if not answers:
+        return Answer.DEFAULT
+    # One that does not parse fails the whole load, whatever comes after it.
+    return Answer.INVALID if Answer.INVALID in answers else answers[-1]
+
+
+def _state(facts: HostFacts, name: str, assignments: tuple[Assignment, ...]) -> ModuleState:
+    running = facts.modules[name]
+    if running.availability is Availability.MISSING:
+        return ModuleState.MISSING
+    if running.availability is Availability.BUILTIN:
+        return ModuleState.BUILTIN
+    if refused(facts, name) is not None:
+        return ModuleState.CONFIG_ERROR
+    if beaten(facts, name):
+        return ModuleState.OVERRIDDEN
+    if not running.loaded:
+        return ModuleState.NOT_LOADED
+    return ModuleState.RELOAD_PENDING if pending(facts, name) else ModuleState.IN_SYNC
+
+
+def plain(values: Mapping[str, str | None]) -> dict[str, str]:
+    """VALUES as clients get them: "" for a parameter without "="."""
+    return {name: value or "" for name, value in values.items()}

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The configuration files that libkmod reads on a host, in its order (libkmod-config.c).
+
+A file masks those of the same name in later directories. What is left is read in the byte order of
+the names, whatever directory each is in.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+
+from nestd.formats import kernel_cmdline
+from nestd.formats.next_load import ConfigFile
+from nestd.host.files import read_regular
+from nestd.host.root import Root
+
+# What kmod does differently from these versions on.
+READS_USR_LIB = 32  # /usr/lib besides /lib, which matters where these are two directories
+READS_WEAKDEP = 33
+IGNORES_ALIAS_FILES = 33
+IGNORES_DEAD_LINKS = 34
+
+_RELEASE = "/proc/sys/kernel/osrelease"
+_NULL_DEVICE = os.makedev(1, 3)
+
+
+@dataclass(frozen=True)
+class MaskedFile:
+    """A file that libkmod does not read because an earlier directory has one of its name."""
+
+    path: str
+    by: str
+
+
+@dataclass(frozen=True)
+class ModprobeConfig:
+    """The files in the order in which libkmod reads them, and what went wrong on the way."""
+
+    files: tuple[ConfigFile, ...]
+    masked: tuple[MaskedFile, ...]
+    problems: tuple[str, ...]  # one sentence each
+
+
+def directories(kmod: int) -> tuple[str, ...]:
+    """modprobe.d directories, the strongest first."""
+    vendor = ("/usr/lib", "/lib") if kmod >= READS_USR_LIB else ("/lib",)
+    return tuple(f"{base}/modprobe.d" for base in ("/etc", "/run", "/usr/local/lib", *vendor))
+
+
+def read_config(root: Root, kmod: int) -> ModprobeConfig:
+    """Read what version KMOD of libkmod would read. Blocks for as long as the disk does.
+
+    Never hangs on a FIFO and never raises OSError: what cannot be read is named in the problems.
+    """
+    reader = _Reader(root, kmod)
+    reader.seed_pseudo_files()
+    for directory in directories(kmod):
+        reader.list_directory(directory)
+    return reader.read()
+
+
+def read_cmdline(root: Root) -> bytes:
+    """The kernel command line; empty where there is none to read, as for libkmod."""
+    try:
+        return read_regular(root.at(kernel_cmdline.PATH)) or b""
+    except OSError:
+        return b""
+
+
+class _Reader:
+    """One pass over the directories. Names are bytes: they need not be UTF-8."""
+
+    def __init__(self, root: Root, kmod: int) -> None:
+        self._root = root
+        self._kmod = kmod
+        self._paths: dict[bytes, str] = {}  # by base name
+        self._seen: set[tuple[int, int]] = set()  # directories: device and inode
+        self._masked: list[MaskedFile] = []
+        self._problems: list[str] = []
+
+    def seed_pseudo_files(self) -> None:
+        """Lists that depmod made of the modules' own wishes; read like configuration files."""
+        try:
+            release = (read_regular(self._root.at(_RELEASE)) or b"").strip()
+        except OSError:
+            release = b""
+        if release:
+            names = ["modules.softdep"]
+            names += ["modules.weakdep"] if self._kmod >= READS_WEAKDEP else []
+            for name in names:
+                path = f"/lib/modules/{os.fsdecode(release)}/{name}"
+                if self._root.at(path).exists():
+                    self._paths[name.encode()] = path
+
+    def list_directory(self, directory: str) -> None:
+        """Add the directory's files; a file in the directory's place counts as one of its name."""
+        try:
+            status = os.stat(self._root.at(directory))
+            if (status.st_dev, status.st_ino) in self._seen:
+                return  # /lib is a link to /usr/lib
+            self._seen.add((status.st_dev, status.st_ino))
+            if not stat.S_ISDIR(status.st_mode):
+                self._add(os.path.basename(directory).encode(), directory)
+                return
+            names = os.listdir(os.fsencode(self._root.at(directory)))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._problem(directory, f"cannot be read: {error.strerror}")
+            return
+        for name in sorted(names):
+            path = f"{directory}/{os.fsdecode(name)}"
+            if self._is_candidate(name) and self._is_taken(path):
+                self._add(name, path)
+
+    def read(self) -> ModprobeConfig:
+        """Read every file that was not masked."""
+        contents = ((path, self._content(path)) for _, path in sorted(self._paths.items()))
+        files = tuple(ConfigFile(path, data) for path, data in contents if data is not None)
+        return ModprobeConfig(files, tuple(self._masked), tuple(self._problems))
+
+    def _is_candidate(self, name: bytes) -> bool:
+        endings = [b".conf"] if self._kmod >= IGNORES_ALIAS_FILES else [b".conf", b".alias"]
+        return not name.startswith(b".") and name.endswith(tuple(endings))
+
+    def _is_taken(self, path: str) -> bool:
+        try:
+            status = os.stat(self._root.at(path))
+        except OSError:
+            ignored = self._kmod >= IGNORES_DEAD_LINKS
+            counts = "ignores it" if ignored else "takes it for an empty file"
+            self._problem(path, f"is a link that leads nowhere; kmod {self._kmod} {counts}")
+            return not ignored
+        if stat.S_ISDIR(status.st_mode):
+            self._problem(path, "is a directory, which kmod ignores")
+            return False
+        return True
+
+    def _add(self, name: bytes, path: str) -> None:
+        if name in self._paths:
+            self._masked.append(MaskedFile(_printable(path), _printable(self._paths[name])))
+        else:
+            self._paths[name] = path
+
+    def _content(self, path: str) -> bytes | None:
+        file = self._root.at(path)
+        try:
+            status = os.stat(file)
+            if stat.S_ISCHR(status.st_mode) and status.st_rdev == _NULL_DEVICE:
+                return b""  # the usual way to mask a file
+            if stat.S_ISFIFO(status.st_mode):
+                self._problem(path, "is a FIFO, in which modprobe hangs")
+                return None
+            return read_regular(file)
+        except FileNotFoundError:
+            return None  # a link that leads nowhere was named before
+        except OSError as error:
+            self._problem(path, f"cannot be read: {error.strerror}")
+            return None
+
+    def _problem(self, path: str, what: str) -> None:
+        self._problems.append(f"{_printable(path)} {what}.")
+
+
+def _printable(path: str) -> str:
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

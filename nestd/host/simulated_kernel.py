@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A kernel that is a directory: it behaves over a simulated host's files as real kernels do.
+
+For people who build frontends, for demonstrations and for tests. To start a virtual machine, make
+a file in the root's /simulated/machines; remove it to end the machine. To load or unload a module
+behind nestd's back, use SimulatedKernel.load() and .unload() of another process over the same
+root: nestd notices, as it does with modprobe.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Callable
+
+from nestd.formats.kernel_params import ParameterType, accepts, number, truth
+from nestd.formats.next_load import next_load
+from nestd.host.inotify import DirectoryWatch
+from nestd.host.kernel import Change, KernelEvent, LoadError
+from nestd.host.modprobe_config import read_cmdline, read_config
+from nestd.host.root import Root
+from nestd.host.simulated_host import HostKind, SimulatedModule, install
+from nestd.host.sysfs import ModuleFacts, modules_disabled, read_module
+
+MACHINES = "/simulated/machines"
+KMOD = 30
+_FIRST_PID = 4711
+_S390_CLASH = (
+    "kvm-s390: A KVM host that supports nesting cannot back its KVM guests with huge pages"
+)
+
+
+class SimulatedKernel:
+    """Implements nestd.host.kernel.Kernel over a directory."""
+
+    can_load = True
+
+    def __init__(self, root: Root, kind: HostKind) -> None:
+        self._root = root
+        self._kind = kind
+        self._watch: DirectoryWatch | None = None
+        self.machine = kind.machine
+        self.release = kind.release
+        install(root, kind)
+        root.at(MACHINES).mkdir(parents=True, exist_ok=True)
+        if not os.listdir(root.at("/sys/module")):
+            for name in kind.loaded:
+                self._insert(name, ())
+        self._show_machines()
+
+    def read_module(self, name: str) -> ModuleFacts:
+        """See Kernel."""
+        return read_module(self._root, self.release, name)
+
+    async def parameter_types(self, name: str) -> Mapping[str, ParameterType]:
+        """See Kernel."""
+        module = self._kind.modules.get(name)
+        return {} if module is None else {key: kind for key, (kind, _) in module.parameters.items()}
+
+    async def unload(self, name: str) -> None:
+        """See Kernel."""
+        facts = self.read_module(name)
+        if modules_disabled(self._root):
+            raise _refused(errno.EPERM, name)
+        if not facts.loaded:
+            raise _refused(errno.ENOENT, name)
+        if facts.holders or (name in self._pinned() and self._machines()):
+            raise _refused(errno.EAGAIN, name)
+        shutil.rmtree(self._directory(name))
+        for needed in self._kind.modules[name].needs:
+            self._directory(needed).joinpath("holders", name).unlink(missing_ok=True)
+        if name == self._device_owner():
+            self._root.at("/dev/kvm").unlink(missing_ok=True)
+        self._show_machines()
+
+    async def load(
+        self, name: str, parameters: Sequence[tuple[str, str]] = (), *, only_these: bool = False
+    ) -> None:
+        """See Kernel. Applies modprobe.d, the command line and PARAMETERS as modprobe would."""
+        if modules_disabled(self._root):
+            raise LoadError(f"could not insert '{name}': Operation not permitted")
+        if self.read_module(name).loaded:
+            return
+        files = () if only_these else read_config(self._root, KMOD).files
+        configured = next_load(files, read_cmdline(self._root), name, kmod=KMOD)
+        if configured.install_by is not None and not only_these:
+            raise LoadError("modprobe loaded nothing and said nothing")
+        assigned = [(each.parameter, each.value) for each in configured.assignments]
+        for needed in self._kind.modules[name].needs:
+            if not self.read_module(needed).loaded:
+                await self.load(needed)
+        self._insert(name, [*assigned, *parameters])
+        self._show_machines()
+
+    def write_parameter(self, name: str, parameter: str, value: str) -> None:
+        """See Kernel."""
+        kind, _ = self._kind.modules[name].parameters[parameter]
+        if parameter not in self._kind.modules[name].writable:
+            raise _refused(errno.EACCES, parameter)
+        if not accepts(kind, value.encode()):
+            raise _refused(errno.EINVAL, parameter)
+        self._write(name, f"parameters/{parameter}", _shown(kind, value))
+
+    async def wait_for_device(self, timeout: float) -> bool:
+        """See Kernel."""
+        return self._root.at("/dev/kvm").exists()
+
+    def subscribe(self, callback: Callable[[KernelEvent], None]) -> None:
+        """See Kernel."""
+
+        def changed() -> None:
+            self._show_machines()
+            callback(KernelEvent(Change.LOST))
+
+        places = [self._root.at(place) for place in (MACHINES, "/sys/module")]
+        self._watch = DirectoryWatch(places, changed)
+
+    def close(self) -> None:
+        """See Kernel."""
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+    def _insert(self, name: str, assigned: Sequence[tuple[str, str | None]]) -> None:
+        """What the kernel's load_module() does: parse the parameters, start, appear in sysfs."""
+        module = self._kind.modules[name]
+        values = {key: default for key, (_, default) in module.parameters.items()}
+        for parameter, value in assigned:
+            if parameter not in module.parameters:
+                continue  # "unknown parameter ignored"
+            kind, _ = module.parameters[parameter]
+            text = None if value is None else value.encode("utf-8", "surrogateescape")
+            if not accepts(kind, text):
+                raise LoadError(
+                    f"could not insert '{name}': Invalid argument; kernel: {name}:"
+                    f" `{value or ''}' invalid for parameter `{parameter}'"
+                )
+            values[parameter] = _shown(kind, value)
+        if values.get("hpage", "0") != "0" and values.get("nested", "0") != "0":
+            raise LoadError(f"could not insert '{name}': Invalid argument; kernel: {_S390_CLASH}")
+        self._appear(module, values)
+
+    def _appear(self, module: SimulatedModule, values: Mapping[str, str]) -> None:
+        directory = self._directory(module.name)
+        (directory / "parameters").mkdir(parents=True, exist_ok=True)
+        (directory / "holders").mkdir(exist_ok=True)
+        for parameter, value in values.items():
+            path = directory / "parameters" / parameter
+            path.write_text(value + "\n")
+            path.chmod(0o644 if parameter in module.writable else 0o444)
+        for needed in module.needs:
+            (self._directory(needed) / "holders" / module.name).write_text("")
+        (directory / "initstate").write_text("live\n")
+        if module.name == self._device_owner():
+            self._root.at("/dev/kvm").write_text("")
+
+    def _show_machines(self) -> None:
+        """Let /proc and the reference counts show the machines that there are now."""
+        machines = self._machines()
+        proc = self._root.at("/proc")
+        for process in proc.glob("[0-9]*"):
+            if process.name not in machines:
+                shutil.rmtree(process)
+        for pid, name in machines.items():
+            _show_process(self._root, pid, name)
+        for name in self._kind.modules:
+            if self._directory(name).is_dir():
+                holders = len(os.listdir(self._directory(name) / "holders"))
+                uses = len(machines) if name in self._pinned() else 0
+                self._write(name, "refcnt", str(holders + uses))
+
+    def _machines(self) -> dict[str, str]:
+        """The machines' names by process id, which is the same as long as the machine runs."""
+        names = sorted(os.listdir(self._root.at(MACHINES)))
+        return {str(_FIRST_PID + sum(name.encode()) * 31 % 25000): name for name in names}
+
+    def _pinned(self) -> tuple[str, ...]:
+        """The modules that a running machine pins."""
+        return self._kind.loaded[-1:]
+
+    def _device_owner(self) -> str:
+        """The module whose load makes /dev/kvm: the vendor's, but kvm on POWER (powerpc.c)."""
+        return "kvm" if self.machine.startswith("ppc") else self._kind.loaded[-1]
+
+    def _directory(self, name: str) -> Path:
+        return self._root.at(f"/sys/module/{name}")
+
+    def _write(self, name: str, file: str, text: str) -> None:
+        path = self._root.at(f"/sys/module/{name}/{file}")
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o444
+        path.unlink(missing_ok=True)
+        path.write_text(text + "\n")
+        path.chmod(mode)
+
+
+def _show_process(root: Root, pid: str, name: str) -> None:
+    directory = root.at(f"/proc/{pid}")
+    if directory.exists():
+        return
+    (directory / "fd").mkdir(parents=True)
+    (directory / "fd" / "11").symlink_to("/dev/kvm")
+    (directory / "fd" / "12").symlink_to("anon_inode:kvm-vm")
+    (directory / "exe").symlink_to("/usr/libexec/qemu-kvm")
+    (directory / "cmdline").write_bytes(f"/usr/libexec/qemu-kvm\0-name\0guest={name}\0".encode())
+    (directory / "cgroup").write_text(f"0::/machine.slice/machine-qemu-{name}.scope\n")
+
+
+def _refused(number: int, what: str) -> OSError:
+    return OSError(number, os.strerror(number), what)
+
+
+def _shown(kind: ParameterType, value: str | None) -> str:
+    """How sysfs shows a value that the parameter took (kernel/params.c, param_get_*)."""
+    text = None if value is None else value.encode("utf-8", "surrogateescape")
+    if kind is ParameterType.BOOL:
+        return "Y" if truth(kind, text) else "N"
+    return value or "" if text is None else str(number(kind, text))
