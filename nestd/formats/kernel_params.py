@@ -141,6 +141,7 @@ _BOOLEAN_WORDS: tuple[tuple[KernelVersion, bytes, bool], ...] = (
     ((6, 16), b"eE", True),
     ((6, 16), b"dD", False),
 )
+_NEWEST = (99, 0)
 
 # "never" came later, and not to every stable kernel at the same time.
 _NX_WORDS = (b"off", b"force", b"auto")
@@ -179,7 +180,7 @@ def accepts(
         element = ParameterType(type_.value[len(_ARRAY_OF) :])
         return all(accepts(element, item, kernel=kernel) for item in value.split(b","))
     if type_ in _RANGES:
-        return _number(type_, value) is not None
+        return number(type_, value) is not None
     if type_ in _BOOLEANS:
         return _boolean(value, kernel) is not None
     if type_ is ParameterType.NX_HUGE_PAGES:
@@ -206,11 +207,14 @@ def truth(
     if type_ is ParameterType.UNKNOWN:
         shown = {b"Y": True, b"N": False}
         return shown.get(value.rstrip(b"\n"), truth(ParameterType.INT, value))
-    number = _number(type_, value) if type_ in _RANGES else None
-    return None if number is None else number != 0
+    found = number(type_, value)
+    return None if found is None else found != 0
 
 
-def _number(type_: ParameterType, value: bytes) -> int | None:
+def number(type_: ParameterType, value: bytes) -> int | None:
+    """The number that the kernel reads; None where it refuses VALUE, or TYPE_ is no integer."""
+    if type_ not in _RANGES:
+        return None
     lowest, highest = _RANGES[type_]
     found = (_SIGNED if lowest < 0 else _UNSIGNED).fullmatch(value)
     if found is None:
@@ -219,8 +223,8 @@ def _number(type_: ParameterType, value: bytes) -> int | None:
     digits, base = (hexadecimal, 16) if hexadecimal else (octal, 8) if octal else (decimal, 10)
     if len(digits.lstrip(b"0")) > 22:  # 2**64 has 22 octal digits; spare int() a megabyte of them
         return None
-    number = int(digits, base) * (-1 if sign == b"-" else 1)
-    return number if lowest <= number <= highest else None
+    result = int(digits, base) * (-1 if sign == b"-" else 1)
+    return result if lowest <= result <= highest else None
 
 
 def _boolean(value: bytes, kernel: KernelVersion | None) -> bool | None:

@@ -17,7 +17,7 @@ _LONGEST_TEXT = 200
 class ConfigFile:
     """A file that libkmod reads."""
 
-    path: str  # as seen from inside the root
+    path: str  # as seen from inside the root; bytes that are not UTF-8 as surrogates
     data: bytes
 
 
@@ -66,7 +66,7 @@ def next_load(files: Sequence[ConfigFile], cmdline: bytes, module: str, *, kmod:
     """
     name = module.replace("-", "_").encode()
     directives = [
-        (file.path, directive)
+        (_printable(file.path), directive)
         for file in files
         for directive in modprobe_d.parse(file.data, kmod=kmod)
     ]
@@ -92,6 +92,10 @@ def next_load(files: Sequence[ConfigFile], cmdline: bytes, module: str, *, kmod:
 def text_for_people(data: bytes) -> str:
     """Decode bytes of a file; what is not UTF-8 becomes an escape like \\xff."""
     return data.decode("utf-8", "backslashreplace")
+
+
+def _printable(path: str) -> str:
+    return text_for_people(path.encode("utf-8", "surrogateescape"))
 
 
 def _text(data: bytes) -> str:
