@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A connection to the message bus: calls out, calls in, signals both ways, names, and who has left.
+
+Any user of the machine may send anything to it: a call is looked up by its header before its body
+is read, a body of another type than the method takes is never parsed, and an exception that is no
+BusError is answered with one neutral sentence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Callable, cast
+
+from nestd.bus import protocol, wire
+from nestd.bus.callers import Callers
+from nestd.bus.matching import MatchRule
+from nestd.bus.protocol import Header, ProtocolError, TooManyValues
+from nestd.bus.stream import MessageStream
+from nestd.bus.wire import BusError, Call, Route, Signal
+
+_log = logging.getLogger(__name__)
+
+BUS = "org.freedesktop.DBus"
+_BUS_PATH = "/org/freedesktop/DBus"
+_DO_NOT_QUEUE = 4
+_OWNED = (1, 4)  # primary owner, already owner
+_NOBODY = ""
+_CHANGES = f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged'"
+
+INTERNAL_ERROR = "Internal error; see the journal of nestd."
+
+
+@dataclass(frozen=True)
+class _Subscription:
+    rule: MatchRule
+    callback: Callable[[Signal], None]
+
+
+class Connection:
+    """Use connect(); belongs to the loop it was made on."""
+
+    def __init__(self) -> None:
+        self.unique_name = ""
+        self._loop = asyncio.get_running_loop()
+        self._stream: MessageStream
+        self._serials = itertools.count()
+        self._pending: dict[int, asyncio.Future[tuple[object, ...]]] = {}
+        self._resolve: wire.Resolve | None = None
+        self._callers = Callers()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._subscriptions: list[_Subscription] = []
+        self._owners: dict[str, str] = {}  # of the well-known names that subscriptions listen to
+        self._end: asyncio.Future[BusError | None] = self._loop.create_future()
+
+    @classmethod
+    async def connect(cls, address: str | None = None, *, timeout: float = 25.0) -> Connection:
+        """Connect and say hello; None is the system bus, honouring DBUS_SYSTEM_BUS_ADDRESS.
+
+        Raises OSError (TimeoutError after timeout seconds), ValueError for the address.
+        """
+        self = cls()
+        opening = MessageStream.connect(address, self._on_message, self._on_lost)
+        try:
+            self._stream = await asyncio.wait_for(opening, timeout)
+        except asyncio.TimeoutError:
+            raise TimeoutError("the message bus does not answer") from None
+        try:
+            (self.unique_name,) = await self._call_bus("Hello", timeout=timeout)  # type: ignore[assignment]
+            await self._call_bus("AddMatch", "s", f"{_CHANGES},arg2=''", timeout=timeout)
+        except BusError as error:
+            self.close()
+            raise ConnectionError(error.text) from error
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    async def call(
+        self,
+        destination: str,
+        path: str,
+        interface: str,
+        member: str,
+        signature: str = "",
+        args: Sequence[object] = (),
+        *,
+        timeout: float = 25.0,
+        interactive: bool = False,
+    ) -> tuple[object, ...]:
+        """Call a method and return what it returns. Descriptors among the arguments are given away.
+
+        Raises BusError: the other side's, NoReply after timeout seconds, Disconnected at once
+        where the bus is gone.
+        """
+        serial = self._next_serial()
+        message = protocol.encode_call(
+            serial, destination, path, interface, member, signature, args, interactive=interactive
+        )
+        if self._end.done():
+            message.close()
+            raise self._gone()
+        future: asyncio.Future[tuple[object, ...]] = self._loop.create_future()
+        self._pending[serial] = future
+        late = BusError(wire.NO_REPLY, f"{destination} did not answer within {timeout:g} s.")
+        timer = self._loop.call_later(timeout, _fail, future, late)
+        try:
+            self._stream.send(message)
+            return await future
+        finally:
+            timer.cancel()
+            self._pending.pop(serial, None)
+
+    def emit(
+        self,
+        path: str,
+        interface: str,
+        member: str,
+        signature: str = "",
+        args: Sequence[object] = (),
+    ) -> None:
+        """Broadcast a signal, unless the bus is gone. Raises ValueError for wrong arguments."""
+        message = protocol.encode_signal(
+            self._next_serial(), path, interface, member, signature, args
+        )
+        self._stream.send(message)
+
+    async def request_name(self, name: str) -> bool:
+        """Own a well-known name; False if somebody else has it. Raises BusError."""
+        (answer,) = await self._call_bus("RequestName", "su", name, _DO_NOT_QUEUE)
+        return answer in _OWNED
+
+    async def release_name(self, name: str) -> None:
+        """Give a name back; all that was sent before has reached the bus then. BusError."""
+        await self._call_bus("ReleaseName", "s", name)
+
+    def on_call(self, resolve: wire.Resolve) -> None:
+        """Have calls answered by the routes that this returns for (path, interface, member)."""
+        self._resolve = resolve
+
+    def vanished(self, sender: str) -> asyncio.Event:
+        """An event that is set when the client leaves; ask while one of its calls is at work."""
+        return self._callers.vanished(sender)
+
+    async def subscribe(self, match_rule: str, callback: Callable[[Signal], None]) -> None:
+        """Have signals handed on that match the rule, its sender included.
+
+        Raises ValueError for the rule, BusError where the bus refuses it.
+        """
+        rule = MatchRule.parse(match_rule)
+        if rule.sender and rule.sender != BUS and not rule.sender.startswith(":"):
+            await self._follow_owner(rule.sender)
+        self._subscriptions.append(_Subscription(rule, callback))
+        await self._call_bus("AddMatch", "s", rule.text)
+
+    async def closed(self) -> None:
+        """Wait for the end of the connection; raises BusError Disconnected unless we closed it."""
+        error = await asyncio.shield(self._end)
+        if error:
+            raise error
+
+    def close(self) -> None:
+        """Close the connection now. Calls at work go on, their answers go nowhere."""
+        self._stream.close()
+        self._finish(None)
+
+    # Incoming messages
+
+    def _on_message(self, header: Header, message: bytes | None) -> None:
+        try:
+            if header.kind == protocol.METHOD_CALL:
+                self._on_method_call(header, message)
+            elif header.kind == protocol.SIGNAL:
+                self._on_signal(header, message)
+            elif header.kind in (protocol.METHOD_RETURN, protocol.ERROR):
+                self._on_reply(header, message)
+        except Exception:  # a message must not end the connection, whatever it met in us
+            _log.exception("A message from %s could not be handled", header.sender)
+
+    def _on_method_call(self, header: Header, message: bytes | None) -> None:
+        try:
+            if self._resolve is None:
+                raise BusError(wire.UNKNOWN_OBJECT, "There is no such object.")
+            if header.fds:
+                raise BusError(wire.INVALID_ARGS, "No method here takes file descriptors.")
+            if message is None:
+                raise BusError(wire.LIMITS_EXCEEDED, "The message body is longer than 1 MiB.")
+            route = self._resolve(header.path, header.interface, header.member)
+            if route.in_signature != header.signature:
+                raise BusError(wire.INVALID_ARGS, _wrong_signature(header, route))
+            self._run(header, route, message)
+        except BusError as error:
+            self._answer_error(header, error)
+        except Exception:
+            self._answer_unknown(header)
+
+    def _run(self, header: Header, route: Route, message: bytes) -> None:
+        """Answer at once, or start the task that will; raises BusError."""
+        if route.inline:
+            result = route.run(_read_call(header, route, message))
+            self._answer(header, route, cast("Sequence[object]", result))
+            return
+        self._callers.admit(header.sender, len(message))
+        try:
+            call = _read_call(header, route, message)
+        except BaseException:
+            self._callers.release(header.sender, len(message))
+            raise
+        task = self._loop.create_task(self._work(header, route, call, len(message)))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _work(self, header: Header, route: Route, call: Call, size: int) -> None:
+        try:
+            result = await cast("Awaitable[Sequence[object]]", route.run(call))
+            self._answer(header, route, result)
+        except BusError as error:
+            self._answer_error(header, error)
+        except Exception:
+            self._answer_unknown(header)
+        finally:
+            self._callers.release(header.sender, size)
+
+    def _answer(self, header: Header, route: Route, result: Sequence[object]) -> None:
+        reply = protocol.encode_reply(self._next_serial(), header, route.out_signature, result)
+        if header.wants_reply:
+            self._stream.send(reply)
+        else:
+            reply.close()
+
+    def _answer_error(self, header: Header, error: BusError) -> None:
+        _log.debug("%s.%s of %s: %s", header.interface, header.member, header.sender, error)
+        if header.wants_reply and header.sender:
+            reply = protocol.encode_error(self._next_serial(), header, error.name, error.text)
+            self._stream.send(reply)
+
+    def _answer_unknown(self, header: Header) -> None:
+        """The exception at work is a bug of ours: for the journal, not for strangers."""
+        _log.exception("%s.%s on %s failed", header.interface, header.member, header.path)
+        self._answer_error(header, BusError(wire.FAILED, INTERNAL_ERROR))
+
+    def _on_signal(self, header: Header, message: bytes | None) -> None:
+        if message is None or header.fds:
+            return
+        if header.sender == BUS and header.member == "NameOwnerChanged":
+            self._on_owner_changed(protocol.read_body(message, header))
+        heard = [each for each in self._subscriptions if self._concerns(each.rule, header)]
+        if not heard:
+            return
+        args = protocol.read_body(message, header)
+        signal = Signal(header.sender, header.path, header.interface, header.member, args)
+        for each in heard:
+            if each.rule.matches_args(args):
+                self._deliver(each, signal)
+
+    def _concerns(self, rule: MatchRule, header: Header) -> bool:
+        sender = self._owners.get(rule.sender, rule.sender)
+        return rule.matches_header(header) and (not rule.sender or sender == header.sender)
+
+    def _deliver(self, subscription: _Subscription, signal: Signal) -> None:
+        try:
+            subscription.callback(signal)
+        except Exception:
+            _log.exception("Signal %s.%s could not be handled", signal.interface, signal.member)
+
+    def _on_owner_changed(self, args: tuple[object, ...]) -> None:
+        name, _, owner = args
+        if name in self._owners:
+            self._owners[str(name)] = str(owner)
+        if not owner:
+            self._callers.left(str(name))
+
+    async def _follow_owner(self, name: str) -> None:
+        """Keep up with who has a well-known name: signals carry unique names only."""
+        if name in self._owners:
+            return
+        self._owners[name] = _NOBODY
+        await self._call_bus("AddMatch", "s", f"{_CHANGES},arg0='{name}'")
+        try:
+            (owner,) = await self._call_bus("GetNameOwner", "s", name)
+            self._owners[name] = self._owners[name] or str(owner)
+        except BusError as error:
+            if error.name != wire.NAME_HAS_NO_OWNER:
+                raise
+
+    def _on_reply(self, header: Header, message: bytes | None) -> None:
+        future = self._pending.pop(header.reply_serial, None)
+        if future is None or future.done():
+            return
+        try:
+            if message is None:
+                raise BusError(wire.LIMITS_EXCEEDED, "The answer is longer than 16 MiB.")
+            if header.fds:
+                raise BusError(wire.FAILED, "The answer carries file descriptors.")
+            args = protocol.read_body(message, header)
+        except ProtocolError:
+            future.set_exception(BusError(wire.FAILED, "The answer cannot be read."))
+        except BusError as error:
+            future.set_exception(error)
+        else:
+            if header.kind == protocol.ERROR:
+                text = args[0] if args and isinstance(args[0], str) else ""
+                future.set_exception(BusError(header.error_name, text))
+            else:
+                future.set_result(args)
+
+    # The end
+
+    def _on_lost(self, error: Exception) -> None:
+        self._finish(BusError(wire.DISCONNECTED, f"The message bus is gone: {error}."))
+
+    def _finish(self, error: BusError | None) -> None:
+        if self._end.done():
+            return
+        self._end.set_result(error)
+        for future in self._pending.values():
+            _fail(future, self._gone())
+
+    def _gone(self) -> BusError:
+        lost = self._end.result()
+        return BusError(wire.DISCONNECTED, lost.text if lost else "The connection is closed.")
+
+    def _next_serial(self) -> int:
+        return next(self._serials) % 0xFFFFFFFF + 1
+
+    async def _call_bus(
+        self, member: str, signature: str = "", *args: object, timeout: float = 25.0
+    ) -> tuple[object, ...]:
+        return await self.call(BUS, _BUS_PATH, BUS, member, signature, args, timeout=timeout)
+
+
+def _fail(future: asyncio.Future[tuple[object, ...]], error: BusError) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+def _read_call(header: Header, route: Route, message: bytes) -> Call:
+    """Read the body of a call of which the type is right; raises BusError."""
+    try:
+        args = protocol.read_body(message, header)
+    except TooManyValues:
+        text = f"The message holds more than {protocol.MAX_VALUES} values."
+        raise BusError(wire.LIMITS_EXCEEDED, text) from None
+    except ProtocolError:
+        raise BusError(wire.INVALID_ARGS, "The message body cannot be read.") from None
+    return Call(
+        header.sender, header.path, route.interface, header.member, args, header.interactive
+    )
+
+
+def _wrong_signature(header: Header, route: Route) -> str:
+    return f'{header.member} takes "{route.in_signature}", not "{header.signature}".'

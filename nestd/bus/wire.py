@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Plain values that cross the bus floor: what was called, what was signalled, what went wrong.
+
+Values of D-Bus types are plain Python: str for s, o and g; bool, int, float; bytes for ay; dict for
+a{..}; tuples for structs and lists for other arrays when they arrive, either for both when they are
+sent; Variant for v; an open file descriptor for h, sent only: who sends it gives it away, and it is
+closed once it is on its way, or cannot be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Callable
+
+_STANDARD = "org.freedesktop.DBus.Error."
+
+ACCESS_DENIED = _STANDARD + "AccessDenied"
+AUTH_REQUIRED = _STANDARD + "InteractiveAuthorizationRequired"
+DISCONNECTED = _STANDARD + "Disconnected"
+FAILED = _STANDARD + "Failed"
+INVALID_ARGS = _STANDARD + "InvalidArgs"
+LIMITS_EXCEEDED = _STANDARD + "LimitsExceeded"
+NAME_HAS_NO_OWNER = _STANDARD + "NameHasNoOwner"
+NO_REPLY = _STANDARD + "NoReply"
+PROPERTY_READ_ONLY = _STANDARD + "PropertyReadOnly"
+SERVICE_UNKNOWN = _STANDARD + "ServiceUnknown"
+UNKNOWN_INTERFACE = _STANDARD + "UnknownInterface"
+UNKNOWN_METHOD = _STANDARD + "UnknownMethod"
+UNKNOWN_OBJECT = _STANDARD + "UnknownObject"
+UNKNOWN_PROPERTY = _STANDARD + "UnknownProperty"
+
+
+class BusError(Exception):
+    """A D-Bus error reply, received or to be sent: a name and one plain sentence."""
+
+    def __init__(self, name: str, text: str) -> None:
+        super().__init__(name, text)
+        self.name = name
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.text}"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A value that carries its own type; signature is one complete type."""
+
+    __slots__ = ("signature", "value")
+    signature: str
+    value: object
+
+
+@dataclass(frozen=True)
+class Call:
+    """A method call as its handler sees it."""
+
+    sender: str  # unique name, set by the bus: cannot be forged
+    path: str
+    interface: str  # resolved, also where the caller left it out
+    member: str
+    args: tuple[object, ...]
+    interactive: bool  # the caller allows a prompt (ALLOW_INTERACTIVE_AUTHORIZATION)
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A signal that a subscription asked for."""
+
+    sender: str  # unique name, or org.freedesktop.DBus
+    path: str
+    interface: str
+    member: str
+    args: tuple[object, ...]
+
+
+@dataclass(frozen=True)
+class Route:
+    """Where a call leads: the types are known before the body is read.
+
+    An inline route is a plain function that answers at once; any other is a coroutine function,
+    run as a task that counts against the caller's limit.
+    """
+
+    interface: str
+    in_signature: str
+    out_signature: str
+    run: Callable[[Call], Sequence[object] | Awaitable[Sequence[object]]]
+    inline: bool = False
+
+
+Resolve = Callable[[str, str, str], Route]
+"""(path, interface or "", member) -> Route; raises BusError for what is not there."""
