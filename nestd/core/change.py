@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from nestd.core.derive import NESTED, beaten, next_values, refused
+from nestd.core.derive import NESTED, beaten, next_values, plain, refused
 from nestd.core.errors import (
     BuiltIn,
     ConfigUnparsable,
@@ -56,6 +56,7 @@ class Change:
     effect: Effect
     wanted: Mapping[str, str | None]  # to verify on the running module
     overridden: Mapping[str, Assignment]  # by parameter, who decides instead
+    refused: Assignment | None  # one that would make the next load fail
     token: str
 
     @property
@@ -71,13 +72,13 @@ class Change:
     @property
     def diff(self) -> str:
         """What changes in kvm.conf, as a unified diff."""
-        lines = [
+        before, after = (
             (data or b"").decode("utf-8", "backslashreplace").splitlines(keepends=True)
             for data in (self.old, self.data)
-        ]
+        )
         return "".join(
             line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-            for line in difflib.unified_diff(*lines, self.path, self.path)
+            for line in difflib.unified_diff(before, after, self.path, self.path)
         )
 
 
@@ -85,7 +86,7 @@ def make_change(
     facts: HostFacts, module: str, parameters: Mapping[str, str], when: When, token: str = ""
 ) -> Change:
     """Check a request and work it out. Raises the errors of nestd.core.errors that say why not."""
-    _check_module(facts, module)
+    check_present(facts, module)
     if not parameters:
         raise InvalidParameter("No parameter is given.")
     checked = {
@@ -93,7 +94,7 @@ def make_change(
         for name, value in parameters.items()
     }
     after = facts.with_own(_edited(facts, module, checked))
-    _check_load(after, module, checked)
+    _check_clash(after, module, checked)
     overridden = {key: won for key, won in beaten(after, module).items() if key in checked}
     wanted, effect = _effect(facts, after, module, checked, when)
     change = Change(
@@ -106,6 +107,7 @@ def make_change(
         effect=effect,
         wanted=wanted,
         overridden=overridden,
+        refused=refused(after, module),
         token=_token(facts, module, checked, when),
     )
     if token and token != change.token:
@@ -113,15 +115,32 @@ def make_change(
     return change
 
 
-def check_overridden(change: Change) -> None:
-    """A change that is to take effect now or when idle cannot where something else decides."""
+def check_effective(change: Change) -> None:
+    """Refuse a change for now or for idle that a load could not bring about.
+
+    For the next boot it is written all the same: then it is the module's state that tells.
+    """
+    if change.when is When.BOOT:
+        return
+    if change.refused is not None:
+        raise Conflict(refusal(change.module, change.refused))
     for parameter, winner in change.overridden.items():
-        if change.when is not When.BOOT:
-            raise Overridden(
-                f"{place(winner)} sets {parameter}={winner.value or ''} for {change.module} and"
-                f' decides over {change.path}: change it there, or ask for "boot" to have'
-                f" {change.path} written all the same."
-            )
+        raise Overridden(
+            f'{precedence(change, parameter, winner)}: change it there, or ask for "boot" to have'
+            f" {change.path} written all the same."
+        )
+
+
+def precedence(change: Change, parameter: str, winner: Assignment) -> str:
+    """Who decides instead of kvm.conf, as the beginning of a sentence."""
+    assigned = f"{parameter}={winner.value or ''}"
+    return f"{place(winner)} sets {assigned} for {change.module} and decides over {change.path}"
+
+
+def refusal(module: str, bad: Assignment) -> str:
+    """What is wrong with an assignment that the module refuses, as a sentence."""
+    assigned = f"{bad.parameter}={bad.value or ''}"
+    return f"{place(bad)} sets {assigned}, which {module} refuses: the module would not load."
 
 
 def place(assignment: Assignment) -> str:
@@ -138,12 +157,8 @@ def shown(text: str) -> str:
     return f'"{cut}"'
 
 
-def check_changeable(facts: HostFacts, module: str) -> None:
+def check_present(facts: HostFacts, module: str) -> None:
     """Refuse a module that is not there or part of the kernel image."""
-    _check_module(facts, module)
-
-
-def _check_module(facts: HostFacts, module: str) -> None:
     availability = facts.modules[module].availability
     if availability is Availability.MISSING:
         raise Missing(f"This host has no module {module}.")
@@ -185,24 +200,18 @@ def _edited(facts: HostFacts, module: str, parameters: Mapping[str, str]) -> byt
         raise ConfigUnparsable(f"{facts.own.path} cannot be edited: {error}") from error
 
 
-def _check_load(after: HostFacts, module: str, parameters: Mapping[str, str]) -> None:
-    """Refuse what the kernel would refuse when the module is loaded with the result."""
-    bad = refused(after, module)
-    if bad is not None:
-        raise Conflict(
-            f"{place(bad)} sets {bad.parameter}={bad.value or ''}, which {module} refuses: the"
-            " module would not load."
-        )
-    values = {**after.modules[module].parameters, **next_values(after, module)}
-    # Before 7.2, which brought hpage_2g, the module refuses both (arch/s390/kvm/kvm-s390.c).
-    clash = after.machine == "s390x" and "hpage_2g" not in after.types_of(module)
+def _check_clash(after: HostFacts, module: str, parameters: Mapping[str, str]) -> None:
+    """Refuse nested with hpage on s390x, where the load fails (arch/s390/kvm/kvm-s390.c).
+
+    The kernel that brought the parameter hpage_2g (7.2) no longer minds.
+    """
+    clashing = {"nested", "hpage"}
     types = after.types_of(module)
-    both = {"nested": "0", "hpage": "0"}
-    if (
-        clash
-        and not {"nested", "hpage"}.isdisjoint(parameters)
-        and set(differing(both, {k: v or "1" for k, v in values.items()}, types)) == set(both)
-    ):
+    if after.machine != "s390x" or "hpage_2g" in types or clashing.isdisjoint(parameters):
+        return
+    both_off = dict.fromkeys(clashing, "0")
+    values = {**both_off, **plain(next_values(after, module))}
+    if len(differing(both_off, values, types)) == len(clashing):
         raise Conflict(
             "nested and hpage exclude each other on this kernel: a KVM host that supports nesting"
             " cannot back its KVM guests with huge pages."

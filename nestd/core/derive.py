@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from nestd.core.facts import HostFacts
 from nestd.core.model import Answer, Module, ModuleState, Snapshot, Vendor
-from nestd.core.values import acceptable, answer, canonical, differing
+from nestd.core.values import acceptable, answer, canonical, differing, version
 from nestd.core.vendors import HOST_MODULES, detect
 from nestd.formats.kernel_params import KernelVersion, ParameterType
 from nestd.formats.modprobe_edit import configured

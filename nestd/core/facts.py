@@ -9,21 +9,8 @@ from dataclasses import dataclass, replace
 from nestd.core.vendors import nested_holders
 from nestd.formats.kernel_params import ParameterType
 from nestd.formats.next_load import ConfigFile, NextLoad, next_load
+from nestd.host.kvm_conf import OwnFile
 from nestd.host.sysfs import ModuleFacts
-
-
-@dataclass(frozen=True)
-class OwnFile:
-    """kvm.conf: its path, its bytes (None: there is none) and why it cannot be read ("" if it can).
-
-    base is what an edit starts from: the bytes, or those of the file of the same name in a lower
-    directory, which a new file would mask.
-    """
-
-    path: str
-    data: bytes | None
-    base: bytes
-    problem: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Jobs: work that clients can watch. A job is there until somebody forgets it after its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable
+
+from nestd.core.model import Blocker, JobState
+
+ENDS = (JobState.DONE, JobState.FAILED, JobState.ROLLED_BACK, JobState.CANCELLED)
+
+
+@dataclass
+class Job:
+    """A reload of one module, asked for by the user UID. error is one sentence, or ""."""
+
+    id: int
+    module: str
+    uid: int
+    state: JobState
+    blockers: tuple[Blocker, ...] = ()
+    error: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens to it."""
+        return self.state in ENDS
+
+
+class Jobs:
+    """The jobs that there are, with those that want to know of them."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[int, Job] = {}
+        self._last_id = 0
+        self.on_new: list[Callable[[Job], None]] = []
+        self.on_change: list[Callable[[Job], None]] = []
+        self.on_end: list[Callable[[Job], None]] = []
+
+    def new(self, module: str, uid: int, state: JobState, job_id: int | None = None) -> Job:
+        """A new job with the next free id, or with JOB_ID, its id before a restart of nestd."""
+        self._last_id = max(self._last_id + (job_id is None), job_id or 0)
+        job = Job(self._last_id if job_id is None else job_id, module, uid, state)
+        self._jobs[job.id] = job
+        for listener in self.on_new:
+            listener(job)
+        return job
+
+    def get(self, job_id: int) -> Job | None:
+        """The job, also for a while after its end."""
+        return self._jobs.get(job_id)
+
+    def current(self) -> tuple[Job, ...]:
+        """The jobs that have not ended, oldest first."""
+        return tuple(job for job in self._jobs.values() if not job.ended)
+
+    def update(self, job: Job, state: JobState, error: str = "") -> None:
+        """The job came to STATE; with an end state it has ended."""
+        job.state = state
+        job.error = error
+        if state is not JobState.WAITING:
+            job.blockers = ()
+        for listener in self.on_end if job.ended else self.on_change:
+            listener(job)
+
+    def block(self, job: Job, blockers: tuple[Blocker, ...]) -> None:
+        """What a waiting job waits for now."""
+        if job.blockers != blockers:
+            job.blockers = blockers
+            for listener in self.on_change:
+                listener(job)
+
+    def forget(self, job: Job) -> None:
+        """The job is no longer to be had."""
+        self._jobs.pop(job.id, None)

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A change told before it is done: what would be written, which steps, what stands in the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nestd.core.change import Change, Effect, place, precedence, refusal
+from nestd.core.derive import NESTED
+from nestd.core.facts import HostFacts
+from nestd.core.model import Blocker, When
+from nestd.core.vendors import nested_holders
+from nestd.formats.next_load import Origin
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What SetParameters would do. token stands for everything that it was made from."""
+
+    diff: str
+    steps: tuple[str, ...]
+    blockers: tuple[Blocker, ...]
+    warnings: tuple[str, ...]
+    token: str
+
+
+def steps(change: Change) -> tuple[str, ...]:
+    """What would be done, in order, as phrases."""
+    module = change.module
+    assigned = " ".join(f"{name}={value or ''}" for name, value in change.wanted.items())
+    reload = [
+        f"unload {module}",
+        f"load {module} with modprobe",
+        f"verify that {module} runs" + (f" with {assigned}" if assigned else ""),
+    ]
+    found = [f"write {change.path}"] if change.edits else []
+    if change.effect is Effect.IN_PLACE:
+        found.append(f"set {assigned} on the running {module}; guests that run keep what they have")
+    elif change.effect is Effect.RELOAD and change.when is When.NOW:
+        # The write comes after the unload, which is what may be refused.
+        found = [reload[0], *found, *reload[1:]]
+    elif change.effect is Effect.RELOAD:
+        found += [f"wait until nothing uses {module}", *reload]
+    return tuple(found)
+
+
+def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...]:
+    """What an administrator should know first, as sentences.
+
+    INITRAMFS is the path of the initial RAM disk that holds the module, "" for none.
+    """
+    module = change.module
+    load = facts.next_load(module)
+    found = [f"{precedence(change, *lost)}." for lost in change.overridden.items()]
+    if change.refused is not None:
+        found.append(refusal(module, change.refused))
+    found += _misplaced_nested(facts)
+    found += [
+        f"{_at(origin)}: what follows the # is no comment there but passed to the kernel:"
+        f" {origin.text}"
+        for origin in load.comment_in_options
+    ]
+    if load.install_by is not None:
+        found.append(
+            f"{_at(load.install_by)} runs a command instead of loading {module}:"
+            f" {load.install_by.text}"
+        )
+    if load.blacklisted_by is not None:
+        found.append(f"{_at(load.blacklisted_by)} keeps udev from loading {module} by itself.")
+    if load.denied_by is not None:
+        found.append(f"The kernel command line forbids to load {module}: {load.denied_by.text}")
+    if initramfs:
+        found.append(
+            f"{initramfs} holds a copy of {module}, which is loaded at boot with the options in"
+            " there: make it anew after the change."
+        )
+    if facts.machine.startswith("ppc") and change.effect is Effect.IN_PLACE:
+        found.append("Guests that already are hypervisors go on being so until they are restarted.")
+    return tuple(found)
+
+
+def _misplaced_nested(facts: HostFacts) -> list[str]:
+    """`options kvm nested=` on x86, a common mistake: the core module has no such parameter."""
+    holders = nested_holders(facts.machine)
+    return [
+        f"{place(assignment)} sets {NESTED} for {module}, which has no such parameter: it belongs to"
+        f" {' or '.join(holders)}."
+        for module in facts.modules
+        if module not in holders
+        for assignment in facts.next_load(module).assignments
+        if assignment.parameter == NESTED
+    ]
+
+
+def _at(origin: Origin) -> str:
+    return f"{origin.file}:{origin.line}" if origin.line else "The kernel command line"

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The current state of the host, read again whenever something hints that it changed.
+
+Data flows one way: an event is a hint, the facts are read again, a Snapshot is derived from them,
+and listeners compare it with what they last had. Nothing is ever patched from an event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Callable
+
+from nestd.core.derive import derive
+from nestd.core.facts import HostFacts
+from nestd.core.model import Machine, Snapshot
+from nestd.core.vendors import modules_of
+from nestd.formats.kernel_params import ParameterType
+from nestd.host import kvm_holders, libvirt_domains
+from nestd.host.detect_virt import cpu_flags
+from nestd.host.inotify import DirectoryWatch
+from nestd.host.kernel import Change, Kernel, KernelEvent
+from nestd.host.kvm_conf import read_own
+from nestd.host.kvm_holders import KvmHolder
+from nestd.host.modprobe_config import ModprobeConfig, directories, read_cmdline, read_config
+from nestd.host.root import Root
+from nestd.host.sysfs import modules_disabled
+
+SETTLE_SECONDS = 0.01  # events come in bursts; one look serves the burst
+TRANSIENT_SECONDS = 0.05  # until a module that is coming or going is looked at again
+_TRANSIENT = ("coming", "going")
+
+log = logging.getLogger(__name__)
+
+
+class HostView:
+    """What nestd knows of the host. Use start() before anything else."""
+
+    def __init__(self, root: Root, kernel: Kernel, kmod: int, virtualization: str) -> None:
+        self.root = root
+        self.kernel = kernel
+        self.kmod = kmod
+        self.modules = modules_of(kernel.machine)
+        self._virtualization = virtualization
+        self._flags = cpu_flags(root)
+        self._types: Mapping[str, Mapping[str, ParameterType]] = {}
+        self._config: ModprobeConfig | None = None
+        self._config_watch: DirectoryWatch | None = None
+        self._machine_count = 0
+        self._latest_sample = (-1, 0)  # (created, -count) of the latest count that the kernel gave
+        self._listeners: list[Callable[[], None]] = []
+        self._look: asyncio.TimerHandle | None = None
+        self._recount: asyncio.Task[None] | None = None
+        self._recount_again = False
+
+    async def start(self) -> None:
+        """Begin to listen, then read what events do not tell."""
+        self.kernel.subscribe(self._on_event)
+        places = [self.root.at(directory) for directory in directories(self.kmod)]
+        try:
+            self._config_watch = DirectoryWatch(places, self._on_config)
+        except OSError as error:
+            log.warning("modprobe.d is not watched, but read at every look: %s", error.strerror)
+        await self.read_types()
+        self._machine_count = await asyncio.to_thread(kvm_holders.count_machines, self.root)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self.kernel.close()
+        if self._config_watch is not None:
+            self._config_watch.close()
+        for pending in (self._look, self._recount):
+            if pending is not None:
+                pending.cancel()
+
+    def listen(self, callback: Callable[[], None]) -> None:
+        """Call CALLBACK after each burst of hints."""
+        self._listeners.append(callback)
+
+    def facts(self) -> HostFacts:
+        """Everything as it is now. The module's values are always read, modprobe.d after a hint."""
+        if self._config is None:
+            self._config = read_config(self.root, self.kmod)
+        config = self._config
+        if self._config_watch is None:
+            self._config = None
+        return HostFacts(
+            machine=self.kernel.machine,
+            release=self.kernel.release,
+            kmod=self.kmod,
+            modules={name: self.kernel.read_module(name) for name in self.modules},
+            types=self._types,
+            own=read_own(self.root, config.files),
+            files=config.files,
+            cmdline=read_cmdline(self.root),
+            problems=config.problems,
+            modules_disabled=modules_disabled(self.root),
+        )
+
+    def snapshot(self) -> Snapshot:
+        """The state that the facts amount to now."""
+        return derive(self.facts(), self._flags, self._virtualization, self._machine_count)
+
+    async def read_types(self) -> None:
+        """Ask what the modules' files declare; they change with the packages that bring them."""
+        self._types = {name: await self.kernel.parameter_types(name) for name in self.modules}
+
+    async def holders(self) -> tuple[KvmHolder, ...]:
+        """The processes that use KVM at this moment."""
+
+        def scan() -> tuple[KvmHolder, ...]:
+            return kvm_holders.scan(self.root, libvirt_domains.names_by_pid(self.root))
+
+        return await asyncio.to_thread(scan)
+
+    async def machines(self) -> tuple[Machine, ...]:
+        """The virtual machines at this moment."""
+        return tuple(
+            Machine(holder.pid, holder.guest or holder.executable, holder.executable, holder.unit)
+            for holder in await self.holders()
+            if holder.machine
+        )
+
+    def config_changed(self) -> None:
+        """modprobe.d was written: read it at the next look, without waiting for the event."""
+        self._config = None
+        self._notify_soon()
+
+    def _on_config(self) -> None:
+        self.config_changed()
+
+    def _on_event(self, event: KernelEvent) -> None:
+        if event.created is not None and event.count is not None:
+            # The kernel's own absolute count; see KernelEvent for the order.
+            sample = (event.created, -event.count)
+            if sample > self._latest_sample:
+                self._latest_sample = sample
+                self._machine_count = event.count
+        elif event.change is Change.LOST or event.module == "kvm":
+            # kvm.ko counts from zero each time it is loaded.
+            self._latest_sample = (-1, 0)
+            self._count_soon()
+        self._notify_soon()
+
+    def _count_soon(self) -> None:
+        if self._recount is None or self._recount.done():
+            self._recount = asyncio.create_task(self._count())
+        else:
+            self._recount_again = True
+
+    async def _count(self) -> None:
+        while True:
+            self._recount_again = False
+            before = self._latest_sample
+            count = await asyncio.to_thread(kvm_holders.count_machines, self.root)
+            if before == self._latest_sample:  # else the kernel has told a later one meanwhile
+                self._machine_count = count
+                self._notify_soon()
+            if not self._recount_again:
+                return
+
+    def _notify_soon(self, delay: float = SETTLE_SECONDS) -> None:
+        if self._look is None:
+            self._look = asyncio.get_running_loop().call_later(delay, self._notify)
+
+    def _notify(self) -> None:
+        self._look = None
+        for listener in self._listeners:
+            listener()
+        states = (self.kernel.read_module(name).initstate for name in self.modules)
+        if any(state in _TRANSIENT for state in states):
+            self._notify_soon(TRANSIENT_SECONDS)
