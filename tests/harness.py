@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Runs the tiers and sums them up: the part of tests/run that comes when Python is there.
+
+The unit tier runs on every Python from 3.9 on that is found: all of it on the oldest and the
+newest, tests/unit on those between. The other tiers run beside it, one after the other, on the
+newest Python. Reports and logs go to .cache/tests/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import interpreters
+import summary
+import tiers
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+REPORTS = CHECKOUT / ".cache" / "tests"
+# Seconds for one run of pytest.
+LIMIT = 20 * 60
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of pytest: a tier on a Python, all its tests or those below a directory."""
+
+    tier: str
+    python: interpreters.Python
+    directory: str = "tests"
+
+    @property
+    def name(self) -> str:
+        return f"{self.tier} {self.python.version}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="tests/run", description="Runs the tests.")
+    names = ", ".join(tiers.TIERS)
+    parser.add_argument("tier", nargs="*", help=f"which tiers; all if none is named: {names}")
+    chosen = parser.parse_args().tier or list(tiers.TIERS)
+    if not set(chosen) <= set(tiers.TIERS):
+        parser.error(f"the tiers are: {names}")
+
+    shutil.rmtree(REPORTS, ignore_errors=True)
+    REPORTS.mkdir(parents=True)
+    _install_packages(chosen)
+    pythons = interpreters.find()
+    print("Python", ", ".join(python.version for python in pythons), flush=True)
+
+    # Two at a time, since a machine of the vm tier is busy with one processor for minutes.
+    with ThreadPoolExecutor() as beside:
+        pythons[-1].make_venv(CHECKOUT)
+        slow = beside.submit(_run_slow, [tier for tier in chosen if tier != "unit"], pythons[-1])
+        rows = _run_unit(pythons) if "unit" in chosen else []
+        rows += slow.result()
+    print(summary.show(rows))
+    return 1 if any(row.failed for row in rows) else 0
+
+
+def _install_packages(chosen: Sequence[str]) -> None:
+    if shutil.which("apt-get"):
+        install = ["apt-get", "install", "-qq", "--no-install-recommends"]
+        names = tiers.packages(chosen, "debian")
+    elif shutil.which("dnf"):
+        install = ["dnf", "install", "--quiet", "--assumeyes"]
+        names = tiers.packages(chosen, "fedora")
+    else:
+        return
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    # All at once; if one cannot be had, the others still: the tests then name what is missing.
+    if subprocess.run([*install, *names], stdout=subprocess.DEVNULL, env=environment).returncode:
+        for name in names:
+            subprocess.run([*install, name], stdout=subprocess.DEVNULL, env=environment)
+
+
+def _run_unit(pythons: Sequence[interpreters.Python]) -> list[summary.Row]:
+    rows = []
+    for python in pythons:
+        python.make_venv(CHECKOUT)
+        whole = python in (pythons[0], pythons[-1])
+        rows.append(_run(Run("unit", python, "tests" if whole else "tests/unit"), live=True))
+    return rows
+
+
+def _run_slow(chosen: Sequence[str], python: interpreters.Python) -> list[summary.Row]:
+    return [_run(Run(tier, python)) for tier in chosen]
+
+
+def _run(run: Run, live: bool = False) -> summary.Row:
+    """Runs pytest; its output is shown as it comes if live, else in one piece at the end."""
+    report = REPORTS / f"{run.name}.xml"
+    python = str(run.python.venv(CHECKOUT) / "bin" / "python")
+    command = [python, "-m", "pytest", "--tier", run.tier, f"--junitxml={report}", run.directory]
+    print(f"=== {run.name}", flush=True)
+    started = time.monotonic()
+    with open(REPORTS / f"{run.name}.log", "wb") as log:
+        # In a session of its own, so that at the limit its machines and buses end with it.
+        process = subprocess.Popen(
+            command,
+            cwd=CHECKOUT,
+            stdout=None if live else log,
+            stderr=None if live else subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            status = process.wait(LIMIT)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            status = process.wait()
+    if not live:
+        print((REPORTS / f"{run.name}.log").read_text(errors="replace"), flush=True)
+    return summary.read(run.name, report, status, time.monotonic() - started)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The tiers of the tests: what each is for, what it needs of the system, and what is missing here.
+
+A test without a tier's mark is of the tier "unit", which needs no more than a message bus and
+kmod. To add a tier, add it to TIERS: the pytest mark, `pytest --tier NAME` and what tests/run
+installs follow from there.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+SEARCH_PATH = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
+
+
+@dataclass(frozen=True)
+class Need:
+    """A program on the search path, or a shared library (a name with ".so."), and its packages."""
+
+    name: str
+    debian: str
+    fedora: str
+
+    def is_met(self) -> bool:
+        if ".so." not in self.name:
+            return shutil.which(self.name, path=SEARCH_PATH) is not None
+        try:
+            ctypes.CDLL(self.name)
+        except OSError:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class Tier:
+    about: str
+    needs: tuple[Need, ...]
+    root: bool = False
+
+    def missing(self) -> list[str]:
+        """What keeps the tier's tests from running here, in words; empty if nothing does."""
+        words = [_describe(need) for need in self.needs if not need.is_met()]
+        return words + (["root"] if self.root and os.geteuid() != 0 else [])
+
+
+_MMDEBSTRAP = Need("mmdebstrap", "mmdebstrap", "mmdebstrap")
+
+TIERS: Mapping[str, Tier] = {
+    "unit": Tier(
+        "formats, core and the service on a private bus",
+        (
+            Need("dbus-daemon", "dbus-daemon", "dbus-daemon"),
+            Need("busctl", "systemd", "systemd"),
+            Need("modprobe", "kmod", "kmod"),
+        ),
+    ),
+    "vm": Tier(
+        "the service on a Debian kernel with KVM modules, in an emulated machine",
+        (
+            _MMDEBSTRAP,
+            Need("mkfs.ext4", "e2fsprogs", "e2fsprogs"),
+            Need("qemu-system-x86_64", "qemu-system-x86", "qemu-system-x86-core"),
+        ),
+    ),
+    "nspawn": Tier(
+        "the installed packages in a container that boots systemd",
+        (_MMDEBSTRAP, Need("systemd-nspawn", "systemd-container", "systemd-container")),
+        root=True,
+    ),
+    "libvirt": Tier(
+        "comparison with libvirt's own parsers",
+        (Need("libvirt.so.0", "libvirt0", "libvirt-libs"),),
+    ),
+    "browser": Tier(
+        "web pages",
+        (Need("chromium", "chromium", "chromium-headless"),),
+    ),
+}
+
+# What single tests of the tier "unit" use where it is there: mark them needs("NAME").
+OPTIONAL = {
+    need.name: need
+    for need in (
+        Need("dbus-broker-launch", "dbus-broker", "dbus-broker"),
+        Need("libkmod.so.2", "libkmod2", "kmod-libs"),
+    )
+}
+
+
+def missing(tier: str, names: Iterable[str]) -> list[str]:
+    """What a test of that tier, marked needs(*names), lacks here.
+
+    Raises KeyError for a name that OPTIONAL does not have.
+    """
+    optional = [OPTIONAL[name] for name in names]
+    return TIERS[tier].missing() + [_describe(need) for need in optional if not need.is_met()]
+
+
+def packages(tiers: Iterable[str], family: str) -> list[str]:
+    """What to install for those tiers; family is "debian" or "fedora"."""
+    needs = [need for tier in tiers for need in TIERS[tier].needs]
+    needs += OPTIONAL.values()
+    return sorted({str(getattr(need, family)) for need in needs})
+
+
+def lacking(words: Iterable[str]) -> NoReturn:
+    """Ends a test that cannot run here: skipped, or failed in CI, where everything must run."""
+    import pytest  # here, since tests/run reads this file before pytest is installed
+
+    reason = "needs " + ", ".join(words)
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def _describe(need: Need) -> str:
+    return f"{need.name} (package {need.debian} in Debian, {need.fedora} in Fedora)"

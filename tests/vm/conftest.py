@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Boots the guest once for all its tests."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Callable
+
+import guest_run
+import image
+import pytest
+import tiers
+
+# What is in there runs in the guest only.
+collect_ignore = ["guest"]
+
+
+@pytest.fixture(scope="session")
+def guest(
+    tmp_path_factory: pytest.TempPathFactory,
+    record_testsuite_property: Callable[[str, object], None],
+) -> guest_run.GuestRun:
+    """The guest after it has run all its tests. Takes minutes."""
+    if not image.directory().exists() and os.geteuid() != 0:
+        tiers.lacking([f"the image, which root builds with {image.__file__}"])
+    started = time.monotonic()
+    directory = image.build()
+    record_testsuite_property("image", f"{time.monotonic() - started:.0f} s")
+    run = guest_run.run(directory, tmp_path_factory.mktemp("share"))
+    for step, seconds in run.seconds.items():
+        record_testsuite_property(step, f"{seconds:.0f} s")
+    return run

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The ground that the other tests stand on: what this machine's kernel and libvirt really do."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from pathlib import Path
+
+KVM_CREATE_VM = 0xAE01
+SYS_MODULE = Path("/sys/module")
+
+
+def test_kvm_amd_is_loaded_by_udev_at_boot() -> None:
+    assert (SYS_MODULE / "kvm_amd/initstate").read_text() == "live\n"
+    assert (SYS_MODULE / "kvm_amd/parameters/nested").read_text() == "1\n"
+
+
+def test_a_machine_pins_the_module() -> None:
+    refcnt = SYS_MODULE / "kvm_amd/refcnt"
+    assert refcnt.read_text() == "0\n"
+    kvm = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
+    machine = fcntl.ioctl(kvm, KVM_CREATE_VM, 0)
+    assert int(refcnt.read_text()) >= 2
+    os.close(machine)
+    os.close(kvm)
+    assert refcnt.read_text() == "0\n"
+
+
+def test_stub_of_another_vendor_loads_unloads_and_fails() -> None:
+    subprocess.run(["modprobe", "kvm_intel", "nested=0"], check=True)
+    assert (SYS_MODULE / "kvm_intel/parameters/nested").read_text() == "N\n"
+    subprocess.run(["rmmod", "kvm_intel"], check=True)
+    done = subprocess.run(
+        ["modprobe", "kvm_intel", "init_error=95"], stderr=subprocess.PIPE, text=True
+    )
+    assert done.returncode == 1
+    assert "Operation not supported" in done.stderr
+    assert not (SYS_MODULE / "kvm_intel").exists()

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""One boot of the guest with this checkout's wheel, which runs all tests of guest/."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import machine
+import results
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parent.parent
+TESTS = HERE / "guest"
+# Seconds from power on to power off; a single test has a limit of its own in guest/run.sh.
+LIMIT = 15 * 60
+
+
+@dataclass(frozen=True)
+class GuestRun:
+    """What a boot left: outcomes by FILE::FUNCTION, how it ended, and seconds that steps took."""
+
+    outcomes: Mapping[str, results.Outcome]
+    ending: str
+    seconds: Mapping[str, float]
+
+
+def run(image: Path, share: Path) -> GuestRun:
+    """Boots the image with an empty directory as its share, and waits for the end of the tests."""
+    _build_wheel(share)
+    shutil.copytree(CHECKOUT / "systemd", share / "systemd")
+    shutil.copytree(TESTS, share / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.move(str(share / "tests" / "run.sh"), str(share))
+    started = time.monotonic()
+    in_time = machine.run(image, share, LIMIT)
+    seconds = {
+        "boot": float((_text(share / "uptime").split() or ["nan"])[0]),
+        "boot and tests": round(time.monotonic() - started, 1),
+    }
+    parts = ["The machine powered off." if in_time else f"The machine was ended after {LIMIT} s."]
+    parts += [f"Its files are in {share}"]
+    parts += [
+        f"--- the end of {log}\n{_tail(share / log)}" for log in ("pytest.log", "console.log")
+    ]
+    outcomes = results.read(_text(share / "results.jsonl").splitlines())
+    return GuestRun(outcomes, "\n".join(parts), seconds)
+
+
+def _build_wheel(directory: Path) -> None:
+    """From a copy: setuptools leaves build/ in its source, and packs what it finds there later."""
+    source = directory / "source"
+    shutil.copytree(
+        CHECKOUT / "nestd", source / "nestd", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    for path in (CHECKOUT / "pyproject.toml", *CHECKOUT.glob("LICENSE"), *CHECKOUT.glob("README*")):
+        shutil.copy(path, source)
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir"]
+    subprocess.run([*command, str(directory), str(source)], check=True)
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
+def _tail(path: Path) -> str:
+    return "\n".join(_text(path).splitlines()[-40:])

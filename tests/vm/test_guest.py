@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The service on a real kernel with KVM: one boot, and each test of guest/ reported as one here.
+
+To add a test, write it in guest/test_*.py: plain pytest functions that run as root in the guest,
+with systemd, udev, D-Bus, polkit and libvirt up and this checkout's nestd installed and running
+(fixtures: guest/conftest.py; what is installed: guest/run.sh; packages: image.py). The tests share
+one boot, so each leaves the modules loaded and the files as it found them. What a guest test hands
+to record_property is recorded here too. `pytest --tier vm -k NAME` still boots and runs them all;
+for an experiment, give machine.run() a share with a run.sh of your own (see its docstring).
+"""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import guest_run
+import pytest
+import results
+
+pytestmark = pytest.mark.vm
+
+
+@pytest.mark.parametrize("name", results.functions(guest_run.TESTS))
+def test_guest(
+    name: str, guest: guest_run.GuestRun, record_property: Callable[[str, object], None]
+) -> None:
+    outcome = guest.outcomes.get(name, results.Outcome())
+    record_property("seconds in the guest", round(outcome.seconds, 2))
+    for key, value in outcome.properties:
+        record_property(key, value)
+    if outcome.outcome in ("missing", "running"):
+        pytest.fail(f"{name} did not finish: {outcome.outcome}\n{guest.ending}", pytrace=False)
+    if outcome.outcome == "failed":
+        pytest.fail(outcome.text, pytrace=False)
+    if outcome.outcome == "skipped":
+        pytest.skip(outcome.text)
+    assert outcome.outcome == "passed"
