@@ -261,7 +261,7 @@ def _token(facts: HostFacts, module: str, parameters: Mapping[str, str], when: W
     return digest.hexdigest()
 
 
-def check_supported(facts: HostFacts, can_load: bool, effect: Effect) -> None:
+def check_supported(can_load: bool, effect: Effect) -> None:
     """Refuse what needs a running kernel where only files are at hand."""
     if effect is not Effect.NONE and not can_load:
         raise NotSupported(

@@ -57,3 +57,19 @@ class ReloadFailed(NestdError):
 
 class NotSupported(NestdError):
     """This cannot be done here or not yet."""
+
+
+class WriteFailed(NestdError):
+    """A file could not be written: a full or read-only disk, or no right to."""
+
+
+class Inhibited(NestdError):
+    """A client asked for no reloads; the text names it."""
+
+
+class LimitsExceeded(NestdError):
+    """The caller holds as many of something as it may."""
+
+
+class NoSuchJob(NestdError):
+    """There is no job of that number, or no longer."""
