@@ -52,6 +52,7 @@ class Exported:
         self.path = path
         self.interfaces = {each.spec.name: each for each in interfaces}
         self.handlers = {each.spec.name: _handlers(each) for each in interfaces}
+        self._reported: set[str] = set()
         self.told: dict[str, Mapping[str, Packed]] = {name: {} for name in self.interfaces}
         self.told = self.read_all()
 
@@ -66,14 +67,20 @@ class Exported:
         try:
             values = source.properties()
         except Exception:
-            _log.exception("The properties of %s on %s cannot be read", interface, self.path)
+            self._report(interface)
             return packed
         for name, spec in source.spec.properties.items():
             try:
                 packed[name] = check_value(spec.signature, values[name])
             except Exception:
-                _log.exception("The property %s.%s of %s is wrong", interface, name, self.path)
+                self._report(f"{interface}.{name}")
         return packed
+
+    def _report(self, name: str) -> None:
+        """Log the exception at work, once: anyone may ask for properties as often as they like."""
+        if name not in self._reported:
+            self._reported.add(name)
+            _log.exception("%s of %s cannot be read", name, self.path)
 
     def changes(self) -> Iterator[Change]:
         """What has changed since it was told last, and is told herewith."""
