@@ -76,10 +76,6 @@ TIERS: Mapping[str, Tier] = {
         "comparison with libvirt's own parsers",
         (Need("libvirt.so.0", "libvirt0", "libvirt-libs"),),
     ),
-    "browser": Tier(
-        "web pages",
-        (Need("chromium", "chromium", "chromium-headless"),),
-    ),
 }
 
 # What single tests of the tier "unit" use where it is there: mark them needs("NAME").
