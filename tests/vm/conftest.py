@@ -25,7 +25,10 @@ def guest(
     if not image.directory().exists() and os.geteuid() != 0:
         tiers.lacking([f"the image, which root builds with {image.__file__}"])
     started = time.monotonic()
-    directory = image.build()
+    try:
+        directory = image.build()
+    except image.BuildError as error:
+        pytest.fail(str(error), pytrace=False)
     record_testsuite_property("image", f"{time.monotonic() - started:.0f} s")
     run = guest_run.run(directory, tmp_path_factory.mktemp("share"))
     for step, seconds in run.seconds.items():

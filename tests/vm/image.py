@@ -133,6 +133,10 @@ depmod "$version"
 """
 
 
+class BuildError(Exception):
+    """A program failed; the message has the end of its output."""
+
+
 def key() -> str:
     """The name of the image: changes with everything that it is made from."""
     digest = hashlib.sha256()
@@ -149,7 +153,7 @@ def directory() -> Path:
 def build() -> Path:
     """Builds the image unless it is there, and removes those of former keys. Needs root.
 
-    Raises subprocess.CalledProcessError, with the output in build.log, if a step fails.
+    Raises BuildError if a step fails.
     """
     image = directory()
     CACHE.mkdir(parents=True, exist_ok=True)
@@ -202,7 +206,7 @@ def _install_packages(work: Path, root: Path) -> None:
     for sources in (every, every):
         try:
             return _run(work, *command, *sources)
-        except subprocess.CalledProcessError:
+        except BuildError:
             shutil.rmtree(root, ignore_errors=True)
     _run(work, *command, *main)
 
@@ -230,8 +234,14 @@ def _write(root: Path, files: Mapping[str, str]) -> None:
 
 
 def _run(work: Path, *command: str) -> None:
-    with open(work / "build.log", "ab") as log:
-        subprocess.run(command, check=True, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    path = work / "build.log"
+    with open(path, "ab") as log:
+        log.write(f"+ {shlex.join(command)}\n".encode())
+        log.flush()
+        done = subprocess.run(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        lines = path.read_text(errors="replace").splitlines()[-30:]
+        raise BuildError("\n".join([f"The image cannot be built; the end of {path}:", *lines]))
 
 
 if __name__ == "__main__":
