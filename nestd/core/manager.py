@@ -24,7 +24,9 @@ from nestd.core.change import (
     shown,
 )
 from nestd.core.derive import next_values, plain, refused
+from nestd.core.describe import describe
 from nestd.core.errors import (
+    Busy,
     ConfigUnparsable,
     Conflict,
     Inhibited,
@@ -43,6 +45,7 @@ from nestd.core.model import Blocker, JobState, When
 from nestd.core.reload import UNLOAD_SECONDS, Reload
 from nestd.core.transaction import Transaction
 from nestd.core.view import HostView
+from nestd.core.waiting import Waiting
 from nestd.host import files, initramfs
 from nestd.host.records import Records
 
@@ -56,6 +59,9 @@ class Manager:
         self.inhibitors = Inhibitors()
         self.records = records
         self.lock = asyncio.Lock()
+        self.waiting = Waiting(self.jobs, self._attempt, self.blockers, self._in_use)
+        view.listen(self.waiting.wake)
+        self.inhibitors.on_release.append(self.waiting.wake)
 
     def module(self, name: str) -> str:
         """NAME as the kernel spells it. Raises InvalidArgument for one that is not KVM's here."""
@@ -106,6 +112,11 @@ class Manager:
         found = blockers.find(facts.modules[module], holders, facts.modules_disabled)
         return found + self.inhibitors.blockers()
 
+    def _in_use(self, module: str) -> bool:
+        """Whether an unload is bound to fail; the reference count is the quick answer."""
+        refcount = self.view.kernel.read_module(module).refcount
+        return refcount > 0 or bool(self.inhibitors.list())
+
     async def apply(self, change: Change, uid: int) -> Job | None:
         """Make the change for the user UID; the job of the reload, None where none was needed.
 
@@ -122,24 +133,51 @@ class Manager:
             finally:
                 self.view.config_changed()
 
-    async def reload(self, module: str, uid: int) -> Job:
-        """Reload MODULE now, as it is configured."""
+    async def reload(self, module: str, when: When, uid: int) -> Job:
+        """Reload MODULE as it is configured, now or when idle."""
         async with self.lock:
             self.prepare_reload(module)
             facts = self.view.facts()
             wanted = plain(next_values(facts, module))
             try:
-                return await self._reload_now(facts, module, wanted, None, uid)
+                return await self._reload(facts, module, when, wanted, None, uid)
             except OSError as error:
                 raise write_failed(error) from error
             finally:
                 self.view.config_changed()
 
+    async def describe(self) -> str:
+        """The whole state as a JSON document."""
+        machines = await self.view.machines()
+        return describe(
+            self.view.facts(),
+            self.view.snapshot(),
+            machines,
+            self.jobs.current(),
+            self.inhibitors.list(),
+        )
+
+    def check_cancellable(self, job: Job) -> None:
+        """Only a job that waits can be cancelled. Raises Busy."""
+        if self.waiting.transaction(job) is None:
+            raise Busy(f"Job {job.id} is {job.state.value}: only a waiting job can be cancelled.")
+
+    def cancel(self, job: Job) -> None:
+        """End a waiting job; the configuration stays as written."""
+        self.check_cancellable(job)
+        self._supersede(job.module)
+
+    async def close(self) -> None:
+        """Let what is being done come to its end, and stop waiting; records stay."""
+        async with self.lock:  # held during each reload, which must not be cut off
+            await self.waiting.close()
+            self.inhibitors.close()
+
     async def _apply(self, facts: HostFacts, change: Change, uid: int) -> Job | None:
         replacement = await asyncio.to_thread(_replacement, facts, change)
         if change.effect is Effect.RELOAD:
             wanted = plain(change.wanted)
-            return await self._reload_now(facts, change.module, wanted, replacement, uid)
+            return await self._reload(facts, change.module, change.when, wanted, replacement, uid)
         if change.effect is Effect.IN_PLACE:
             wanted = {name: value or "1" for name, value in change.wanted.items()}
             types = facts.types_of(change.module)
@@ -147,41 +185,101 @@ class Manager:
         elif replacement is not None:
             await asyncio.to_thread(replacement.commit)
             replacement.forget()
+        self._supersede(change.module)
         return None
 
-    async def _reload_now(
+    async def _reload(
         self,
         facts: HostFacts,
         module: str,
+        when: When,
         wanted: Mapping[str, str],
         replacement: files.Replacement | None,
         uid: int,
     ) -> Job:
-        self._check_inhibitors(module)
-        job = self.jobs.new(module, uid, JobState.UNLOADING)
+        """Start a job for it, and for "now" come back when that has ended."""
+        first = JobState.WAITING if when is When.IDLE else JobState.UNLOADING
+        job = self.jobs.new(module, uid, first)
         transaction = Transaction(
             job=job.id,
             module=module,
             uid=uid,
-            step=JobState.UNLOADING,
+            when=when,
+            step=first,
             wanted=wanted,
             before=facts.modules[module].parameters,
             replacement=replacement,
         )
+        if when is When.IDLE:
+            self._start_waiting(facts, job, transaction)
+        else:
+            await self._reload_now(facts, job, transaction)
+            self._supersede(module)
+        return job
+
+    def _start_waiting(self, facts: HostFacts, job: Job, transaction: Transaction) -> None:
+        """Write the configuration now and the reload down for later."""
         reload = self.reload_of(facts, job)
+        try:
+            reload.record(transaction)
+            if transaction.replacement is not None:
+                transaction.replacement.commit()
+        except OSError as error:
+            reload.finish(transaction)
+            self.end(job, error)
+            raise
+        self._supersede(job.module)
+        self.waiting.add(job, transaction)
+
+    async def _attempt(self, job: Job, transaction: Transaction) -> None:
+        """A waiting job's reload, at a moment when nothing seems to use the module."""
+        async with self.lock:
+            if self.waiting.transaction(job) is None:
+                return
+            facts = self.view.facts()
+            bad = refused(facts, job.module)
+            reload = self.reload_of(facts, job)
+            if bad is not None or not facts.modules[job.module].loaded:
+                reason = (
+                    refusal(job.module, bad) if bad else f"{job.module} was unloaded meanwhile."
+                )
+                reload.finish(transaction)
+                self.end(job, Conflict(reason))
+                return
+            try:
+                await self._reload_now(facts, job, transaction)
+            finally:
+                self.view.config_changed()
+
+    async def _reload_now(self, facts: HostFacts, job: Job, transaction: Transaction) -> None:
+        """Reload and end JOB; a waiting one that finds the module in use waits on (Busy)."""
+        reload = self.reload_of(facts, job)
+        waits = transaction.when is When.IDLE
 
         async def explain() -> str:
-            return blockers.sentence(module, await self.blockers(module))
+            return blockers.sentence(job.module, await self.blockers(job.module))
 
         try:
-            await reload.run(transaction, explain, UNLOAD_SECONDS)
+            if self.inhibitors.list():
+                raise Inhibited(await explain())
+            await reload.run(transaction, explain, 0.0 if waits else UNLOAD_SECONDS)
         except BaseException as error:
+            if waits and isinstance(error, Busy):
+                reload.record(transaction.at(JobState.WAITING), must=False)
+                raise
             if not isinstance(error, (RolledBack, ReloadFailed)):
                 reload.finish(transaction)  # nothing has been done
             self.end(job, error)
             raise
         self.end(job, None)
-        return job
+
+    def _supersede(self, module: str) -> None:
+        """The latest request decides: what waited for MODULE no longer does."""
+        superseded = self.waiting.cancel(module)
+        if superseded is not None:
+            if superseded.replacement is not None:
+                superseded.replacement.forget()
+            self.records.remove(superseded.job)
 
     def reload_of(self, facts: HostFacts, job: Job) -> Reload:
         """A Reload that tells its progress as JOB's."""
@@ -197,10 +295,6 @@ class Manager:
         results = {RolledBack: JobState.ROLLED_BACK, type(None): JobState.DONE}
         text = str(error) if isinstance(error, NestdError) else "Internal error."
         self.jobs.update(job, results.get(type(error), JobState.FAILED), text if error else "")
-
-    def _check_inhibitors(self, module: str) -> None:
-        if self.inhibitors.blockers():
-            raise Inhibited(blockers.sentence(module, self.inhibitors.blockers()))
 
 
 def write_failed(error: OSError) -> NestdError:

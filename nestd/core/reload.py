@@ -145,6 +145,9 @@ class Reload:
     async def _restore_module(self, transaction: Transaction, reason: str) -> None:
         """Load as it ran before: as configured, else with the old values and no configuration."""
         module, before = transaction.module, transaction.before
+        facts = self._kernel.read_module(module)
+        if facts.loaded and not differing(before, facts.parameters, self._types):
+            return
         explicit = passable(before, self._types)
         tried = []
         for parameters, only_these in (((), False), (explicit, True), ((), True)):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nestd.core.model import JobState
+from nestd.core.model import JobState, When
 from nestd.host.files import Replacement
 
 FORMAT = 1
@@ -27,6 +27,7 @@ class Transaction:
     job: int
     module: str
     uid: int
+    when: When  # NOW or IDLE
     step: JobState  # what really happened is read from the host
     wanted: Mapping[str, str]  # parameters to verify after the load
     before: Mapping[str, str]  # parameters as they ran
@@ -44,6 +45,7 @@ class Transaction:
             "job": self.job,
             "module": self.module,
             "uid": self.uid,
+            "when": self.when.value,
             "step": self.step.value,
             "wanted": dict(self.wanted),
             "before": dict(self.before),
@@ -65,6 +67,7 @@ def decode(record: bytes, boot_id: str) -> Transaction:
             job=int(document["job"]),
             module=str(document["module"]),
             uid=int(document["uid"]),
+            when=When(document["when"]),
             step=JobState(document["step"]),
             wanted=_strings(document["wanted"]),
             before=_strings(document["before"]),

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The one table from nestd's errors to their D-Bus names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from nestd.bus import wire
+from nestd.bus.wire import BusError
+from nestd.core import errors
+
+_OWN = "org.nestd1.Error."
+_STANDARD = "org.freedesktop.DBus.Error."
+
+NAMES: Mapping[type[errors.NestdError], str] = MappingProxyType(
+    {
+        errors.Busy: _OWN + "Busy",
+        errors.BuiltIn: _OWN + "BuiltIn",
+        errors.ConfigUnparsable: _OWN + "ConfigUnparsable",
+        errors.Conflict: _OWN + "Conflict",
+        errors.Inhibited: _OWN + "Inhibited",
+        errors.InvalidArgument: wire.INVALID_ARGS,
+        errors.InvalidParameter: _OWN + "InvalidParameter",
+        errors.LimitsExceeded: wire.LIMITS_EXCEEDED,
+        errors.Missing: _OWN + "Missing",
+        errors.NoSuchJob: _OWN + "NoSuchJob",
+        errors.NotSupported: _OWN + "NotSupported",
+        errors.Overridden: _OWN + "Overridden",
+        errors.ReloadFailed: _OWN + "ReloadFailed",
+        errors.RolledBack: _OWN + "RolledBack",
+        errors.StalePlan: _OWN + "StalePlan",
+        errors.WriteFailed: _STANDARD + "IOError",
+    }
+)
+
+
+def translate(error: Exception) -> BusError | None:
+    """The D-Bus error for ERROR, None for one that is no error of nestd's."""
+    name = NAMES.get(type(error)) if isinstance(error, errors.NestdError) else None
+    return None if name is None else BusError(name, str(error))

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""org.nestd1.Job: one reload, from its start until some seconds after its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from nestd.bus.authorization import Action, Authorizer
+from nestd.bus.exported import Handler, Interface
+from nestd.bus.interface import InterfaceSpec
+from nestd.bus.module import blockers
+from nestd.bus.names import module_path
+from nestd.bus.wire import Call
+from nestd.core.jobs import Job
+from nestd.core.manager import Manager
+
+
+class JobInterface(Interface):
+    """One Job of a Manager."""
+
+    spec = InterfaceSpec.load("org.nestd1.Job")
+
+    def __init__(self, manager: Manager, authorizer: Authorizer, job: Job) -> None:
+        self._manager = manager
+        self._authorizer = authorizer
+        self._job = job
+
+    def methods(self) -> Mapping[str, Handler]:
+        return {"Cancel": self._cancel}
+
+    def properties(self) -> Mapping[str, object]:
+        return {
+            "Id": self._job.id,
+            "Kind": "reload",
+            "Subject": module_path(self._job.module),
+            "StartedByUid": self._job.uid,
+            "State": self._job.state.value,
+            "Blockers": blockers(self._job.blockers),
+            "Error": self._job.error,
+        }
+
+    async def _cancel(self, call: Call) -> Sequence[object]:
+        self._manager.check_cancellable(self._job)
+        details = {"module": self._job.module}
+        await self._authorizer.require(call, Action.RELOAD_MODULES, details)
+        self._manager.cancel(self._job)
+        return []

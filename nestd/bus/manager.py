@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""org.nestd1.Manager: the host."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Callable
+
+from nestd import __version__
+from nestd.bus import arguments
+from nestd.bus.authorization import Action, Authorizer
+from nestd.bus.exported import Handler, Interface
+from nestd.bus.interface import InterfaceSpec
+from nestd.bus.names import job_path, module_path
+from nestd.bus.wire import Call
+from nestd.core.errors import NoSuchJob, NotSupported
+from nestd.core.inhibitors import Inhibitor
+from nestd.core.manager import Manager
+
+
+class ManagerInterface(Interface):
+    """The host that a Manager manages."""
+
+    spec = InterfaceSpec.load("org.nestd1.Manager")
+
+    def __init__(self, manager: Manager, authorizer: Authorizer) -> None:
+        self._manager = manager
+        self._authorizer = authorizer
+
+    def methods(self) -> Mapping[str, Handler]:
+        return {
+            "ListMachines": self._list_machines,
+            "GetModule": self._get_module,
+            "GetLogDaemon": _later("libvirt's logging"),
+            "Validate": _later("Validate"),
+            "CheckGuest": _later("CheckGuest"),
+            "Describe": self._describe,
+            "CollectLogs": _later("CollectLogs"),
+            "Inhibit": self._inhibit,
+            "ListInhibitors": self._list_inhibitors,
+            "GetJob": self._get_job,
+        }
+
+    def properties(self) -> Mapping[str, object]:
+        snapshot = self._manager.view.snapshot()
+        return {
+            "Version": __version__,
+            "Vendor": snapshot.vendor.value,
+            "HostModule": module_path(snapshot.host_module),
+            "HostVirtualization": snapshot.virtualization,
+            "MachineCount": snapshot.machine_count,
+        }
+
+    async def _list_machines(self, call: Call) -> Sequence[object]:
+        machines = await self._manager.view.machines()
+        return [[(each.pid, each.name, each.vmm, each.unit) for each in machines]]
+
+    async def _get_module(self, call: Call) -> Sequence[object]:
+        return [module_path(self._manager.module(str(call.args[0])))]
+
+    async def _describe(self, call: Call) -> Sequence[object]:
+        return [await self._manager.describe()]
+
+    async def _inhibit(self, call: Call) -> Sequence[object]:
+        who, why = arguments.label("who", call.args[0]), arguments.label("why", call.args[1])
+        await self._authorizer.require(call, Action.INHIBIT, {"who": who})
+        uid = await self._authorizer.uid_of(call.sender)
+        pid = await self._authorizer.pid_of(call.sender)
+        return [self._manager.inhibitors.add(Inhibitor(who, why, uid, pid))]
+
+    async def _list_inhibitors(self, call: Call) -> Sequence[object]:
+        return [
+            [(each.who, each.why, each.uid, each.pid) for each in self._manager.inhibitors.list()]
+        ]
+
+    async def _get_job(self, call: Call) -> Sequence[object]:
+        [number] = call.args
+        if self._manager.jobs.get(int(str(number))) is None:
+            raise NoSuchJob(f"There is no job {number}, or no longer.")
+        return [job_path(int(str(number)))]
+
+
+def _later(what: str) -> Callable[[Call], Awaitable[Sequence[object]]]:
+    async def refuse(call: Call) -> Sequence[object]:
+        raise NotSupported(f"This version does not do {what}.")
+
+    return refuse

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The names of version 1 of the D-Bus interface: frozen."""
+
+from __future__ import annotations
+
+BUS_NAME = "org.nestd1"
+MANAGER_PATH = "/org/nestd1"
+MANAGER = "org.nestd1.Manager"
+NO_OBJECT = "/"
+
+
+def module_path(name: str) -> str:
+    """The object of the module NAME; "/" for none."""
+    return f"{MANAGER_PATH}/module/{name}" if name else NO_OBJECT
+
+
+def job_path(job_id: int) -> str:
+    """The object of the job JOB_ID."""
+    return f"{MANAGER_PATH}/job/{job_id}"

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""nestd on a bus: its objects, and the signals that follow from what changes."""
+
+from __future__ import annotations
+
+import asyncio
+
+from nestd.bus.authorization import Authorizer
+from nestd.bus.errors import translate
+from nestd.bus.job import JobInterface
+from nestd.bus.manager import ManagerInterface
+from nestd.bus.module import ModuleInterface
+from nestd.bus.names import BUS_NAME, MANAGER, MANAGER_PATH, job_path, module_path
+from nestd.bus.objects import ObjectTree
+from nestd.bus.transport import Connection
+from nestd.core.jobs import Job
+from nestd.core.manager import Manager
+
+JOB_STAYS_SECONDS = 10.0  # after its end
+
+
+class Service:
+    """Exports a Manager on a connection."""
+
+    def __init__(self, connection: Connection, manager: Manager, machine_id: str) -> None:
+        self._connection = connection
+        self._manager = manager
+        self._authorizer = Authorizer(connection)
+        self._tree = ObjectTree(
+            connection, MANAGER_PATH, machine_id=machine_id, translate=translate
+        )
+        self._tree.export(MANAGER_PATH, [ManagerInterface(manager, self._authorizer)])
+        for name in manager.view.modules:
+            interface = ModuleInterface(manager, self._authorizer, name)
+            self._tree.export(module_path(name), [interface])
+        for job in manager.jobs.current():
+            self._on_job_new(job)
+        manager.view.listen(self._tree.refresh)
+        manager.jobs.on_new.append(self._on_job_new)
+        manager.jobs.on_change.append(lambda job: self._tree.refresh())
+        manager.jobs.on_end.append(self._on_job_end)
+
+    async def own_name(self) -> bool:
+        """Whether the bus gave us our name."""
+        return await self._connection.request_name(BUS_NAME)
+
+    def _on_job_new(self, job: Job) -> None:
+        path = job_path(job.id)
+        self._tree.export(path, [JobInterface(self._manager, self._authorizer, job)])
+        self._tree.emit(MANAGER_PATH, MANAGER, "JobNew", job.id, path)
+
+    def _on_job_end(self, job: Job) -> None:
+        self._tree.refresh()
+        self._tree.emit(
+            MANAGER_PATH, MANAGER, "JobRemoved", job.id, job_path(job.id), job.state.value
+        )
+        asyncio.get_running_loop().call_later(JOB_STAYS_SECONDS, self._forget, job)
+
+    def _forget(self, job: Job) -> None:
+        self._manager.jobs.forget(job)
+        self._tree.unexport(job_path(job.id))

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The whole state as one JSON document, for scripts and bug reports. Its keys are stable."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from nestd import __version__
+from nestd.core.facts import HostFacts
+from nestd.core.inhibitors import Inhibitor
+from nestd.core.jobs import Job
+from nestd.core.model import Blocker, Machine, Module, Snapshot
+
+
+def describe(
+    facts: HostFacts,
+    snapshot: Snapshot,
+    machines: Sequence[Machine],
+    jobs: Sequence[Job],
+    inhibitors: Sequence[Inhibitor],
+) -> str:
+    """The document."""
+    document = {
+        "version": __version__,
+        "vendor": snapshot.vendor.value,
+        "host_module": snapshot.host_module or None,
+        "host_virtualization": snapshot.virtualization,
+        "kernel": {"release": facts.release, "machine": facts.machine},
+        "kmod": facts.kmod,
+        "modules_disabled": facts.modules_disabled,
+        "config_problems": list(facts.problems),
+        "modules": {name: _module(module) for name, module in snapshot.modules.items()},
+        "machine_count": snapshot.machine_count,
+        "machines": [
+            {"pid": each.pid, "name": each.name, "vmm": each.vmm, "unit": each.unit}
+            for each in machines
+        ],
+        "jobs": [_job(job) for job in jobs],
+        "inhibitors": [
+            {"who": each.who, "why": each.why, "uid": each.uid, "pid": each.pid}
+            for each in inhibitors
+        ],
+    }
+    return json.dumps(document, indent=2, sort_keys=True)
+
+
+def _module(module: Module) -> dict[str, object]:
+    return {
+        "availability": module.availability.value,
+        "loaded": module.loaded,
+        "refcount": module.refcount,
+        "parameters": dict(module.parameters),
+        "configured": dict(module.configured),
+        "assignments": [
+            {
+                "parameter": each.parameter,
+                "value": each.value,
+                "file": each.file,
+                "line": each.line,
+            }
+            for each in module.assignments
+        ],
+        "nested": module.nested.value,
+        "nested_configured": module.nested_configured.value,
+        "nested_next": module.nested_next.value,
+        "state": module.state.value,
+    }
+
+
+def _job(job: Job) -> dict[str, object]:
+    return {
+        "id": job.id,
+        "kind": "reload",
+        "module": job.module,
+        "uid": job.uid,
+        "state": job.state.value,
+        "blockers": [_blocker(each) for each in job.blockers],
+        "error": job.error,
+    }
+
+
+def _blocker(blocker: Blocker) -> dict[str, object]:
+    return {
+        "kind": blocker.kind.value,
+        "name": blocker.name,
+        "pid": blocker.pid,
+        "detail": blocker.detail,
+    }

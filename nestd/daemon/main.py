@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Start-up, wiring, and the end of nestd."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from nestd import __version__
+from nestd.bus.names import BUS_NAME
+from nestd.bus.service import Service
+from nestd.bus.transport import Connection
+from nestd.bus.wire import BusError
+from nestd.core.manager import Manager
+from nestd.core.recovery import recover
+from nestd.core.view import HostView
+from nestd.daemon import options
+from nestd.daemon.notify import notify, start_watchdog
+from nestd.daemon.options import Options
+from nestd.host import kmod, simulated_kernel
+from nestd.host.detect_virt import host_virtualization
+from nestd.host.kernel import Kernel
+from nestd.host.machine_id import machine_id
+from nestd.host.real_kernel import FilesOnly, RealKernel
+from nestd.host.records import Records
+from nestd.host.root import Root
+from nestd.host.simulated_host import KINDS
+
+EXIT_OK, EXIT_FAILURE = 0, 1
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "notice": logging.INFO,
+    "warning": logging.WARNING,
+    "err": logging.ERROR,
+}
+
+log = logging.getLogger("nestd")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run nestd until it is told to stop; the exit status."""
+    chosen = options.parse(sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(
+        level=_LEVELS[chosen.log_level], format="%(levelname)s: %(message)s", stream=sys.stderr
+    )
+    with _root(chosen) as root:
+        try:
+            return asyncio.run(_serve(chosen, root))
+        except (BusError, OSError) as error:
+            log.error("nestd cannot run: %s", error)
+            return EXIT_FAILURE
+
+
+@contextlib.contextmanager
+def _root(chosen: Options) -> Iterator[Root]:
+    """The host's files: given, this machine's, or a directory that lasts as long as we do."""
+    if chosen.root is not None:
+        yield Root(chosen.root.resolve())
+    elif chosen.simulate is None:
+        yield Root()
+    else:
+        with tempfile.TemporaryDirectory(prefix="nestd-simulated-") as directory:
+            yield Root(Path(directory))
+
+
+async def _serve(chosen: Options, root: Root) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    connection = await Connection.connect(chosen.bus)
+    kernel = _kernel(chosen, root)
+    version = simulated_kernel.KMOD if chosen.simulate else await kmod.version()
+    view = HostView(root, kernel, version, await host_virtualization(root))
+    await view.start()
+    manager = Manager(view, Records(root))
+    await recover(manager)
+    service = Service(connection, manager, machine_id(root))
+    if not await service.own_name():
+        log.error("nestd cannot run: %s is taken by another process", BUS_NAME)
+        return EXIT_FAILURE
+    notify("READY=1", f"STATUS=Serving {BUS_NAME}")
+    start_watchdog()
+    log.info("nestd %s serves %s (kmod %d)", __version__, BUS_NAME, version)
+    stopping = asyncio.ensure_future(stop.wait())
+    ended = asyncio.ensure_future(connection.closed())
+    await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
+    notify("STOPPING=1")
+    await manager.close()
+    view.close()
+    if ended.done():
+        log.error("nestd cannot go on: the bus is gone")
+        return EXIT_FAILURE
+    ended.cancel()
+    connection.close()
+    return EXIT_OK
+
+
+def _kernel(chosen: Options, root: Root) -> Kernel:
+    if chosen.simulate is not None:
+        return simulated_kernel.SimulatedKernel(root, KINDS[chosen.simulate])
+    return RealKernel(root) if root.is_this_machine else FilesOnly(root)

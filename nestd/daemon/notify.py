@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""sd_notify(3) and the watchdog, where a service manager asks for them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+
+
+def notify(*assignments: str) -> None:
+    """Tell the service manager, e.g. "READY=1". Nothing happens without one."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        with contextlib.suppress(OSError):
+            sock.sendto("\n".join(assignments).encode(), address)
+
+
+def watchdog_seconds() -> float:
+    """How often WATCHDOG=1 is due, at half of the limit; 0 where no watchdog is set for us."""
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    pid = os.environ.get("WATCHDOG_PID", str(os.getpid()))
+    if not microseconds.isdigit() or pid != str(os.getpid()):
+        return 0.0
+    return int(microseconds) / 1e6 / 2
+
+
+def start_watchdog() -> None:
+    """Ping from the event loop, so that one that is stuck gets the service restarted."""
+    seconds = watchdog_seconds()
+    if not seconds:
+        return
+    loop = asyncio.get_running_loop()
+
+    def ping() -> None:
+        notify("WATCHDOG=1")
+        loop.call_later(seconds, ping)
+
+    ping()

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""nestd's command line; see nestd(8)."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nestd import __version__
+
+LOG_LEVELS = ("debug", "info", "notice", "warning", "err")
+KINDS = ("intel", "amd", "power", "s390")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says; None where it says nothing."""
+
+    bus: str | None
+    root: Path | None
+    simulate: str | None
+    log_level: str
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """Read the command line. Exits with status 2 and a sentence on stderr for a wrong one."""
+    parser = argparse.ArgumentParser(
+        prog="nestd",
+        allow_abbrev=False,
+        description="D-Bus service for nested virtualization and libvirt debug logs on a KVM host.",
+    )
+    parser.add_argument("--bus", metavar="ADDRESS", help="the bus to serve (default: system bus)")
+    parser.add_argument("--root", metavar="DIR", type=Path, help="take every path below DIR")
+    parser.add_argument("--simulate", choices=KINDS, help="serve a simulated host of that kind")
+    parser.add_argument("--log-level", choices=LOG_LEVELS, default="info")
+    parser.add_argument("--version", action="version", version=f"nestd {__version__}")
+    found = parser.parse_args(arguments)
+    if found.root is not None and not found.simulate and not found.root.is_dir():
+        parser.error(f"--root: {found.root} is no directory")
+    return Options(found.bus, found.root, found.simulate, found.log_level)

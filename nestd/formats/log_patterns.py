@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The patterns of log filters: "*" is any text, "?" any character, the rest itself.
+
+A pattern is found anywhere in a category: libvirt puts "*" around it (virLogFilterNew). That is
+so since libvirt 4.4.0, first with fnmatch(3), then with GLib's g_pattern_match_simple(), for which
+"[" is nothing special.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+def normal(pattern: str) -> str:
+    """The shortest form with the same meaning: without the stars around it, "*" for all.
+
+    A star stays before a leading "+", which libvirt would drop as a relic of old versions.
+    """
+    inner = re.sub(r"\*\*+", "*", pattern.strip("*"))
+    return "*" + inner if not inner or inner.startswith("+") else inner
+
+
+def matches(pattern: str, category: str) -> bool:
+    """Whether libvirt finds the pattern in the category."""
+    return _found(pattern, category, barrier="")
+
+
+def covers(general: str, special: str) -> bool:
+    """Whether GENERAL is found in all that SPECIAL is found in.
+
+    False is also the answer in rare cases that need a closer look at "?" next to "*".
+    """
+    # A star of SPECIAL stands for any text, so nothing but a star of GENERAL may lie over it.
+    return _found(general, special, barrier="*")
+
+
+def _found(pattern: str, text: str, barrier: str) -> bool:
+    """Whether all pieces between the pattern's stars are in the text, one behind the other."""
+    position = 0
+    for piece in pattern.split("*"):
+        position = _find(piece, text, position, barrier)
+        if position < 0:
+            return False
+        position += len(piece)
+    return True
+
+
+def _find(piece: str, text: str, position: int, barrier: str) -> int:
+    if "?" not in piece:
+        return text.find(piece, position)
+    for start in range(position, len(text) - len(piece) + 1):
+        pairs = zip(piece, text[start : start + len(piece)])
+        if all(want == got or (want == "?" and got != barrier) for want, got in pairs):
+            return start
+    return -1
