@@ -33,7 +33,9 @@ class GuestRun:
 def run(image: Path, share: Path) -> GuestRun:
     """Boots the image with an empty directory as its share, and waits for the end of the tests."""
     _build_wheel(share)
-    shutil.copytree(CHECKOUT / "systemd", share / "systemd")
+    (share / "systemd").mkdir()
+    for path in (CHECKOUT / "systemd").glob("*"):
+        shutil.copy(path, share / "systemd")
     shutil.copytree(TESTS, share / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.move(str(share / "tests" / "run.sh"), str(share))
     started = time.monotonic()
