@@ -40,8 +40,8 @@ class JobInterface(Interface):
         }
 
     async def _cancel(self, call: Call) -> Sequence[object]:
-        self._manager.check_cancellable(self._job)
+        self._manager.reloads.check_cancellable(self._job)
         details = {"module": self._job.module}
         await self._authorizer.require(call, Action.RELOAD_MODULES, details)
-        self._manager.cancel(self._job)
+        self._manager.reloads.cancel(self._job)
         return []

@@ -66,16 +66,19 @@ class ManagerInterface(Interface):
         await self._authorizer.require(call, Action.INHIBIT, {"who": who})
         uid = await self._authorizer.uid_of(call.sender)
         pid = await self._authorizer.pid_of(call.sender)
-        return [self._manager.inhibitors.add(Inhibitor(who, why, uid, pid))]
+        return [self._manager.reloads.inhibitors.add(Inhibitor(who, why, uid, pid))]
 
     async def _list_inhibitors(self, call: Call) -> Sequence[object]:
         return [
-            [(each.who, each.why, each.uid, each.pid) for each in self._manager.inhibitors.list()]
+            [
+                (each.who, each.why, each.uid, each.pid)
+                for each in self._manager.reloads.inhibitors.list()
+            ]
         ]
 
     async def _get_job(self, call: Call) -> Sequence[object]:
         [number] = call.args
-        if self._manager.jobs.get(int(str(number))) is None:
+        if self._manager.reloads.jobs.get(int(str(number))) is None:
             raise NoSuchJob(f"There is no job {number}, or no longer.")
         return [job_path(int(str(number)))]
 

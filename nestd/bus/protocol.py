@@ -130,6 +130,7 @@ class _Reader(Unmarshaller):  # type: ignore[misc]
         self.buf = message
         self.offset = offset
         self.endian = message[0]
+        self.uint32 = _order(message) + "I"
         self.values_left = max_values
 
     def read(self, n: int, prefetch: bool = False) -> int:
@@ -145,6 +146,15 @@ class _Reader(Unmarshaller):  # type: ignore[misc]
             raise TooManyValues("too many values in one message")
         return self.readers[type_.token](type_)
 
+    def read_string(self, type_: typing.Any = None) -> str:
+        # Two times faster than upstream's: of what is sent to us in masses, all is text.
+        start = (self.offset + 3 & ~3) + 4
+        end = start + unpack_from(self.uint32, self.buf, start - 4)[0]
+        if end >= len(self.buf):
+            raise ProtocolError("a string runs past the end of its message")
+        self.offset = end + 1
+        return str(self.buf[start:end], "utf-8")
+
     def read_struct(self, type_: typing.Any) -> tuple[object, ...]:
         return tuple(super().read_struct(type_))
 
@@ -156,12 +166,16 @@ class _Reader(Unmarshaller):  # type: ignore[misc]
         return Variant(signature, self.read_argument(types[0]))
 
 
+def _order(message: bytes | bytearray) -> str:
+    """The byte order of a message, as struct wants it."""
+    return "<" if message[0] == ord("l") else ">"
+
+
 def read_size(start: bytes | bytearray) -> Size:
     """The size of a message from its first FIXED_HEADER bytes; raises ProtocolError."""
     if start[0] not in b"lB" or start[3] != 1:
         raise ProtocolError("the bus sent something that is no D-Bus message")
-    order = "<" if start[0] == ord("l") else ">"
-    body, _, fields = unpack_from(order + "III", start, 4)
+    body, _, fields = unpack_from(_order(start) + "III", start, 4)
     header = FIXED_HEADER + fields + (-fields & 7)
     if header + body > _MAX_MESSAGE:
         raise ProtocolError("the bus sent a message longer than D-Bus allows")
@@ -172,7 +186,7 @@ def read_header(message: bytes) -> Header:
     """The header of a message of which at least the header is there; raises ProtocolError."""
     reader = _Reader(message, FIXED_HEADER - 4, _MAX_HEADER_VALUES)
     fields = _guarded(lambda: dict(reader.read_argument(SignatureTree._get("a(yv)").types[0])))
-    serial = unpack_from("<I" if message[0] == ord("l") else ">I", message, 8)[0]
+    (serial,) = unpack_from(_order(message) + "I", message, 8)
 
     def text(code: int) -> str:
         value = fields[code].value if code in fields else ""

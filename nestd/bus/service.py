@@ -33,12 +33,12 @@ class Service:
         for name in manager.view.modules:
             interface = ModuleInterface(manager, self._authorizer, name)
             self._tree.export(module_path(name), [interface])
-        for job in manager.jobs.current():
+        for job in manager.reloads.jobs.current():
             self._on_job_new(job)
         manager.view.listen(self._tree.refresh)
-        manager.jobs.on_new.append(self._on_job_new)
-        manager.jobs.on_change.append(lambda job: self._tree.refresh())
-        manager.jobs.on_end.append(self._on_job_end)
+        manager.reloads.jobs.on_new.append(self._on_job_new)
+        manager.reloads.jobs.on_change.append(lambda job: self._tree.refresh())
+        manager.reloads.jobs.on_end.append(self._on_job_end)
 
     async def own_name(self) -> bool:
         """Whether the bus gave us our name."""
@@ -57,5 +57,5 @@ class Service:
         asyncio.get_running_loop().call_later(JOB_STAYS_SECONDS, self._forget, job)
 
     def _forget(self, job: Job) -> None:
-        self._manager.jobs.forget(job)
+        self._manager.reloads.jobs.forget(job)
         self._tree.unexport(job_path(job.id))

@@ -83,8 +83,8 @@ def _misplaced_nested(facts: HostFacts) -> list[str]:
     """`options kvm nested=` on x86, a common mistake: the core module has no such parameter."""
     holders = nested_holders(facts.machine)
     return [
-        f"{place(assignment)} sets {NESTED} for {module}, which has no such parameter: it belongs to"
-        f" {' or '.join(holders)}."
+        f"{place(assignment)} sets {NESTED} for {module}, which has no such parameter: it belongs"
+        f" to {' or '.join(holders)}."
         for module in facts.modules
         if module not in holders
         for assignment in facts.next_load(module).assignments

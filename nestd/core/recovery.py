@@ -12,9 +12,9 @@ import logging
 
 from nestd.core.errors import NestdError, RolledBack
 from nestd.core.jobs import Job
-from nestd.core.manager import Manager
 from nestd.core.model import JobState, When
 from nestd.core.reload import Reload, VerificationFailed
+from nestd.core.reloads import Reloads
 from nestd.core.transaction import DamagedRecord, Transaction, decode
 from nestd.host.files import remove_leftovers
 
@@ -23,49 +23,49 @@ INTERRUPTED = "nestd was stopped in the middle of it"
 log = logging.getLogger(__name__)
 
 
-async def recover(manager: Manager) -> None:
+async def recover(reloads: Reloads) -> None:
     """Finish or undo all that was recorded; waiting jobs wait again, with their ids."""
-    async with manager.lock:
-        for number, record in manager.records.read_all().items():
+    async with reloads.lock:
+        for number, record in reloads.records.read_all().items():
             try:
-                transaction = decode(record, manager.records.boot_id)
-                manager.module(transaction.module)
-            except (DamagedRecord, NestdError) as error:
+                transaction = decode(record, reloads.records.boot_id)
+                _check_known(reloads, transaction)
+            except DamagedRecord as error:
                 log.warning("The record of job %d is set aside: %s", number, error)
-                manager.records.set_aside(number)
+                reloads.records.set_aside(number)
                 continue
-            job = manager.jobs.new(
+            job = reloads.jobs.new(
                 transaction.module, transaction.uid, transaction.step, transaction.job
             )
             if transaction.step is JobState.WAITING:
-                manager.waiting.add(job, transaction)
+                reloads.waiting.add(job, transaction)
             else:
-                await _settle(manager, job, transaction)
-        if not manager.jobs.current():  # a waiting one keeps the old file
-            await asyncio.to_thread(remove_leftovers, manager.view.facts().own.place)
+                await _settle(reloads, job, transaction)
+        if not reloads.jobs.current():  # a waiting one keeps the old file
+            await asyncio.to_thread(remove_leftovers, reloads.view.facts().own.place)
 
 
-async def _settle(manager: Manager, job: Job, transaction: Transaction) -> None:
-    reload = manager.reload_of(manager.view.facts(), job)
-    loaded = manager.view.kernel.read_module(transaction.module).loaded
+async def _settle(reloads: Reloads, job: Job, transaction: Transaction) -> None:
+    reload = reloads.transaction(reloads.view.facts(), job)
+    loaded = reloads.view.kernel.read_module(transaction.module).loaded
     if transaction.step is JobState.UNLOADING and loaded:
         # Not even unloaded: nothing has happened to the module.
         if transaction.when is When.IDLE:
             waiting = transaction.at(JobState.WAITING)
             reload.record(waiting)
-            manager.waiting.add(job, waiting)
+            reloads.waiting.add(job, waiting)
             return
         reload.finish(transaction)
-        manager.end(job, RolledBack(f"{transaction.module} was not reloaded: {INTERRUPTED}."))
+        reloads.end(job, RolledBack(f"{transaction.module} was not reloaded: {INTERRUPTED}."))
         return
     try:
         await _complete(reload, transaction, loaded)
     except NestdError as error:
         log.warning("Job %d of before the restart: %s", job.id, error)
-        manager.end(job, error)
+        reloads.end(job, error)
     else:
         log.info("Job %d of before the restart was finished", job.id)
-        manager.end(job, None)
+        reloads.end(job, None)
 
 
 async def _complete(reload: Reload, transaction: Transaction, loaded: bool) -> None:
@@ -79,3 +79,8 @@ async def _complete(reload: Reload, transaction: Transaction, loaded: bool) -> N
         except VerificationFailed as error:
             await reload.roll_back(transaction, str(error))
         reload.finish(transaction)
+
+
+def _check_known(reloads: Reloads, transaction: Transaction) -> None:
+    if transaction.module not in reloads.view.modules:
+        raise DamagedRecord(f"{transaction.module!r} is none of KVM's modules here")

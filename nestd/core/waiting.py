@@ -2,8 +2,8 @@
 """Reloads that wait until nothing uses their module.
 
 One waits for each module; the latest request decides. What wakes it are the kernel's events about
-virtual machines and modules and the end of an inhibitor. Where nothing announces the end of a use (a
-machine's memory is still being freed, a process merely has /dev/kvm open), and only there, the
+virtual machines and modules and the end of an inhibitor. Where nothing announces the end of a use
+(a machine's memory is still being freed, a process merely has /dev/kvm open), and only there, the
 reference count is read again, at growing intervals.
 """
 

@@ -19,6 +19,7 @@ from nestd.bus.transport import Connection
 from nestd.bus.wire import BusError
 from nestd.core.manager import Manager
 from nestd.core.recovery import recover
+from nestd.core.reloads import Reloads
 from nestd.core.view import HostView
 from nestd.daemon import options
 from nestd.daemon.notify import notify, start_watchdog
@@ -80,8 +81,9 @@ async def _serve(chosen: Options, root: Root) -> int:
     version = simulated_kernel.KMOD if chosen.simulate else await kmod.version()
     view = HostView(root, kernel, version, await host_virtualization(root))
     await view.start()
-    manager = Manager(view, Records(root))
-    await recover(manager)
+    reloads = Reloads(view, Records(root))
+    await recover(reloads)
+    manager = Manager(view, reloads)
     service = Service(connection, manager, machine_id(root))
     if not await service.own_name():
         log.error("nestd cannot run: %s is taken by another process", BUS_NAME)
@@ -93,7 +95,7 @@ async def _serve(chosen: Options, root: Root) -> int:
     ended = asyncio.ensure_future(connection.closed())
     await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
     notify("STOPPING=1")
-    await manager.close()
+    await reloads.close()
     view.close()
     if ended.done():
         log.error("nestd cannot go on: the bus is gone")

@@ -16,9 +16,9 @@ def notify(*assignments: str) -> None:
         return
     if address.startswith("@"):
         address = "\0" + address[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-        with contextlib.suppress(OSError):
-            sock.sendto("\n".join(assignments).encode(), address)
+    kind = socket.SOCK_DGRAM | socket.SOCK_CLOEXEC
+    with socket.socket(socket.AF_UNIX, kind) as sock, contextlib.suppress(OSError):
+        sock.sendto("\n".join(assignments).encode(), address)
 
 
 def watchdog_seconds() -> float:

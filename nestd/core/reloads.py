@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The reloads as jobs: one after the other, now or when idle.
+
+"now" and "boot", once they have succeeded, and a later "idle" end what waits for the same module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from nestd.core import blockers
+from nestd.core.change import refusal
+from nestd.core.derive import refused
+from nestd.core.errors import Busy, Conflict, Inhibited, NestdError, ReloadFailed, RolledBack
+from nestd.core.facts import HostFacts
+from nestd.core.inhibitors import Inhibitors
+from nestd.core.jobs import Job, Jobs
+from nestd.core.model import Blocker, JobState, When
+from nestd.core.reload import UNLOAD_SECONDS, Reload
+from nestd.core.transaction import Transaction
+from nestd.core.view import HostView
+from nestd.core.waiting import Waiting
+from nestd.host.files import Replacement
+from nestd.host.records import Records
+
+_RESULTS: Mapping[type[BaseException], JobState] = {RolledBack: JobState.ROLLED_BACK}
+
+
+class Reloads:
+    """Carries them out. Whoever changes a module or its configuration holds the lock meanwhile."""
+
+    def __init__(self, view: HostView, records: Records) -> None:
+        self.view = view
+        self.records = records
+        self.lock = asyncio.Lock()
+        self.jobs = Jobs()
+        self.inhibitors = Inhibitors()
+        self.waiting = Waiting(self.jobs, self._attempt, self.blockers, self._in_use)
+        view.listen(self.waiting.wake)
+        self.inhibitors.on_release.append(self.waiting.wake)
+
+    async def close(self) -> None:
+        """Let what is being done come to its end, then stop waiting; the records stay."""
+        async with self.lock:
+            await self.waiting.close()
+            self.inhibitors.close()
+
+    async def blockers(self, module: str) -> tuple[Blocker, ...]:
+        """What keeps MODULE from being reloaded at this moment."""
+        facts = self.view.facts()
+        holders = await self.view.holders()
+        found = blockers.find(facts.modules[module], holders, facts.modules_disabled)
+        return found + self.inhibitors.blockers()
+
+    async def start(
+        self,
+        facts: HostFacts,
+        module: str,
+        when: When,
+        wanted: Mapping[str, str],
+        replacement: Replacement | None,
+        uid: int,
+    ) -> Job:
+        """Reload MODULE for the user UID, to run with WANTED, putting REPLACEMENT in place with it.
+
+        For "now" the job has ended when this comes back; for "idle" it has begun to wait. Raises
+        Busy, Inhibited or OSError with nothing changed, RolledBack or ReloadFailed.
+        """
+        first = JobState.WAITING if when is When.IDLE else JobState.UNLOADING
+        job = self.jobs.new(module, uid, first)
+        transaction = Transaction(
+            job=job.id,
+            module=module,
+            uid=uid,
+            when=when,
+            step=first,
+            wanted=wanted,
+            before=facts.modules[module].parameters,
+            replacement=replacement,
+        )
+        if when is When.IDLE:
+            self._begin_to_wait(facts, job, transaction)
+        else:
+            await self._run(facts, job, transaction)
+            self.supersede(module)
+        return job
+
+    def check_cancellable(self, job: Job) -> None:
+        """Only a job that waits can be cancelled. Raises Busy."""
+        if self.waiting.transaction(job) is None:
+            raise Busy(f"Job {job.id} is {job.state.value}: only a waiting job can be cancelled.")
+
+    def cancel(self, job: Job) -> None:
+        """End a waiting job; the configuration stays as written. Raises Busy."""
+        self.check_cancellable(job)
+        self.supersede(job.module)
+
+    def supersede(self, module: str) -> None:
+        """What waited for MODULE no longer does."""
+        superseded = self.waiting.cancel(module)
+        if superseded is not None:
+            if superseded.replacement is not None:
+                superseded.replacement.forget()
+            self.records.remove(superseded.job)
+
+    def transaction(self, facts: HostFacts, job: Job) -> Reload:
+        """The carrier of a transaction that tells its progress as JOB's."""
+        return Reload(
+            self.view.kernel,
+            self.records,
+            facts.types_of(job.module),
+            lambda state: self.jobs.update(job, state),
+        )
+
+    def end(self, job: Job, error: BaseException | None) -> None:
+        """JOB is over, with ERROR as the reason where it failed."""
+        if error is None:
+            self.jobs.update(job, JobState.DONE)
+        else:
+            text = str(error) if isinstance(error, (NestdError, OSError)) else "Internal error."
+            self.jobs.update(job, _RESULTS.get(type(error), JobState.FAILED), text)
+
+    def _begin_to_wait(self, facts: HostFacts, job: Job, transaction: Transaction) -> None:
+        """Write the configuration now and the reload down for later."""
+        reload = self.transaction(facts, job)
+        try:
+            reload.record(transaction)
+            if transaction.replacement is not None:
+                transaction.replacement.commit()
+        except OSError as error:
+            reload.finish(transaction)
+            self.end(job, error)
+            raise
+        self.supersede(job.module)
+        self.waiting.add(job, transaction)
+
+    async def _attempt(self, job: Job, transaction: Transaction) -> None:
+        """A waiting job's reload, at a moment when nothing seems to use the module."""
+        async with self.lock:
+            if self.waiting.transaction(job) is None:
+                return
+            facts = self.view.facts()
+            bad = refused(facts, job.module)
+            if bad is not None or not facts.modules[job.module].loaded:
+                reason = (
+                    refusal(job.module, bad) if bad else f"{job.module} was unloaded meanwhile."
+                )
+                self.transaction(facts, job).finish(transaction)
+                self.end(job, Conflict(reason))
+                return
+            try:
+                await self._run(facts, job, transaction)
+            finally:
+                self.view.config_changed()
+
+    async def _run(self, facts: HostFacts, job: Job, transaction: Transaction) -> None:
+        """Reload and end JOB; a waiting one that finds the module in use waits on (Busy)."""
+        reload = self.transaction(facts, job)
+        waits = transaction.when is When.IDLE
+
+        async def explain() -> str:
+            return blockers.sentence(job.module, await self.blockers(job.module))
+
+        try:
+            if self.inhibitors.list():
+                raise Inhibited(await explain())
+            await reload.run(transaction, explain, 0.0 if waits else UNLOAD_SECONDS)
+        except BaseException as error:
+            if waits and isinstance(error, Busy):
+                reload.record(transaction.at(JobState.WAITING), must=False)
+                raise
+            if not isinstance(error, (RolledBack, ReloadFailed)):
+                reload.finish(transaction)  # nothing has been done
+            self.end(job, error)
+            raise
+        self.end(job, None)
+
+    def _in_use(self, module: str) -> bool:
+        """Whether an unload is bound to fail; the reference count is the quick answer."""
+        return self.view.kernel.read_module(module).refcount > 0 or bool(self.inhibitors.list())
