@@ -25,8 +25,8 @@ from nestd.formats.log_items import (
     strict_level,
 )
 
-# Far more than there are categories to match.
-MAX_FILTERS = 500
+# Far more than anyone needs, and few enough for log_warnings to look at all of them at once.
+MAX_FILTERS = 200
 
 _NOT_IN_PATTERN = re.compile(r"[^A-Za-z0-9_.*?-]")
 

@@ -9,6 +9,7 @@ so since libvirt 4.4.0, first with fnmatch(3), then with GLib's g_pattern_match_
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 
 def normal(pattern: str) -> str:
@@ -48,8 +49,13 @@ def _found(pattern: str, text: str, barrier: str) -> bool:
 def _find(piece: str, text: str, position: int, barrier: str) -> int:
     if "?" not in piece:
         return text.find(piece, position)
-    for start in range(position, len(text) - len(piece) + 1):
-        pairs = zip(piece, text[start : start + len(piece)])
-        if all(want == got or (want == "?" and got != barrier) for want, got in pairs):
-            return start
-    return -1
+    if len(piece) > len(text) - position:
+        return -1
+    found = _expression(piece, barrier).search(text, position)
+    return found.start() if found else -1
+
+
+@lru_cache(maxsize=64)
+def _expression(piece: str, barrier: str) -> re.Pattern[str]:
+    any_character = f"[^{barrier}]" if barrier else "."
+    return re.compile(re.escape(piece).replace(r"\?", any_character), re.DOTALL)
