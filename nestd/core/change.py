@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -32,6 +33,9 @@ from nestd.formats.modprobe_edit import EditError, set_parameters
 from nestd.formats.next_load import Assignment
 from nestd.host.sysfs import Availability
 
+# What neither libkmod nor the kernel takes for anything but itself: no white space, no quotes, no
+# backslash, no "#". The kernel reads a page at most.
+_PLAIN = re.compile(r"[!$-&(-\[\]-~]{1,4000}")
 LONGEST_SHOWN = 60  # characters of a caller's words that a message repeats
 
 
@@ -183,6 +187,11 @@ def _known(facts: HostFacts, module: str, name: str) -> str:
 
 def _value(facts: HostFacts, module: str, name: str, value: str) -> str:
     kind = facts.types_of(module).get(name.replace("-", "_"), ParameterType.UNKNOWN)
+    if value and not _PLAIN.fullmatch(value):
+        raise InvalidParameter(
+            f"The value {shown(value)} for {name} has a character other than letters, digits and"
+            " plain punctuation, or is too long."
+        )
     if value and not acceptable(kind, value):
         raise InvalidParameter(
             f"{module} takes no {shown(value)} for {name}: it is declared as {kind.value}."
