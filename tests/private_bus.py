@@ -156,7 +156,7 @@ def _launch_broker(listener: int, config: str) -> None:
 
 
 def _fake_journal() -> None:
-    """The launcher insists on a journal: give it one in a mount namespace, and show what it logs."""
+    """The launcher insists on a journal: one in a mount namespace, whose lines go to the log."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_CLONE_NEWNS) or libc.mount(None, b"/", None, _MS_REC_PRIVATE, None):
         raise OSError(ctypes.get_errno(), "no mount namespace")

@@ -52,7 +52,7 @@ MAX_REPLY = 16 << 20
 MAX_HEADER = 64 << 10
 """Bytes in the header; a message with a longer one is dropped."""
 MAX_VALUES = 16384
-"""Values in the body of a call or signal, containers counted; text of any length is one."""
+"""Values in the body of a call or signal, containers counted: about 20 ms of reading."""
 MAX_REPLY_VALUES = 1 << 20
 _MAX_HEADER_VALUES = 512
 _MAX_MESSAGE = 128 << 20

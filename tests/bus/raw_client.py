@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A D-Bus client that sends whatever bytes it is told to, for tests that a proper client cannot do."""
+"""A D-Bus client that sends whatever bytes it is told to."""
 
 from __future__ import annotations
 
-import array
 import os
 import socket
 import struct
+from array import array as int_array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 CALL, RETURN, ERROR, SIGNAL = 1, 2, 3, 4
-PATH, INTERFACE, MEMBER, ERROR_NAME, REPLY_SERIAL, DESTINATION, SENDER, SIGNATURE, FDS = range(
-    1, 10
-)
+PATH, INTERFACE, MEMBER, ERROR_NAME, REPLY_SERIAL = 1, 2, 3, 4, 5
+DESTINATION, SENDER, SIGNATURE, FDS = 6, 7, 8, 9
 _TYPES = {PATH: "o", REPLY_SERIAL: "u", SIGNATURE: "g", FDS: "u"}
 
 
@@ -24,6 +23,17 @@ def pad(data: bytes, to: int) -> bytes:
 def string(text: str) -> bytes:
     """The value of a string, to be put at a multiple of 4."""
     return struct.pack("<I", len(text.encode())) + text.encode() + b"\0"
+
+
+def array(items: bytes, alignment: int = 4) -> bytes:
+    """The value of an array, to be put at a multiple of 8."""
+    return pad(struct.pack("<I", len(items)), alignment) + items
+
+
+def string_dict(entries: dict[str, str]) -> bytes:
+    """The value of an a{ss}, to be put at a multiple of 8."""
+    items = [pad(string(key), 4) + string(value) for key, value in entries.items()]
+    return array(b"".join([*(pad(item, 8) for item in items[:-1]), *items[-1:]]), 8)
 
 
 def message(
@@ -111,7 +121,7 @@ class RawClient:
         fields.update(extra or {})
         serial = self.next_serial()
         data = message(CALL, serial, fields, body, flags)
-        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, int_array("i", fds))] if fds else []
         sent = self.sock.sendmsg([data], rights)
         self.sock.sendall(data[sent:])
         return serial
@@ -140,7 +150,7 @@ class RawClient:
                 raise EOFError
             self._buffer += data
             for _, _, rights in ancillary:
-                self._fds += array.array("i", rights)
+                self._fds += int_array("i", rights)
 
     def _line(self) -> bytes:
         line = b""

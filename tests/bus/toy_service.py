@@ -102,16 +102,19 @@ class Child(Interface):
 
 
 class Heart:
-    """Measures for how long the loop was kept from going on."""
+    """Measures for how long the loop was kept busy between two beats.
+
+    In processor time: what the machine does besides is not the service's fault.
+    """
 
     def __init__(self) -> None:
         self.longest = 0.0
 
     async def beat(self) -> None:
         while True:
-            start = time.monotonic()
+            start = time.thread_time()
             await asyncio.sleep(HEARTBEAT)
-            self.longest = max(self.longest, time.monotonic() - start - HEARTBEAT)
+            self.longest = max(self.longest, time.thread_time() - start)
 
 
 class Toy(Interface):
