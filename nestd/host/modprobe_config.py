@@ -17,6 +17,7 @@ from nestd.host.files import read_regular
 from nestd.host.root import Root
 
 # What kmod does differently from these versions on.
+READS_USR_LOCAL = 29
 READS_USR_LIB = 32  # /usr/lib besides /lib, which matters where these are two directories
 READS_WEAKDEP = 33
 IGNORES_ALIAS_FILES = 33
@@ -45,8 +46,10 @@ class ModprobeConfig:
 
 def directories(kmod: int) -> tuple[str, ...]:
     """modprobe.d directories, the strongest first."""
-    vendor = ("/usr/lib", "/lib") if kmod >= READS_USR_LIB else ("/lib",)
-    return tuple(f"{base}/modprobe.d" for base in ("/etc", "/run", "/usr/local/lib", *vendor))
+    bases = ["/etc", "/run"]
+    bases += ["/usr/local/lib"] if kmod >= READS_USR_LOCAL else []
+    bases += ["/usr/lib"] if kmod >= READS_USR_LIB else []
+    return tuple(f"{base}/modprobe.d" for base in [*bases, "/lib"])
 
 
 def read_config(root: Root, kmod: int) -> ModprobeConfig:
@@ -129,8 +132,9 @@ class _Reader:
         try:
             status = os.stat(self._root.at(path))
         except OSError:
+            # Older ones look at what is not there; kmod 30 was seen to take it for an empty file.
             ignored = self._kmod >= IGNORES_DEAD_LINKS
-            counts = "ignores it" if ignored else "takes it for an empty file"
+            counts = "ignores it" if ignored else "may or may not take it for an empty file"
             self._problem(path, f"is a link that leads nowhere; kmod {self._kmod} {counts}")
             return not ignored
         if stat.S_ISDIR(status.st_mode):
