@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The events that an administrator may look for in the log, each with an identity that stays.
+
+log.info("kvm_intel was reloaded", extra=about(Event.RELOAD_DONE, module="kvm_intel", ...))
+
+is an ordinary log line; where the log is systemd's journal, it also carries the MESSAGE_ID, by
+which systemd/nestd.catalog explains it, and the fields: NESTD_MODULE=kvm_intel and so on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+
+PREFIX = "NESTD_"
+
+
+class Event(Enum):
+    """MESSAGE_ID, and the fields that tell which, who and what; see Event.fields."""
+
+    VALUE_CHANGED = (
+        "a52eaabe6fa74d6e8ce647c561044a98",
+        ("module", "parameters", "file", "caller_uid"),
+    )
+    RELOAD_DONE = "1564ed3ced39490fada0879868a28308", ("module", "job", "caller_uid")
+    RELOAD_REFUSED = "d26751be705f48bb90c1e719e9b70a18", ("module", "job", "caller_uid")
+    RELOAD_ROLLED_BACK = "60ee206026e24241a500b01209394458", ("module", "job", "caller_uid")
+    RELOAD_FAILED = "4d54c69486234015a622a519008c07c0", ("module", "job", "caller_uid")
+    RECORD_SET_ASIDE = "c3c77d8e659b46e789f72fe22f823ff1", ("job",)
+    DRIFT_FOUND = "1b44a5d164e64d4bbca2338c75644e8d", ("module", "policy")
+    FILTERS_CHANGED = "719deacdfe294efca33ba5e3c82af497", ("daemon", "filters", "caller_uid")
+    DEBUG_STARTED = "e4a094a10bbb440c9d73c3ebf3f82fa1", ("daemon", "filters", "caller_uid")
+    DEBUG_ENDED = "7087c461533a46b1a1cc2495098f288d", ("daemon",)
+    SETTINGS_WRONG = "3838c6dcd6c842b6b534cdffc01842c3", ("file", "line", "key")
+
+    def __init__(self, message_id: str, names: tuple[str, ...]) -> None:
+        self.message_id = message_id
+        self._names = names
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The journal fields that every entry of this event has."""
+        return tuple(PREFIX + name.upper() for name in self._names)
+
+
+def about(event: Event, **fields: object) -> Mapping[str, object]:
+    """The "extra" of the logging call that tells of EVENT, with each of its fields by keyword."""
+    named = {PREFIX + name.upper(): str(value) for name, value in fields.items()}
+    return {"journal_fields": {"MESSAGE_ID": event.message_id, **named}}
