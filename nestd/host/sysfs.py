@@ -34,7 +34,7 @@ class ModuleFacts:
     initstate: str = ""  # "live", "coming", "going", or "" where not loaded
     refcount: int = -1
     holders: tuple[str, ...] = ()
-    parameters: Mapping[str, str] = field(default=_NOTHING)
+    parameters: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     writable: frozenset[str] = frozenset()
 
     @property
