@@ -18,7 +18,6 @@ collect_ignore = ["guest"]
 
 @pytest.fixture(scope="session")
 def guest(
-    tmp_path_factory: pytest.TempPathFactory,
     record_testsuite_property: Callable[[str, object], None],
 ) -> guest_run.GuestRun:
     """The guest after it has run all its tests. Takes minutes."""
@@ -30,7 +29,7 @@ def guest(
     except image.BuildError as error:
         pytest.fail(str(error), pytrace=False)
     record_testsuite_property("image", f"{time.monotonic() - started:.0f} s")
-    run = guest_run.run(directory, tmp_path_factory.mktemp("share"))
+    run = guest_run.run(directory)
     for step, seconds in run.seconds.items():
         record_testsuite_property(step, f"{seconds:.0f} s")
     return run

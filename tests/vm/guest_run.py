@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import results
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 TESTS = HERE / "guest"
+SHARES = CHECKOUT / ".cache" / "guest"
 # Seconds from power on to power off; a single test has a limit of its own in guest/run.sh.
 LIMIT = 15 * 60
 
@@ -30,8 +32,9 @@ class GuestRun:
     seconds: Mapping[str, float]
 
 
-def run(image: Path, share: Path) -> GuestRun:
-    """Boots the image with an empty directory as its share, and waits for the end of the tests."""
+def run(image: Path) -> GuestRun:
+    """Boots the image and waits for the end of the tests. Takes minutes."""
+    share = _new_share()
     _build_wheel(share)
     (share / "systemd").mkdir()
     for path in (CHECKOUT / "systemd").glob("*"):
@@ -51,6 +54,14 @@ def run(image: Path, share: Path) -> GuestRun:
     ]
     outcomes = results.read(_text(share / "results.jsonl").splitlines())
     return GuestRun(outcomes, "\n".join(parts), seconds)
+
+
+def _new_share() -> Path:
+    """An empty directory, below .cache/ so that logs can be looked at later; few are kept."""
+    SHARES.mkdir(parents=True, exist_ok=True)
+    for former in sorted(SHARES.iterdir())[:-4]:
+        shutil.rmtree(former)
+    return Path(tempfile.mkdtemp(prefix=time.strftime("%Y%m%d-%H%M%S-"), dir=SHARES))
 
 
 def _build_wheel(directory: Path) -> None:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,15 +23,18 @@ def _report(**entry: Any) -> None:
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     item.stash[_REPORTS] = []
+    started = time.time()
     _report(test=item.nodeid, start=True)
     yield
     reports = item.stash[_REPORTS]
     outcomes = {report.outcome for report in reports}
+    outcome = next(word for word in ("failed", "skipped", "passed") if word in outcomes)
+    text = "".join(_text(report) for report in reports)
     _report(
         test=item.nodeid,
-        outcome=next(word for word in ("failed", "skipped", "passed") if word in outcomes),
+        outcome=outcome,
         seconds=sum(report.duration for report in reports),
-        text="".join(_text(report) for report in reports),
+        text=text + _journal(started) if outcome == "failed" else text,
         properties=item.user_properties,
     )
 
@@ -41,6 +46,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 
 _REPORTS = pytest.StashKey["list[pytest.TestReport]"]()
+
+
+def _journal(since: float) -> str:
+    """All that was logged from that time on."""
+    command = ["journalctl", "--since", f"@{since:.6f}", "--output", "short-precise"]
+    text = subprocess.run(command, stdout=subprocess.PIPE, text=True, errors="replace").stdout
+    return f"\n--- journal meanwhile ---\n{text}"
 
 
 def _text(report: pytest.TestReport) -> str:

@@ -21,8 +21,22 @@ done
 for program in nestd nestctl; do
     [ -e /usr/local/bin/$program ] && ln -s /usr/local/bin/$program /usr/bin/$program
 done
+# Until systemd/ has a unit and a bus policy.
+[ -e /usr/lib/systemd/system/nestd.service ] || cat > /etc/systemd/system/nestd.service <<'END'
+[Service]
+Type=notify
+ExecStart=/usr/bin/nestd --log-level debug
+END
+[ -n "$(ls /usr/share/dbus-1/system.d/*nestd* 2> /dev/null)" ] ||
+    cat > /etc/dbus-1/system.d/nestd.conf <<'END'
+<busconfig>
+  <policy user="root"><allow own="org.nestd1"/></policy>
+  <policy context="default"><allow send_destination="org.nestd1"/></policy>
+</busconfig>
+END
 systemctl daemon-reload
-busctl call -q org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus ReloadConfig
+busctl --quiet call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus ReloadConfig
+systemctl start nestd.service || journalctl -u nestd.service
 
 cp -r $share/tests /root/tests
 cd /root/tests
