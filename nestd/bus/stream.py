@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Whole D-Bus messages over a socket, both ways, bounded in memory and in time a loop turn.
 
-Descriptors are sent, never taken: recv(2) without room for ancillary data makes the kernel drop
-what came along, so that nothing a client sends ever becomes a descriptor of this process.
+Descriptors are sent, and not taken unless asked for: recv(2) without room for ancillary data makes
+the kernel drop what came along, so that nothing a client sends ever becomes a descriptor of a
+service.
 """
 
 from __future__ import annotations
 
 import array
 import asyncio
+import os
 import socket
 import time
 from collections import deque
@@ -39,6 +41,7 @@ _TURN_SECONDS = 0.01
 _TURN_WRITES = 64
 _READ_SIZE = 128 << 10
 _MAX_AUTH_LINE = 16 << 10
+_MAX_DESCRIPTORS = 253  # that one sendmsg(2) can pass (SCM_MAX_FD)
 
 OnMessage = Callable[[Header, Optional[bytes]], None]
 """(header, whole message, or None where its body was refused unread)."""
@@ -48,8 +51,17 @@ OnLost = Callable[[Exception], None]
 class MessageStream:
     """One authenticated connection to a bus. Neither send nor close blocks or raises."""
 
-    def __init__(self, sock: socket.socket, on_message: OnMessage, on_lost: OnLost) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        on_message: OnMessage,
+        on_lost: OnLost,
+        *,
+        take_descriptors: bool = False,
+    ) -> None:
         self._sock = sock
+        self._take_descriptors = take_descriptors
+        self._descriptors: deque[int] = deque()
         self._loop = asyncio.get_running_loop()
         self._on_message = on_message
         self._on_lost = on_lost
@@ -66,7 +78,12 @@ class MessageStream:
 
     @classmethod
     async def connect(
-        cls, address: str | None, on_message: OnMessage, on_lost: OnLost
+        cls,
+        address: str | None,
+        on_message: OnMessage,
+        on_lost: OnLost,
+        *,
+        take_descriptors: bool = False,
     ) -> MessageStream:
         """Connect to the first socket of the address that answers; raises OSError, ValueError."""
         error: OSError = ConnectionError("the bus address is empty")
@@ -76,7 +93,7 @@ class MessageStream:
                 sock.setblocking(False)
                 await asyncio.get_running_loop().sock_connect(sock, name)
                 await _authenticate(sock)
-                return cls(sock, on_message, on_lost)
+                return cls(sock, on_message, on_lost, take_descriptors=take_descriptors)
             except OSError as refused:
                 sock.close()
                 error = refused
@@ -97,6 +114,11 @@ class MessageStream:
         elif not self._writing:
             self._write()
 
+    def descriptors(self, header: Header) -> list[int]:
+        """Those of the message that is being handed on; who asks for them has to close them."""
+        count = min(header.fds, len(self._descriptors))
+        return [self._descriptors.popleft() for _ in range(count)]
+
     def close(self) -> None:
         """Close the socket and drop what is queued."""
         if self._closed:
@@ -111,6 +133,8 @@ class MessageStream:
             message.close()
         self._queue.clear()
         self._received.clear()
+        while self._descriptors:
+            os.close(self._descriptors.popleft())
 
     def _lose(self, error: Exception) -> None:
         if not self._closed:
@@ -128,7 +152,7 @@ class MessageStream:
 
     def _readable(self) -> None:
         try:
-            data = self._sock.recv(_READ_SIZE)
+            data = self._receive()
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
@@ -141,6 +165,18 @@ class MessageStream:
         self._skip -= skipped
         self._received += memoryview(data)[skipped:]
         self._turn()
+
+    def _receive(self) -> bytes:
+        if not self._take_descriptors:
+            return self._sock.recv(_READ_SIZE)
+        found = array.array("i")
+        room = socket.CMSG_SPACE(_MAX_DESCRIPTORS * found.itemsize)
+        data, ancillary, _, _ = self._sock.recvmsg(_READ_SIZE, room, socket.MSG_CMSG_CLOEXEC)
+        for level, kind, payload in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                found.frombytes(payload)
+        self._descriptors.extend(found)
+        return data
 
     def _turn(self) -> None:
         """Hand on what has arrived, but not so much that others on the loop have to wait."""
@@ -172,18 +208,26 @@ class MessageStream:
         size = read_size(received)
         total = size.header + size.body
         if size.header > MAX_HEADER:
-            self._discard(total)
+            self._drop(total)
             return True
         if len(received) < (total if size.acceptable else size.header):
             return False
         message = bytes(memoryview(received)[: total if size.acceptable else size.header])
-        self._discard(total)
         try:
             header = read_header(message)
         except ProtocolError:
-            return True  # its frame is sound, but nobody can be told
+            self._drop(total)
+            return True
+        self._discard(total)
         self._on_message(header, message if size.acceptable else None)
         return True
+
+    def _drop(self, length: int) -> None:
+        """Pass over a message whose frame is sound, but of which nobody can be told."""
+        if self._take_descriptors:
+            # Nobody knows how many descriptors are its own: the next message must not get them.
+            raise ProtocolError("the bus sent a message that cannot be read")
+        self._discard(length)
 
     def _discard(self, length: int) -> None:
         """Forget the next bytes, received or still to come."""

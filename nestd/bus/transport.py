@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Callable, cast
@@ -49,6 +50,7 @@ class Connection:
         self._stream: MessageStream
         self._serials = itertools.count()
         self._pending: dict[int, asyncio.Future[tuple[object, ...]]] = {}
+        self._takes_descriptor: set[int] = set()  # of the calls that are pending
         self._resolve: wire.Resolve | None = None
         self._callers = Callers()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -57,13 +59,18 @@ class Connection:
         self._end: asyncio.Future[BusError | None] = self._loop.create_future()
 
     @classmethod
-    async def connect(cls, address: str | None = None, *, timeout: float = 25.0) -> Connection:
+    async def connect(
+        cls, address: str | None = None, *, timeout: float = 25.0, take_descriptors: bool = False
+    ) -> Connection:
         """Connect and say hello; None is the system bus, honouring DBUS_SYSTEM_BUS_ADDRESS.
 
-        Raises OSError (TimeoutError after timeout seconds), ValueError for the address.
+        take_descriptors is for clients that call for some. Raises OSError (TimeoutError after
+        timeout seconds), ValueError for the address.
         """
         self = cls()
-        opening = MessageStream.connect(address, self._on_message, self._on_lost)
+        opening = MessageStream.connect(
+            address, self._on_message, self._on_lost, take_descriptors=take_descriptors
+        )
         try:
             self._stream = await asyncio.wait_for(opening, timeout)
         except asyncio.TimeoutError:
@@ -90,11 +97,13 @@ class Connection:
         *,
         timeout: float = 25.0,
         interactive: bool = False,
+        take_descriptor: bool = False,
     ) -> tuple[object, ...]:
         """Call a method and return what it returns. Descriptors among the arguments are given away.
 
-        Raises BusError: the other side's, NoReply after timeout seconds, Disconnected at once
-        where the bus is gone.
+        With take_descriptor it has to return one and nothing else, which is the caller's to close,
+        on a connection that takes some. Raises BusError: the other side's, NoReply after timeout
+        seconds, Disconnected at once where the bus is gone.
         """
         serial = self._next_serial()
         message = protocol.encode_call(
@@ -105,6 +114,8 @@ class Connection:
             raise self._gone()
         future: asyncio.Future[tuple[object, ...]] = self._loop.create_future()
         self._pending[serial] = future
+        if take_descriptor:
+            self._takes_descriptor.add(serial)
         late = BusError(wire.NO_REPLY, f"{destination} did not answer within {timeout:g} s.")
         timer = self._loop.call_later(timeout, _fail, future, late)
         try:
@@ -113,6 +124,7 @@ class Connection:
         finally:
             timer.cancel()
             self._pending.pop(serial, None)
+            self._takes_descriptor.discard(serial)
 
     def emit(
         self,
@@ -170,15 +182,21 @@ class Connection:
     # Incoming messages
 
     def _on_message(self, header: Header, message: bytes | None) -> None:
+        descriptors = self._stream.descriptors(header) if header.fds else []
         try:
             if header.kind == protocol.METHOD_CALL:
                 self._on_method_call(header, message)
             elif header.kind == protocol.SIGNAL:
                 self._on_signal(header, message)
+            elif header.reply_serial in self._takes_descriptor:
+                self._on_descriptor(header, message, descriptors)
             elif header.kind in (protocol.METHOD_RETURN, protocol.ERROR):
                 self._on_reply(header, message)
         except Exception:  # a message must not end the connection, whatever it met in us
             _log.exception("A message from %s could not be handled", header.sender)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
 
     def _on_method_call(self, header: Header, message: bytes | None) -> None:
         try:
@@ -285,6 +303,19 @@ class Connection:
         except BusError as error:
             if error.name != wire.NAME_HAS_NO_OWNER:
                 raise
+
+    def _on_descriptor(self, header: Header, message: bytes | None, descriptors: list[int]) -> None:
+        """The answer to a call that takes one; takes it off the list."""
+        if header.kind != protocol.METHOD_RETURN:
+            self._on_reply(header, message)
+            return
+        future = self._pending.pop(header.reply_serial, None)
+        if future is None or future.done():
+            return
+        if header.signature == "h" and len(descriptors) == 1:
+            future.set_result((descriptors.pop(),))
+        else:
+            _fail(future, BusError(wire.FAILED, "The answer is no file descriptor."))
 
     def _on_reply(self, header: Header, message: bytes | None) -> None:
         future = self._pending.pop(header.reply_serial, None)
