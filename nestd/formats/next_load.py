@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nestd.formats import kernel_cmdline, kernel_params, modprobe_d, shell_pattern
-from nestd.formats.modprobe_d import BadLine, Blacklist, Directive, Install, Options
+from nestd.formats.modprobe_d import Alias, BadLine, Blacklist, Directive, Install, Options
 from nestd.formats.module_options import JoinedOptions, join
 
 _LONGEST_TEXT = 200
@@ -49,6 +49,7 @@ class NextLoad:
     blacklisted_by: Origin | None  # a plain `modprobe MODULE` loads it nevertheless
     denied_by: Origin | None  # module_blacklist= on the kernel command line: no load at all
     install_by: Origin | None  # a command that is run instead of loading
+    alias_by: Origin | None  # an alias that makes modprobe take the name for another module
     comment_in_options: tuple[Origin, ...]  # options lines of this module with a '#' in them
     bad_lines: tuple[Origin, ...]  # lines of any file that libkmod ignores with a warning
 
@@ -80,6 +81,7 @@ def next_load(files: Sequence[ConfigFile], cmdline: bytes, module: str, *, kmod:
         blacklisted_by=_first_blacklist(directives, name),
         denied_by=_denied(cmdline, name),
         install_by=_first_install(directives, name),
+        alias_by=_first_alias(directives, name),
         comment_in_options=_comments(joined, paths),
         bad_lines=tuple(
             Origin(path, bad.line, _text(bad.text))
@@ -150,6 +152,17 @@ def _first_install(directives: Sequence[tuple[str, Directive]], name: bytes) -> 
     for path, directive in directives:
         if isinstance(directive, Install) and shell_pattern.matches(directive.module, name):
             text = b"install " + directive.module + b" " + directive.command
+            return Origin(path, directive.line, _text(text))
+    return None
+
+
+def _first_alias(directives: Sequence[tuple[str, Directive]], name: bytes) -> Origin | None:
+    """libkmod looks for aliases before it looks for modules; `alias kvm_intel off` is in use."""
+    for path, directive in directives:
+        if not isinstance(directive, Alias) or directive.module == name:
+            continue
+        if shell_pattern.matches(directive.alias, name):
+            text = b"alias " + directive.alias + b" " + directive.module
             return Origin(path, directive.line, _text(text))
     return None
 
