@@ -3,10 +3,11 @@
 
 To add a test, write it in guest/test_*.py: plain pytest functions that run as root in the guest,
 with systemd, udev, D-Bus, polkit and libvirt up and this checkout's nestd installed and running
-(fixtures: guest/conftest.py; what is installed: guest/run.sh; packages: image.py). The tests share
-one boot, so each leaves the modules loaded and the files as it found them. What a guest test hands
-to record_property is recorded here too. `pytest --tier vm -k NAME` still boots and runs them all;
-for an experiment, give machine.run() a share with a run.sh of your own (see its docstring).
+(virtual machines: guest/machines.py; what is installed and started: guest/run.sh; packages:
+image.py). The tests share one boot, so each leaves the modules loaded and the files as it found
+them. What a guest test hands to record_property is recorded here too. The files of the last boots
+(journal.log, pytest.log, console.log) are kept in .cache/guest/. `pytest --tier vm -k NAME` still
+boots and runs all; for an experiment, hand machine.run() a directory with a run.sh of your own.
 """
 
 from __future__ import annotations

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 from pathlib import Path
 
-KVM_CREATE_VM = 0xAE01
+import machines
+
 SYS_MODULE = Path("/sys/module")
 
 
@@ -20,12 +20,16 @@ def test_kvm_amd_is_loaded_by_udev_at_boot() -> None:
 def test_a_machine_pins_the_module() -> None:
     refcnt = SYS_MODULE / "kvm_amd/refcnt"
     assert refcnt.read_text() == "0\n"
-    kvm = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
-    machine = fcntl.ioctl(kvm, KVM_CREATE_VM, 0)
-    assert int(refcnt.read_text()) >= 2
-    os.close(machine)
-    os.close(kvm)
+    with machines.bare_machine():
+        assert int(refcnt.read_text()) >= 2
     assert refcnt.read_text() == "0\n"
+
+
+def test_a_libvirt_domain_runs_on_kvm() -> None:
+    with machines.libvirt_domain("alpha") as pid:
+        names = [os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()]
+        assert "anon_inode:kvm-vm" in names
+        assert "machine-qemu" in Path(f"/proc/{pid}/cgroup").read_text()
 
 
 def test_stub_of_another_vendor_loads_unloads_and_fails() -> None:
