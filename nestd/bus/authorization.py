@@ -2,7 +2,9 @@
 """Who may change something: polkit's word, asked without holding anybody else up.
 
 The subject is the caller's unique bus name, never its process id, which can be reused. Whatever
-goes wrong on the way means no, except that uid 0 may do everything where there is no polkit.
+goes wrong on the way means no. uid 0 is not asked for: polkit allows it everything without looking
+at any rule (polkitbackendinteractiveauthority.c, check_authorization_sync), and so it can also do
+its work where polkit is absent or hangs.
 """
 
 from __future__ import annotations
@@ -10,15 +12,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from enum import Enum
 
 from nestd.bus.transport import Connection
 from nestd.bus.wire import (
     ACCESS_DENIED,
     AUTH_REQUIRED,
-    NAME_HAS_NO_OWNER,
-    SERVICE_UNKNOWN,
+    LIMITS_EXCEEDED,
+    NO_REPLY,
     BusError,
     Call,
     Variant,
@@ -30,15 +33,18 @@ _POLKIT = "org.freedesktop.PolicyKit1"
 _POLKIT_PATH = "/org/freedesktop/PolicyKit1/Authority"
 _AUTHORITY = "org.freedesktop.PolicyKit1.Authority"
 _ALLOW_USER_INTERACTION = 1
-_ABSENT = (SERVICE_UNKNOWN, NAME_HAS_NO_OWNER)
 ROOT = 0
 QUIET_SECONDS = 10.0
 PROMPT_SECONDS = 600.0  # a person looks for a password
+MOST_QUESTIONS = 32
+"""Questions to polkit on behalf of one user at a time, whatever number of clients they come from:
+a user whose prompts stay unanswered must not take up all the calls that may be at work."""
 
 
 class Action(Enum):
-    """The actions of org.nestd1.policy."""
+    """The actions of org.nestd1.policy; MANAGE implies the others."""
 
+    MANAGE = "org.nestd1.manage"
     CONFIGURE_MODULES = "org.nestd1.configure-modules"
     RELOAD_MODULES = "org.nestd1.reload-modules"
     CONFIGURE_LOGS = "org.nestd1.configure-logs"
@@ -61,6 +67,8 @@ class Authorizer:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._cancellations = itertools.count(1)
+        self._questions: Counter[int] = Counter()  # by user
+        self._withdrawals: set[asyncio.Task[None]] = set()
 
     async def uid_of(self, sender: str) -> int:
         """The user id of a caller. Raises BusError where the caller is gone."""
@@ -79,8 +87,8 @@ class Authorizer:
     async def require(self, call: Call, action: Action, details: Mapping[str, str]) -> None:
         """Return if the caller may do ACTION; prompts only where the call allows it.
 
-        DETAILS go into the prompt. Raises BusError: AccessDenied, or
-        InteractiveAuthorizationRequired where a password would help.
+        DETAILS go into the prompt. Raises BusError: AccessDenied, LimitsExceeded, or
+        InteractiveAuthorizationRequired where a password would help, but could not be asked for.
         """
         verdict = await self.check(call, action, details, interactive=call.interactive)
         if verdict is Verdict.CHALLENGE:
@@ -91,56 +99,84 @@ class Authorizer:
     async def check(
         self, call: Call, action: Action, details: Mapping[str, str], *, interactive: bool = False
     ) -> Verdict:
-        """What polkit says. Never raises."""
-        asking = asyncio.ensure_future(self._ask(call.sender, action, details, interactive))
-        gone = asyncio.ensure_future(self._connection.vanished(call.sender).wait())
+        """What polkit says. Raises BusError LimitsExceeded."""
+        try:
+            uid = await self.uid_of(call.sender)
+        except BusError:
+            return Verdict.NO
+        if uid == ROOT:
+            return Verdict.YES
+        with self._counted(uid):
+            return await self._ask_while_there(call.sender, action, details, interactive)
+
+    @contextlib.contextmanager
+    def _counted(self, uid: int) -> Iterator[None]:
+        if self._questions[uid] >= MOST_QUESTIONS:
+            text = f"{MOST_QUESTIONS} calls of yours wait for authorization already."
+            raise BusError(LIMITS_EXCEEDED, text)
+        self._questions[uid] += 1
+        try:
+            yield
+        finally:
+            self._questions[uid] -= 1
+            if not self._questions[uid]:
+                del self._questions[uid]
+
+    async def _ask_while_there(
+        self, sender: str, action: Action, details: Mapping[str, str], interactive: bool
+    ) -> Verdict:
+        """Ask, but not for longer than the caller stays on the bus."""
+        cancellation = f"nestd-{next(self._cancellations)}"
+        asking = asyncio.ensure_future(
+            self._ask(sender, action, details, interactive, cancellation)
+        )
+        gone = asyncio.ensure_future(self._connection.vanished(sender).wait())
         try:
             await asyncio.wait({asking, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not asking.done():
-                return Verdict.NO
-            return asking.result()
+            if asking.done():
+                return asking.result()
         except BusError as error:
-            if error.name in _ABSENT and await self._is_root(call.sender):
-                return Verdict.YES
-            return Verdict.NO
+            if error.name != NO_REPLY:
+                return Verdict.NO
         finally:
             gone.cancel()
             asking.cancel()
+        self._withdraw(cancellation)
+        return Verdict.NO
 
     async def _ask(
-        self, sender: str, action: Action, details: Mapping[str, str], interactive: bool
+        self,
+        sender: str,
+        action: Action,
+        details: Mapping[str, str],
+        interactive: bool,
+        cancellation: str,
     ) -> Verdict:
-        cancellation = f"nestd-{next(self._cancellations)}"
         flags = _ALLOW_USER_INTERACTION if interactive else 0
         subject = ("system-bus-name", {"name": Variant("s", sender)})
-        try:
-            [result] = await self._connection.call(
-                _POLKIT,
-                _POLKIT_PATH,
-                _AUTHORITY,
-                "CheckAuthorization",
-                "(sa{sv})sa{ss}us",
-                [subject, action.value, dict(details), flags, cancellation],
-                timeout=PROMPT_SECONDS if interactive else QUIET_SECONDS,
-            )
-        except asyncio.CancelledError:
-            # The caller left while polkit asks: take the dialog away.
-            with contextlib.suppress(BusError):
-                await asyncio.shield(self._cancel(cancellation))
-            raise
+        [result] = await self._connection.call(
+            _POLKIT,
+            _POLKIT_PATH,
+            _AUTHORITY,
+            "CheckAuthorization",
+            "(sa{sv})sa{ss}us",
+            [subject, action.value, dict(details), flags, cancellation],
+            timeout=PROMPT_SECONDS if interactive else QUIET_SECONDS,
+        )
         assert isinstance(result, tuple)
         authorized, challenge = result[0], result[1]
-        if authorized:
+        if authorized is True:
             return Verdict.YES
-        return Verdict.CHALLENGE if challenge and not interactive else Verdict.NO
+        return Verdict.CHALLENGE if challenge else Verdict.NO
+
+    def _withdraw(self, cancellation: str) -> None:
+        """Take the dialog away that polkit may show; nobody waits for that."""
+        task = asyncio.ensure_future(self._cancel(cancellation))
+        self._withdrawals.add(task)
+        task.add_done_callback(self._withdrawals.discard)
 
     async def _cancel(self, cancellation: str) -> None:
-        await self._connection.call(
-            _POLKIT, _POLKIT_PATH, _AUTHORITY, "CancelCheckAuthorization", "s", [cancellation]
-        )
-
-    async def _is_root(self, sender: str) -> bool:
-        try:
-            return await self.uid_of(sender) == ROOT
-        except BusError:
-            return False
+        with contextlib.suppress(BusError):
+            await self._connection.call(
+                _POLKIT, _POLKIT_PATH, _AUTHORITY, "CancelCheckAuthorization", "s", [cancellation]
+            )

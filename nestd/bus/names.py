@@ -6,6 +6,7 @@ from __future__ import annotations
 BUS_NAME = "org.nestd1"
 MANAGER_PATH = "/org/nestd1"
 MANAGER = "org.nestd1.Manager"
+LOG_CONTROL_PATH = "/org/freedesktop/LogControl1"
 NO_OBJECT = "/"
 
 

@@ -8,9 +8,17 @@ import asyncio
 from nestd.bus.authorization import Authorizer
 from nestd.bus.errors import translate
 from nestd.bus.job import JobInterface
+from nestd.bus.log_control import LogControl, LogControlInterface
 from nestd.bus.manager import ManagerInterface
 from nestd.bus.module import ModuleInterface
-from nestd.bus.names import BUS_NAME, MANAGER, MANAGER_PATH, job_path, module_path
+from nestd.bus.names import (
+    BUS_NAME,
+    LOG_CONTROL_PATH,
+    MANAGER,
+    MANAGER_PATH,
+    job_path,
+    module_path,
+)
 from nestd.bus.objects import ObjectTree
 from nestd.bus.transport import Connection
 from nestd.core.jobs import Job
@@ -20,9 +28,11 @@ JOB_STAYS_SECONDS = 10.0  # after its end
 
 
 class Service:
-    """Exports a Manager on a connection."""
+    """Exports a Manager, and the log of this process, on a connection."""
 
-    def __init__(self, connection: Connection, manager: Manager, machine_id: str) -> None:
+    def __init__(
+        self, connection: Connection, manager: Manager, log: LogControl, machine_id: str
+    ) -> None:
         self._connection = connection
         self._manager = manager
         self._authorizer = Authorizer(connection)
@@ -30,6 +40,7 @@ class Service:
             connection, MANAGER_PATH, machine_id=machine_id, translate=translate
         )
         self._tree.export(MANAGER_PATH, [ManagerInterface(manager, self._authorizer)])
+        self._tree.export(LOG_CONTROL_PATH, [LogControlInterface(log, self._authorizer)])
         for name in manager.view.modules:
             interface = ModuleInterface(manager, self._authorizer, name)
             self._tree.export(module_path(name), [interface])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The events that an administrator may look for in the log, each with an identity that stays.
 
-log.info("kvm_intel was reloaded", extra=about(Event.RELOAD_DONE, module="kvm_intel", ...))
+log.log(NOTICE, "kvm_intel was reloaded", extra=about(Event.RELOAD_DONE, module="kvm_intel", ...))
 
 is an ordinary log line; where the log is systemd's journal, it also carries the MESSAGE_ID, by
 which systemd/nestd.catalog explains it, and the fields: NESTD_MODULE=kvm_intel and so on.
@@ -9,9 +9,12 @@ which systemd/nestd.catalog explains it, and the fields: NESTD_MODULE=kvm_intel 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from enum import Enum
 
+NOTICE = (logging.INFO + logging.WARNING) // 2
+"""The level of what is normal but worth to be seen, as syslog(3) has it."""
 PREFIX = "NESTD_"
 
 

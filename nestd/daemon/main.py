@@ -22,6 +22,7 @@ from nestd.core.recovery import recover
 from nestd.core.reloads import Reloads
 from nestd.core.view import HostView
 from nestd.daemon import options
+from nestd.daemon.logs import Logs
 from nestd.daemon.notify import notify, start_watchdog
 from nestd.daemon.options import Options
 from nestd.host import kmod, simulated_kernel
@@ -34,13 +35,6 @@ from nestd.host.root import Root
 from nestd.host.simulated_host import KINDS
 
 EXIT_OK, EXIT_FAILURE = 0, 1
-_LEVELS = {
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "notice": logging.INFO,
-    "warning": logging.WARNING,
-    "err": logging.ERROR,
-}
 
 log = logging.getLogger("nestd")
 
@@ -48,12 +42,10 @@ log = logging.getLogger("nestd")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run nestd until it is told to stop; the exit status."""
     chosen = options.parse(sys.argv[1:] if arguments is None else arguments)
-    logging.basicConfig(
-        level=_LEVELS[chosen.log_level], format="%(levelname)s: %(message)s", stream=sys.stderr
-    )
+    logs = Logs(chosen.log_level)
     with _root(chosen) as root:
         try:
-            return asyncio.run(_serve(chosen, root))
+            return asyncio.run(_serve(chosen, root, logs))
         except (BusError, OSError) as error:
             log.error("nestd cannot run: %s", error)
             return EXIT_FAILURE
@@ -71,7 +63,7 @@ def _root(chosen: Options) -> Iterator[Root]:
             yield Root(Path(directory))
 
 
-async def _serve(chosen: Options, root: Root) -> int:
+async def _serve(chosen: Options, root: Root, logs: Logs) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -84,7 +76,7 @@ async def _serve(chosen: Options, root: Root) -> int:
     reloads = Reloads(view, Records(root))
     await recover(reloads)
     manager = Manager(view, reloads)
-    service = Service(connection, manager, machine_id(root))
+    service = Service(connection, manager, logs, machine_id(root))
     if not await service.own_name():
         log.error("nestd cannot run: %s is taken by another process", BUS_NAME)
         return EXIT_FAILURE

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nestd import __version__
+from nestd.daemon.logs import LEVELS
 
-LOG_LEVELS = ("debug", "info", "notice", "warning", "err")
 KINDS = ("intel", "amd", "power", "s390")
 
 
@@ -34,7 +34,7 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--bus", metavar="ADDRESS", help="the bus to serve (default: system bus)")
     parser.add_argument("--root", metavar="DIR", type=Path, help="take every path below DIR")
     parser.add_argument("--simulate", choices=KINDS, help="serve a simulated host of that kind")
-    parser.add_argument("--log-level", choices=LOG_LEVELS, default="info")
+    parser.add_argument("--log-level", choices=tuple(LEVELS), default="info")
     parser.add_argument("--version", action="version", version=f"nestd {__version__}")
     found = parser.parse_args(arguments)
     if found.root is not None and not found.simulate and not found.root.is_dir():

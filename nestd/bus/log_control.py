@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""org.freedesktop.LogControl1, which `systemctl service-log-level nestd debug` uses."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+from nestd.bus.authorization import Action, Authorizer
+from nestd.bus.exported import Interface
+from nestd.bus.interface import InterfaceSpec
+from nestd.bus.wire import INVALID_ARGS, BusError, Call
+
+
+class LogControl(Protocol):
+    """The log of this process."""
+
+    @property
+    def identifier(self) -> str:
+        """The name of the program in the log."""
+
+    @property
+    def level(self) -> str:
+        """The lowest level that is logged, as syslog(3) names it."""
+
+    @property
+    def target(self) -> str:
+        """Where log lines go."""
+
+    def levels(self) -> Collection[str]:
+        """The words that set_level() takes."""
+
+    def targets(self) -> Collection[str]:
+        """The words that set_target() takes here."""
+
+    def set_level(self, level: str) -> None:
+        """Log from LEVEL on."""
+
+    def set_target(self, target: str) -> None:
+        """Log to TARGET."""
+
+
+class LogControlInterface(Interface):
+    """The log of this process."""
+
+    spec = InterfaceSpec.load("org.freedesktop.LogControl1")
+
+    def __init__(self, log: LogControl, authorizer: Authorizer) -> None:
+        self._log = log
+        self._authorizer = authorizer
+
+    def properties(self) -> Mapping[str, object]:
+        return {
+            "LogLevel": self._log.level,
+            "LogTarget": self._log.target,
+            "SyslogIdentifier": self._log.identifier,
+        }
+
+    async def set_property(self, call: Call, name: str, value: object) -> None:
+        if self.properties()[name] == value:
+            return
+        is_level = name == "LogLevel"
+        words = self._log.levels() if is_level else self._log.targets()
+        if value not in words:
+            raise BusError(INVALID_ARGS, f"{name} is one of {', '.join(words)}.")
+        await self._authorizer.require(call, Action.MANAGE, {})
+        change = self._log.set_level if is_level else self._log.set_target
+        change(str(value))

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""systemd's journal as a target of logging, in its native protocol.
+
+See https://systemd.io/JOURNAL_NATIVE_PROTOCOL/. A record becomes one entry with structured
+fields. A journal that does not read is not waited for.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+import re
+import socket
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+
+from nestd.core.events import NOTICE
+
+SOCKET = Path("/run/systemd/journal/socket")
+IDENTIFIER = "nestd"
+_TOO_LARGE = (errno.EMSGSIZE, errno.ENOBUFS)
+# What a record's extra fields may be called; the journal drops others.
+_FIELD = re.compile("[A-Z][A-Z0-9_]{0,63}")
+_PRIORITIES = (  # of syslog(3), from the lowest level on that has it
+    (logging.CRITICAL, 2),
+    (logging.ERROR, 3),
+    (logging.WARNING, 4),
+    (NOTICE, 5),
+    (logging.INFO, 6),
+)
+_DEBUG = 7
+
+
+def is_there() -> bool:
+    """Whether entries can be sent to a journal."""
+    return SOCKET.exists()
+
+
+def is_stderr() -> bool:
+    """Whether what we write to stderr goes to the journal (systemd.exec(5), $JOURNAL_STREAM)."""
+    with contextlib.suppress(OSError):
+        status = os.fstat(2)
+        return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+    return False
+
+
+class JournalHandler(logging.Handler):
+    """Sends records to journald. Neither raises nor blocks: what journald does not take is lost.
+
+    Where journald is gone, plain lines go to FALLBACK.
+    """
+
+    def __init__(self, path: Path, fallback: logging.Handler) -> None:
+        super().__init__()
+        self._path = str(path)
+        self._fallback = fallback
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        self._socket.setblocking(False)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See logging.Handler."""
+        try:
+            self._send(encode(self._fields(record)))
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._fallback.handle(record)
+        except Exception:
+            self.handleError(record)
+
+    def close(self) -> None:
+        """See logging.Handler."""
+        self._socket.close()
+        super().close()
+
+    def _fields(self, record: logging.LogRecord) -> dict[str, str]:
+        fields = {
+            "MESSAGE": self.format(record),
+            "PRIORITY": str(_priority(record.levelno)),
+            "SYSLOG_IDENTIFIER": IDENTIFIER,
+            "LOGGER": record.name,
+            "CODE_FILE": record.pathname,
+            "CODE_LINE": str(record.lineno),
+            "CODE_FUNC": record.funcName or "",
+        }
+        more: Mapping[str, str] = getattr(record, "journal_fields", {})
+        fields.update((name, value) for name, value in more.items() if _FIELD.fullmatch(name))
+        return fields
+
+    def _send(self, entry: bytes) -> None:
+        try:
+            self._socket.sendto(entry, self._path)
+        except OSError as error:
+            if error.errno not in _TOO_LARGE:
+                raise
+            self._send_sealed(entry)
+
+    def _send_sealed(self, entry: bytes) -> None:
+        """Too large for a datagram: in a file without a name, which no longer changes."""
+        fd = os.memfd_create("nestd-journal-entry", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            with open(fd, "wb", closefd=False) as file:
+                file.write(entry)
+            seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
+            fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+            rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))
+            self._socket.sendmsg([], [rights], 0, self._path)
+        finally:
+            os.close(fd)
+
+
+def encode(fields: Mapping[str, str]) -> bytes:
+    """An entry: NAME=value and newline, or NAME, newline, length (64 bit, little endian), value."""
+    parts = []
+    for name, value in fields.items():
+        data = value.encode("utf-8", "backslashreplace")
+        if b"\n" in data:
+            parts.append(name.encode() + b"\n" + struct.pack("<Q", len(data)) + data + b"\n")
+        else:
+            parts.append(name.encode() + b"=" + data + b"\n")
+    return b"".join(parts)
+
+
+def _priority(level: int) -> int:
+    return next((priority for least, priority in _PRIORITIES if level >= least), _DEBUG)
