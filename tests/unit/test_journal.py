@@ -61,9 +61,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     handler = JournalHandler(journal.path, logging.NullHandler())
     log.addHandler(handler)
     log.setLevel(logging.DEBUG)
-    log.propagate = False  # pytest's own handler raises
     yield journal
-    log.propagate = True
     log.removeHandler(handler)
     handler.close()
     journal.sock.close()
@@ -162,19 +160,22 @@ def test_without_journald_lines_go_to_the_fallback(tmp_path: Path) -> None:
             lines.append(record.getMessage())
 
     handler = JournalHandler(tmp_path / "nothing", Lines())
-    handler.handle(logging.makeLogRecord({"name": "nestd", "msg": "still told"}))
+    handler.handle(log.makeRecord("nestd", logging.INFO, __file__, 1, "still told", (), None))
     handler.close()
     assert lines == ["still told"]
 
 
 def test_a_wrong_call_does_not_raise(
-    journal: Journal, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log.info("%d", "no number")
+    handler = JournalHandler(tmp_path / "nothing", logging.NullHandler())
+    record = log.makeRecord("nestd", logging.INFO, __file__, 1, "%d", ("no number",), None)
+    handler.handle(record)
     assert "TypeError" in capsys.readouterr().err
     monkeypatch.setattr(logging, "raiseExceptions", False)
-    log.info("x", extra={"journal_fields": None})
+    handler.handle(record)
     assert capsys.readouterr().err == ""
+    handler.close()
 
 
 def test_encoding() -> None:
