@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from nestd.bus.protocol import Header
+from nestd.bus.messages import Header
 
 _RULE = re.compile(r"(\w+)='([^',]*)'")
 _FIELDS = ("path", "interface", "member")

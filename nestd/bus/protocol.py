@@ -20,10 +20,24 @@ import os
 import re
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from struct import unpack_from
 from typing import Callable
 
+from nestd.bus.messages import (
+    ERROR,
+    FIXED_HEADER,
+    INTERACTIVE,
+    MAX_REPLY,
+    METHOD_CALL,
+    METHOD_RETURN,
+    NO_REPLY_EXPECTED,
+    Header,
+    Outgoing,
+    ProtocolError,
+    TooManyValues,
+    byte_order,
+    read_size,
+)
 from nestd.bus.wire import Variant
 
 # dbus_next imports this name, which Python 3.15 removes.
@@ -45,81 +59,16 @@ if _version != "0.2.3":
 
 SignatureTree._get = staticmethod(functools.lru_cache(maxsize=1024)(SignatureTree))
 
-MAX_BODY = 1 << 20
-"""Bytes in the body of a call or signal; longer ones are refused unread."""
-MAX_REPLY = 16 << 20
-"""Bytes in the body of a reply, to us or from us."""
-MAX_HEADER = 64 << 10
-"""Bytes in the header; a message with a longer one is dropped."""
 MAX_VALUES = 16384
 """Values in the body of a call or signal, containers counted: about 20 ms of reading."""
 MAX_REPLY_VALUES = 1 << 20
 _MAX_HEADER_VALUES = 512
-_MAX_MESSAGE = 128 << 20
-
-FIXED_HEADER = 16
-"""Bytes at the start of each message that tell its size."""
 
 Packed = typing.Any
 """What check_value returns; accepted wherever a variant is sent."""
 
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 _OBJECT_PATH = re.compile("/|(/[A-Za-z0-9_]+)+")
-
-METHOD_CALL, METHOD_RETURN, ERROR, SIGNAL = 1, 2, 3, 4
-_NO_REPLY_EXPECTED, _INTERACTIVE = 1, 4
-
-
-class ProtocolError(Exception):
-    """The bytes are not D-Bus: from the bus itself this means that the stream is lost."""
-
-
-class TooManyValues(ProtocolError):
-    """A body of more than MAX_VALUES values."""
-
-
-@dataclass(frozen=True)
-class Size:
-    """What the first FIXED_HEADER bytes of a message tell."""
-
-    kind: int
-    header: int  # bytes before the body, padding included
-    body: int
-
-    @property
-    def acceptable(self) -> bool:
-        """Whether the body is to be read at all."""
-        return self.body <= (MAX_REPLY if self.kind in (METHOD_RETURN, ERROR) else MAX_BODY)
-
-
-@dataclass(frozen=True)
-class Header:
-    """A message but for its body. Fields that are absent are ""."""
-
-    kind: int
-    serial: int
-    path: str
-    interface: str
-    member: str
-    error_name: str
-    reply_serial: int
-    sender: str
-    signature: str
-    fds: int
-    wants_reply: bool
-    interactive: bool
-
-
-@dataclass(frozen=True)
-class Outgoing:
-    """A marshalled message and the descriptors that belong to it: send it or close it."""
-
-    data: bytes
-    fds: tuple[int, ...] = ()
-
-    def close(self) -> None:
-        """Close the descriptors."""
-        _close_all(self.fds)
 
 
 class _Reader(Unmarshaller):  # type: ignore[misc]
@@ -130,7 +79,7 @@ class _Reader(Unmarshaller):  # type: ignore[misc]
         self.buf = message
         self.offset = offset
         self.endian = message[0]
-        self.uint32 = _order(message) + "I"
+        self.uint32 = byte_order(message) + "I"
         self.values_left = max_values
 
     def read(self, n: int, prefetch: bool = False) -> int:
@@ -166,27 +115,11 @@ class _Reader(Unmarshaller):  # type: ignore[misc]
         return Variant(signature, self.read_argument(types[0]))
 
 
-def _order(message: bytes | bytearray) -> str:
-    """The byte order of a message, as struct wants it."""
-    return "<" if message[0] == ord("l") else ">"
-
-
-def read_size(start: bytes | bytearray) -> Size:
-    """The size of a message from its first FIXED_HEADER bytes; raises ProtocolError."""
-    if start[0] not in b"lB" or start[3] != 1:
-        raise ProtocolError("the bus sent something that is no D-Bus message")
-    body, _, fields = unpack_from(_order(start) + "III", start, 4)
-    header = FIXED_HEADER + fields + (-fields & 7)
-    if header + body > _MAX_MESSAGE:
-        raise ProtocolError("the bus sent a message longer than D-Bus allows")
-    return Size(start[1], header, body)
-
-
 def read_header(message: bytes) -> Header:
     """The header of a message of which at least the header is there; raises ProtocolError."""
     reader = _Reader(message, FIXED_HEADER - 4, _MAX_HEADER_VALUES)
     fields = _guarded(lambda: dict(reader.read_argument(SignatureTree._get("a(yv)").types[0])))
-    (serial,) = unpack_from(_order(message) + "I", message, 8)
+    (serial,) = unpack_from(byte_order(message) + "I", message, 8)
 
     def text(code: int) -> str:
         value = fields[code].value if code in fields else ""
@@ -207,8 +140,8 @@ def read_header(message: bytes) -> Header:
         sender=text(7),
         signature=text(8),
         fds=number(9),
-        wants_reply=message[1] == METHOD_CALL and not message[2] & _NO_REPLY_EXPECTED,
-        interactive=bool(message[2] & _INTERACTIVE),
+        wants_reply=message[1] == METHOD_CALL and not message[2] & NO_REPLY_EXPECTED,
+        interactive=bool(message[2] & INTERACTIVE),
     )
 
 
@@ -306,14 +239,9 @@ def _encode(
         if len(data) > MAX_REPLY:
             raise ValueError("the message is longer than 16 MiB")
     except BaseException:
-        _close_all(fds)
+        Outgoing(b"", tuple(fds)).close()
         raise
     return Outgoing(data, tuple(fds))
-
-
-def _close_all(fds: Sequence[int]) -> None:
-    for fd in fds:
-        os.close(fd)
 
 
 def encode_call(

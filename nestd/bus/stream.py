@@ -16,17 +16,15 @@ import time
 from collections import deque
 from typing import Callable, Optional
 
-from nestd.bus.protocol import (
+from nestd.bus.messages import (
     FIXED_HEADER,
     MAX_HEADER,
-    Authentication,
     Header,
     Outgoing,
     ProtocolError,
-    read_header,
     read_size,
-    socket_names,
 )
+from nestd.bus.protocol import Authentication, read_header, socket_names
 
 MAX_QUEUE = 64 << 20
 """Bytes waiting for the bus to read them; past this the connection is declared lost. The daemons
@@ -69,6 +67,7 @@ class MessageStream:
         self._received = bytearray()
         self._skip = 0
         self._reading = False
+        self._paused = False  # until the bus has read some of what waits for it
         self._next_turn: asyncio.Handle | None = None
         self._queue: deque[Outgoing] = deque()
         self._queued = 0
@@ -143,7 +142,7 @@ class MessageStream:
 
     def _read_when_able(self) -> None:
         """Listen to the socket, unless messages wait for their turn or answers for the bus."""
-        wanted = self._next_turn is None and self._queued <= _PAUSE_QUEUE
+        wanted = self._next_turn is None and not self._paused
         if wanted and not self._reading:
             self._loop.add_reader(self._sock, self._readable)
         elif self._reading and not wanted:
@@ -184,7 +183,8 @@ class MessageStream:
         end = time.monotonic() + _TURN_SECONDS
         try:
             for _ in range(_TURN_MESSAGES):
-                if self._closed or self._queued > _PAUSE_QUEUE or not self._take_message():
+                self._paused = self._queued > _PAUSE_QUEUE
+                if self._closed or self._paused or not self._take_message():
                     break
                 if time.monotonic() > end:
                     self._plan_turn()
@@ -252,7 +252,7 @@ class MessageStream:
                 self._loop.add_writer(self._sock, self._write)
             else:
                 self._loop.remove_writer(self._sock)
-        if not self._reading and self._queued < _RESUME_QUEUE:
+        if self._paused and self._queued < _RESUME_QUEUE:
             self._plan_turn()
 
     def _write_some(self, message: Outgoing) -> None:

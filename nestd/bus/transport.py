@@ -13,14 +13,14 @@ import itertools
 import logging
 import os
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
 from typing import Callable, cast
 
-from nestd.bus import protocol, wire
+from nestd.bus import messages, protocol, wire
 from nestd.bus.callers import Callers
 from nestd.bus.matching import MatchRule
-from nestd.bus.protocol import Header, ProtocolError, TooManyValues
+from nestd.bus.messages import Header, ProtocolError, TooManyValues
 from nestd.bus.stream import MessageStream
+from nestd.bus.subscriptions import Subscription, Subscriptions
 from nestd.bus.wire import BusError, Call, Route, Signal
 
 _log = logging.getLogger(__name__)
@@ -29,16 +29,9 @@ BUS = "org.freedesktop.DBus"
 _BUS_PATH = "/org/freedesktop/DBus"
 _DO_NOT_QUEUE = 4
 _OWNED = (1, 4)  # primary owner, already owner
-_NOBODY = ""
 _CHANGES = f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged'"
 
 INTERNAL_ERROR = "Internal error; see the journal of nestd."
-
-
-@dataclass(frozen=True)
-class _Subscription:
-    rule: MatchRule
-    callback: Callable[[Signal], None]
 
 
 class Connection:
@@ -54,8 +47,7 @@ class Connection:
         self._resolve: wire.Resolve | None = None
         self._callers = Callers()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._subscriptions: list[_Subscription] = []
-        self._owners: dict[str, str] = {}  # of the well-known names that subscriptions listen to
+        self._subscriptions = Subscriptions()
         self._end: asyncio.Future[BusError | None] = self._loop.create_future()
 
     @classmethod
@@ -163,10 +155,21 @@ class Connection:
         Raises ValueError for the rule, BusError where the bus refuses it.
         """
         rule = MatchRule.parse(match_rule)
-        if rule.sender and rule.sender != BUS and not rule.sender.startswith(":"):
-            await self._follow_owner(rule.sender)
-        self._subscriptions.append(_Subscription(rule, callback))
+        name = rule.sender
+        if name not in ("", BUS) and name[0] != ":" and self._subscriptions.follow(name):
+            await self._call_bus("AddMatch", "s", f"{_CHANGES},arg0='{name}'")
+            self._subscriptions.owner_is(name, await self._owner_of(name))
+        self._subscriptions.add(Subscription(rule, callback))
         await self._call_bus("AddMatch", "s", rule.text)
+
+    async def _owner_of(self, name: str) -> str:
+        try:
+            (owner,) = await self._call_bus("GetNameOwner", "s", name)
+        except BusError as error:
+            if error.name == wire.NAME_HAS_NO_OWNER:
+                return ""
+            raise
+        return str(owner)
 
     async def closed(self) -> None:
         """Wait for the end of the connection; raises BusError Disconnected unless we closed it."""
@@ -184,13 +187,13 @@ class Connection:
     def _on_message(self, header: Header, message: bytes | None) -> None:
         descriptors = self._stream.descriptors(header) if header.fds else []
         try:
-            if header.kind == protocol.METHOD_CALL:
+            if header.kind == messages.METHOD_CALL:
                 self._on_method_call(header, message)
-            elif header.kind == protocol.SIGNAL:
+            elif header.kind == messages.SIGNAL:
                 self._on_signal(header, message)
             elif header.reply_serial in self._takes_descriptor:
                 self._on_descriptor(header, message, descriptors)
-            elif header.kind in (protocol.METHOD_RETURN, protocol.ERROR):
+            elif header.kind in (messages.METHOD_RETURN, messages.ERROR):
                 self._on_reply(header, message)
         except Exception:  # a message must not end the connection, whatever it met in us
             _log.exception("A message from %s could not be handled", header.sender)
@@ -264,49 +267,20 @@ class Connection:
         if message is None or header.fds:
             return
         if header.sender == BUS and header.member == "NameOwnerChanged":
-            self._on_owner_changed(protocol.read_body(message, header))
-        heard = [each for each in self._subscriptions if self._concerns(each.rule, header)]
-        if not heard:
-            return
-        args = protocol.read_body(message, header)
-        signal = Signal(header.sender, header.path, header.interface, header.member, args)
-        for each in heard:
-            if each.rule.matches_args(args):
-                self._deliver(each, signal)
-
-    def _concerns(self, rule: MatchRule, header: Header) -> bool:
-        sender = self._owners.get(rule.sender, rule.sender)
-        return rule.matches_header(header) and (not rule.sender or sender == header.sender)
-
-    def _deliver(self, subscription: _Subscription, signal: Signal) -> None:
-        try:
-            subscription.callback(signal)
-        except Exception:
-            _log.exception("Signal %s.%s could not be handled", signal.interface, signal.member)
-
-    def _on_owner_changed(self, args: tuple[object, ...]) -> None:
-        name, _, owner = args
-        if name in self._owners:
-            self._owners[str(name)] = str(owner)
-        if not owner:
-            self._callers.left(str(name))
-
-    async def _follow_owner(self, name: str) -> None:
-        """Keep up with who has a well-known name: signals carry unique names only."""
-        if name in self._owners:
-            return
-        self._owners[name] = _NOBODY
-        await self._call_bus("AddMatch", "s", f"{_CHANGES},arg0='{name}'")
-        try:
-            (owner,) = await self._call_bus("GetNameOwner", "s", name)
-            self._owners[name] = self._owners[name] or str(owner)
-        except BusError as error:
-            if error.name != wire.NAME_HAS_NO_OWNER:
-                raise
+            name, _, owner = (str(arg) for arg in protocol.read_body(message, header))
+            self._subscriptions.owner_changed(name, owner)
+            if not owner:
+                self._callers.left(name)
+        concerned = self._subscriptions.concerned(header)
+        if concerned:
+            args = protocol.read_body(message, header)
+            signal = Signal(header.sender, header.path, header.interface, header.member, args)
+            for subscription in concerned:
+                subscription.deliver(signal)
 
     def _on_descriptor(self, header: Header, message: bytes | None, descriptors: list[int]) -> None:
         """The answer to a call that takes one; takes it off the list."""
-        if header.kind != protocol.METHOD_RETURN:
+        if header.kind != messages.METHOD_RETURN:
             self._on_reply(header, message)
             return
         future = self._pending.pop(header.reply_serial, None)
@@ -332,7 +306,7 @@ class Connection:
         except BusError as error:
             future.set_exception(error)
         else:
-            if header.kind == protocol.ERROR:
+            if header.kind == messages.ERROR:
                 text = args[0] if args and isinstance(args[0], str) else ""
                 future.set_exception(BusError(header.error_name, text))
             else:

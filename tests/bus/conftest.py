@@ -3,81 +3,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import toy_service
-from private_bus import KINDS, PrivateBus, die_with_parent, private_bus
-from raw_client import RawClient, string
-
-import nestd
-
-
-@dataclass(frozen=True)
-class Toy:
-    """The toy service as a process."""
-
-    process: subprocess.Popen[bytes]
-    bus: PrivateBus
-    log: Path
-
-    def fds(self) -> int:
-        return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
-
-    def resident(self) -> int:
-        """Bytes of memory."""
-        return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * 4096
-
-    def client(self) -> RawClient:
-        return RawClient(self.bus.address)
-
-    def is_well(self) -> bool:
-        """Whether it still answers a new client."""
-        with self.client() as client:
-            serial = client.call(
-                toy_service.NAME, toy_service.ROOT, toy_service.NAME, "Echo", "s", string("well")
-            )
-            return client.reply_to(serial).text == "well" and self.process.poll() is None
-
-
-@contextmanager
-def toy_service_on(bus: PrivateBus, log: Path) -> Iterator[Toy]:
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, toy_service.__file__, bus.address],
-            env={**os.environ, "PYTHONPATH": str(Path(nestd.__file__).parents[1])},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            preexec_fn=die_with_parent,
-        )
-    toy = Toy(process, bus, log)
-    try:
-        _wait_for_name(bus.address)
-        yield toy
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _wait_for_name(address: str) -> None:
-    with RawClient(address) as client:
-        bus = "org.freedesktop.DBus"
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            serial = client.call(
-                bus, "/org/freedesktop/DBus", bus, "GetNameOwner", "s", string(toy_service.NAME)
-            )
-            if not client.reply_to(serial).error:
-                return
-            time.sleep(0.02)
-    raise RuntimeError("the toy service does not start")
+from private_bus import KINDS, PrivateBus, private_bus
+from toy_process import Toy, toy_service_on
 
 
 @pytest.fixture(scope="session", params=KINDS)

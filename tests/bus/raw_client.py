@@ -57,6 +57,7 @@ def message(
 @dataclass(frozen=True)
 class Received:
     kind: int
+    serial: int
     fields: dict[int, str | int]
     body: bytes
     fds: Sequence[int]
@@ -121,20 +122,24 @@ class RawClient:
         fields.update(extra or {})
         serial = self.next_serial()
         data = message(CALL, serial, fields, body, flags)
+        self.send(data, fds)
+        return serial
+
+    def send(self, data: bytes, fds: Sequence[int] = ()) -> None:
+        """Send bytes, and descriptors with the first of them."""
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, int_array("i", fds))] if fds else []
         sent = self.sock.sendmsg([data], rights)
         self.sock.sendall(data[sent:])
-        return serial
 
     def receive(self) -> Received:
         """The next message; raises TimeoutError, EOFError."""
         self._fill(16)
-        kind, body, fields = self._buffer[1], *struct.unpack_from("<I4xI", self._buffer, 4)
+        body, serial, fields = struct.unpack_from("<III", self._buffer, 4)
         start = 16 + fields + -fields % 8
         self._fill(start + body)
         data, self._buffer = self._buffer[: start + body], self._buffer[start + body :]
         fds, self._fds = self._fds, []
-        return Received(kind, _fields(data, 16 + fields), data[start:], fds)
+        return Received(data[1], serial, _fields(data, 16 + fields), data[start:], fds)
 
     def reply_to(self, serial: int) -> Received:
         """The answer to a call; what comes before it is dropped."""

@@ -14,7 +14,6 @@ import time
 from collections.abc import Sequence
 
 import pytest
-from conftest import Toy
 from raw_client import (
     CALL,
     DESTINATION,
@@ -33,6 +32,7 @@ from raw_client import (
     string,
     string_dict,
 )
+from toy_process import Toy
 from toy_service import NAME, ROOT
 
 MIB = 1 << 20

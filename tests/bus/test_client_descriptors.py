@@ -10,7 +10,7 @@ from typing import Callable
 
 import pytest
 import toy_service
-from conftest import Toy
+from toy_process import Toy
 
 from nestd.bus import wire
 from nestd.bus.transport import Connection

@@ -20,6 +20,8 @@ NAME = "org.example.Toy"
 ROOT = "/org/example/Toy"
 MACHINE_ID = "0123456789abcdef0123456789abcdef"
 HEARTBEAT = 0.002
+NAME_TAKEN = 3
+BUS_GONE = 4
 
 XML = """<node>
   <interface name="org.example.Toy">
@@ -237,13 +239,13 @@ async def main(address: str) -> int:
     toy.tree = ObjectTree(connection, ROOT, machine_id=MACHINE_ID, translate=translate)
     toy.tree.export(ROOT, [toy])
     if not await connection.request_name(NAME):
-        return 3
+        return NAME_TAKEN
     try:
         await connection.closed()
     except BusError as error:
         print(error, file=sys.stderr)
     beating.cancel()
-    return 4
+    return BUS_GONE
 
 
 if __name__ == "__main__":

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""D-Bus messages as far as their frame goes: kinds, limits, sizes, headers."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from struct import unpack_from
+
+METHOD_CALL, METHOD_RETURN, ERROR, SIGNAL = 1, 2, 3, 4
+NO_REPLY_EXPECTED, INTERACTIVE = 1, 4
+
+FIXED_HEADER = 16
+"""Bytes at the start of each message that tell its size."""
+MAX_HEADER = 64 << 10
+"""Bytes in the header; a message with a longer one is dropped."""
+MAX_BODY = 1 << 20
+"""Bytes in the body of a call or signal; a longer one is refused unread."""
+MAX_REPLY = 16 << 20
+"""Bytes in a reply, to us or from us."""
+_MAX_MESSAGE = 128 << 20
+
+
+class ProtocolError(Exception):
+    """The bytes are not D-Bus: from the bus itself this means that the stream is lost."""
+
+
+class TooManyValues(ProtocolError):
+    """A body of more values than are read."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the first FIXED_HEADER bytes of a message tell."""
+
+    kind: int
+    header: int  # bytes before the body, padding included
+    body: int
+
+    @property
+    def acceptable(self) -> bool:
+        """Whether the body is to be read at all."""
+        return self.body <= (MAX_REPLY if self.kind in (METHOD_RETURN, ERROR) else MAX_BODY)
+
+
+@dataclass(frozen=True)
+class Header:
+    """A message but for its body. Fields that are absent are ""."""
+
+    kind: int
+    serial: int
+    path: str
+    interface: str
+    member: str
+    error_name: str
+    reply_serial: int
+    sender: str
+    signature: str
+    fds: int
+    wants_reply: bool
+    interactive: bool
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A marshalled message and the descriptors that belong to it: send it or close it."""
+
+    data: bytes
+    fds: tuple[int, ...] = ()
+
+    def close(self) -> None:
+        """Close the descriptors."""
+        for fd in self.fds:
+            os.close(fd)
+
+
+def byte_order(message: bytes | bytearray) -> str:
+    """The byte order of a message, as struct wants it."""
+    return "<" if message[0] == ord("l") else ">"
+
+
+def read_size(start: bytes | bytearray) -> Size:
+    """The size of a message from its first FIXED_HEADER bytes; raises ProtocolError."""
+    if start[0] not in b"lB" or start[3] != 1:
+        raise ProtocolError("the bus sent something that is no D-Bus message")
+    body, _, fields = unpack_from(byte_order(start) + "III", start, 4)
+    header = FIXED_HEADER + fields + (-fields & 7)
+    if header + body > _MAX_MESSAGE:
+        raise ProtocolError("the bus sent a message longer than D-Bus allows")
+    return Size(start[1], header, body)

@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A connection from its first to its last byte: buses that refuse, stop, die, and come back."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable
+from pathlib import Path
+
+import pytest
+import toy_service
+from private_bus import PrivateBus
+from raw_client import (
+    CALL,
+    DESTINATION,
+    FDS,
+    INTERFACE,
+    MEMBER,
+    PATH,
+    REPLY_SERIAL,
+    RETURN,
+    SENDER,
+    SIGNAL,
+    SIGNATURE,
+    RawClient,
+    message,
+    pad,
+    string,
+)
+from toy_process import service_environment
+
+from nestd.bus import messages, stream
+from nestd.bus.transport import Connection
+from nestd.bus.wire import BusError, Call, Route, Signal
+
+BUS = "org.freedesktop.DBus"
+BUS_PATH = "/org/freedesktop/DBus"
+DISCONNECTED = "org.freedesktop.DBus.Error.Disconnected"
+
+
+def own_fds() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def error_of(awaitable: Awaitable[object]) -> BusError:
+    with pytest.raises(BusError) as caught:
+        await awaitable
+    return caught.value
+
+
+def test_calls_and_their_errors(shared_bus: PrivateBus) -> None:
+    async def main() -> None:
+        connection = await Connection.connect(shared_bus.address)
+        assert connection.unique_name.startswith(":1.")
+        (owner,) = await connection.call(BUS, BUS_PATH, BUS, "GetNameOwner", "s", [BUS])
+        assert owner == BUS
+        unknown = await error_of(connection.call("no.such.Name", "/", "a.b", "C"))
+        assert unknown.name == "org.freedesktop.DBus.Error.ServiceUnknown"
+        connection.close()
+        await connection.closed()
+
+    asyncio.run(main())
+
+
+def test_system_bus_is_the_default(shared_bus: PrivateBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> str:
+        connection = await Connection.connect()
+        connection.close()
+        return connection.unique_name
+
+    monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path=/nonexistent;{shared_bus.address}")
+    assert asyncio.run(main()).startswith(":1.")
+
+
+def test_call_that_is_not_answered_ends_in_time(shared_bus: PrivateBus) -> None:
+    async def main() -> None:
+        connection = await Connection.connect(shared_bus.address)
+        with RawClient(shared_bus.address) as silent:
+            late = connection.call(silent.unique_name, "/", "a.b", "C", timeout=0.1)
+            assert (await error_of(late)).name == "org.freedesktop.DBus.Error.NoReply"
+        connection.close()
+
+    asyncio.run(main())
+
+
+def test_answer_that_is_too_long_fails_its_call_only(
+    shared_bus: PrivateBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        connection = await Connection.connect(shared_bus.address)
+        getting = connection.call(BUS, BUS_PATH, BUS, "GetNameOwner", "s", [BUS])
+        getting = asyncio.ensure_future(getting)
+        await asyncio.sleep(0)
+        monkeypatch.setattr(messages, "MAX_REPLY", 10)
+        assert (await error_of(getting)).name == "org.freedesktop.DBus.Error.LimitsExceeded"
+        monkeypatch.undo()
+        await connection.call(BUS, BUS_PATH, BUS, "GetNameOwner", "s", [BUS])
+        connection.close()
+
+    asyncio.run(main())
+
+
+def test_descriptors_in_an_answer_are_not_taken(shared_bus: PrivateBus) -> None:
+    async def main() -> None:
+        connection = await Connection.connect(shared_bus.address)
+        with RawClient(shared_bus.address) as peer:
+            before = own_fds()
+            task = asyncio.ensure_future(connection.call(peer.unique_name, "/", "a.b", "C"))
+            await asyncio.sleep(0)
+            answer_with_descriptor(peer, connection.unique_name)
+            assert "descriptors" in (await error_of(task)).text
+            assert own_fds() == before
+        connection.close()
+
+    asyncio.run(main())
+
+
+def answer_with_descriptor(peer: RawClient, destination: str) -> None:
+    received = peer.receive()
+    while received.kind != CALL:
+        received = peer.receive()
+    fields: dict[int, str | int] = {REPLY_SERIAL: received.serial, DESTINATION: destination}
+    fields.update({SIGNATURE: "h", FDS: 1})
+    peer.send(message(RETURN, peer.next_serial(), fields, bytes(4)), [peer.sock.fileno()])
+
+
+def test_name_that_is_taken(shared_bus: PrivateBus) -> None:
+    async def main() -> None:
+        one = await Connection.connect(shared_bus.address)
+        other = await Connection.connect(shared_bus.address)
+        assert await one.request_name("org.example.Mine")
+        assert await one.request_name("org.example.Mine")
+        assert not await other.request_name("org.example.Mine")
+        await one.release_name("org.example.Mine")
+        assert await other.request_name("org.example.Mine")
+        one.close()
+        other.close()
+
+    asyncio.run(main())
+
+
+def test_service_whose_name_is_taken_says_so(own_bus: PrivateBus) -> None:
+    async def main() -> int:
+        connection = await Connection.connect(own_bus.address)
+        assert await connection.request_name(toy_service.NAME)
+        command = [sys.executable, toy_service.__file__, own_bus.address]
+        process = await asyncio.create_subprocess_exec(*command, env=service_environment())
+        status = await process.wait()
+        connection.close()
+        return status
+
+    assert asyncio.run(main()) == toy_service.NAME_TAKEN
+
+
+def test_connections_leave_no_descriptors(shared_bus: PrivateBus) -> None:
+    async def main() -> int:
+        (await Connection.connect(shared_bus.address)).close()
+        before = own_fds()
+        for _ in range(50):
+            (await Connection.connect(shared_bus.address)).close()
+        return own_fds() - before
+
+    gc.disable()
+    try:
+        assert asyncio.run(main()) == 0
+    finally:
+        gc.enable()
+
+
+def test_calls_after_the_bus_has_died_fail_at_once(own_bus: PrivateBus) -> None:
+    async def main() -> None:
+        connection = await Connection.connect(own_bus.address)
+        peer = await Connection.connect(own_bus.address)
+        pending = asyncio.ensure_future(connection.call(peer.unique_name, "/", "a.b", "C"))
+        await asyncio.sleep(0)
+        os.kill(own_bus.pid, signal.SIGKILL)
+        assert (await error_of(connection.closed())).name == DISCONNECTED
+        started = time.monotonic()
+        assert (await error_of(pending)).name == DISCONNECTED
+        later = connection.call(BUS, BUS_PATH, BUS, "GetId")
+        assert (await error_of(later)).name == DISCONNECTED
+        connection.emit("/", "a.b", "C")
+        assert time.monotonic() - started < 1
+        connection.close()
+        peer.close()
+
+    asyncio.run(main())
+
+
+def test_burst_while_the_bus_is_stopped_is_not_lost(own_bus: PrivateBus) -> None:
+    async def main() -> list[object]:
+        sender = await Connection.connect(own_bus.address)
+        listener = await Connection.connect(own_bus.address)
+        numbers: list[object] = []
+        all_here = asyncio.Event()
+
+        def take(tick: Signal) -> None:
+            numbers.append(tick.args[0])
+            if len(numbers) == 3000:
+                all_here.set()
+
+        await listener.subscribe("interface='a.b',member='Tick'", take)
+        os.kill(own_bus.pid, signal.SIGSTOP)
+        for number in range(3000):
+            sender.emit("/", "a.b", "Tick", "us", [number, "x" * 1000])
+        await asyncio.sleep(0.05)
+        os.kill(own_bus.pid, signal.SIGCONT)
+        await asyncio.wait_for(all_here.wait(), 20)
+        sender.close()
+        listener.close()
+        return numbers
+
+    assert asyncio.run(main()) == list(range(3000))
+
+
+def test_bus_that_has_stopped_for_good_is_given_up(
+    own_bus: PrivateBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> BusError:
+        connection = await Connection.connect(own_bus.address)
+        monkeypatch.setattr(stream, "MAX_QUEUE", 1 << 20)
+        os.kill(own_bus.pid, signal.SIGSTOP)
+        before = own_fds()
+        for _ in range(3000):
+            connection.emit("/", "a.b", "Tick", "s", ["x" * 1000])
+        error = await error_of(connection.closed())
+        assert own_fds() == before - 1
+        return error
+
+    assert asyncio.run(main()).name == DISCONNECTED
+
+
+def test_signals_come_from_whom_they_say(shared_bus: PrivateBus) -> None:
+    async def main() -> list[object]:
+        listener = await Connection.connect(shared_bus.address)
+        source = await Connection.connect(shared_bus.address)
+        forger = await Connection.connect(shared_bus.address)
+        heard: list[object] = []
+        await listener.subscribe(
+            "type='signal',sender='org.example.Source',path_namespace='/a',arg0='yes'",
+            lambda tick: heard.append(tick.args[1]),
+        )
+        assert await source.request_name("org.example.Source")
+        for connection, word in ((source, "first"), (forger, "forged")):
+            connection.emit("/a/b", "a.b", "Tick", "ss", ["yes", word])
+            connection.emit("/a/b", "a.b", "Tick", "ss", ["no", "other argument"])
+            connection.emit("/b", "a.b", "Tick", "ss", ["yes", "other path"])
+        with RawClient(shared_bus.address) as client:
+            unicast(client, listener.unique_name)
+        await source.release_name("org.example.Source")
+        assert await forger.request_name("org.example.Source")
+        source.emit("/a", "a.b", "Tick", "ss", ["yes", "no longer the owner"])
+        await source.release_name("org.example.Source")
+        forger.emit("/a", "a.b", "Tick", "ss", ["yes", "second"])
+        await forger.release_name("org.example.Source")
+        await listener.call(BUS, BUS_PATH, BUS, "GetId")
+        for connection in (listener, source, forger):
+            connection.close()
+        return heard
+
+    assert asyncio.run(main()) == ["first", "second"]
+
+
+def unicast(client: RawClient, destination: str) -> None:
+    """Send a signal to one connection, which needs no match rule there."""
+    fields: dict[int, str | int] = {PATH: "/a", INTERFACE: "a.b", MEMBER: "Tick", SIGNATURE: "ss"}
+    fields[DESTINATION] = destination
+    body = pad(string("yes"), 4) + string("unicast")
+    client.send(message(SIGNAL, client.next_serial(), fields, body))
+    client.reply_to(client.call(BUS, BUS_PATH, BUS, "GetId"))
+
+
+def test_callback_that_fails_does_no_harm(
+    shared_bus: PrivateBus, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        connection = await Connection.connect(shared_bus.address)
+
+        def fail(tick: Signal) -> None:
+            raise RuntimeError("broken callback")
+
+        await connection.subscribe("interface='a.b'", fail)
+        connection.emit("/", "a.b", "Tick")
+        await connection.call(BUS, BUS_PATH, BUS, "GetId")
+        await connection.call(BUS, BUS_PATH, BUS, "GetId")
+        connection.close()
+
+    asyncio.run(main())
+    assert "broken callback" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("answers", "error"),
+    [
+        ([], ConnectionError),
+        ([b"OK 1234\r\n"], ConnectionError),
+        ([b"REJECTED EXTERNAL\r\n"], ConnectionError),
+        ([b"x" * 100_000], ConnectionError),
+        ([b"\xff\xfe\r\n"], ConnectionError),
+        ([b"OK 1234\r\n", b"AGREE_UNIX_FD\r\n"], ConnectionError),
+        ([b"OK 1234\r\n", b"AGREE_UNIX_FD\r\n", b"no D-Bus message at all"], ConnectionError),
+        (None, TimeoutError),
+    ],
+)
+def test_bus_that_fails_in_the_handshake(
+    tmp_path: Path, answers: list[bytes] | None, error: type[Exception]
+) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for answer in answers or []:
+            await reader.read(1000)
+            writer.write(answer)
+        if answers is None:
+            await reader.read(-1)
+        await reader.read(1000)
+        writer.close()
+
+    async def main() -> float:
+        server = await asyncio.start_unix_server(serve, str(tmp_path / "socket"))
+        before = own_fds()
+        started = time.process_time()
+        with pytest.raises(error):
+            await Connection.connect(f"unix:path={tmp_path}/socket", timeout=0.5)
+        assert own_fds() <= before + 1
+        server.close()
+        return time.process_time() - started
+
+    assert asyncio.run(main()) < 0.3
+
+
+def test_bus_that_is_not_there(tmp_path: Path) -> None:
+    before = own_fds()
+    with pytest.raises(FileNotFoundError):
+        asyncio.run(Connection.connect(f"unix:path={tmp_path}/none"))
+    with pytest.raises(ValueError, match="no UNIX socket"):
+        asyncio.run(Connection.connect("tcp:host=localhost,port=1"))
+    assert own_fds() == before
+
+
+def test_answers_do_not_outgrow_the_questions(tmp_path: Path) -> None:
+    """A bus that sends and does not read is not read from either, until it reads again."""
+    total = 3000
+
+    async def big(call: Call) -> list[object]:
+        return ["x" * 4000]
+
+    def route(path: str, interface: str, member: str) -> Route:
+        return Route("a.b", "", "s", big)
+
+    async def main() -> int:
+        bus = DeafBus(total)
+        server = await asyncio.start_unix_server(bus.serve, str(tmp_path / "socket"))
+        connection = await Connection.connect(f"unix:path={tmp_path}/socket")
+        connection.on_call(route)
+        bus.send.set()
+        await bus.wrote
+        while not connection._stream._paused:
+            await asyncio.sleep(0.01)
+        queued = connection._stream._queued
+        bus.listen.set()
+        await asyncio.wait_for(bus.heard, 20)
+        connection.close()
+        server.close()
+        return queued
+
+    queued = asyncio.run(main())
+    assert 1 << 20 < queued < (1 << 20) + (1 << 17)
+
+
+class DeafBus:
+    """Says what has to be said, sends many calls, and only then begins to read."""
+
+    def __init__(self, calls: int) -> None:
+        self.calls = calls
+        self.send = asyncio.Event()
+        self.listen = asyncio.Event()
+        self.wrote = asyncio.get_running_loop().create_future()
+        self.heard = asyncio.get_running_loop().create_future()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for answer in (b"OK 1234\r\n", b"AGREE_UNIX_FD\r\n"):
+            await reader.readline()
+            writer.write(answer)
+        await reader.readline()
+        for serial, (signature, body) in enumerate((("s", string(":1.1")), ("", b"")), 1):
+            await self.receive(reader)
+            writer.write(answer_to(serial, signature, body))
+        await self.send.wait()
+        for serial in range(self.calls):
+            writer.write(call_of(serial + 1))
+        self.wrote.set_result(None)
+        await self.listen.wait()
+        answered = 0
+        while answered < self.calls:
+            answered += await self.receive(reader) == RETURN
+        self.heard.set_result(None)
+
+    async def receive(self, reader: asyncio.StreamReader) -> int:
+        start = await reader.readexactly(16)
+        size = messages.read_size(start)
+        await reader.readexactly(size.header + size.body - 16)
+        return size.kind
+
+
+def answer_to(serial: int, signature: str, body: bytes) -> bytes:
+    fields: dict[int, str | int] = {REPLY_SERIAL: serial, SENDER: BUS}
+    fields.update({SIGNATURE: signature} if signature else {})
+    return message(RETURN, serial, fields, body)
+
+
+def call_of(serial: int) -> bytes:
+    return message(CALL, serial, {PATH: "/", MEMBER: "Big", SENDER: f":1.{serial}"})
