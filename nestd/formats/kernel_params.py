@@ -143,9 +143,8 @@ _BOOLEAN_WORDS: tuple[tuple[KernelVersion, bytes, bool], ...] = (
 )
 _NEWEST = (99, 0)
 
-# "never" came later, and not to every stable kernel at the same time.
-_NX_WORDS = (b"off", b"force", b"auto")
-_NX_NEVER_SINCE = (6, 5)
+# Besides a bool's words, of which "off" and, on kernels that don't know it, "never" are two.
+_NX_WORDS = (b"force", b"auto")
 _L1D_WORDS = (b"auto", b"never", b"cond", b"always")
 
 
@@ -185,8 +184,7 @@ def accepts(
         return _boolean(value, kernel) is not None
     if type_ is ParameterType.NX_HUGE_PAGES:
         word = value[:-1] if value.endswith(b"\n") else value
-        never = word == b"never" and kernel is not None and kernel >= _NX_NEVER_SINCE
-        return word in _NX_WORDS or never or _boolean(value, kernel) is not None
+        return word in _NX_WORDS or _boolean(value, kernel) is not None
     if type_ is ParameterType.L1D_FLUSH:
         return (value[:-1] if value.endswith(b"\n") else value) in _L1D_WORDS
     return type_ is ParameterType.STRING or len(value) <= _LONGEST_CHARP
