@@ -43,6 +43,7 @@ PACKAGES = (
     "python3",
     "python3-configobj",
     "python3-dbus-next",
+    "python3-defusedxml",
     "python3-installer",
     "python3-pytest",
     "python3-pytest-timeout",
