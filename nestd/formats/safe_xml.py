@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""XML from anybody: read with a parser that no document can harm, within fixed limits.
+
+A document type definition is refused as a whole, since entities are declared in there (libvirt's
+formats have none), and reading ends at the first limit that is passed. libvirt itself reads with
+libxml2, whose default limit of depth is the one here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from xml.etree.ElementTree import Element, TreeBuilder
+
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import DefusedXMLParser, ParseError
+
+MOST_BYTES = 1 << 20  # what a message may have too; a large domain's XML has 100 KB
+MOST_ELEMENTS = 20_000
+MOST_DEPTH = 256  # a chain of 200 disk images is nested that deep
+
+
+class XmlError(ValueError):
+    """The text is no XML that is read here; the message is one plain sentence."""
+
+
+def parse(text: str, root: str) -> Element:
+    """The document's root element, which is to be called ROOT. Raises XmlError.
+
+    An encoding that the text declares is of no importance: it is text already.
+    """
+    try:
+        size = len(text.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise XmlError("The XML holds characters that are not Unicode.") from None
+    if size > MOST_BYTES:
+        raise XmlError(f"The XML has {size} bytes; {MOST_BYTES} are the most that is read.")
+    parser = DefusedXMLParser(target=_LimitedBuilder(root), forbid_dtd=True)
+    try:
+        parser.feed(text)
+        element = parser.close()
+    except ParseError as error:
+        raise XmlError(f"The XML is not well-formed: {error}.") from None
+    except DefusedXmlException:
+        raise XmlError(
+            "The XML has a document type definition (<!DOCTYPE ...>), which is not read here."
+        ) from None
+    assert isinstance(element, Element)
+    return element
+
+
+class _LimitedBuilder:
+    """A TreeBuilder that gives up where a document grows beyond the limits."""
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._builder = TreeBuilder()
+        self._elements = 0
+        self._depth = 0
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if self._elements == 0 and tag != self._root:
+            raise XmlError(f"The XML's root element is {_shown(tag)}, not <{self._root}>.")
+        self._elements += 1
+        self._depth += 1
+        if self._elements > MOST_ELEMENTS:
+            raise XmlError(f"The XML has more than {MOST_ELEMENTS} elements.")
+        if self._depth > MOST_DEPTH:
+            raise XmlError(f"The XML's elements are nested more than {MOST_DEPTH} deep.")
+        self._builder.start(tag, dict(attributes))
+
+    def end(self, tag: str) -> None:
+        self._depth -= 1
+        self._builder.end(tag)
+
+    def data(self, text: str) -> None:
+        self._builder.data(text)
+
+    def close(self) -> Element:
+        return self._builder.close()
+
+
+def _shown(tag: str) -> str:
+    name = tag.rpartition("}")[2]
+    printable = "".join(char if char.isprintable() else "?" for char in name[:40])
+    space = ", in a namespace of its own" if tag.startswith("{") else ""
+    return f"<{printable}>{space}"
