@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A connection to the message bus: calls out, calls in, signals both ways, names, and who has left.
-
-Any user of the machine may send anything to it: a call is looked up by its header before its body
-is read, a body of another type than the method takes is never parsed, and an exception that is no
-BusError is answered with one neutral sentence.
-"""
+"""A connection to the message bus: calls and signals both ways, names, and who has left."""
 
 from __future__ import annotations
 
@@ -12,16 +7,16 @@ import asyncio
 import itertools
 import logging
 import os
-from collections.abc import Awaitable, Sequence
-from typing import Callable, cast
+from collections.abc import Sequence
+from typing import Callable
 
 from nestd.bus import messages, protocol, wire
-from nestd.bus.callers import Callers
+from nestd.bus.dispatch import Dispatcher
 from nestd.bus.matching import MatchRule
-from nestd.bus.messages import Header, ProtocolError, TooManyValues
+from nestd.bus.messages import Header, ProtocolError
 from nestd.bus.stream import MessageStream
 from nestd.bus.subscriptions import Subscription, Subscriptions
-from nestd.bus.wire import BusError, Call, Route, Signal
+from nestd.bus.wire import BusError, Signal
 
 _log = logging.getLogger(__name__)
 
@@ -30,8 +25,6 @@ _BUS_PATH = "/org/freedesktop/DBus"
 _DO_NOT_QUEUE = 4
 _OWNED = (1, 4)  # primary owner, already owner
 _CHANGES = f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged'"
-
-INTERNAL_ERROR = "Internal error; see the journal of nestd."
 
 
 class Connection:
@@ -44,9 +37,7 @@ class Connection:
         self._serials = itertools.count()
         self._pending: dict[int, asyncio.Future[tuple[object, ...]]] = {}
         self._takes_descriptor: set[int] = set()  # of the calls that are pending
-        self._resolve: wire.Resolve | None = None
-        self._callers = Callers()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._dispatcher = Dispatcher(lambda reply: self._stream.send(reply), self._next_serial)
         self._subscriptions = Subscriptions()
         self._end: asyncio.Future[BusError | None] = self._loop.create_future()
 
@@ -143,11 +134,11 @@ class Connection:
 
     def on_call(self, resolve: wire.Resolve) -> None:
         """Have calls answered by the routes that this returns for (path, interface, member)."""
-        self._resolve = resolve
+        self._dispatcher.resolve = resolve
 
     def vanished(self, sender: str) -> asyncio.Event:
         """An event that is set when the client leaves; ask while one of its calls is at work."""
-        return self._callers.vanished(sender)
+        return self._dispatcher.callers.vanished(sender)
 
     async def subscribe(self, match_rule: str, callback: Callable[[Signal], None]) -> None:
         """Have signals handed on that match the rule, its sender included.
@@ -188,7 +179,7 @@ class Connection:
         descriptors = self._stream.descriptors(header) if header.fds else []
         try:
             if header.kind == messages.METHOD_CALL:
-                self._on_method_call(header, message)
+                self._dispatcher.take(header, message)
             elif header.kind == messages.SIGNAL:
                 self._on_signal(header, message)
             elif header.reply_serial in self._takes_descriptor:
@@ -201,68 +192,6 @@ class Connection:
             for descriptor in descriptors:
                 os.close(descriptor)
 
-    def _on_method_call(self, header: Header, message: bytes | None) -> None:
-        try:
-            if self._resolve is None:
-                raise BusError(wire.UNKNOWN_OBJECT, "There is no such object.")
-            if header.fds:
-                raise BusError(wire.INVALID_ARGS, "No method here takes file descriptors.")
-            if message is None:
-                raise BusError(wire.LIMITS_EXCEEDED, "The message body is longer than 1 MiB.")
-            route = self._resolve(header.path, header.interface, header.member)
-            if route.in_signature != header.signature:
-                raise BusError(wire.INVALID_ARGS, _wrong_signature(header, route))
-            self._run(header, route, message)
-        except BusError as error:
-            self._answer_error(header, error)
-        except Exception:
-            self._answer_unknown(header)
-
-    def _run(self, header: Header, route: Route, message: bytes) -> None:
-        """Answer at once, or start the task that will; raises BusError."""
-        if route.inline:
-            result = route.run(_read_call(header, route, message))
-            self._answer(header, route, cast("Sequence[object]", result))
-            return
-        self._callers.admit(header.sender, len(message))
-        try:
-            call = _read_call(header, route, message)
-        except BaseException:
-            self._callers.release(header.sender, len(message))
-            raise
-        task = self._loop.create_task(self._work(header, route, call, len(message)))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _work(self, header: Header, route: Route, call: Call, size: int) -> None:
-        try:
-            result = await cast("Awaitable[Sequence[object]]", route.run(call))
-            self._answer(header, route, result)
-        except BusError as error:
-            self._answer_error(header, error)
-        except Exception:
-            self._answer_unknown(header)
-        finally:
-            self._callers.release(header.sender, size)
-
-    def _answer(self, header: Header, route: Route, result: Sequence[object]) -> None:
-        reply = protocol.encode_reply(self._next_serial(), header, route.out_signature, result)
-        if header.wants_reply:
-            self._stream.send(reply)
-        else:
-            reply.close()
-
-    def _answer_error(self, header: Header, error: BusError) -> None:
-        _log.debug("%s.%s of %s: %s", header.interface, header.member, header.sender, error)
-        if header.wants_reply and header.sender:
-            reply = protocol.encode_error(self._next_serial(), header, error.name, error.text)
-            self._stream.send(reply)
-
-    def _answer_unknown(self, header: Header) -> None:
-        """The exception at work is a bug of ours: for the journal, not for strangers."""
-        _log.exception("%s.%s on %s failed", header.interface, header.member, header.path)
-        self._answer_error(header, BusError(wire.FAILED, INTERNAL_ERROR))
-
     def _on_signal(self, header: Header, message: bytes | None) -> None:
         if message is None or header.fds:
             return
@@ -270,7 +199,7 @@ class Connection:
             name, _, owner = (str(arg) for arg in protocol.read_body(message, header))
             self._subscriptions.owner_changed(name, owner)
             if not owner:
-                self._callers.left(name)
+                self._dispatcher.callers.left(name)
         concerned = self._subscriptions.concerned(header)
         if concerned:
             args = protocol.read_body(message, header)
@@ -340,21 +269,3 @@ class Connection:
 def _fail(future: asyncio.Future[tuple[object, ...]], error: BusError) -> None:
     if not future.done():
         future.set_exception(error)
-
-
-def _read_call(header: Header, route: Route, message: bytes) -> Call:
-    """Read the body of a call of which the type is right; raises BusError."""
-    try:
-        args = protocol.read_body(message, header)
-    except TooManyValues:
-        text = f"The message holds more than {protocol.MAX_VALUES} values."
-        raise BusError(wire.LIMITS_EXCEEDED, text) from None
-    except ProtocolError:
-        raise BusError(wire.INVALID_ARGS, "The message body cannot be read.") from None
-    return Call(
-        header.sender, header.path, route.interface, header.member, args, header.interactive
-    )
-
-
-def _wrong_signature(header: Header, route: Route) -> str:
-    return f'{header.member} takes "{route.in_signature}", not "{header.signature}".'

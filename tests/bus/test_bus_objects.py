@@ -15,10 +15,11 @@ from raw_client import RawClient, string
 from toy_process import Toy
 from toy_service import MACHINE_ID, NAME, ROOT
 
+from nestd.bus.dispatch import INTERNAL_ERROR
 from nestd.bus.exported import Exported, Interface
 from nestd.bus.interface import InterfaceSpec
 from nestd.bus.objects import ObjectTree
-from nestd.bus.transport import INTERNAL_ERROR, Connection
+from nestd.bus.transport import Connection
 from nestd.bus.wire import BusError, Signal, Variant
 
 ERROR = "org.freedesktop.DBus.Error."
@@ -114,6 +115,14 @@ def test_exceptions_are_not_told_to_strangers(toy: Toy, kind: str) -> None:
 
     with_client(toy, use)
     assert "Traceback" in toy.log.read_text()
+
+
+def test_call_that_is_given_up_is_answered(toy: Toy) -> None:
+    async def use(client: Client) -> None:
+        with pytest.raises(BusError, match="given up"):
+            await client.call(ROOT, NAME, "Raise", "s", "cancel")
+
+    with_client(toy, use)
 
 
 @pytest.mark.parametrize(

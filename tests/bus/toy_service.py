@@ -185,6 +185,8 @@ class Toy(Interface):
             return ["one value too many"]
         elif call.args == ("key",):
             raise KeyError("/secret")
+        elif call.args == ("cancel",):
+            raise asyncio.CancelledError
         elif call.args == ("known",):
             raise TimeoutError
         raise BusError("org.example.Error.Mine", "A sentence.")
