@@ -168,7 +168,7 @@ def _list(data: bytes, position: int) -> tuple[Value, int]:
             _fail(data, position, "list is not closed with ]")
         if not fresh and data[position] not in b"],":
             _fail(data, position, "expecting a separator in list")
-        if not fresh and data[position] in b",":
+        if not fresh and data.startswith(b",", position):
             position = _end(_SPACE, data, position + 1)
         char = data[position : position + 1]
         fresh = char == b"["

@@ -114,13 +114,13 @@ def at_its_place(error: InvalidItem, text: str) -> bool:
 
 
 def filters_agree(text: str, answer: dict[str, Any]) -> bool:
-    words = unwired(answer.get("error"))
+    words = unwired(answer.get("error")) or ""
     try:
         lenient = log_filters.parse_readback(text)
     except log_filters.InvalidFilter as error:
         pattern = error.item.partition(":")[2].partition(":")[0]
         blamed = (f"for filter '{error.item}'", f"Invalid match string '{pattern}'")
-        return bool(words) and words.endswith(blamed) and at_its_place(error, text)
+        return words.endswith(blamed) and at_its_place(error, text)
     readback = unwired(answer.get("readback")) or ""
     levels = "".join(f"{one.level:d}" for one in lenient)
     if words or "".join(item[0] for item in readback.split(" ")[:-1]) != levels:

@@ -166,6 +166,12 @@ def test_canonical_form_of_what_is_read_back(text: str, expected: str) -> None:
     assert parse_readback(expected) == filters
 
 
+@pytest.mark.parametrize("text", ["\x1c1:a", "\xa01:a", "\x851:a", "\u0661:a", "1\t:a", "++1:a"])
+def test_only_what_strtoul_reads_is_a_level(text: str) -> None:
+    with pytest.raises(InvalidFilter, match="the level must be a number from 1 to 4"):
+        parse_readback(text)
+
+
 def test_what_was_set_equals_what_is_read_back() -> None:
     assert parse_strict("1:*qemu* 3:**") == parse_readback("1:**qemu** 3:**** ")
 
@@ -178,6 +184,7 @@ def test_what_was_set_equals_what_is_read_back() -> None:
         ("?", "", False),
         ("a?c", "xabcx", True),
         ("a?c", "xacx", False),
+        ("a?c", "a\nc", True),
         ("?a", "a", False),
         ("a*b*a", "aba", True),
         ("a*b*a", "ab", False),
