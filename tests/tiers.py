@@ -84,6 +84,8 @@ OPTIONAL = {
     for need in (
         Need("dbus-broker-launch", "dbus-broker", "dbus-broker"),
         Need("libkmod.so.2", "libkmod2", "kmod-libs"),
+        Need("strace", "strace", "strace"),
+        Need("umockdev-wrapper", "umockdev", "umockdev"),
     )
 }
 

@@ -37,7 +37,7 @@ def set_in_place(
             raise RolledBack(f"{module} did not take the value of {', '.join(wrong)}.")
         if replacement is not None:
             replacement.commit()
-            replacement.forget()
+            replacement.discard()
     except (RolledBack, OSError):
         for name in wanted:
             with contextlib.suppress(OSError):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from nestd.core import plan
 from nestd.core.change import (
@@ -49,6 +49,7 @@ class Manager:
     def __init__(self, view: HostView, reloads: Reloads) -> None:
         self.view = view
         self.reloads = reloads
+        self.on_change: list[Callable[[str], None]] = []  # with the module, whether loaded or not
 
     def module(self, name: str) -> str:
         """NAME as the kernel spells it. Raises InvalidArgument for one that is not KVM's here."""
@@ -100,7 +101,10 @@ class Manager:
             # The state may have changed while the caller was asked for a password.
             change = self.prepare(change.module, change.parameters, change.when)
             with self._writing():
-                return await self._apply(self.view.facts(), change, uid)
+                job = await self._apply(self.view.facts(), change, uid)
+            for listener in self.on_change:
+                listener(change.module)
+            return job
 
     def prepare_reload(self, module: str) -> None:
         """Check a reload without a change. Raises what stands against it."""
@@ -133,7 +137,7 @@ class Manager:
             set_in_place(self.view.kernel, module, values, facts.types_of(module), replacement)
         elif replacement is not None:
             await asyncio.to_thread(replacement.commit)
-            replacement.forget()
+            replacement.discard()
         self.reloads.supersede(module)
         return None
 

@@ -79,16 +79,14 @@ class Reload:
     async def roll_back(self, transaction: Transaction, reason: str) -> None:
         """Restore file and module; always raises: RolledBack, or ReloadFailed."""
         self.record(transaction.at(JobState.ROLLING_BACK), must=False)
-        try:
-            if transaction.replacement is not None:
-                transaction.replacement.undo()
-        except OSError as error:
-            reason = f"{reason}; and {error.filename} could not be put back: {error.strerror}"
+        file_restored = self._restore_file(transaction)
         await self._restore_module(transaction, reason)
+        text = f"{transaction.module} was not reloaded and runs as before: {reason}"
+        if not file_restored:
+            # The record stays, and with it the old file: the next start tries again.
+            raise ReloadFailed(f"{text}; but the configuration could not be put back.")
         self.finish(transaction)
-        raise RolledBack(
-            f"{transaction.module} was not reloaded and runs as before: {reason}."
-        ) from None
+        raise RolledBack(f"{text}.")
 
     async def verify(self, module: str, wanted: Mapping[str, str]) -> None:
         """Read back what the kernel uses. Raises VerificationFailed."""
@@ -114,10 +112,16 @@ class Reload:
         self._progress(transaction.step)
 
     def finish(self, transaction: Transaction) -> None:
-        """Forget the transaction: the last step of each way."""
+        """Forget the transaction: the last step of each way. Never raises.
+
+        A record that cannot be removed does no harm: the next start finds everything done.
+        """
         if transaction.replacement is not None:
             transaction.replacement.discard()
-        self._records.remove(transaction.job)
+        try:
+            self._records.remove(transaction.job)
+        except OSError:
+            log.exception("The record of job %d could not be removed", transaction.job)
 
     async def _unload(
         self, module: str, explain: Callable[[], Awaitable[str]], patience: float
@@ -141,6 +145,15 @@ class Reload:
                 raise Busy(await explain())
             await asyncio.sleep(pause)
             pause *= 2
+
+    def _restore_file(self, transaction: Transaction) -> bool:
+        try:
+            if transaction.replacement is not None:
+                transaction.replacement.undo()
+        except OSError:
+            log.exception("The configuration could not be put back")
+            return False
+        return True
 
     async def _restore_module(self, transaction: Transaction, reason: str) -> None:
         """Load as it ran before: as configured, else with the old values and no configuration."""

@@ -101,7 +101,7 @@ class Reloads:
         superseded = self.waiting.cancel(module)
         if superseded is not None:
             if superseded.replacement is not None:
-                superseded.replacement.forget()
+                superseded.replacement.discard()
             self.records.remove(superseded.job)
 
     def transaction(self, facts: HostFacts, job: Job) -> Reload:
@@ -167,9 +167,10 @@ class Reloads:
                 raise Inhibited(await explain())
             await reload.run(transaction, explain, 0.0 if waits else UNLOAD_SECONDS)
         except BaseException as error:
-            if waits and isinstance(error, Busy):
+            if waits and isinstance(error, (Busy, OSError)):
+                # Also where the step could not be recorded: the module has not been touched.
                 reload.record(transaction.at(JobState.WAITING), must=False)
-                raise
+                raise Busy(str(error)) from error
             if not isinstance(error, (RolledBack, ReloadFailed)):
                 reload.finish(transaction)  # nothing has been done
             self.end(job, error)

@@ -8,6 +8,7 @@ label and ACLs, synced before the rename and the directory after it.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -48,7 +49,7 @@ class Replacement:
     """New bytes for a file, on disk beside it, waiting for commit() or discard().
 
     After commit() the old file is still there under another name, so that undo() needs no space:
-    it is the very same file again. forget() drops it.
+    it is the very same file again. discard() drops what is left.
     """
 
     target: Path
@@ -65,23 +66,27 @@ class Replacement:
     def commit(self) -> None:
         """Put the new bytes in place: link(2) the old file, rename(2), fsync(2) the directory.
 
-        OSError ESTALE where the file is no longer what it was when the new bytes were made.
+        Raises OSError, ESTALE where the file is no longer what it was when the new bytes were made,
+        and then leaves the old file and nothing else.
         """
         try:
             if read_regular(self.target) != self.expected:
                 raise OSError(errno.ESTALE, "was changed meanwhile", str(self.target))
             if self.expected is not None:
+                self.backup.unlink(missing_ok=True)  # of a commit() that a crash cut off
                 os.link(self.target, self.backup)
             os.rename(self.temporary, self.target)
+            sync_directory(self.target.parent)
         except OSError:
+            with contextlib.suppress(OSError):
+                if self.committed:
+                    self.undo()
             self.discard()
             raise
-        sync_directory(self.target.parent)
 
     def undo(self) -> None:
         """Put the old file back after commit(); one that somebody changed since stays."""
         if read_regular(self.target) != self.data:
-            self.forget()
             return
         if self.expected is None:
             self.target.unlink(missing_ok=True)
@@ -90,13 +95,10 @@ class Replacement:
         sync_directory(self.target.parent)
 
     def discard(self) -> None:
-        """Forget the new bytes before commit(); the file stays as it is."""
-        self.temporary.unlink(missing_ok=True)
-        self.backup.unlink(missing_ok=True)
-
-    def forget(self) -> None:
-        """Forget the old file after commit()."""
-        self.backup.unlink(missing_ok=True)
+        """Remove what is left beside the file; the file stays as it is. Never raises."""
+        for leftover in (self.temporary, self.backup):
+            with contextlib.suppress(OSError):
+                leftover.unlink(missing_ok=True)
 
 
 def prepare(path: Path, data: bytes, expected: bytes | None) -> Replacement:
@@ -123,10 +125,10 @@ def prepare(path: Path, data: bytes, expected: bytes | None) -> Replacement:
 
 
 def replace(path: Path, data: bytes, expected: bytes | None) -> None:
-    """prepare(), commit() and forget() in one."""
+    """prepare(), commit() and discard() in one."""
     replacement = prepare(path, data, expected)
     replacement.commit()
-    replacement.forget()
+    replacement.discard()
 
 
 def remove_leftovers(path: Path) -> None:

@@ -9,6 +9,7 @@ import os
 from nestd.host.root import Root
 
 _DIRECTORY = "/run/nestd/transactions"
+_UNFINISHED = ".new"
 _SET_ASIDE = ".set-aside"
 
 
@@ -23,7 +24,7 @@ class Records:
         """Write or overwrite the record of JOB. Raises OSError and then changes nothing."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._directory / str(job)
-        temporary = path.with_suffix(".new")
+        temporary = path.with_suffix(_UNFINISHED)
         try:
             temporary.write_bytes(record)
             os.rename(temporary, path)
@@ -36,12 +37,15 @@ class Records:
         (self._directory / str(job)).unlink(missing_ok=True)
 
     def read_all(self) -> dict[int, bytes]:
-        """All records by job, oldest job first."""
+        """All records by job, oldest job first; what a crash left half written is removed."""
         records = {}
         with contextlib.suppress(OSError):
             for name in os.listdir(self._directory):
+                path = self._directory / name
                 if name.isdigit():
-                    records[int(name)] = (self._directory / name).read_bytes()
+                    records[int(name)] = path.read_bytes()
+                elif path.suffix == _UNFINISHED:
+                    path.unlink()
         return dict(sorted(records.items()))
 
     def set_aside(self, job: int) -> None:

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the crash test lets nestd do, and the process that does it.
+
+The host is a directory; its kernel lives in the test's own process, as a kernel lives outside of
+nestd's: a request that was sent is carried out, whatever becomes of the one that sent it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nestd.core import waiting
+from nestd.core.errors import NestdError
+from nestd.core.manager import Manager
+from nestd.core.model import When
+from nestd.core.recovery import recover
+from nestd.core.reloads import Reloads
+from nestd.core.view import HostView
+from nestd.formats.kernel_params import ParameterType
+from nestd.host.kernel import KernelEvent, LoadError
+from nestd.host.records import Records
+from nestd.host.root import Root
+from nestd.host.simulated_host import KINDS
+from nestd.host.simulated_kernel import KMOD, SimulatedKernel
+from nestd.host.sysfs import ModuleFacts, read_module
+
+MODULE = "kvm_intel"
+KIND = KINDS["intel"]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A request on a prepared host, and whether it can succeed."""
+
+    name: str
+    when: When
+    prepare: Callable[[Path], None]
+    succeeds: bool
+
+
+def _nothing(root: Path) -> None:
+    pass
+
+
+def _no_load(root: Path) -> None:
+    (root / "etc/modprobe.d/a.conf").write_text("install kvm_intel /bin/true\n")
+
+
+def _no_file(root: Path) -> None:
+    (root / "etc/modprobe.d/kvm.conf").unlink()
+
+
+SCENARIOS = (
+    Scenario("now", When.NOW, _nothing, True),
+    Scenario("now, load fails", When.NOW, _no_load, False),
+    Scenario("now, no file", When.NOW, _no_file, True),
+    Scenario("idle", When.IDLE, _nothing, True),
+    Scenario("idle, load fails", When.IDLE, _no_load, False),
+    Scenario("boot", When.BOOT, _nothing, True),
+)
+
+
+class RemoteKernel:
+    """The Kernel that the process under test sees: its requests go through a socket."""
+
+    can_load = True
+    machine = KIND.machine
+    release = KIND.release
+
+    def __init__(self, root: Root, requests: socket.socket) -> None:
+        self._root = root
+        self._requests = requests
+
+    def read_module(self, name: str) -> ModuleFacts:
+        return read_module(self._root, self.release, name)
+
+    async def parameter_types(self, name: str) -> Mapping[str, ParameterType]:
+        return {key: kind for key, (kind, _) in KIND.modules[name].parameters.items()}
+
+    async def unload(self, name: str) -> None:
+        number = self._ask({"do": "unload", "module": name})["errno"]
+        if number:
+            raise OSError(number, "refused", name)
+
+    async def load(
+        self, name: str, parameters: Sequence[tuple[str, str]] = (), *, only_these: bool = False
+    ) -> None:
+        reason = self._ask(
+            {"do": "load", "module": name, "parameters": list(parameters), "only": only_these}
+        )["reason"]
+        if reason:
+            raise LoadError(reason)
+
+    def write_parameter(self, name: str, parameter: str, value: str) -> None:
+        raise NotImplementedError
+
+    async def wait_for_device(self, timeout: float) -> bool:
+        return self._root.at("/dev/kvm").exists()
+
+    def subscribe(self, callback: Callable[[KernelEvent], None]) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def _ask(self, request: Mapping[str, object]) -> dict[str, object]:  # type: ignore[misc]
+        self._requests.send(json.dumps(request).encode())
+        answer = json.loads(self._requests.recv(65536))
+        assert isinstance(answer, dict)
+        return answer
+
+
+def serve(kernel: SimulatedKernel, requests: socket.socket) -> bool:
+    """Carry out one request; whether there was one (else the other side is gone)."""
+    data = requests.recv(65536)
+    if not data:
+        return False
+    request = json.loads(data)
+    answer: dict[str, object] = {"errno": 0, "reason": ""}
+    try:
+        if request["do"] == "unload":
+            asyncio.run(kernel.unload(request["module"]))
+        else:
+            parameters = [tuple(pair) for pair in request["parameters"]]
+            asyncio.run(kernel.load(request["module"], parameters, only_these=request["only"]))
+    except LoadError as error:
+        answer["reason"] = str(error)
+    except OSError as error:
+        answer["errno"] = error.errno
+    try:
+        requests.send(json.dumps(answer).encode())
+    except BrokenPipeError:
+        return False
+    return True
+
+
+def request_change(
+    root: Path, requests: socket.socket, when: When, begin: Callable[[], None]
+) -> str:
+    """Ask for nested=0 as a client would; "" or the error."""
+
+    async def body() -> str:
+        view, reloads = await _start(root, requests)
+        manager = Manager(view, reloads)
+        begin()
+        try:
+            change = manager.prepare(MODULE, {"nested": "0"}, when)
+            await manager.apply(change, uid=0)
+            return await _all_jobs_ended(reloads)
+        except NestdError as error:
+            return str(error)
+
+    return asyncio.run(body())
+
+
+def start_again(root: Path, requests: socket.socket) -> str:
+    """What nestd's next start does; "" or the error of what was left over."""
+
+    async def body() -> str:
+        _, reloads = await _start(root, requests)
+        return await _all_jobs_ended(reloads)
+
+    return asyncio.run(body())
+
+
+async def _start(root: Path, requests: socket.socket) -> tuple[HostView, Reloads]:
+    # One thread, so that each system call has one number.
+    async def inline(function: Callable[..., object], *arguments: object) -> object:
+        return function(*arguments)
+
+    asyncio.to_thread = inline  # type: ignore[assignment]
+    waiting.FIRST_PAUSE = 0.001
+    place = Root(root)
+    view = HostView(place, RemoteKernel(place, requests), KMOD, "none")
+    await view.read_types()
+    reloads = Reloads(view, Records(place))
+    await recover(reloads)
+    return view, reloads
+
+
+async def _all_jobs_ended(reloads: Reloads) -> str:
+    waits = [waiter.task for waiter in reloads.waiting._waiters.values() if waiter.task]
+    await asyncio.wait_for(asyncio.gather(*waits), 10)
+    return ""
