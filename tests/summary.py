@@ -14,7 +14,7 @@ NO_TESTS_COLLECTED = 5
 
 @dataclass(frozen=True)
 class Row:
-    """One run: how many tests did what, its seconds, and remarks on it and on single tests."""
+    """One run: how many tests did what, its seconds, a remark, and lines on single tests."""
 
     name: str
     passed: int
@@ -24,6 +24,7 @@ class Row:
     remark: str
     failures: tuple[str, ...]
     skips: tuple[str, ...]
+    measured: tuple[str, ...]
 
 
 def read(name: str, report: Path, status: int, seconds: float) -> Row:
@@ -33,10 +34,7 @@ def read(name: str, report: Path, status: int, seconds: float) -> Row:
     if report.exists():
         root = ElementTree.parse(report).getroot()
         cases = list(root.iter("testcase"))
-        remarks = [
-            f"{entry.get('name')} {entry.get('value')}"
-            for entry in root.findall("testsuite/properties/property")
-        ]
+        remarks = [_shown(entry) for entry in root.findall("testsuite/properties/property")]
     bad = [case for case in cases if any(child.tag in ("failure", "error") for child in case)]
     skips = [str(mark.get("message")) for case in cases for mark in case.findall("skipped")]
     failures = [f"{case.get('classname')}.{case.get('name')}" for case in bad]
@@ -53,15 +51,27 @@ def read(name: str, report: Path, status: int, seconds: float) -> Row:
         remark=", ".join(remarks),
         failures=tuple(failures),
         skips=tuple(skips),
+        measured=tuple(
+            f"{case.get('name')}: {_shown(entry)}"
+            for case in cases
+            for entry in case.findall("properties/property")
+        ),
     )
 
 
+def _shown(entry: ElementTree.Element) -> str:
+    """A pair that a test or a fixture recorded."""
+    return f"{entry.get('name')} {entry.get('value')}"
+
+
 def show(rows: Sequence[Row]) -> str:
-    """A line for each run, why tests were skipped, what failed, and the whole in the last line."""
+    """A line for each run, lines on single tests, and the whole in the last line."""
     lines = [f"{'tier':16}{'passed':>8}{'failed':>8}{'skipped':>9}{'time':>8}"]
     for row in rows:
         counts = f"{row.passed:8}{row.failed:8}{row.skipped:9}{row.seconds:6.0f} s"
         lines.append(f"{row.name:16}{counts}  {row.remark}".rstrip())
+    for row in rows:
+        lines += [f"measured in {row.name}: {what}" for what in row.measured]
     for row in rows:
         lines += [f"skipped in {row.name}: {n} x {why}" for why, n in Counter(row.skips).items()]
     for row in rows:

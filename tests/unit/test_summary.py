@@ -18,7 +18,7 @@ def steps(record_testsuite_property):
 def broken():
     raise RuntimeError
 
-def test_good(): pass
+def test_good(record_property): record_property("event ms", 42)
 def test_bad(): assert 0
 def test_error(broken): pass
 def test_no(): pytest.skip("needs a moon")
@@ -29,7 +29,16 @@ def test_nor(): pytest.skip("needs a moon")
 def _row(directory: Path, text: str) -> summary.Row:
     (directory / "test_it.py").write_text(text)
     report = directory / "report.xml"
-    command = [sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", f"--junitxml={report}"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:hypothesispytest",
+        "-o",
+        "junit_family=xunit1",
+        f"--junitxml={report}",
+    ]
     done = subprocess.run(command, cwd=directory, stdout=subprocess.DEVNULL)
     return summary.read("unit 3.9", report, done.returncode, 2.0)
 
@@ -41,6 +50,7 @@ def test_counts_reasons_and_failures_of_a_run(tmp_path: Path) -> None:
     assert row.failures == ("test_it.test_bad", "test_it.test_error")
     lines = summary.show([row]).splitlines()
     assert lines[1].split() == ["unit", "3.9", "1", "2", "2", "2", "s", "boot", "20", "s"]
+    assert "measured in unit 3.9: test_good: event ms 42" in lines
     assert "skipped in unit 3.9: 2 x needs a moon" in lines
     assert "FAILED in unit 3.9: test_it.test_bad" in lines
     assert lines[-1] == "1 passed, 2 failed, 2 skipped"

@@ -5,9 +5,11 @@ To add a test, write it in guest/test_*.py: plain pytest functions that run as r
 with systemd, udev, D-Bus, polkit and libvirt up and this checkout's nestd installed and running
 (virtual machines: guest/machines.py; what is installed and started: guest/run.sh; packages:
 image.py). The tests share one boot, so each leaves the modules loaded and the files as it found
-them. What a guest test hands to record_property is recorded here too. The files of the last boots
-(journal.log, pytest.log, console.log) are kept in .cache/guest/. `pytest --tier vm -k NAME` still
-boots and runs all; for an experiment, hand machine.run() a directory with a run.sh of your own.
+them. What a guest test hands to record_property is shown in the summary of tests/run. The files
+of the last boots (journal.log, pytest.log, console.log) are kept in .cache/guest/.
+
+`pytest --tier vm -k NAME` still boots and runs all; for an experiment, hand machine.run() a
+directory with a run.sh of your own.
 """
 
 from __future__ import annotations
@@ -26,7 +28,6 @@ def test_guest(
     name: str, guest: guest_run.GuestRun, record_property: Callable[[str, object], None]
 ) -> None:
     outcome = guest.outcomes.get(name, results.Outcome())
-    record_property("seconds in the guest", round(outcome.seconds, 2))
     for key, value in outcome.properties:
         record_property(key, value)
     if outcome.outcome in ("missing", "running"):
