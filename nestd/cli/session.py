@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What every command gets: the service, the screen, and which service it is."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Callable
+
+from nestd.cli.client import Client
+from nestd.cli.errors import CliError
+from nestd.cli.output import Screen
+from nestd.cli.private_service import PrivateService
+from nestd.cli.values import Host, Module
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run of nestctl. private is there where the service ends with this command."""
+
+    client: Client
+    screen: Screen
+    private: PrivateService | None
+    program: str
+    """How to call nestctl again on the same service."""
+
+
+Run = Callable[[Session, Namespace], Awaitable[int]]
+"""A command; returns its exit code."""
+
+
+def main_module(host: Host) -> Module:
+    """The module that a command without a module's name means. Raises CliError."""
+    if host.main is None:
+        raise CliError(
+            "This host has no KVM, so there is nothing to switch on or off.",
+            "See why: nestctl validate",
+        )
+    return host.main
