@@ -6,8 +6,10 @@ Most lines are nearly right, because garbage alone would seldom reach the intere
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -133,23 +135,28 @@ def _weighted(*choices: tuple[int, st.SearchStrategy[T]]) -> st.SearchStrategy[T
     return st.sampled_from(tickets).flatmap(lambda strategy: strategy)
 
 
-_separator = st.sampled_from(_SEPARATORS)
-_blank = st.sampled_from((b" ", b" ", b" ", b"\t", b"  "))
-_word = _weighted((5, st.sampled_from(_WORDS)), (1, st.binary(max_size=6)))
-_words = st.lists(_joined(_separator, _word), max_size=4).map(b"".join)
+def _product(*choices: Iterable[bytes]) -> st.SearchStrategy[bytes]:
+    """One draw for a choice of each."""
+    return st.sampled_from([b"".join(parts) for parts in itertools.product(*choices)])
+
+
+_word = _weighted((6, st.sampled_from(_WORDS)), (1, st.binary(max_size=6)))
+_spaced_word = _weighted(
+    (9, _product(_SEPARATORS, _WORDS)),
+    (1, _joined(st.sampled_from(_SEPARATORS), st.binary(max_size=6))),
+)
+_words = st.lists(_spaced_word, max_size=4).map(b"".join)
 _plain_line = _joined(
-    st.sampled_from((b"options ", b"options\t", b"install ", b"blacklist ", b"alias ", b"remove ")),
-    st.sampled_from(_MODULES),
-    _blank,
-    _word,
+    _product(
+        (b"options ", b"options\t", b"install ", b"blacklist ", b"alias ", b"remove "),
+        _MODULES,
+        (b" ", b" ", b" ", b"\t", b"  "),
+        _WORDS,
+    ),
     _words,
 )
 _strange_line = _joined(
-    st.sampled_from((b"", b"", b"", b" ", b"\t", b"\\\n")),
-    st.sampled_from(_KEYWORDS),
-    _separator,
-    st.sampled_from(_MODULES),
-    _words,
+    _product((b"", b"", b"", b" ", b"\t", b"\\\n"), _KEYWORDS, _SEPARATORS, _MODULES), _words
 )
 _line = _weighted(
     (5, _plain_line),
@@ -201,9 +208,10 @@ _CMDLINE_WORDS = (
     b'x=kvm_intel.a="1"', b"modprobe.blacklist=a=kvm_intel", b'"modprobe.blacklist=kvm_intel,b"',
     b'modprobe.blacklist="kvm_intel,b"', b"kvm_intel.a=\xff\xfe", b".a=b", b"root=/a.b",
 )  # fmt: skip
-_cmdline_part = _joined(
-    _weighted((6, st.sampled_from(_CMDLINE_WORDS)), (1, st.binary(max_size=8))),
-    st.sampled_from((b" ", b" ", b" ", b" ", b"\t", b"\n", b"\v", b"\r", b"  ", b"\0", b"")),
+_CMDLINE_ENDS = (b" ", b" ", b" ", b" ", b"\t", b"\n", b"\v", b"\r", b"  ", b"\0", b"")
+_cmdline_part = _weighted(
+    (9, _product(_CMDLINE_WORDS, _CMDLINE_ENDS)),
+    (1, _joined(st.binary(max_size=8), st.sampled_from(_CMDLINE_ENDS))),
 )
 cmdline = st.builds(
     lambda padding, parts: b"x" * padding + b" " * bool(padding) + b"".join(parts),

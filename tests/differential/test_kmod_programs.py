@@ -9,8 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from generated import check_many
 from host_trees import Tree, trees
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume
 from kmod_oracle import RELEASE
 
 from nestd.formats import kernel_cmdline, modprobe_d
@@ -25,16 +26,11 @@ USED = ("etc/modprobe.d", "run/modprobe.d")  # the same ones as -C, in this orde
 pytestmark = pytest.mark.skipif(
     "NESTD_LIBKMOD" in os.environ, reason="modprobe is not of the libkmod in NESTD_LIBKMOD"
 )
-_settings = settings(
-    max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-)
 
 
 def test_modprobe_shows_the_directives_that_we_read(host_tree: Path, kmod_version: int) -> None:
     compared = 0
 
-    @_settings
-    @given(trees)
     def compare(tree: Tree) -> None:
         nonlocal compared
         _write(tree, host_tree, kmod_version)
@@ -45,7 +41,7 @@ def test_modprobe_shows_the_directives_that_we_read(host_tree: Path, kmod_versio
             assert theirs == _lines(keyword, host_tree, kmod_version)
         compared += 1
 
-    compare()
+    check_many(EXAMPLES, compare, trees)
     assert compared >= EXAMPLES
 
 
@@ -57,8 +53,6 @@ def test_modprobe_would_pass_the_options_that_we_say(host_tree: Path, kmod_versi
     subprocess.run(["depmod", "-b", host_tree, RELEASE], check=True, capture_output=True)
     compared = 0
 
-    @_settings
-    @given(trees)
     def compare(tree: Tree) -> None:
         nonlocal compared
         _write(tree, host_tree, kmod_version)
@@ -73,7 +67,7 @@ def test_modprobe_would_pass_the_options_that_we_say(host_tree: Path, kmod_versi
         ] == ours
         compared += 1
 
-    compare()
+    check_many(EXAMPLES, compare, trees)
     assert compared >= EXAMPLES
 
 

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from generated import check_many
 from host_trees import Tree, trees
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume
 from kmod_oracle import Oracle
 
 from nestd.formats import kernel_cmdline, modprobe_d
@@ -34,13 +35,6 @@ def test_we_read_every_tree_as_libkmod_does(
 ) -> None:
     seen: Counter[str] = Counter()
 
-    @settings(
-        max_examples=EXAMPLES,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(trees)
     def compare(tree: Tree) -> None:
         # Before kmod 34 the fate of a dead link hung on memory that was never written.
         assume(kmod_version >= IGNORES_DEAD_LINKS or not tree.has_dead_link())
@@ -55,7 +49,7 @@ def test_we_read_every_tree_as_libkmod_does(
             assert isinstance(items, list)
             seen[name] += len(items)
 
-    compare()
+    check_many(EXAMPLES, compare, trees)
     with capsys.disabled():
         print(f"\nlibkmod {kmod_version}: no disagreement; {dict(seen)}")
     assert seen["trees"] >= EXAMPLES
