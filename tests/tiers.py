@@ -59,6 +59,11 @@ TIERS: Mapping[str, Tier] = {
             Need("modprobe", "kmod", "kmod"),
         ),
     ),
+    "crash": Tier(
+        "a change that is killed or fails at each of its system calls",
+        (Need("strace", "strace", "strace"),),
+        root=True,
+    ),
     "vm": Tier(
         "the service on a Debian kernel with KVM modules, in an emulated machine",
         (
@@ -84,7 +89,6 @@ OPTIONAL = {
     for need in (
         Need("dbus-broker-launch", "dbus-broker", "dbus-broker"),
         Need("libkmod.so.2", "libkmod2", "kmod-libs"),
-        Need("strace", "strace", "strace"),
         Need("umockdev-wrapper", "umockdev", "umockdev"),
     )
 }

@@ -44,11 +44,12 @@ class SimulatedKernel:
         self._watch: DirectoryWatch | None = None
         self.machine = kind.machine
         self.release = kind.release
-        install(root, kind)
-        root.at(MACHINES).mkdir(parents=True, exist_ok=True)
-        if not os.listdir(root.at("/sys/module")):
+        if not root.at(MACHINES).is_dir():  # else it lives on as it was left
+            install(root, kind)
+            root.at(MACHINES).mkdir(parents=True)
             for name in kind.loaded:
-                self._insert(name, ())
+                if not self.read_module(name).loaded:
+                    self._insert(name, ())
         self._show_machines()
 
     def read_module(self, name: str) -> ModuleFacts:

@@ -72,7 +72,7 @@ class Point:
     fault: str
 
 
-@pytest.mark.needs("strace")
+@pytest.mark.crash
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_old_or_new_at_every_system_call(scenario: Scenario, tmp_path: Path) -> None:
     template = _template(scenario, tmp_path / "template")
