@@ -21,6 +21,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import accumulate
+from operator import or_
+from reprlib import repr as shortened
 
 from nestd.formats import kernel_params
 from nestd.formats.kernel_params import Parameter
@@ -70,13 +73,13 @@ def set_parameters(
 
 def _module(module: str) -> bytes:
     if not _NAME.fullmatch(module):
-        raise EditError(f"{module!r} is not the name of a module.")
+        raise EditError(f"{shortened(module)} is not the name of a module.")
     return module.replace("-", "_").encode()
 
 
 def _parameter_name(parameter: str) -> bytes:
     if not _NAME.fullmatch(parameter):
-        raise EditError(f"{parameter!r} is not the name of a parameter.")
+        raise EditError(f"{shortened(parameter)} is not the name of a parameter.")
     return parameter.encode()
 
 
@@ -215,17 +218,17 @@ def _without(data: bytes, places: list[_Place]) -> bytes:
 def _cuts(places: list[_Place]) -> Iterator[tuple[int, int]]:
     """The bytes to leave out for these assignments, which are all of one options line."""
     text, source = places[0].text, places[0].source
-    position, kept = 0, []
-    for place in places:
-        kept.append(bool(text[position : place.start].strip(kernel_params.WHITE_SPACE)))
-        position = place.end
-    if not any(kept) and not text[position:].strip(kernel_params.WHITE_SPACE):
+    gaps = zip(
+        [0, *(place.end for place in places)], [*(place.start for place in places), len(text)]
+    )
+    stays = [bool(text[start:end].strip(kernel_params.WHITE_SPACE)) for start, end in gaps]
+    if not any(stays):
         if source.has_nul:
             raise EditError(f"Line {source.line} has a NUL byte, what follows it would be lost.")
         yield source.start, source.end
         return
-    for index, place in enumerate(places):
-        if any(kept[: index + 1]):
+    for place, stays_before in zip(places, accumulate(stays, or_)):
+        if stays_before:
             yield place.raw(place.start - 1, place.end)
         else:
             yield place.raw(place.start, place.end + 1)

@@ -155,6 +155,12 @@ def test_names_that_are_none_are_refused(name: str) -> None:
         set_parameters(b"", name, {"nested": "1"}, kmod=30)
 
 
+def test_a_long_name_does_not_make_a_long_sentence() -> None:
+    with pytest.raises(EditError) as refused:
+        edit(b"", **{"x " * 5000: "1"})
+    assert len(str(refused.value)) < 80
+
+
 @pytest.mark.parametrize(
     ("data", "value", "reason"),
     [
@@ -184,6 +190,7 @@ def test_any_bytes_come_back(kmod: int, data: bytes, final: bytes) -> None:
 
 
 def test_a_hostile_file_takes_no_time() -> None:
-    data = b"options kvm_amd" + b" nested=0" * 100_000 + b"\n"
+    data = b"options kvm_amd" + b" nested=0" * 20_000 + b"\n"
     assert edit(data, nested=None) == b""
+    assert edit(data[:-1] + b" npt=1\n", nested=None) == b"options kvm_amd npt=1\n"
     assert edit(data, nested="1").count(b"nested=1") == 1
