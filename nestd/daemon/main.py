@@ -9,6 +9,7 @@ import logging
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,11 +18,12 @@ from nestd.bus.names import BUS_NAME
 from nestd.bus.service import Service
 from nestd.bus.transport import Connection
 from nestd.bus.wire import BusError
+from nestd.core.drift_watch import DriftWatch
 from nestd.core.manager import Manager
 from nestd.core.recovery import recover
 from nestd.core.reloads import Reloads
 from nestd.core.view import HostView
-from nestd.daemon import options
+from nestd.daemon import options, settings
 from nestd.daemon.logs import Logs
 from nestd.daemon.notify import notify, start_watchdog
 from nestd.daemon.options import Options
@@ -68,6 +70,7 @@ async def _serve(chosen: Options, root: Root, logs: Logs) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # until there is something to tell
     connection = await Connection.connect(chosen.bus)
     kernel = _kernel(chosen, root)
     version = simulated_kernel.KMOD if chosen.simulate else await kmod.version()
@@ -76,17 +79,21 @@ async def _serve(chosen: Options, root: Root, logs: Logs) -> int:
     reloads = Reloads(view, Records(root))
     await recover(reloads)
     manager = Manager(view, reloads)
+    drift = DriftWatch(manager, settings.load(root).on_drift)
     service = Service(connection, manager, logs, machine_id(root))
     if not await service.own_name():
         log.error("nestd cannot run: %s is taken by another process", BUS_NAME)
         return EXIT_FAILURE
+    loop.add_signal_handler(signal.SIGHUP, _reread_settings, root, drift)
     notify("READY=1", f"STATUS=Serving {BUS_NAME}")
     start_watchdog()
+    drift.start()
     log.info("nestd %s serves %s (kmod %d)", __version__, BUS_NAME, version)
     stopping = asyncio.ensure_future(stop.wait())
     ended = asyncio.ensure_future(connection.closed())
     await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
     notify("STOPPING=1")
+    await drift.close()
     await reloads.close()
     view.close()
     if ended.done():
@@ -95,6 +102,13 @@ async def _serve(chosen: Options, root: Root, logs: Logs) -> int:
     ended.cancel()
     connection.close()
     return EXIT_OK
+
+
+def _reread_settings(root: Root, drift: DriftWatch) -> None:
+    notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+    drift.set_policy(settings.load(root).on_drift)
+    log.info("%s was read again", settings.PATH)
+    notify("READY=1")
 
 
 def _kernel(chosen: Options, root: Root) -> Kernel:

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Small facts that outlive this process, as a JSON object in a file below /run or /var/lib."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nestd.host.files import read_regular
+
+_LIMIT = 1 << 20  # bytes
+
+log = logging.getLogger(__name__)
+
+
+class Memory:
+    """One such file. What cannot be written is logged, and forgotten at the end of the process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> dict[str, Any]:
+        """What was written last; nothing where the file is missing or damaged."""
+        try:
+            found = json.loads(read_regular(self._path, _LIMIT) or b"{}")
+        except (OSError, ValueError, RecursionError) as error:
+            log.warning("%s cannot be read and is ignored: %s", self._path, error)
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def write(self, facts: Mapping[str, object]) -> None:
+        """Remember FACTS and nothing else; all or nothing, like every file of nestd's."""
+        temporary = self._path.with_name(self._path.name + ".new")
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            temporary.write_text(json.dumps(facts, indent=1) + "\n")
+            os.rename(temporary, self._path)
+        except OSError as error:
+            log.warning("%s cannot be written: %s", self._path, error.strerror)

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A configuration file that a package manager moved out of the way: rpm renames one that was
+edited to NAME.rpmsave when its package goes, dpkg's maintainer scripts to NAME.dpkg-bak and such.
+
+A rename keeps inode and time of the last change, which tells it from a copy that people made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+SUFFIXES = (".rpmsave", ".rpmorig", ".dpkg-old", ".dpkg-bak", ".dpkg-remove")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which file it is, whatever its name."""
+
+    inode: int
+    changed: int  # time of the last change of its contents, ns
+
+
+def identity(path: Path) -> Identity | None:
+    """The identity of the file at PATH, None where there is none to be had."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return Identity(status.st_ino, status.st_mtime_ns)
+
+
+def moved_to(path: Path, known: Identity) -> Path | None:
+    """Where a package manager moved the file that was at PATH and had the identity KNOWN."""
+    for suffix in SUFFIXES:
+        candidate = path.with_name(path.name + suffix)
+        if identity(candidate) == known:
+            return candidate
+    return None
