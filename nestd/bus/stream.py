@@ -30,11 +30,11 @@ MAX_QUEUE = 64 << 20
 """Bytes waiting for the bus to read them; past this the connection is declared lost. The daemons
 read at once and buffer for slow clients themselves, within limits of their own: only a bus that is
 stopped lets the queue grow."""
-_PAUSE_QUEUE = 1 << 20  # past this no more is read, so that answers cannot outgrow the questions
+# Past the first no more is read, until the second: answers cannot outgrow the questions.
+_PAUSE_QUEUE = 1 << 20
 _RESUME_QUEUE = 256 << 10
-_TURN_MESSAGES = (
-    16  # as many as calls one sender may have at work: quick ones end before the next batch is read
-)
+# As many as calls that one sender may have at work: quick ones end before the next turn.
+_TURN_MESSAGES = 16
 _TURN_SECONDS = 0.01
 _TURN_WRITES = 64
 _READ_SIZE = 128 << 10

@@ -34,7 +34,7 @@ from toy_process import service_environment
 
 from nestd.bus import messages, stream
 from nestd.bus.transport import Connection
-from nestd.bus.wire import BusError, Signal
+from nestd.bus.wire import BusError, Call, Route, Signal
 
 BUS = "org.freedesktop.DBus"
 BUS_PATH = "/org/freedesktop/DBus"
@@ -231,6 +231,31 @@ def test_bus_that_has_stopped_for_good_is_given_up(
         return error
 
     assert asyncio.run(main()).name == DISCONNECTED
+
+
+def test_answers_that_take_long_take_turns(shared_bus: PrivateBus) -> None:
+    async def main() -> int:
+        connection = await Connection.connect(shared_bus.address)
+        answered = 0
+
+        def answer(call: Call) -> list[object]:
+            nonlocal answered
+            time.sleep(0.015)
+            answered += 1
+            return []
+
+        connection.on_call(lambda *names: Route("a.b", "", "", answer, inline=True))
+        most = before = 0
+        with RawClient(shared_bus.address) as client:
+            for _ in range(12):
+                client.call(connection.unique_name, "/", "a.b", "C")
+            while answered < 12:
+                most, before = max(most, answered - before), answered
+                await asyncio.sleep(0)
+        connection.close()
+        return most
+
+    assert asyncio.run(main()) == 1
 
 
 def test_signals_come_from_whom_they_say(shared_bus: PrivateBus) -> None:

@@ -96,7 +96,9 @@ def test_answers_do_not_outgrow_the_questions(tmp_path: Path) -> None:
         connection.on_call(route)
         bus.send.set()
         await bus.wrote
-        while not connection._stream._paused:
+        for _ in range(1000):
+            if connection._stream._paused:
+                break
             await asyncio.sleep(0.01)
         queued = connection._stream._queued
         bus.listen.set()

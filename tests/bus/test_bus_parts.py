@@ -98,7 +98,7 @@ def test_who_has_left_is_known_and_then_forgotten() -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("path", CONTRACTS.glob("*.xml"), ids=lambda it: it.stem)
+@pytest.mark.parametrize("path", sorted(CONTRACTS.glob("*.xml")), ids=lambda it: it.stem)
 def test_shipped_contracts_can_be_read(path: Path) -> None:
     spec = InterfaceSpec.load(path.stem)
     assert spec.name == path.stem
