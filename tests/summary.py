@@ -34,7 +34,12 @@ def read(name: str, report: Path, status: int, seconds: float) -> Row:
     if report.exists():
         root = ElementTree.parse(report).getroot()
         cases = list(root.iter("testcase"))
-        remarks = [_shown(entry) for entry in root.findall("testsuite/properties/property")]
+        remarks = [
+            _shown(entry)
+            for entry in root.findall("testsuite/properties/property")
+            # A whole report for each test of hypothesis.
+            if not str(entry.get("name")).startswith("hypothesis-statistics-")
+        ]
     bad = [case for case in cases if any(child.tag in ("failure", "error") for child in case)]
     skips = [str(mark.get("message")) for case in cases for mark in case.findall("skipped")]
     failures = [f"{case.get('classname')}.{case.get('name')}" for case in bad]

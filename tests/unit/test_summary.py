@@ -13,6 +13,7 @@ import pytest
 @pytest.fixture(scope="session", autouse=True)
 def steps(record_testsuite_property):
     record_testsuite_property("boot", "20 s")
+    record_testsuite_property("hypothesis-statistics-test_it.py::test_good", "dGVz")
 
 @pytest.fixture
 def broken():
