@@ -11,22 +11,32 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
+SYSTEM_PYTHON = "/usr/bin/python3"
 SEARCH_PATH = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
 
 
 @dataclass(frozen=True)
 class Need:
-    """A program on the search path, or a shared library (a name with ".so."), and its packages."""
+    """A program on the search path, or another thing, and the packages that have it.
+
+    The other things: a shared library has ".so." in its name, a module of the system's own Python
+    is named by the command that runs it, "python3 -m NAME".
+    """
 
     name: str
     debian: str
     fedora: str
 
     def is_met(self) -> bool:
+        if self.name.startswith("python3 -m "):
+            command = [SYSTEM_PYTHON, "-c", f"import {self.name.split()[-1]}"]
+            found = os.path.exists(SYSTEM_PYTHON)
+            return found and not subprocess.run(command, capture_output=True).returncode
         if ".so." not in self.name:
             return shutil.which(self.name, path=SEARCH_PATH) is not None
         try:
@@ -89,6 +99,8 @@ OPTIONAL = {
     for need in (
         Need("dbus-broker-launch", "dbus-broker", "dbus-broker"),
         Need("libkmod.so.2", "libkmod2", "kmod-libs"),
+        Need("pkaction", "polkitd", "polkit"),
+        Need("python3 -m dbusmock", "python3-dbusmock", "python3-dbusmock"),
         Need("umockdev-wrapper", "umockdev", "umockdev"),
     )
 }

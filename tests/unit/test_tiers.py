@@ -112,6 +112,11 @@ def test_missing_library_is_named() -> None:
     assert tiers.Need("libc.so.6", "libc6", "glibc").is_met()
 
 
+def test_a_module_of_the_system_s_python_is_looked_for() -> None:
+    assert tiers.Need("python3 -m json", "d", "f").is_met() == os.path.exists("/usr/bin/python3")
+    assert not tiers.Need("python3 -m no_such_module", "d", "f").is_met()
+
+
 @pytest.mark.parametrize("family", ["debian", "fedora"])
 def test_packages_are_those_of_the_chosen_tiers(family: str) -> None:
     unit, every = tiers.packages(["unit"], family), tiers.packages(tiers.TIERS, family)
