@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""/dev/kvm as a file: looked at, never opened, for on POWER and s390x opening it loads KVM."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import stat
+from dataclasses import dataclass
+
+from nestd.host.root import Root
+
+PATH = "/dev/kvm"
+GROUP = "kvm"  # whom systemd's udev rule gives it to (50-udev-default.rules)
+_NUMBER = os.makedev(10, 232)  # KVM_MINOR of include/linux/miscdevice.h
+
+
+@dataclass(frozen=True)
+class KvmDevice:
+    """The device node. owner and group are names, or numbers that have none."""
+
+    exists: bool
+    is_device: bool = False  # the right kind of file, with the right number
+    mode: int = 0  # permission bits
+    owner: str = ""
+    group: str = ""
+
+    @property
+    def group_may_use(self) -> bool:
+        """Whether the group kvm, in which QEMU's user is, may open it for reading and writing."""
+        return self.group == GROUP and self.mode & 0o060 == 0o060
+
+    @property
+    def all_may_use(self) -> bool:
+        """Whether everybody may open it for reading and writing."""
+        return self.mode & 0o006 == 0o006
+
+
+def read_device(root: Root) -> KvmDevice:
+    """Look at it. A simulated host's is a regular file, since making a device takes root."""
+    try:
+        status = os.stat(root.at(PATH))
+    except OSError:
+        return KvmDevice(exists=False)
+    right = stat.S_ISCHR(status.st_mode) and status.st_rdev == _NUMBER
+    return KvmDevice(
+        exists=True,
+        is_device=right or not root.is_this_machine,
+        mode=stat.S_IMODE(status.st_mode),
+        owner=_user(status.st_uid),
+        group=_group(status.st_gid),
+    )
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def _group(number: int) -> str:
+    try:
+        return grp.getgrgid(number).gr_name
+    except KeyError:
+        return str(number)

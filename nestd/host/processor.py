@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The processor as the kernel describes it in /proc/cpuinfo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nestd.host.root import Root
+
+PATH = "/proc/cpuinfo"
+
+
+@dataclass(frozen=True)
+class Processor:
+    """The first processor; everything is empty where /proc/cpuinfo cannot be read.
+
+    flags are x86's "flags" or s390x's "features"; mmu and platform are POWER's ("Radix" or "Hash",
+    "PowerNV" or "pSeries"), facilities s390x's (none where the kernel is too old to list them).
+    """
+
+    vendor: str = ""  # x86: "GenuineIntel", "AuthenticAMD" ...; s390x: "IBM/S390"
+    model: str = ""  # POWER: "POWER9 (raw), altivec supported"; x86: the name in words
+    flags: frozenset[str] = frozenset()
+    mmu: str = ""
+    platform: str = ""
+    facilities: frozenset[str] = frozenset()
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is known of it."""
+        return self != Processor()
+
+
+def read_processor(root: Root) -> Processor:
+    """Read it. Blocks: the kernel makes the text anew, with some KB for each of the processors."""
+    first: dict[str, str] = {}
+    try:
+        with root.at(PATH).open("r", encoding="ascii", errors="replace") as file:
+            for line in file:
+                key, separator, value = line.partition(":")
+                if separator:
+                    first.setdefault(key.strip(), value.strip())
+    except OSError:
+        return Processor()
+    return _processor(first)
+
+
+def _processor(fields: Mapping[str, str]) -> Processor:
+    return Processor(
+        vendor=fields.get("vendor_id", ""),
+        model=fields.get("cpu", "") or fields.get("model name", ""),
+        flags=frozenset((fields.get("flags") or fields.get("features", "")).split()),
+        mmu=fields.get("MMU", ""),
+        platform=fields.get("platform", ""),
+        facilities=frozenset(fields.get("facilities", "").split()),
+    )

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What only the checks read of a host. Nothing is started, loaded or opened for it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from nestd.formats.qemu_capabilities import QemuCapabilities
+from nestd.host import initramfs
+from nestd.host.kvm_device import KvmDevice, read_device
+from nestd.host.libvirt_cache import read_cache
+from nestd.host.os_release import OsRelease, read_os_release
+from nestd.host.processor import Processor, read_processor
+from nestd.host.root import Root
+from nestd.host.virtualbox import sign_of_virtualbox
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """initramfs is the image that holds the module, virtualbox the path that shows it is here."""
+
+    processor: Processor
+    device: KvmDevice
+    system: OsRelease
+    virtualbox: str = ""
+    initramfs: str = ""
+    libvirt: QemuCapabilities | None = None  # None where libvirt has noted nothing
+
+
+async def read_surroundings(root: Root, machine: str, release: str, module: str) -> Surroundings:
+    """Read them. MODULE is the one to look for in RELEASE's initramfs, "" for none."""
+
+    def read() -> Surroundings:
+        return Surroundings(
+            processor=read_processor(root),
+            device=read_device(root),
+            system=read_os_release(root),
+            virtualbox=sign_of_virtualbox(root),
+            libvirt=read_cache(root, machine),
+        )
+
+    found = await asyncio.to_thread(read)
+    image = await initramfs.holding(root, release, module) if module else ""
+    return replace(found, initramfs=image)
