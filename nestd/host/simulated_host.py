@@ -64,6 +64,7 @@ class HostKind:
     release: str
     cpuinfo: str
     kvm_conf: bytes
+    rhel: str  # the version of its operating system
     loaded: tuple[str, ...]  # in the order of loading
     modules: Mapping[str, SimulatedModule]
 
@@ -129,6 +130,7 @@ KINDS: Mapping[str, HostKind] = MappingProxyType(
             release="5.14.0-503.11.1.el9_5.x86_64",
             cpuinfo="processor\t: 0\nvendor_id\t: GenuineIntel\nflags\t\t: fpu vme msr vmx ept\n",
             kvm_conf=_X86_CONF,
+            rhel="9.5",
             loaded=("kvm", "kvm_intel"),
             modules=_modules(_KVM_INTEL, _KVM_AMD, _KVM_X86),
         ),
@@ -137,6 +139,7 @@ KINDS: Mapping[str, HostKind] = MappingProxyType(
             release="5.14.0-503.11.1.el9_5.x86_64",
             cpuinfo="processor\t: 0\nvendor_id\t: AuthenticAMD\nflags\t\t: fpu vme msr svm npt\n",
             kvm_conf=_X86_CONF,
+            rhel="9.5",
             loaded=("kvm", "kvm_amd"),
             modules=_modules(_KVM_INTEL, _KVM_AMD, _KVM_X86),
         ),
@@ -146,6 +149,7 @@ KINDS: Mapping[str, HostKind] = MappingProxyType(
             cpuinfo="processor\t: 0\ncpu\t\t: POWER9, altivec supported\n\n"
             "platform\t: PowerNV\nMMU\t\t: Radix\n",
             kvm_conf=_POWER_CONF,
+            rhel="8.10",
             loaded=("kvm", "kvm_hv"),
             modules=_modules(_KVM_HV, _KVM_POWER),
         ),
@@ -154,6 +158,7 @@ KINDS: Mapping[str, HostKind] = MappingProxyType(
             release="5.14.0-503.11.1.el9_5.s390x",
             cpuinfo="vendor_id       : IBM/S390\nfeatures\t: esan3 zarch stfle sie\n",
             kvm_conf=_S390_CONF,
+            rhel="9.5",
             loaded=("kvm",),
             modules=_modules(_KVM_S390),
         ),
@@ -166,6 +171,7 @@ def install(root: Root, kind: HostKind) -> None:
     files = {
         "/etc/modprobe.d/kvm.conf": kind.kvm_conf,
         "/etc/modprobe.d/vhost.conf": b"options vhost max_mem_regions=509\n",
+        "/etc/os-release": _os_release(kind),
         "/etc/machine-id": uuid.uuid4().hex.encode() + b"\n",
         "/proc/cmdline": b"BOOT_IMAGE=/vmlinuz root=/dev/sda1 ro quiet\n",
         "/proc/cpuinfo": kind.cpuinfo.encode(),
@@ -181,6 +187,12 @@ def install(root: Root, kind: HostKind) -> None:
             target.write_bytes(data)
     root.at("/sys/module").mkdir(parents=True, exist_ok=True)
     root.at("/dev").mkdir(parents=True, exist_ok=True)
+
+
+def _os_release(kind: HostKind) -> bytes:
+    name = "Red Hat Enterprise Linux"
+    text = f'NAME="{name}"\nVERSION_ID="{kind.rhel}"\nID="rhel"\nPRETTY_NAME="{name} {kind.rhel}"\n'
+    return text.encode()
 
 
 def _modules_dep(kind: HostKind) -> bytes:

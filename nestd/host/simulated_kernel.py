@@ -156,7 +156,9 @@ class SimulatedKernel:
             (self._directory(needed) / "holders" / module.name).write_text("")
         (directory / "initstate").write_text("live\n")
         if module.name == self._device_owner():
-            self._root.at("/dev/kvm").write_text("")
+            device = self._root.at("/dev/kvm")
+            device.write_text("")
+            device.chmod(0o666)  # what RHEL's udev rule gives it
 
     def _show_machines(self) -> None:
         """Let /proc and the reference counts show the machines that there are now."""
