@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a check found. Administrators read it who never heard of the matter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Verdict(Enum):
+    """How a finding bears on nested virtualization."""
+
+    PASS = "pass"  # as it should be
+    NOTE = "note"  # nothing to do, but to know
+    WARN = "warn"  # it works, or will for a time, with harm
+    FAIL = "fail"  # it does not work until this is changed
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. id is stable: scripts and frontends know it.
+
+    summary is one sentence (a second one where the first needs it), hint the next step, "" where
+    there is none. No two findings of one answer have the same id.
+    """
+
+    id: str
+    verdict: Verdict
+    summary: str
+    hint: str = ""
+
+
+def passed(id: str, summary: str) -> Finding:
+    """A finding that is as it should be."""
+    return Finding(id, Verdict.PASS, summary)
+
+
+def note(id: str, summary: str, hint: str = "") -> Finding:
+    """A finding to know."""
+    return Finding(id, Verdict.NOTE, summary, hint)
+
+
+def warn(id: str, summary: str, hint: str) -> Finding:
+    """A finding to be seen to."""
+    return Finding(id, Verdict.WARN, summary, hint)
+
+
+def fail(id: str, summary: str, hint: str) -> Finding:
+    """A finding in whose way nested virtualization stops."""
+    return Finding(id, Verdict.FAIL, summary, hint)
