@@ -33,15 +33,13 @@ class Jobs:
 
     def __init__(self) -> None:
         self._jobs: dict[int, Job] = {}
-        self._last_id = 0
         self.on_new: list[Callable[[Job], None]] = []
         self.on_change: list[Callable[[Job], None]] = []
         self.on_end: list[Callable[[Job], None]] = []
 
-    def new(self, module: str, uid: int, state: JobState, job_id: int | None = None) -> Job:
-        """A new job with the next free id, or with JOB_ID, its id before a restart of nestd."""
-        self._last_id = max(self._last_id + (job_id is None), job_id or 0)
-        job = Job(self._last_id if job_id is None else job_id, module, uid, state)
+    def new(self, job_id: int, module: str, uid: int, state: JobState) -> Job:
+        """A job of that id: a new one, or one that was there before a restart of nestd."""
+        job = Job(job_id, module, uid, state)
         self._jobs[job.id] = job
         for listener in self.on_new:
             listener(job)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from nestd.core.errors import NestdError, RolledBack
+from nestd.core.errors import NestdError, ReloadFailed, RolledBack
 from nestd.core.jobs import Job
 from nestd.core.model import JobState, When
 from nestd.core.reload import Reload, VerificationFailed
@@ -35,7 +35,7 @@ async def recover(reloads: Reloads) -> None:
                 reloads.records.set_aside(number)
                 continue
             job = reloads.jobs.new(
-                transaction.module, transaction.uid, transaction.step, transaction.job
+                transaction.job, transaction.module, transaction.uid, transaction.step
             )
             if transaction.step is JobState.WAITING:
                 reloads.waiting.add(job, transaction)
@@ -62,6 +62,8 @@ async def _settle(reloads: Reloads, job: Job, transaction: Transaction) -> None:
         await _complete(reload, transaction, loaded)
     except NestdError as error:
         log.warning("Job %d of before the restart: %s", job.id, error)
+        if isinstance(error, ReloadFailed):
+            reloads.repair.add(transaction)
         reloads.end(job, error)
     else:
         log.info("Job %d of before the restart was finished", job.id)

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from nestd.core import blockers
 from nestd.core.change import refusal
@@ -18,6 +19,7 @@ from nestd.core.inhibitors import Inhibitors
 from nestd.core.jobs import Job, Jobs
 from nestd.core.model import Blocker, JobState, When
 from nestd.core.reload import UNLOAD_SECONDS, Reload
+from nestd.core.repair import Repair
 from nestd.core.transaction import Transaction
 from nestd.core.view import HostView
 from nestd.core.waiting import Waiting
@@ -34,16 +36,21 @@ class Reloads:
         self.view = view
         self.records = records
         self.lock = asyncio.Lock()
+        # Held during the seconds in which the module is not loaded; the bus has one to give.
+        self.shutdown_delay: Callable[[], AbstractAsyncContextManager[None]] = _no_delay
         self.jobs = Jobs()
         self.inhibitors = Inhibitors()
         self.waiting = Waiting(self.jobs, self._attempt, self.blockers, self._in_use)
+        self.repair = Repair(self._undo)
         view.listen(self.waiting.wake)
+        view.listen(self.repair.wake)
         self.inhibitors.on_release.append(self.waiting.wake)
 
     async def close(self) -> None:
         """Let what is being done come to its end, then stop waiting; the records stay."""
         async with self.lock:
             await self.waiting.close()
+            await self.repair.close()
             self.inhibitors.close()
 
     async def blockers(self, module: str) -> tuple[Blocker, ...]:
@@ -68,7 +75,7 @@ class Reloads:
         Busy, Inhibited or OSError with nothing changed, RolledBack or ReloadFailed.
         """
         first = JobState.WAITING if when is When.IDLE else JobState.UNLOADING
-        job = self.jobs.new(module, uid, first)
+        job = self.jobs.new(self.records.next_job(), module, uid, first)
         transaction = Transaction(
             job=job.id,
             module=module,
@@ -165,18 +172,38 @@ class Reloads:
         try:
             if self.inhibitors.list():
                 raise Inhibited(await explain())
-            await reload.run(transaction, explain, 0.0 if waits else UNLOAD_SECONDS)
+            async with self.shutdown_delay():
+                await reload.run(transaction, explain, 0.0 if waits else UNLOAD_SECONDS)
         except BaseException as error:
-            if waits and isinstance(error, (Busy, OSError)):
+            if waits and isinstance(error, (Busy, Inhibited, OSError)):
                 # Also where the step could not be recorded: the module has not been touched.
                 reload.record(transaction.at(JobState.WAITING), must=False)
                 raise Busy(str(error)) from error
-            if not isinstance(error, (RolledBack, ReloadFailed)):
+            if isinstance(error, ReloadFailed):
+                self.repair.add(transaction)
+            elif not isinstance(error, RolledBack):
                 reload.finish(transaction)  # nothing has been done
             self.end(job, error)
             raise
+        self.repair.drop(job.module)
         self.end(job, None)
+
+    async def _undo(self, transaction: Transaction) -> None:
+        """Another try at a roll-back that failed; always raises."""
+        async with self.lock:
+            facts = self.view.facts()
+            try:
+                types = facts.types_of(transaction.module)
+                carrier = Reload(self.view.kernel, self.records, types, lambda state: None)
+                await carrier.roll_back(transaction, "the reload before had failed")
+            finally:
+                self.view.config_changed()
 
     def _in_use(self, module: str) -> bool:
         """Whether an unload is bound to fail; the reference count is the quick answer."""
         return self.view.kernel.read_module(module).refcount > 0 or bool(self.inhibitors.list())
+
+
+@asynccontextmanager
+async def _no_delay() -> AsyncIterator[None]:
+    yield

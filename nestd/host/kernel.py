@@ -28,6 +28,7 @@ class Change(Enum):
 
     MODULE = "module"  # a module came or went
     MACHINES = "machines"  # a virtual machine was made or destroyed
+    PROCESSOR = "processor"  # a processor came or went
     LOST = "lost"  # events were dropped: look at everything
 
 

@@ -9,6 +9,7 @@ import os
 from nestd.host.root import Root
 
 _DIRECTORY = "/run/nestd/transactions"
+_LAST_JOB = "last-job"
 _UNFINISHED = ".new"
 _SET_ASIDE = ".set-aside"
 
@@ -19,6 +20,18 @@ class Records:
     def __init__(self, root: Root) -> None:
         self._directory = root.at(_DIRECTORY)
         self.boot_id = _boot_id(root)
+        self._last_job = 0
+
+    def next_job(self) -> int:
+        """The number of a new job, which none before it had since the boot."""
+        path = self._directory.with_name(_LAST_JOB)
+        with contextlib.suppress(OSError, ValueError):
+            self._last_job = max(self._last_job, int(path.read_text("ascii")))
+        self._last_job += 1
+        with contextlib.suppress(OSError):  # then the number is known until the next restart
+            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            path.write_text(f"{self._last_job}\n", "ascii")
+        return self._last_job
 
     def write(self, job: int, record: bytes) -> None:
         """Write or overwrite the record of JOB. Raises OSError and then changes nothing."""

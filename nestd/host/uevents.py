@@ -30,6 +30,7 @@ class UeventWatch:
         self._monitor = pyudev.Monitor.from_netlink(pyudev.Context(), source="kernel")
         self._monitor.filter_by("module")
         self._monitor.filter_by("misc")
+        self._monitor.filter_by("cpu")  # one that comes lets udev load KVM's modules
         with contextlib.suppress(OSError):  # no CAP_NET_ADMIN: LOST comes sooner
             self._monitor.set_receive_buffer_size(RECEIVE_BUFFER)
         self._monitor.start()
@@ -62,6 +63,8 @@ class UeventWatch:
 def _hint(device: pyudev.Device) -> KernelEvent | None:
     if device.subsystem == "module":
         return KernelEvent(Change.MODULE, module=device.sys_name)
+    if device.subsystem == "cpu":
+        return KernelEvent(Change.PROCESSOR)
     if device.sys_name != "kvm":
         return None
     properties = device.properties
