@@ -14,6 +14,7 @@ from nestd.bus.interface import InterfaceSpec
 from nestd.bus.names import job_path, module_path
 from nestd.bus.wire import Call
 from nestd.core.errors import NoSuchJob, NotSupported
+from nestd.core.finding import Finding
 from nestd.core.inhibitors import Inhibitor
 from nestd.core.manager import Manager
 
@@ -32,8 +33,8 @@ class ManagerInterface(Interface):
             "ListMachines": self._list_machines,
             "GetModule": self._get_module,
             "GetLogDaemon": _later("libvirt's logging"),
-            "Validate": _later("Validate"),
-            "CheckGuest": _later("CheckGuest"),
+            "Validate": self._validate,
+            "CheckGuest": self._check_guest,
             "Describe": self._describe,
             "CollectLogs": _later("CollectLogs"),
             "Inhibit": self._inhibit,
@@ -58,6 +59,13 @@ class ManagerInterface(Interface):
     async def _get_module(self, call: Call) -> Sequence[object]:
         return [module_path(self._manager.module(str(call.args[0])))]
 
+    async def _validate(self, call: Call) -> Sequence[object]:
+        return [_findings(await self._manager.inspector.validate())]
+
+    async def _check_guest(self, call: Call) -> Sequence[object]:
+        report = await self._manager.inspector.check_guest(str(call.args[0]))
+        return [report.ready, _findings(report.findings)]
+
     async def _describe(self, call: Call) -> Sequence[object]:
         return [await self._manager.describe()]
 
@@ -81,6 +89,11 @@ class ManagerInterface(Interface):
         if self._manager.reloads.jobs.get(int(str(number))) is None:
             raise NoSuchJob(f"There is no job {number}, or no longer.")
         return [job_path(int(str(number)))]
+
+
+def _findings(found: Sequence[Finding]) -> list[object]:
+    """Findings as a(ssss)."""
+    return [(each.id, each.verdict.value, each.summary, each.hint) for each in found]
 
 
 def _later(what: str) -> Callable[[Call], Awaitable[Sequence[object]]]:

@@ -36,6 +36,7 @@ from nestd.core.errors import (
 )
 from nestd.core.facts import HostFacts
 from nestd.core.in_place import set_in_place
+from nestd.core.inspector import Inspector
 from nestd.core.jobs import Job
 from nestd.core.model import Blocker, When
 from nestd.core.reloads import Reloads
@@ -49,6 +50,7 @@ class Manager:
     def __init__(self, view: HostView, reloads: Reloads) -> None:
         self.view = view
         self.reloads = reloads
+        self.inspector = Inspector(view)
         self.on_change: list[Callable[[str], None]] = []  # with the module, whether loaded or not
 
     def module(self, name: str) -> str:

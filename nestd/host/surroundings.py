@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What only the checks read of a host. Nothing is started, loaded or opened for it."""
+"""What only the checks read of a host. No service is started and no module loaded by it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from nestd.formats.qemu_capabilities import QemuCapabilities
-from nestd.host import initramfs
+from nestd.host.initramfs import Initramfs, look
 from nestd.host.kvm_device import KvmDevice, read_device
 from nestd.host.libvirt_cache import read_cache
 from nestd.host.os_release import OsRelease, read_os_release
@@ -18,14 +18,14 @@ from nestd.host.virtualbox import sign_of_virtualbox
 
 @dataclass(frozen=True)
 class Surroundings:
-    """initramfs is the image that holds the module, virtualbox the path that shows it is here."""
+    """virtualbox is the path that shows that it is here; libvirt is None where it noted nothing."""
 
     processor: Processor
     device: KvmDevice
     system: OsRelease
+    initramfs: Initramfs
     virtualbox: str = ""
-    initramfs: str = ""
-    libvirt: QemuCapabilities | None = None  # None where libvirt has noted nothing
+    libvirt: QemuCapabilities | None = None
 
 
 async def read_surroundings(root: Root, machine: str, release: str, module: str) -> Surroundings:
@@ -36,10 +36,10 @@ async def read_surroundings(root: Root, machine: str, release: str, module: str)
             processor=read_processor(root),
             device=read_device(root),
             system=read_os_release(root),
+            initramfs=Initramfs(),
             virtualbox=sign_of_virtualbox(root),
             libvirt=read_cache(root, machine),
         )
 
     found = await asyncio.to_thread(read)
-    image = await initramfs.holding(root, release, module) if module else ""
-    return replace(found, initramfs=image)
+    return replace(found, initramfs=await look(root, release, module)) if module else found

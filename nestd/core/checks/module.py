@@ -90,12 +90,20 @@ def initramfs(situation: Situation) -> Finding | None:
     if found is None or situation.builtin:
         return None
     image = situation.around.initramfs
-    if not image:
-        return passed("initramfs", f"The initramfs holds no copy of {found.name}.")
+    if image.holds is None:
+        return note(
+            "initramfs",
+            f"Whether {image.path} holds a copy of {found.name} is not known: neither lsinitrd nor"
+            " lsinitramfs can list it here.",
+            "If it does, make the image anew after each change.",
+        )
+    if not image.holds:
+        where = f"{image.path} holds no" if image.path else "No initramfs in /boot holds a"
+        return passed("initramfs", f"{where} copy of {found.name}.")
     return warn(
         "initramfs",
-        f"{image} holds a copy of {found.name}: at boot it is loaded from there, with the options"
-        " that were copied there when the image was made.",
+        f"{image.path} holds a copy of {found.name}: at boot it is loaded from there, with the"
+        " options that were copied there when the image was made.",
         "Make the image anew after each change: dracut -f (RHEL, Fedora, SUSE) or"
         " update-initramfs -u (Debian, Ubuntu).",
     )
