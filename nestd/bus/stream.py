@@ -60,6 +60,8 @@ class MessageStream:
         self._sock = sock
         self._take_descriptors = take_descriptors
         self._descriptors: deque[int] = deque()
+        self._bare = 0  # bytes received of which the descriptors are closed already
+        self._is_bare = False  # the message that is being handed on
         self._loop = asyncio.get_running_loop()
         self._on_message = on_message
         self._on_lost = on_lost
@@ -115,7 +117,7 @@ class MessageStream:
 
     def descriptors(self, header: Header) -> list[int]:
         """Those of the message that is being handed on; who asks for them has to close them."""
-        count = min(header.fds, len(self._descriptors))
+        count = 0 if self._is_bare else min(header.fds, len(self._descriptors))
         return [self._descriptors.popleft() for _ in range(count)]
 
     def close(self) -> None:
@@ -132,6 +134,9 @@ class MessageStream:
             message.close()
         self._queue.clear()
         self._received.clear()
+        self._close_descriptors()
+
+    def _close_descriptors(self) -> None:
         while self._descriptors:
             os.close(self._descriptors.popleft())
 
@@ -218,22 +223,27 @@ class MessageStream:
         except ProtocolError:
             self._drop(total)
             return True
+        self._is_bare = self._bare > 0
         self._discard(total)
         self._on_message(header, message if size.acceptable else None)
         return True
 
     def _drop(self, length: int) -> None:
-        """Pass over a message whose frame is sound, but of which nobody can be told."""
-        if self._take_descriptors:
-            # Nobody knows how many descriptors are its own: the next message must not get them.
-            raise ProtocolError("the bus sent a message that cannot be read")
+        """Pass over a message of which nobody can be told, for its header cannot be read.
+
+        Nor is it known how many descriptors came with it: of what has been received with it, all
+        are closed, so that no other message gets them.
+        """
         self._discard(length)
+        self._close_descriptors()
+        self._bare = len(self._received)
 
     def _discard(self, length: int) -> None:
         """Forget the next bytes, received or still to come."""
         here = min(length, len(self._received))
         del self._received[:here]
         self._skip = length - here
+        self._bare = max(0, self._bare - here)
 
     def _write(self) -> None:
         try:
