@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +34,10 @@ def read_own(root: Root, files: tuple[ConfigFile, ...]) -> OwnFile:
     """Read it. FILES are those that kmod reads. Never raises OSError: see problem."""
     place = root.at(PATH)
     try:
+        place = root.follow(PATH)
         data = read_regular(place)
+        if data is None and place != root.at(PATH):
+            raise OSError(errno.ENOLINK, "is a link that leads nowhere")
     except OSError as error:
         return OwnFile(PATH, place, None, b"", problem=error.strerror or str(error))
     name = os.path.basename(PATH)

@@ -3,8 +3,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections import deque
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+_MOST_LINKS = 40  # as the kernel's MAXSYMLINKS
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,27 @@ class Root:
     def at(self, absolute: str) -> Path:
         """The file that has the path ABSOLUTE as seen from inside this root."""
         return self.path / absolute.lstrip("/")
+
+    def follow(self, absolute: str) -> Path:
+        """The file that ABSOLUTE leads to, with links read as from inside this root.
+
+        What does not exist leads to itself. Raises OSError ELOOP.
+        """
+        here, rest, links = PurePosixPath("/"), deque(PurePosixPath(absolute).parts), 0
+        while rest:
+            part = rest.popleft()
+            if part == "..":
+                here = here.parent
+                continue
+            here /= part  # an absolute part starts anew
+            place = self.at(str(here))
+            if here.name and place.is_symlink():
+                links += 1
+                if links > _MOST_LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), absolute)
+                rest.extendleft(reversed(PurePosixPath(os.readlink(place)).parts))
+                here = here.parent
+        return self.at(str(here))
 
     @property
     def is_this_machine(self) -> bool:

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Paths below --root, with links that would lead out of it."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from nestd.host.kvm_conf import read_own
+from nestd.host.root import Root
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    (tmp_path / "etc/modprobe.d").mkdir(parents=True)
+    (tmp_path / "srv").mkdir()
+    return Root(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "link", ["/srv/kvm.conf", "../../srv/kvm.conf", "../../../../../../../../../srv/kvm.conf"]
+)
+def test_links_are_read_from_inside_the_root(root: Root, link: str) -> None:
+    root.at("/srv/kvm.conf").write_bytes(b"in the root")
+    root.at("/etc/modprobe.d/kvm.conf").symlink_to(link)
+    assert root.follow("/etc/modprobe.d/kvm.conf") == root.at("/srv/kvm.conf")
+    own = read_own(root, ())
+    assert (own.data, own.place) == (b"in the root", root.at("/srv/kvm.conf"))
+
+
+def test_linked_directories_are_followed_too(root: Root) -> None:
+    root.at("/usr").symlink_to("/srv")
+    assert root.follow("/usr/lib/x") == root.at("/srv/lib/x")
+
+
+def test_what_does_not_exist_leads_to_itself(root: Root) -> None:
+    assert root.follow("/no/such/file") == root.at("/no/such/file")
+
+
+def test_a_link_to_nowhere_is_a_problem_of_the_file(root: Root) -> None:
+    root.at("/etc/modprobe.d/kvm.conf").symlink_to("/srv/nothing")
+    assert read_own(root, ()).problem == "is a link that leads nowhere"
+
+
+def test_a_circle_of_links_is_a_problem_of_the_file(root: Root) -> None:
+    root.at("/etc/modprobe.d/kvm.conf").symlink_to("kvm.conf")
+    with pytest.raises(OSError, match="symbolic links") as caught:
+        root.follow("/etc/modprobe.d/kvm.conf")
+    assert caught.value.errno == errno.ELOOP
+    assert "symbolic links" in read_own(root, ()).problem
