@@ -67,7 +67,7 @@ def make_parser() -> Parser:
         usage="nestctl [OPTION...] [COMMAND]",
         description="Nested virtualization and libvirt debug logs on this KVM host.",
     )
-    parser.set_defaults(run=status.run, json=False, changes=False)
+    parser.set_defaults(run=status.run, json=False, changes=False, offline=False)
     _add_options(parser)
     commands = parser.add_subparsers(prog="nestctl", metavar="COMMAND", parser_class=Parser)
     for group in (status, change, reading, jobs, watch, checks, logs, inhibit, shell):

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from argparse import Namespace
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
@@ -13,8 +15,10 @@ from nestd.cli import jobs, outcome, words
 from nestd.cli.client import Blocked
 from nestd.cli.errors import Exit
 from nestd.cli.parsing import Parser, add_command, add_when, assignment
-from nestd.cli.session import Session, main_module
+from nestd.cli.session import Session
 from nestd.cli.values import Module
+
+_AT_ONCE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def _add_assignments(parser: Parser) -> None:
 
 async def nested(session: Session, chosen: Namespace) -> Exit:
     """Switch nested virtualization."""
-    module = main_module(await session.client.host())
+    module = session.main_module(await session.client.host())
     enabled = chosen.value == "on"
     request = Request(
         module=module,
@@ -103,7 +107,7 @@ async def set_parameters(session: Session, chosen: Namespace) -> Exit:
 async def reload(session: Session, chosen: Namespace) -> Exit:
     """Reload a module."""
     if chosen.module is None:
-        module = main_module(await session.client.host())
+        module = session.main_module(await session.client.host())
     else:
         module = await session.client.module(chosen.module)
     request = Request(
@@ -149,26 +153,40 @@ async def _change(session: Session, request: Request, chosen: Namespace) -> Exit
         number = await request.apply()
     except Blocked as refused:
         found = await client.blockers(name)
-        outcome.explain_blocked(
-            session, refused, found, request.again, boot=bool(request.parameters)
-        )
+        outcome.explain_blocked(session, refused, name, found)
+        outcome.offer(session, request.again, boot=bool(request.parameters))
         return refused.code
     waits = bool(number) and chosen.when == "idle"
-    if waits and (chosen.wait or session.private):
-        outcome.tell_waiting(session, number)
-        await jobs.follow(session, number)
-        waits = False
+    if waits:
+        waits = not await _waited(session, name, number, stay=chosen.wait or bool(session.private))
     host = await client.host()
     if chosen.json:
         changed = outcome.changed(request.module, host.modules[name]) or bool(number)
         result = {"changed": changed, "job": number, "module": host.modules[name]}
         session.screen.json(result)
     elif waits:
-        outcome.show_job(session, host, number)
+        job = next((each for each in host.jobs if each.id == number), None)
+        outcome.show_job(
+            session, job, await client.blockers(name), written=bool(request.parameters)
+        )
     else:
         done = outcome.what_happened(request.module, host.modules[name], chosen.when, bool(number))
         outcome.show(session, host, name, request.parameters, done)
     return Exit.DONE
+
+
+async def _waited(session: Session, module: str, number: int, *, stay: bool) -> bool:
+    """Whether a waiting job has come to its good end: at once, or because we stayed for it."""
+    if stay:
+        outcome.tell_waiting(session, number)
+        await jobs.follow(session, number)
+        return True
+    if await session.client.blockers(module):
+        return False
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(jobs.follow(session, number), _AT_ONCE_SECONDS)
+        return True
+    return False
 
 
 def _options(chosen: Namespace) -> dict[str, Variant]:

@@ -85,7 +85,8 @@ def explain(error: BusError) -> CliError:
         return _NOT_RUNNING
     if error.name.startswith("org.freedesktop.DBus.Error.Spawn"):
         hint = "See why: systemctl status nestd"
-        return CliError(f"nestd cannot be started: {error.text}", hint, Exit.NOT_REACHABLE)
+        text = f"nestd cannot be started: {error.text or error.name}"
+        return CliError(f"{text.rstrip('.')}.", hint, Exit.NOT_REACHABLE)
     if error.name == wire.AUTH_REQUIRED:
         text = "This needs authentication."
     else:

@@ -12,9 +12,7 @@ from nestd.cli.errors import CliError, Exit
 from nestd.cli.output import columns
 from nestd.cli.parsing import add_command, job_number
 from nestd.cli.session import Session
-from nestd.cli.values import Job
-
-ENDED = ("done", "failed", "rolled-back", "cancelled")
+from nestd.cli.values import JOB_ENDS, Job
 
 
 def add_to(commands: Any) -> None:
@@ -32,12 +30,12 @@ async def show(session: Session, chosen: Namespace) -> Exit:
     if chosen.json:
         session.screen.json({"jobs": host.jobs})
         return Exit.DONE
-    current = [each for each in host.jobs if each.state not in ENDED]
-    if not current:
+    if not host.jobs:
         session.screen.say("No job waits or is under way.")
         return Exit.DONE
     rows = [
-        (str(each.id), f"reload of {each.module}", each.state, _waits_for(each)) for each in current
+        (str(each.id), f"reload of {each.module}", each.state, _waits_for(each))
+        for each in host.jobs
     ]
     session.screen.show(columns(["JOB", "WHAT", "STATE", "WAITS FOR"], rows))
     return Exit.DONE
@@ -70,7 +68,7 @@ async def follow(session: Session, number: int) -> Exit:
         while True:
             changed.clear()
             job = await session.client.job(number)
-            if job.state in ENDED:
+            if job.state in JOB_ENDS:
                 break
             sentence = words.job(job)
             if live is not None:

@@ -4,11 +4,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from argparse import Namespace
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,32 +49,25 @@ def add_to(logs: Any) -> None:
     parser.add_argument("--stop", action="store_true", help="end a session that runs")
 
 
-@dataclass(frozen=True)
-class _LogFiles:
-    """The files that a daemon logs to, with their sizes before the session."""
+def _log_files(outputs: str) -> list[Path]:
+    """The files among outputs such as "1:file:/var/log/libvirt/x.log"."""
+    items = [each.split(":", 2) for each in outputs.split()]
+    return [Path(each[2]) for each in items if len(each) == 3 and each[1] == "file"]
 
-    before: tuple[tuple[Path, int], ...]
 
-    @classmethod
-    def of(cls, outputs: str) -> _LogFiles:
-        """From outputs such as "1:file:/var/log/libvirt/x.log"."""
-        paths = [each.split(":", 2)[2] for each in outputs.split() if each[1:7] == ":file:"]
-        return cls(tuple((Path(path), _size(Path(path)) or 0) for path in paths))
-
-    def grown(self) -> str:
-        """By how much they have grown, and which they are; "" if none is known."""
-        if not self.before:
-            return ""
-        sizes = [(_size(path), before) for path, before in self.before]
-        # A file that was rotated starts anew. Without the right to look, only the name is told.
-        known = [now - before if now >= before else now for now, before in sizes if now is not None]
-        places = ", ".join(str(path) for path, _ in self.before)
-        return f"{words.size(sum(known))} in {places}" if known else places
+def _sizes(files: Sequence[Path]) -> str:
+    """How much is in them, and where; "" if none is known."""
+    if not files:
+        return ""
+    # Without the right to look, only their names are told.
+    known = [size for size in map(_size, files) if size is not None]
+    places = ", ".join(map(str, files))
+    return f"{words.size(sum(known))} in {places}" if known else places
 
 
 def _size(path: Path) -> int | None:
     try:
-        return os.stat(path).st_size
+        return path.stat().st_size
     except OSError:
         return None
 
@@ -114,7 +105,7 @@ async def _attend(session: Session, daemon: str, seconds: int) -> Exit:
     """Stay until the session has ended; if we have to go first, end it."""
     screen = session.screen
     _, outputs = await session.client.running_filters(daemon)
-    files = _LogFiles.of(outputs)
+    files = _log_files(outputs)
     screen.say((f"{daemon} writes debug logs. Do now what goes wrong.", STRONG))
     screen.say("Ctrl-C ends it early; either way it logs afterwards what it did before.")
     started = time.monotonic()
@@ -123,15 +114,15 @@ async def _attend(session: Session, daemon: str, seconds: int) -> Exit:
     except asyncio.CancelledError:
         await session.client.stop_debug(daemon)
     screen.say((f"{daemon} logs again what it did before.", GOOD))
-    grown, took = files.grown(), words.duration(time.monotonic() - started)
-    if grown:
-        screen.say(f"Logged in {took}: {grown}")
+    if files:
+        took = words.duration(time.monotonic() - started)
+        screen.say(f"After {took} there are {_sizes(files)}.")
     screen.say("To collect what a support request needs:")
     screen.commands(f"{session.program} log collect -o logs.tar.gz")
     return Exit.DONE
 
 
-async def _count_down(session: Session, daemon: str, seconds: int, files: _LogFiles) -> None:
+async def _count_down(session: Session, daemon: str, seconds: int, files: Sequence[Path]) -> None:
     """Show the time that is left until the service says that the session is over."""
     changed = asyncio.Event()
     await session.client.on_signal(lambda signal: changed.set())
@@ -140,7 +131,7 @@ async def _count_down(session: Session, daemon: str, seconds: int, files: _LogFi
     progress = Progress(
         TextColumn("{task.fields[left]} left"),
         BarColumn(),
-        TextColumn("{task.fields[grown]}"),
+        TextColumn("{task.fields[size]}"),
         console=session.screen.out,
         auto_refresh=False,
         transient=True,
@@ -148,14 +139,14 @@ async def _count_down(session: Session, daemon: str, seconds: int, files: _LogFi
     )
     until = time.time() + seconds
     with progress:
-        task = progress.add_task("", total=seconds, left="", grown="")
+        task = progress.add_task("", total=seconds, left="", size="")
         while until:
             if changed.is_set():
                 changed.clear()
                 until = (await session.client.log_daemon(daemon)).debug_until / 1e6
             left = max(0.0, until - time.time())
             progress.update(
-                task, completed=seconds - left, left=words.duration(left), grown=files.grown()
+                task, completed=seconds - left, left=words.duration(left), size=_sizes(files)
             )
             progress.refresh()
             try:

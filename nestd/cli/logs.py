@@ -12,7 +12,7 @@ from nestd.bus.wire import Variant
 from nestd.cli import log_collect, log_debug, outcome, words
 from nestd.cli.errors import CliError, Exit
 from nestd.cli.log_filters import add_filters, chosen_filters
-from nestd.cli.output import BAD, DIM, STRONG, WARN, Cell, fields, styled
+from nestd.cli.output import BAD, DIM, STRONG, WARN, Cell, Screen, fields, styled
 from nestd.cli.parsing import Parser, add_command
 from nestd.cli.session import Session
 from nestd.cli.status import debug_session
@@ -36,7 +36,7 @@ def add_to(commands: Any) -> None:
     log_debug.add_to(logs)
     log_collect.add_to(logs)
     about = "List the filters that have a name"
-    add_command(logs, "presets", presets, about, json=True)
+    add_command(logs, "presets", presets, about, json=True).set_defaults(offline=True)
 
 
 def _add_set(logs: Any) -> None:
@@ -56,16 +56,16 @@ def _add_set(logs: Any) -> None:
     parser.add_argument("--dry-run", action="store_true", help="show the plan, do nothing")
 
 
-async def presets(session: Session, chosen: Namespace) -> Exit:
-    """List the presets."""
+async def presets(screen: Screen, chosen: Namespace) -> Exit:
+    """List the presets, for which no service is needed."""
     if chosen.json:
-        session.screen.json({"presets": [asdict(each) for each in PRESETS]})
+        screen.json({"presets": PRESETS})
         return Exit.DONE
     for each in PRESETS:
-        session.screen.say((each.name, STRONG), f": {each.purpose}")
-        session.screen.commands(each.filters)
-    session.screen.say("")
-    session.screen.say(f"{_LEVELS} The first filter that matches decides.")
+        screen.say((each.name, STRONG), f": {each.purpose}")
+        screen.commands(each.filters)
+    screen.say("")
+    screen.say(f"{_LEVELS} The first filter that matches decides.")
     return Exit.DONE
 
 

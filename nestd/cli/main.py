@@ -76,6 +76,8 @@ async def _with_signals(chosen: Namespace, screen: Screen) -> int:
 
 
 async def _run(chosen: Namespace, screen: Screen) -> int:
+    if chosen.offline:
+        return int(await chosen.run(screen, chosen))
     async with _service(chosen) as private:
         client = await Client.connect(private.address if private else chosen.bus)
         session = Session(client, screen, private, _program(chosen))

@@ -12,7 +12,7 @@ from nestd.cli import words
 from nestd.cli.errors import CliError
 from nestd.cli.output import GOOD, STRONG, WARN, columns, indented, styled
 from nestd.cli.session import Session
-from nestd.cli.values import Blocker, Host, Module, Plan
+from nestd.cli.values import Blocker, Host, Job, Module, Plan
 
 
 def what_happened(before: Module, after: Module, when: str, reloaded: bool) -> str:
@@ -40,28 +40,32 @@ def show(session: Session, host: Host, name: str, parameters: Collection[str], d
     """Tell what was done and how things stand now."""
     module = host.modules[name]
     session.screen.say((done, GOOD))
-    if list(parameters) == [words.NESTED] and module is host.main:
+    if module is host.main and list(parameters) in ([], [words.NESTED]):
         session.screen.say((words.headline(host), STRONG))
     elif parameters:
         session.screen.show(_parameters(module, parameters))
-    for sentence in words.drift(host, module):
-        session.screen.warn(sentence)
 
 
-def show_job(session: Session, host: Host, number: int) -> None:
+def show_job(
+    session: Session, job: Job | None, blockers: tuple[Blocker, ...], *, written: bool
+) -> None:
     """Tell of a reload that will come later."""
     screen = session.screen
-    job = next((each for each in host.jobs if each.id == number), None)
-    screen.say(f"{words.KVM_CONF} is as asked.")
-    screen.say((f"{words.job(job)}." if job else f"Job {number} has begun.", STRONG))
-    screen.say("No virtual machine is stopped for it. To see it, or to give it up:")
-    screen.commands(f"{session.program} watch", f"{session.program} cancel {number}")
+    if job is not None and not job.blockers:
+        job = replace(job, blockers=blockers)  # nestd has yet to look at them
+    if written:
+        screen.say(f"Written to {words.KVM_CONF}.")
+    if job is None:
+        return
+    screen.say((f"{words.job(job)}.", STRONG))
+    screen.say("It is done by itself then; nothing is stopped for it. To see it, or to give it up:")
+    screen.commands(f"{session.program} watch", f"{session.program} cancel {job.id}")
 
 
 def tell_waiting(session: Session, number: int) -> None:
     """Tell what Ctrl-C does while a job is waited for."""
     if session.private:
-        text = f"Ctrl-C gives up job {number} and ends nestd; {words.KVM_CONF} stays as written."
+        text = f"Ctrl-C ends the waiting, and nestd; {words.KVM_CONF} stays as written."
     else:
         text = f"Ctrl-C ends nestctl only: job {number} goes on."
     session.screen.note(text)
@@ -73,7 +77,8 @@ def _parameters(module: Module, names: Iterable[str]) -> RenderableType:
         winner = module.decides(name)
         following = winner.value if winner else "kernel's default"
         place = winner.place if winner else "-"
-        rows.append((name, module.parameters.get(name, "-"), following, place))
+        running = module.parameters.get(name, "-")
+        rows.append((name, words.plain(running), words.plain(following), place))
     return columns(["PARAMETER", "RUNNING", "NEXT LOAD", "DECIDED BY"], rows)
 
 
@@ -107,15 +112,21 @@ def show_plan(session: Session, plan: Plan, when: str) -> None:
 
 
 def explain_blocked(
-    session: Session, refused: CliError, blockers: Sequence[Blocker], again: str, *, boot: bool
+    session: Session, refused: CliError, module: str, blockers: Sequence[Blocker]
 ) -> None:
-    """Tell what is in the way and what can be done, on standard error."""
+    """Tell what is in the way, on standard error."""
+    if not blockers:
+        session.screen.failure(CliError(f"{refused.text} Nothing was changed."))
+        return
+    session.screen.failure(CliError(f"{module} is in use. Nothing was changed."))
+    session.screen.show_aside(blockers_table(blockers))
+
+
+def offer(session: Session, again: str, *, boot: bool) -> None:
+    """Tell what can be done instead, on standard error."""
     screen = session.screen
-    screen.failure(CliError(f"{refused.text} Nothing was changed."))
-    if blockers:
-        screen.show_aside(blockers_table(blockers))
     screen.note("What you can do instead:")
-    choices = [(f"{again} --when-idle", "when these have ended, by itself")]
-    choices += [(f"{again} --at-boot", "from the next boot on")] if boot else []
+    choices = [(f"{again} --when-idle", "done by itself when these have ended")]
+    choices += [(f"{again} --at-boot", "used from the next boot on")] if boot else []
     width = max(len(command) for command, _ in choices)
     screen.show_aside(indented(*(styled(f"{one:{width}}   {what}") for one, what in choices)))

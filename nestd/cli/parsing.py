@@ -10,7 +10,7 @@ from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormat
 from typing import Any, NoReturn
 
 from nestd.cli.errors import Exit
-from nestd.cli.session import Run
+from nestd.cli.session import Run, RunOffline
 
 _LARGEST = 0xFFFFFFFF
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -48,7 +48,13 @@ class Parser(ArgumentParser):
 
 
 def add_command(
-    commands: Any, name: str, run: Run, about: str, *, json: bool = False, changes: bool = False
+    commands: Any,
+    name: str,
+    run: Run | RunOffline,
+    about: str,
+    *,
+    json: bool = False,
+    changes: bool = False,
 ) -> Parser:
     """Add a command to a parser's commands. ABOUT is its line in the help, without a period.
 

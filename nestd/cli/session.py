@@ -25,16 +25,15 @@ class Session:
     program: str
     """How to call nestctl again on the same service."""
 
+    def main_module(self, host: Host) -> Module:
+        """The module that a command without a module's name means. Raises CliError."""
+        if host.main is None:
+            text = "This host has no KVM module with nested virtualization."
+            raise CliError(text, f"See why: {self.program} validate")
+        return host.main
+
 
 Run = Callable[[Session, Namespace], Awaitable[int]]
 """A command; returns its exit code."""
-
-
-def main_module(host: Host) -> Module:
-    """The module that a command without a module's name means. Raises CliError."""
-    if host.main is None:
-        raise CliError(
-            "This host has no KVM, so there is nothing to switch on or off.",
-            "See why: nestctl validate",
-        )
-    return host.main
+RunOffline = Callable[[Screen, Namespace], Awaitable[int]]
+"""A command that needs no service."""

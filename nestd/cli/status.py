@@ -14,11 +14,10 @@ from rich.text import Text
 
 from nestd.cli import words
 from nestd.cli.errors import Exit
-from nestd.cli.jobs import ENDED
 from nestd.cli.output import BAD, DIM, GOOD, STRONG, WARN, Cell, fields, indented, styled
 from nestd.cli.parsing import add_command
 from nestd.cli.session import Session
-from nestd.cli.values import Blocker, Host, Job, LogDaemon, Module
+from nestd.cli.values import Blocker, Host, LogDaemon, Module
 
 
 def add_to(commands: Any) -> None:
@@ -84,12 +83,15 @@ def _next_step(host: Host, program: str, blockers: tuple[Blocker, ...]) -> Itera
     if module is None:
         yield styled("To see why:")
         yield indented(f"{program} validate")
-    elif any(each.module == module.name for each in waiting(host)):
-        yield styled(f"{module.name} is reloaded by itself then; no virtual machine is stopped.")
+    elif any(each.module == module.name for each in host.jobs):
+        yield styled("It is reloaded by itself when nothing uses it; nothing is stopped for it.")
     elif module.state == "reload-pending":
         names = words.listed([words.blocker(each) for each in blockers])
-        if names:
-            yield styled(f"In the way of a reload: {names}. To have it once they have ended:")
+        if host.vendor == "power" and module.nested != module.nested_next:
+            yield styled("To have it now, for which no reload is needed:")
+            yield indented(f"{program} nested {words.on_off(module.nested_next)}")
+        elif names:
+            yield styled(f"In the way of a reload: {names}. To have it done by itself later:")
             yield indented(f"{program} reload --when-idle")
         else:
             yield styled("Nothing is in the way of a reload now:")
@@ -125,13 +127,8 @@ def _style(answer: str) -> str:
 
 
 def _jobs(host: Host) -> Cell:
-    running = [words.job(each) for each in waiting(host)]
+    running = [words.job(each) for each in host.jobs]
     return styled(("; ".join(running), WARN)) if running else "none waiting"
-
-
-def waiting(host: Host) -> list[Job]:
-    """The jobs that have not ended."""
-    return [each for each in host.jobs if each.state not in ENDED]
 
 
 def _debug_logs(host: Host) -> Cell:

@@ -10,6 +10,7 @@ from typing import Any
 from nestd.bus.wire import Variant
 
 Properties = Mapping[str, Variant]
+JOB_ENDS = ("done", "failed", "rolled-back", "cancelled")
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Host:
-    """The state of the whole host."""
+    """The state of the whole host. Jobs are those that have not ended."""
 
     version: str
     vendor: str
@@ -234,6 +235,7 @@ def host(
     modules = [module(each) for each in found.get("org.nestd1.Module", ())]
     daemons = [log_daemon(each) for each in found.get("org.nestd1.LogDaemon", ())]
     jobs = [job(each) for each in found.get("org.nestd1.Job", ())]
+    current = [each for each in jobs if each.state not in JOB_ENDS]
     return Host(
         version=value["Version"],
         vendor=value["Vendor"],
@@ -242,7 +244,7 @@ def host(
         machine_count=value["MachineCount"],
         machines=tuple(sorted((Machine(*each) for each in machines), key=lambda one: one.name)),
         modules={each.name: each for each in modules},
-        jobs=tuple(sorted(jobs, key=lambda one: one.id)),
+        jobs=tuple(sorted(current, key=lambda one: one.id)),
         inhibitors=tuple(Inhibitor(*each) for each in inhibitors),
         log_daemons={each.name: each for each in daemons},
     )

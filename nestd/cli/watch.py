@@ -100,14 +100,15 @@ class _LiveView(_View):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._live.update(self._screen(""), refresh=True)
         self._live.stop()
 
     def update(self, host: Host | None, events: list[str]) -> None:
         self._host = host
         self._events += [f"{_clock()}  {event}" for event in events]
-        self._live.update(self._screen(), refresh=True)
+        self._live.update(self._screen("Ctrl-C ends this."), refresh=True)
 
-    def _screen(self) -> Group:
+    def _screen(self, end: str) -> Group:
         top = (
             status.screen(self._host, self._program)
             if self._host
@@ -116,8 +117,9 @@ class _LiveView(_View):
         height = len(self._console.render_lines(top)) + 4
         room = max(0, self._console.height - height)
         events = [styled(event) for event in list(self._events)[-room:]] if room else []
-        end = Text("Ctrl-C ends this.", DIM)
-        return Group(top, "", *(events or [Text("Nothing has changed yet.", DIM)]), "", end)
+        quiet = [Text("Nothing has changed yet.", DIM)]
+        last = [Text(""), Text(end, DIM)] if end else []
+        return Group(top, "", *(events or quiet), *last)
 
 
 async def _watch(session: Session, view: _View) -> None:
@@ -185,7 +187,7 @@ def _job_events(signal: Signal) -> Iterator[str]:
     if signal.member == "PropertiesChanged" and signal.args[0] == "org.nestd1.Job":
         changed: Any = signal.args[1]
         if "State" in changed:
-            yield f"job {signal.path.rsplit('/', 1)[-1]}: {changed['State'].value}"
+            yield f"Job {signal.path.rsplit('/', 1)[-1]}: {changed['State'].value}"
 
 
 def _events(before: Host | None, after: Host | None) -> Iterator[str]:
@@ -234,9 +236,9 @@ def _machine_events(before: Host, after: Host) -> Iterator[str]:
     old = {(each.pid, each.name) for each in before.machines}
     new = {(each.pid, each.name) for each in after.machines}
     for pid, name in sorted(new - old):
-        yield f"virtual machine {name} (pid {pid}) runs"
+        yield f"Virtual machine {name} (pid {pid}) runs"
     for pid, name in sorted(old - new):
-        yield f"virtual machine {name} (pid {pid}) has ended"
+        yield f"Virtual machine {name} (pid {pid}) has ended"
 
 
 def _new_jobs(before: tuple[Job, ...], after: tuple[Job, ...]) -> Iterator[str]:

@@ -61,10 +61,9 @@ def drift(host: Host, module: Module) -> Iterator[str]:
     elif module.state == "overridden":
         yield from _overridden(module)
     elif module.state == "config-error":
-        wrong = ", ".join(
-            f"{each.parameter}={each.value} ({each.place})" for each in module.assignments
-        )
-        yield f"Correct what {name} would refuse; the next load passes {wrong}."
+        passed = [assignment(each) for each in module.assignments]
+        one_of = "" if len(passed) == 1 else "one of "
+        yield f"{name} would refuse {one_of}{', '.join(passed)}: correct it there."
     elif module.state == "builtin" and module is host.main:
         yield f"Only the kernel command line sets it: {name}.{NESTED}=1, or 0 for off."
 
@@ -73,10 +72,15 @@ def pending(module: Module) -> list[str]:
     """The parameters that the next load would change, each as "PARAMETER RUNNING -> NEXT"."""
     following = {each.parameter: each.value for each in module.assignments}
     return [
-        f"{name} {running} -> {following[name]}"
+        f"{name} {plain(running)} -> {plain(following[name])}"
         for name, running in module.parameters.items()
         if name in following and not same(running, following[name])
     ]
+
+
+def plain(value: str) -> str:
+    """A value as nestd writes it: 1 and 0 where some modules show Y and N."""
+    return {"Y": "1", "N": "0"}.get(value, value)
 
 
 def _overridden(module: Module) -> Iterator[str]:
@@ -154,9 +158,9 @@ def job(one: Job) -> str:
     """How far a job is."""
     if one.state == "waiting":
         names = listed([blocker(each) for each in one.blockers]) or "its moment"
-        return f"job {one.id}: the reload of {one.module} waits for {names}"
+        return f"Job {one.id}: the reload of {one.module} waits for {names}"
     error = f": {one.error}" if one.error else ""
-    return f"job {one.id}: the reload of {one.module} is {one.state}{error}"
+    return f"Job {one.id}: the reload of {one.module} is {one.state}{error}"
 
 
 def assignment(one: Assignment) -> str:

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A service that answers as the contract allows, and as no host could be made to.
+
+It stands on the real bus floor and the real interface files. What it answers is in a Script.
+
+with scripted_nestd(address, Script(findings=[...])):
+    nestctl(address, "validate")
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from nestd.bus.exported import Handler, Interface
+from nestd.bus.interface import InterfaceSpec
+from nestd.bus.names import BUS_NAME, MANAGER_PATH
+from nestd.bus.objects import ObjectTree
+from nestd.bus.transport import Connection
+from nestd.bus.wire import BusError, Call, Variant
+
+_SECONDS = 20
+OWN = "org.nestd1.Error."
+LOG = f"{MANAGER_PATH}/log/virtqemud"
+MODULE = f"{MANAGER_PATH}/module/kvm_intel"
+
+
+@dataclass
+class Script:
+    """What it answers. failures are raised by the method of that name."""
+
+    findings: Sequence[tuple[str, str, str, str]] = ()
+    ready: bool = True
+    machines: Sequence[tuple[int, str, str, str]] = ()
+    state: str = "in-sync"
+    nested: str = "yes"
+    nested_next: str = "yes"
+    availability: str = "loadable"
+    archive: bytes = b""
+    failures: Mapping[str, BusError] = field(default_factory=dict)
+    log_file: Path = Path("/nonexistent")
+    filters: str = "3:remote"
+    calls: list[Call] = field(default_factory=list)
+
+    def calls_of(self, member: str) -> list[Call]:
+        return [each for each in self.calls if each.member == member]
+
+
+class _Scripted(Interface):
+    """An interface whose methods record their calls, and fail where the script says so."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+
+    def methods(self) -> Mapping[str, Handler]:
+        return dict.fromkeys(self.spec.methods, self._answer)
+
+    async def _answer(self, call: Call) -> Sequence[object]:
+        self.script.calls.append(call)
+        if call.member in self.script.failures:
+            raise self.script.failures[call.member]
+        return list(self.answer(call))
+
+    def answer(self, call: Call) -> Sequence[object]:
+        raise BusError(OWN + "NotSupported", f"This version does not do {call.member}.")
+
+
+class _Manager(_Scripted):
+    spec = InterfaceSpec.load("org.nestd1.Manager")
+
+    def properties(self) -> Mapping[str, object]:
+        return {
+            "Version": "1.2.3",
+            "Vendor": "intel",
+            "HostModule": MODULE,
+            "HostVirtualization": "kvm",
+            "MachineCount": len(self.script.machines),
+        }
+
+    def answer(self, call: Call) -> Sequence[object]:
+        script = self.script
+        if call.member == "GetModule":
+            return [MODULE]
+        if call.member == "GetLogDaemon":
+            if call.args[0] != "virtqemud":
+                raise BusError(OWN + "Missing", f"There is no daemon {call.args[0]}.")
+            return [LOG]
+        if call.member == "CollectLogs":
+            return [_pipe_of(script.archive)]
+        answers: dict[str, Sequence[object]] = {
+            "ListMachines": [script.machines],
+            "ListInhibitors": [[]],
+            "Validate": [script.findings],
+            "CheckGuest": [script.ready, script.findings],
+            "Describe": ["{}"],
+        }
+        return answers[call.member] if call.member in answers else super().answer(call)
+
+
+def _pipe_of(data: bytes) -> int:
+    """The reading end of a pipe through which a thread sends DATA."""
+    reader, writer = os.pipe()
+
+    def send() -> None:
+        with open(writer, "wb") as pipe:
+            for start in range(0, len(data), 1 << 16):
+                pipe.write(data[start : start + (1 << 16)])
+
+    threading.Thread(target=send, daemon=True).start()
+    return reader
+
+
+class _Module(_Scripted):
+    spec = InterfaceSpec.load("org.nestd1.Module")
+
+    def properties(self) -> Mapping[str, object]:
+        script = self.script
+        return {
+            "Name": "kvm_intel",
+            "Availability": script.availability,
+            "Loaded": True,
+            "RefCount": 0,
+            "Parameters": {"nested": "Y"},
+            "Configured": {},
+            "Assignments": [],
+            "Nested": script.nested,
+            "NestedConfigured": "unset",
+            "NestedNext": script.nested_next,
+            "State": script.state,
+        }
+
+    def answer(self, call: Call) -> Sequence[object]:
+        answers: dict[str, Sequence[object]] = {
+            "ListBlockers": [[]],
+            "Plan": [{"warnings": Variant("as", [])}],
+            "SetNested": ["/"],
+            "SetParameters": ["/"],
+        }
+        return answers[call.member] if call.member in answers else super().answer(call)
+
+
+class _LogDaemon(_Scripted):
+    """One libvirt daemon. Its debug sessions write into script.log_file, quickly at first."""
+
+    spec = InterfaceSpec.load("org.nestd1.LogDaemon")
+
+    def __init__(self, script: Script, tree: ObjectTree) -> None:
+        super().__init__(script)
+        self._tree = tree
+        self._until = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def properties(self) -> Mapping[str, object]:
+        return {
+            "Name": "virtqemud",
+            "ConfigFile": "/etc/libvirt/virtqemud.conf",
+            "Active": True,
+            "Filters": self.script.filters,
+            "Outputs": "",
+            "Level": 0,
+            "OverriddenBy": "",
+            "DebugUntil": self._until,
+            "ConfigError": "",
+        }
+
+    def answer(self, call: Call) -> Sequence[object]:
+        outputs = f"1:file:{self.script.log_file}" if self._until else ""
+        if call.member == "GetRunning":
+            return [self.script.filters, outputs]
+        if call.member == "CheckFilters":
+            return [call.args[0], ["1:nosuch matches no known category of libvirt"]]
+        if call.member == "SetFilters":
+            self.script.filters = str(call.args[0])
+            self._tree.refresh()
+            return []
+        if call.member == "StartDebug":
+            self._task = asyncio.ensure_future(self._session(int(str(call.args[1]))))
+            return []
+        if call.member == "StopDebug":
+            self._end()
+            return []
+        return super().answer(call)
+
+    async def _session(self, seconds: int) -> None:
+        self._until = int((time.time() + seconds) * 1e6)
+        self._tree.refresh()
+        with self.script.log_file.open("ab", buffering=0) as file:
+            for _ in range(seconds):
+                file.write(b"x" * 1_500_000)
+                await asyncio.sleep(1)
+        self._end()
+
+    def _end(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        self._until = 0
+        self._tree.refresh()
+
+
+@contextmanager
+def scripted_nestd(address: str, script: Script) -> Iterator[Script]:
+    """Run it in a thread of its own; ready when it owns its name."""
+    ready, stop = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        connection = await Connection.connect(address)
+        tree = ObjectTree(connection)
+        tree.export(MANAGER_PATH, [_Manager(script)])
+        tree.export(MODULE, [_Module(script)])
+        tree.export(LOG, [_LogDaemon(script, tree)])
+        assert await connection.request_name(BUS_NAME)
+        ready.set()
+        await asyncio.to_thread(stop.wait)
+        await connection.release_name(BUS_NAME)
+        connection.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
+    thread.start()
+    assert ready.wait(_SECONDS)
+    try:
+        yield script
+    finally:
+        stop.set()
+        thread.join(_SECONDS)

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Transcripts: commands with what they print, replayed on a simulated host and compared.
+
+A transcript is a text file. A line that starts with "$ " is a command, the lines up to the next
+one are its output: standard output, then standard error, then "[exit code N]" unless it is 0.
+Besides nestctl there are
+
+    start NAME         a virtual machine starts; goes on when nestd knows of it
+    end NAME           it ends
+    write PATH TEXT    a file of the host gets that text; \\n is a line end
+    settle             wait until no job waits
+
+To write the outputs anew after a change: NESTD_UPDATE_GOLDEN=1 pytest tests/cli
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from run_nestctl import nestctl
+from running_nestd import Nestd
+
+from nestd import __version__
+
+_SECONDS = 20
+_PAUSE = 0.02
+
+
+@dataclass(frozen=True)
+class Step:
+    command: str
+    output: str
+
+    def __str__(self) -> str:
+        return f"$ {self.command}\n{self.output}"
+
+
+def read(path: Path) -> list[Step]:
+    """The steps of a transcript."""
+    parts = re.split(r"^\$ (.*)\n", path.read_text(), flags=re.MULTILINE)[1:]
+    return [Step(command, output) for command, output in zip(parts[::2], parts[1::2])]
+
+
+def replay(nestd: Nestd, steps: list[Step]) -> list[Step]:
+    """The same steps with what they really print."""
+    return [Step(step.command, _run(nestd, step.command)) for step in steps]
+
+
+def _run(nestd: Nestd, command: str) -> str:
+    program, *arguments = shlex.split(command)
+    if program == "nestctl":
+        return _nestctl(nestd, arguments)
+    if program == "start":
+        nestd.start_machine(arguments[0])
+        _wait_until(nestd, lambda state: _runs(state, arguments[0]))
+    elif program == "end":
+        nestd.end_machine(arguments[0])
+        _wait_until(nestd, lambda state: not _runs(state, arguments[0]))
+    elif program == "write":
+        _write(nestd, arguments[0], arguments[1].replace("\\n", "\n"))
+    elif program == "settle":
+        _wait_until(nestd, lambda state: not state["jobs"])
+    else:
+        raise AssertionError(f"no such command: {command}")
+    return ""
+
+
+def _nestctl(nestd: Nestd, arguments: list[str]) -> str:
+    result = nestctl(nestd.address, *arguments)
+    text = result.out + result.err
+    text += f"[exit code {result.code}]\n" if result.code else ""
+    for pattern, words in (
+        (re.escape(__version__), "VERSION"),
+        (r'"uid": \d+', '"uid": 0'),
+        (r'"token": "[0-9a-f]+"', '"token": "TOKEN"'),
+    ):
+        text = re.sub(pattern, words, text)
+    return text
+
+
+def _write(nestd: Nestd, path: str, text: str) -> None:
+    """Write a file, and wait until nestd has taken notice: every change of one is signalled."""
+    target = nestd.root / path.lstrip("/")
+    before = _state(nestd)
+    target.write_text(text)
+    _wait_until(nestd, lambda state: state != before)
+
+
+State = dict  # of nestctl status --json
+
+
+def _state(nestd: Nestd) -> State:
+    result = nestctl(nestd.address, "status", "--json")
+    assert result.code == 0, result.err
+    state: State = json.loads(result.out)
+    return state
+
+
+def _runs(state: State, name: str) -> bool:
+    listed = any(machine["name"] == name for machine in state["machines"])
+    return listed and state["machine_count"] == len(state["machines"])
+
+
+def _wait_until(nestd: Nestd, condition: Callable[[State], bool]) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while not condition(_state(nestd)):
+        assert time.monotonic() < deadline, "nestd did not take notice"
+        time.sleep(_PAUSE)
