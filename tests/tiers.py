@@ -98,10 +98,14 @@ OPTIONAL = {
     need.name: need
     for need in (
         Need("dbus-broker-launch", "dbus-broker", "dbus-broker"),
+        Need("fish", "fish", "fish"),
         Need("libkmod.so.2", "libkmod2", "kmod-libs"),
+        Need("man", "man-db", "man-db"),
         Need("pkaction", "polkitd", "polkit"),
         Need("python3 -m dbusmock", "python3-dbusmock", "python3-dbusmock"),
+        Need("tmux", "tmux", "tmux"),
         Need("umockdev-wrapper", "umockdev", "umockdev"),
+        Need("zsh", "zsh", "zsh"),
     )
 }
 
