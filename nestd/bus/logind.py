@@ -24,10 +24,12 @@ log = logging.getLogger(__name__)
 
 
 class ShutdownDelay:
-    """Takes and drops the lock."""
+    """Takes and drops the lock, on a connection of its own: nestd's serves all and takes no
+    descriptors.
+    """
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, address: str | None) -> None:
+        self._address = address
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
@@ -42,7 +44,14 @@ class ShutdownDelay:
     async def _take(self) -> int | None:
         words = ("shutdown", "nestd", "A KVM module is being reloaded", "delay")
         try:
-            [lock] = await self._connection.call(
+            connection = await Connection.connect(
+                self._address, timeout=_SECONDS, take_descriptors=True
+            )
+        except (OSError, BusError) as error:
+            log.warning("No connection for logind's shutdown lock: %s", error)
+            return None
+        try:
+            [lock] = await connection.call(
                 _NAME,
                 _PATH,
                 _MANAGER,
@@ -55,5 +64,7 @@ class ShutdownDelay:
         except BusError as error:
             log.debug("No shutdown lock of logind's: %s", error)
             return None
+        finally:
+            connection.close()
         assert isinstance(lock, int)
         return lock

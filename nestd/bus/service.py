@@ -9,7 +9,6 @@ from nestd.bus.authorization import Authorizer
 from nestd.bus.errors import translate
 from nestd.bus.job import JobInterface
 from nestd.bus.log_control import LogControl, LogControlInterface
-from nestd.bus.logind import ShutdownDelay
 from nestd.bus.manager import ManagerInterface
 from nestd.bus.module import ModuleInterface
 from nestd.bus.names import (
@@ -47,7 +46,6 @@ class Service:
             self._tree.export(module_path(name), [interface])
         for job in manager.reloads.jobs.current():
             self._on_job_new(job)
-        manager.reloads.shutdown_delay = ShutdownDelay(connection).held
         manager.view.listen(self._tree.refresh)
         manager.reloads.jobs.on_new.append(self._on_job_new)
         manager.reloads.jobs.on_change.append(lambda job: self._tree.refresh())

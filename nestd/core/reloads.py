@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from nestd.core import blockers
 from nestd.core.change import refusal
@@ -28,16 +28,21 @@ from nestd.host.records import Records
 
 _RESULTS: Mapping[type[BaseException], JobState] = {RolledBack: JobState.ROLLED_BACK}
 
+ShutdownDelay = Callable[[], AbstractAsyncContextManager[None]]
+"""Held during the seconds in which a module may not be loaded: keeps the machine from shutting
+down."""
+
 
 class Reloads:
     """Carries them out. Whoever changes a module or its configuration holds the lock meanwhile."""
 
-    def __init__(self, view: HostView, records: Records) -> None:
+    def __init__(
+        self, view: HostView, records: Records, shutdown_delay: ShutdownDelay | None = None
+    ) -> None:
         self.view = view
         self.records = records
         self.lock = asyncio.Lock()
-        # Held during the seconds in which the module is not loaded; the bus has one to give.
-        self.shutdown_delay: Callable[[], AbstractAsyncContextManager[None]] = _no_delay
+        self._shutdown_delay = shutdown_delay or AsyncExitStack
         self.jobs = Jobs()
         self.inhibitors = Inhibitors()
         self.waiting = Waiting(self.jobs, self._attempt, self.blockers, self._in_use)
@@ -172,7 +177,7 @@ class Reloads:
         try:
             if self.inhibitors.list():
                 raise Inhibited(await explain())
-            async with self.shutdown_delay():
+            async with self._shutdown_delay():
                 await reload.run(transaction, explain, 0.0 if waits else UNLOAD_SECONDS)
         except BaseException as error:
             if waits and isinstance(error, (Busy, Inhibited, OSError)):
@@ -202,8 +207,3 @@ class Reloads:
     def _in_use(self, module: str) -> bool:
         """Whether an unload is bound to fail; the reference count is the quick answer."""
         return self.view.kernel.read_module(module).refcount > 0 or bool(self.inhibitors.list())
-
-
-@asynccontextmanager
-async def _no_delay() -> AsyncIterator[None]:
-    yield

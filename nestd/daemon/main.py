@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nestd import __version__
+from nestd.bus.logind import ShutdownDelay
 from nestd.bus.names import BUS_NAME
 from nestd.bus.service import Service
 from nestd.bus.transport import Connection
@@ -76,7 +77,7 @@ async def _serve(chosen: Options, root: Root, logs: Logs) -> int:
     version = simulated_kernel.KMOD if chosen.simulate else await kmod.version()
     view = HostView(root, kernel, version, await host_virtualization(root))
     await view.start()
-    reloads = Reloads(view, Records(root))
+    reloads = Reloads(view, Records(root), ShutdownDelay(chosen.bus).held)
     await recover(reloads)
     manager = Manager(view, reloads)
     drift = DriftWatch(manager, settings.load(root).on_drift)
