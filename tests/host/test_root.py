@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,21 @@ def test_a_circle_of_links_is_a_problem_of_the_file(root: Root) -> None:
         root.follow("/etc/modprobe.d/kvm.conf")
     assert caught.value.errno == errno.ELOOP
     assert "symbolic links" in read_own(root, ()).problem
+
+
+def test_an_unreadable_file_is_a_problem_of_the_file(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to become another user")
+    root = Root(tmp_path)
+    path = root.at("/etc/modprobe.d/kvm.conf")
+    path.parent.mkdir(parents=True)
+    path.touch(mode=0o600)
+    for directory in (*path.parents,):
+        if directory.is_relative_to(tmp_path.parents[1]):
+            directory.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        problem = read_own(root, ()).problem
+    finally:
+        os.seteuid(0)
+    assert problem == "Permission denied"
