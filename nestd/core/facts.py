@@ -5,12 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from nestd.core.vendors import nested_holders
 from nestd.formats.kernel_params import ParameterType
 from nestd.formats.next_load import ConfigFile, NextLoad, next_load
 from nestd.host.kvm_conf import OwnFile
 from nestd.host.sysfs import ModuleFacts
+
+
+# The same files are asked about many times for one look at the host.
+_next_load = lru_cache(maxsize=32)(next_load)
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class HostFacts:
 
     def next_load(self, module: str) -> NextLoad:
         """What the next load of MODULE passes."""
-        return next_load(self.files, self.cmdline, module, kmod=self.kmod)
+        return _next_load(self.files, self.cmdline, module, kmod=self.kmod)
 
     def with_own(self, data: bytes) -> HostFacts:
         """The same host with DATA in kvm.conf."""

@@ -126,7 +126,8 @@ class Reloads:
         )
 
     def end(self, job: Job, error: BaseException | None) -> None:
-        """JOB is over, with ERROR as the reason where it failed."""
+        """JOB is over, with ERROR as the reason where it failed; its listeners see the result."""
+        self.view.config_changed()
         if error is None:
             self.jobs.update(job, JobState.DONE)
         else:

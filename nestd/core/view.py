@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 class HostView:
-    """What nestd knows of the host. Use start() before anything else."""
+    """What nestd knows of the host, on the running event loop. start() comes first."""
 
     def __init__(self, root: Root, kernel: Kernel, kmod: int, virtualization: str) -> None:
         self.root = root
@@ -47,6 +47,8 @@ class HostView:
         self._types: Mapping[str, Mapping[str, ParameterType]] = {}
         self._config: ModprobeConfig | None = None
         self._config_watch: DirectoryWatch | None = None
+        self._loop = asyncio.get_running_loop()
+        self._snapshot: Snapshot | None = None
         self._machine_count = 0
         self._latest_sample = (-1, 0)  # (created, -count) of the latest count that the kernel gave
         self._listeners: list[Callable[[], None]] = []
@@ -99,8 +101,13 @@ class HostView:
         )
 
     def snapshot(self) -> Snapshot:
-        """The state that the facts amount to now."""
-        return derive(self.facts(), self._flags, self._virtualization, self._machine_count)
+        """The state that the facts amount to now: one look serves a turn of the event loop."""
+        if self._snapshot is None:
+            self._snapshot = derive(
+                self.facts(), self._flags, self._virtualization, self._machine_count
+            )
+            self._loop.call_soon(self._forget_snapshot)
+        return self._snapshot
 
     async def read_types(self) -> None:
         """Ask what the modules' files declare; they change with the packages that bring them."""
@@ -126,6 +133,9 @@ class HostView:
         """modprobe.d was written: read it at the next look, without waiting for the event."""
         self._config = None
         self._notify_soon()
+
+    def _forget_snapshot(self) -> None:
+        self._snapshot = None
 
     def _on_config(self) -> None:
         self.config_changed()
@@ -161,11 +171,13 @@ class HostView:
                 return
 
     def _notify_soon(self, delay: float = SETTLE_SECONDS) -> None:
+        self._snapshot = None
         if self._look is None:
-            self._look = asyncio.get_running_loop().call_later(delay, self._notify)
+            self._look = self._loop.call_later(delay, self._notify)
 
     def _notify(self) -> None:
         self._look = None
+        self._snapshot = None
         for listener in self._listeners:
             listener()
         states = (self.kernel.read_module(name).initstate for name in self.modules)
