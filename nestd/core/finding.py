@@ -22,6 +22,7 @@ class Finding:
 
     summary is one sentence (a second one where the first needs it), hint the next step, "" where
     there is none. No two findings of one answer have the same id.
+    Make one with the functions below: the files that a summary quotes may hold anything.
     """
 
     id: str
@@ -32,19 +33,23 @@ class Finding:
 
 def passed(id: str, summary: str) -> Finding:
     """A finding that is as it should be."""
-    return Finding(id, Verdict.PASS, summary)
+    return Finding(id, Verdict.PASS, _line(summary))
 
 
 def note(id: str, summary: str, hint: str = "") -> Finding:
     """A finding to know."""
-    return Finding(id, Verdict.NOTE, summary, hint)
+    return Finding(id, Verdict.NOTE, _line(summary), hint)
 
 
 def warn(id: str, summary: str, hint: str) -> Finding:
     """A finding to be seen to."""
-    return Finding(id, Verdict.WARN, summary, hint)
+    return Finding(id, Verdict.WARN, _line(summary), hint)
 
 
 def fail(id: str, summary: str, hint: str) -> Finding:
     """A finding in whose way nested virtualization stops."""
-    return Finding(id, Verdict.FAIL, summary, hint)
+    return Finding(id, Verdict.FAIL, _line(summary), hint)
+
+
+def _line(text: str) -> str:
+    return "".join(char if char.isprintable() else "?" for char in text)

@@ -71,8 +71,8 @@ def autoload(situation: Situation) -> Finding | None:
     if load.install_by is not None:
         return warn(
             "autoload",
-            f"{place(load.install_by)} runs a command instead of loading {found.name}:"
-            f" {load.install_by.text}",
+            f"{place(load.install_by)} runs a command instead of loading {found.name}"
+            f" ({load.install_by.text}).",
             "Remove that line, unless you know that its command loads the module.",
         )
     if load.blacklisted_by is not None:
