@@ -13,7 +13,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 RELEASE = "6.1.0-test"
@@ -146,7 +145,8 @@ def _enter(root: str) -> None:
 
 def _serve(library: str, root: str) -> None:
     kmod = _Library(library)
-    with tempfile.TemporaryFile() as warnings:
+    # In memory: on a full disk libkmod would lose its warnings without a word.
+    with open(os.memfd_create("warnings"), "w+b", buffering=0) as warnings:
         os.dup2(warnings.fileno(), 2)
         _enter(root)
         print('"ready"', flush=True)
