@@ -63,10 +63,10 @@ def test_a_busy_host(vendor: str, bus: PrivateBus, tmp_path: Path) -> None:
         odd = f"options {module} nested=0 # was on\noptions {module} bare\nnonsense\n"
         (nestd.root / "etc/modprobe.d/aa.conf").write_text(odd)
         (nestd.root / "etc/modprobe.d/dead.conf").symlink_to("nowhere")
-        nestd.start_machine("web1")
 
         async def test() -> None:
             async with client_of(nestd) as client, inhibitor(bus.address):
+                nestd.start_machine("web1")
                 await client.wait_for_property(ROOT, "MachineCount", 1)
                 path = f"{ROOT}/module/{module}"
                 await client.call(path, f"{BUS_NAME}.Module", "Reload", "sa{sv}", "idle", {})
