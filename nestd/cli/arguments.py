@@ -21,7 +21,7 @@ SECTIONS = (
 )
 _EXAMPLES = """\
 examples:
-  nestctl                                 is it on, and will it be after a reboot?
+  nestctl                                 is it on, also after a reboot?
   nestctl nested on                       switch it on, now and for good
   nestctl check-guest web1                can this virtual machine run others?
   nestctl log debug virtqemud --for 10m   libvirt's debug logs for ten minutes

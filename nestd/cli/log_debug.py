@@ -55,14 +55,14 @@ def _log_files(outputs: str) -> list[Path]:
     return [Path(each[2]) for each in items if len(each) == 3 and each[1] == "file"]
 
 
+def _listed(files: Sequence[Path]) -> str:
+    return ", ".join(map(str, files))
+
+
 def _sizes(files: Sequence[Path]) -> str:
-    """How much is in them, and where; "" if none is known."""
-    if not files:
-        return ""
-    # Without the right to look, only their names are told.
+    """How much is in them; "" where there is no right to look."""
     known = [size for size in map(_size, files) if size is not None]
-    places = ", ".join(map(str, files))
-    return f"{words.size(sum(known))} in {places}" if known else places
+    return words.size(sum(known)) if known else ""
 
 
 def _size(path: Path) -> int | None:
@@ -108,15 +108,17 @@ async def _attend(session: Session, daemon: str, seconds: int) -> Exit:
     files = _log_files(outputs)
     screen.say((f"{daemon} writes debug logs. Do now what goes wrong.", STRONG))
     screen.say("Ctrl-C ends it early; either way it logs afterwards what it did before.")
+    if files:
+        screen.say(f"It goes to {_listed(files)}")
     started = time.monotonic()
     try:
         await _count_down(session, daemon, seconds, files)
     except asyncio.CancelledError:
         await session.client.stop_debug(daemon)
     screen.say((f"{daemon} logs again what it did before.", GOOD))
-    if files:
+    if _sizes(files):
         took = words.duration(time.monotonic() - started)
-        screen.say(f"After {took} there are {_sizes(files)}.")
+        screen.say(f"After {took} there are {_sizes(files)} in {_listed(files)}.")
     screen.say("To collect what a support request needs:")
     screen.commands(f"{session.program} log collect -o logs.tar.gz")
     return Exit.DONE

@@ -43,6 +43,7 @@ class Script:
     nested_next: str = "yes"
     availability: str = "loadable"
     archive: bytes = b""
+    archive_pause: float = 0.0  # seconds before each 64 KiB of it
     failures: Mapping[str, BusError] = field(default_factory=dict)
     log_file: Path = Path("/nonexistent")
     filters: str = "3:remote"
@@ -92,7 +93,7 @@ class _Manager(_Scripted):
                 raise BusError(OWN + "Missing", f"There is no daemon {call.args[0]}.")
             return [LOG]
         if call.member == "CollectLogs":
-            return [_pipe_of(script.archive)]
+            return [_pipe_of(script.archive, script.archive_pause)]
         answers: dict[str, Sequence[object]] = {
             "ListMachines": [script.machines],
             "ListInhibitors": [[]],
@@ -103,13 +104,14 @@ class _Manager(_Scripted):
         return answers[call.member] if call.member in answers else super().answer(call)
 
 
-def _pipe_of(data: bytes) -> int:
+def _pipe_of(data: bytes, pause: float) -> int:
     """The reading end of a pipe through which a thread sends DATA."""
     reader, writer = os.pipe()
 
     def send() -> None:
         with open(writer, "wb") as pipe:
             for start in range(0, len(data), 1 << 16):
+                time.sleep(pause)
                 pipe.write(data[start : start + (1 << 16)])
 
     threading.Thread(target=send, daemon=True).start()

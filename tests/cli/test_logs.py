@@ -99,7 +99,7 @@ def test_debug_to_its_end(bus: PrivateBus, tmp_path: Path) -> None:
     assert call.args[1:] == (2, {"max_bytes": Variant("t", 1 << 30)})
     assert call.interactive
     assert script.calls_of("StopDebug") == []
-    assert result.out.splitlines()[2] == "virtqemud logs again what it did before."
+    assert result.out.splitlines()[3] == "virtqemud logs again what it did before."
     assert f"3.0 MB in {tmp_path}/debug.log" in result.out
 
 

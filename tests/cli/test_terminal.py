@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What changes in place, on a real terminal: watch, the countdown, progress; and colours."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from private_bus import PrivateBus
+from run_nestctl import COMMAND, environment, nestctl
+from running_nestd import Nestd
+from scripted_nestd import Script, scripted_nestd
+from terminal import terminal
+
+pytestmark = pytest.mark.needs("tmux")
+
+
+def _variables(bus: PrivateBus, **more: str) -> dict[str, str]:
+    path = environment()["PYTHONPATH"]
+    return {"PYTHONPATH": path, "DBUS_SYSTEM_BUS_ADDRESS": bus.address, **more}
+
+
+def test_watch_shows_what_happens_in_place(bus: PrivateBus, intel: Nestd, tmp_path: Path) -> None:
+    with terminal(tmp_path, [*COMMAND, "watch"], _variables(bus), lines=40) as screen:
+        first = screen.wait_for_text("Nested virtualization is on.", "Ctrl-C ends this.")
+        assert "VMs         none running" in first
+        intel.start_machine("web1")
+        screen.wait_for_text("VMs         1 running: web1")
+        assert nestctl(bus.address, "nested", "off", "--when-idle").code == 0
+        screen.wait_for_text("Job 1: the reload of kvm_intel waits for web1 (pid 16088)")
+        intel.end_machine("web1")
+        last = screen.wait_for_text("Job 1: done", "is off, and stays off", "VMs         none")
+        # One state on the screen, with everything that happened below, in order.
+        assert last.count("Configured") == 1
+        events = re.findall(r"^\d\d:\d\d:\d\d  (.*)$", last, re.MULTILINE)
+        assert events[0] == "Virtual machine web1 (pid 16088) runs"
+        assert events.index("Job 1: unloading") < events.index("Job 1: done")
+        assert "kvm_intel: nested runs with N now, was Y" in events
+        screen.press("C-c")
+        end = screen.wait_for_text("exit code 0")
+        assert "Ctrl-C ends this." not in end
+
+
+def test_watch_sees_nestd_go_and_come_back(bus: PrivateBus, tmp_path: Path) -> None:
+    with terminal(tmp_path, [*COMMAND, "watch"], _variables(bus)) as screen:
+        screen.wait_for_text("nestd is not running; waiting for it.")
+        with scripted_nestd(bus.address, Script()):
+            screen.wait_for_text("Nested virtualization is on", "nestd is here")
+        screen.wait_for_text("nestd is gone", "waiting for it")
+
+
+def test_watch_on_a_small_terminal(bus: PrivateBus, tmp_path: Path) -> None:
+    with (
+        scripted_nestd(bus.address, Script()),
+        terminal(tmp_path, [*COMMAND, "watch"], _variables(bus), lines=8) as screen,
+    ):
+        assert "Nested virtualization is on" in screen.wait_for_text("Module").splitlines()[0]
+
+
+def test_the_countdown_and_ctrl_c(bus: PrivateBus, tmp_path: Path) -> None:
+    script = Script(log_file=tmp_path / "debug.log")
+    command = [*COMMAND, "log", "debug", "virtqemud", "--for", "10m", "--preset", "qemu"]
+    with (
+        scripted_nestd(bus.address, script),
+        terminal(tmp_path, command, _variables(bus)) as screen,
+    ):
+        first = screen.wait_for(lambda text: _countdown(text) is not None)
+        assert f"It goes to\n{tmp_path}/debug.log\n" in first
+        before = _countdown(first)
+        assert before is not None
+        later = screen.wait_for(lambda text: (_countdown(text) or before) != before)
+        after = _countdown(later)
+        assert after is not None
+        assert after.seconds < before.seconds
+        assert after.megabytes >= before.megabytes
+        assert later.count("left") == 1
+        screen.press("C-c")
+        end = screen.wait_for_text("virtqemud logs again what it did before.", "exit code 0")
+        assert _countdown(end) is None
+    assert len(script.calls_of("StopDebug")) == 1
+
+
+class _Countdown(NamedTuple):
+    seconds: int
+    megabytes: float
+
+
+def _countdown(screen: str) -> _Countdown | None:
+    found = re.search(r"(\d+):(\d\d) left .* ([\d.]+) MB", screen)
+    if found is None:
+        return None
+    return _Countdown(int(found.group(1)) * 60 + int(found.group(2)), float(found.group(3)))
+
+
+def test_progress_while_logs_are_collected(bus: PrivateBus, tmp_path: Path) -> None:
+    archive = gzip.compress(os.urandom(1_000_000))
+    command = [*COMMAND, "log", "collect", "-o", "x.tar.gz"]
+    script = Script(archive=archive, archive_pause=0.2)
+    with (
+        scripted_nestd(bus.address, script),
+        terminal(tmp_path, command, _variables(bus)) as screen,
+    ):
+        during = screen.wait_for(lambda text: re.search(r"Collecting .* kB", text) is not None)
+        assert during.count("Collecting") == 1
+        end = screen.wait_for_text("x.tar.gz is written: 1.0 MB.", "exit code 0")
+        assert "Collecting" not in end
+    assert (tmp_path / "x.tar.gz").read_bytes() == archive
+
+
+def test_colours_are_for_terminals_that_want_them(bus: PrivateBus, tmp_path: Path) -> None:
+    with scripted_nestd(bus.address, Script()):
+        for name, variables, coloured in (
+            ("plain", {}, True),
+            ("no-color", {"NO_COLOR": "1"}, False),
+        ):
+            directory = tmp_path / name
+            directory.mkdir()
+            with terminal(directory, COMMAND, _variables(bus, **variables)) as screen:
+                screen.wait_for_text("exit code 0")
+                found = re.findall(r"\x1b\[(?:\d+;)*3[0-7]m", screen.screen(escapes=True))
+                assert bool(found) is coloured
+        assert "\x1b" not in nestctl(bus.address).out
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["status"], ["nested", "off"], ["vms"], ["log", "debug", "--help"]]
+)
+def test_everything_fits_in_80_columns(
+    bus: PrivateBus, intel: Nestd, tmp_path: Path, arguments: list[str]
+) -> None:
+    """Nothing that we choose ourselves is broken in the middle of a word or a command."""
+    intel.start_machine("web1")
+    with terminal(tmp_path, [*COMMAND, *arguments], _variables(bus), lines=60) as screen:
+        text = screen.wait_for_text("exit code")
+    piped = nestctl(bus.address, *arguments)
+    words = (piped.out + piped.err).split()
+    shown = text.split()
+    assert [word for word in words if word not in shown] == []
