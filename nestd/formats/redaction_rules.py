@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""How secrets look in the logs and files of libvirt, QEMU and the kernel: one rule a form.
+
+A secret of which the end is not clear (a quote that is not closed, escapes within escapes) goes up
+to the end of the line. The time is linear in a line's length, whatever is in it: no rule reads the
+same bytes again and again.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+MARK = b"[redacted]"
+_NO_SECRETS = (MARK, b"", b"on", b"off", b"true", b"false", b"null", b"(nil)", b"<null>")
+
+# A name that ends so is a secret's. QEMU's that end in "-secret" are names of other objects.
+_WORD = (
+    rb"(?:pass(?:word|wd|phrase|code)|pwd|(?<!-)secret|token|ticket|cookie|(?<!systemd\.)credential"
+    rb"|(?:api|auth|access|private|session|master)[_-]?key)s?"
+)
+_WORD_TRIGGERS = (b"pass", b"pwd", b"secret", b"token", b"ticket", b"cookie", b"credential", b"key")
+# Commands of QMP and the guest agent with arguments that are secret as a whole, or go to a guest.
+_COMMAND = (
+    rb"(?:set_password|expire_password|change-vnc-password|change|block_passwd|send-key"
+    rb"|guest-set-user-password|guest-file-write|sev-inject-launch-secret)"
+)
+# What a secret object holds, what is typed into a guest, what its agent reads and writes.
+_DATA = rb"(?:data|buf-b64|input-data|out-data|err-data)"
+_IS = rb"\s*(?::|=>?)\s*"
+_LETTERS = re.IGNORECASE | re.DOTALL
+_ALWAYS = re.compile(rb"")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """PATTERN has two groups: "keep", what stands before the secret, and "secret"."""
+
+    kind: str
+    triggers: tuple[bytes, ...]  # in lower case: a line without any of them has no such secret
+    pattern: re.Pattern[bytes]
+    needs: re.Pattern[bytes] = _ALWAYS  # has to be found in the line too
+
+    def apply(self, line: bytes) -> tuple[bytes, int]:
+        """LINE without such secrets, and how many there were."""
+        if self.needs.search(line) is None:
+            return line, 0
+        count = 0
+
+        def replace(match: re.Match[bytes]) -> bytes:
+            nonlocal count
+            if match["secret"] in _NO_SECRETS:
+                return match[0]
+            count += 1
+            return match["keep"] + MARK
+
+        return self.pattern.sub(replace, line), count
+
+
+@dataclass(frozen=True)
+class Block:
+    """A secret that can go over many lines, from the end of OPENING to the start of ENDING."""
+
+    kind: str
+    triggers: tuple[bytes, ...]
+    opening: re.Pattern[bytes]
+    ending: re.Pattern[bytes]
+
+
+def _pattern(keep: bytes, secret: bytes) -> re.Pattern[bytes]:
+    return re.compile(rb"(?P<keep>" + keep + rb")(?P<secret>" + secret + rb")", _LETTERS)
+
+
+def _password(keep: bytes, secret: bytes) -> Rule:
+    return Rule("password", _WORD_TRIGGERS, _pattern(keep, secret))
+
+
+RULES = (
+    # -smbios type=11,value=io.systemd.credential:NAME=SECRET
+    Rule(
+        "configuration of a guest",
+        (b"io.systemd.credential",),
+        _pattern(rb"io\.systemd\.credential(?:\.binary)?:[^=\s]{0,255}=", rb".*"),
+    ),
+    # {"execute": "set_password", "arguments": {...}}, also as a text in another JSON text
+    Rule(
+        "command to QEMU or a guest's agent",
+        (b"arguments",),
+        _pattern(
+            rb'arguments\\*"\s*:\s*',
+            rb'\{(?:[^{}"\\]|"(?:[^"\\]|\\.)*")*\}|(?!\[redacted\]).*',
+        ),
+        re.compile(rb'execute\\*"\s*:\s*\\*"' + _COMMAND + rb'\\*"', _LETTERS),
+    ),
+    # The same in QEMU's human monitor: set_password vnc SECRET, change vnc password SECRET
+    Rule(
+        "command to QEMU or a guest's agent",
+        (b"set_password", b"expire_password", b"block_passwd", b"change"),
+        _pattern(
+            rb"(?:set_password|expire_password|block_passwd|change\s+vnc\s+passw(?:or)?d)\s+",
+            rb".*",
+        ),
+    ),
+    # "password": "SECRET"
+    Rule(
+        "password",
+        (*_WORD_TRIGGERS, b"data", b"buf-b64"),
+        _pattern(rb"(?:" + _WORD + rb'|"' + _DATA + rb')"\s*:\s*"', rb'(?:[^"\\]|\\.?)*'),
+    ),
+    # \"password\": \"SECRET\"
+    Rule(
+        "password",
+        (*_WORD_TRIGGERS, b"data", b"buf-b64"),
+        _pattern(
+            rb"(?:" + _WORD + rb'|\\"' + _DATA + rb")(?:\\+[\"'])?" + _IS + rb"(?P<quote>\\+[\"'])",
+            rb"[^\\\"']*(?=(?P=quote))|(?!\[redacted\]).*",
+        ),
+    ),
+    # 'port=1,password=SE CRET' as a shell takes it, "... password=SECRET"
+    _password(rb"'[^']*?" + _WORD + rb"\s*=", rb"(?!\\*\")[^']+(?:'\\''[^']*)*"),
+    _password(rb'"[^"]*?' + _WORD + rb"\s*=", rb"(?!\\*')[^\"]+"),
+    # passwd='SECRET', password = "SECRET"
+    _password(_WORD + rb"[\"']?" + _IS + rb'"', rb'[^"\\]*(?=")|.*'),
+    _password(_WORD + rb"[\"']?" + _IS + rb"'", rb"[^'\\]*(?=')|.*"),
+    # password=SECRET,tls (QEMU writes a comma in it twice); password: SECRET
+    _password(_WORD + _IS, rb"(?!\\*[\"']|\[redacted\](?:[\s,'\"]|$))(?:,,|[^\s,])+"),
+    # "password": 1234, "passwords": ["SECRET"]
+    _password(_WORD + rb"[\"']\s*:\s*", rb"[^\s{\[\"'\\,}\]]+|\[(?!redacted\]).*"),
+    # <password>SECRET</password>
+    _password(rb"<[\w:.-]{0,32}?" + _WORD + rb"(?:\s[^<>]*)?(?<!/)>", rb"\s*[^<\s][^<]*"),
+    # https://user:SECRET@host, iscsi://user%SECRET@host
+    Rule(
+        "password in an address",
+        (b"://",),
+        _pattern(
+            rb"(?:iscsi|iser)://[^\s/@%:'\"]{0,256}%|://[^\s/@:'\"]{0,256}:",
+            rb"[^\s/'\"]+(?=@)",
+        ),
+    ),
+    # rbd:pool/image:id=admin:key=SECRET, key = SECRET in a Ceph keyring
+    Rule(
+        "key",
+        (b"key",),
+        _pattern(
+            rb"key(?:\\*[\"'])?\s*[=:]\s*(?:\\*[\"'])?",
+            rb"(?!/(?:etc|var|usr|run|home|tmp|opt|srv|root)/)[A-Z0-9+/_-]{16,}={0,2}",
+        ),
+    ),
+    # -object secret,id=sec0,data=SECRET
+    Rule(
+        "secret object",
+        (b"data=",),
+        _pattern(rb"\bdata=", rb"(?:,,|[^\s,'\"])+"),
+        re.compile(rb"secret", re.IGNORECASE),
+    ),
+    # Ignition and the like: -fw_cfg name=opt/com.coreos/config,string=SECRET
+    Rule(
+        "configuration of a guest",
+        (b"string=",),
+        _pattern(rb"\bstring=", rb".*"),
+        re.compile(rb"fw_cfg", re.IGNORECASE),
+    ),
+    # crypt(5)
+    Rule(
+        "password hash",
+        (b"$1$", b"$2", b"$5$", b"$6$", b"$7$", b"$y$", b"$gy$"),
+        _pattern(rb"", rb"\$(?:1|2[abxy]?|5|6|7|y|gy)\$[./A-Z0-9$,=]{8,}"),
+    ),
+    # Headers of HTTP
+    Rule(
+        "HTTP header",
+        (b"authorization", b"cookie:"),
+        _pattern(rb"authorization(?:\\*[\"'])?\s*[:=]\s*|cookie:\s*(?!\\*[\"'])", rb".*"),
+    ),
+)
+
+BLOCKS = (
+    Block(
+        "private key",
+        (b"private key",),
+        re.compile(rb"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----", re.IGNORECASE),
+        re.compile(rb"-----END", re.IGNORECASE),
+    ),
+    # libvirt's configuration files: vnc_password = """SECRET"""
+    Block(
+        "password",
+        (b'"""',),
+        re.compile(_WORD + rb'\s*=\s*"""', _LETTERS),
+        re.compile(rb'"""'),
+    ),
+    # An element of XML that is alone on its lines
+    Block(
+        "password",
+        _WORD_TRIGGERS,
+        re.compile(
+            rb"^\s*<[\w:.-]{0,32}?" + _WORD + rb"(?:\s[^<>]*)?(?<!/)>(?=[^<]*$)",
+            _LETTERS,
+        ),
+        re.compile(rb"<"),
+    ),
+)
+
+_TRIGGERS = tuple(
+    sorted({trigger for each in (RULES, BLOCKS) for item in each for trigger in item.triggers})
+)
+
+
+def triggered(lower: bytes) -> bool:
+    """Whether any rule looks at a text, given in lower case."""
+    return any(trigger in lower for trigger in _TRIGGERS)
