@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from argparse import SUPPRESS, ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nestd import __version__
@@ -51,12 +51,18 @@ class _MainParser(Parser):
         return "\n".join([*parts, formatter.format_help(), _EXAMPLES, _END])
 
 
+def subcommands(parser: ArgumentParser) -> Mapping[str, ArgumentParser]:
+    """The commands that a parser has."""
+    for action in parser._actions:
+        if isinstance(action.choices, dict):
+            return action.choices
+    return {}
+
+
 def command(parser: ArgumentParser, name: str) -> ArgumentParser:
     """The parser of a command such as "status" or "log show"."""
     for word in name.split():
-        [subcommands] = [each for each in parser._actions if isinstance(each.choices, dict)]
-        assert isinstance(subcommands.choices, dict)
-        parser = subcommands.choices[word]
+        parser = subcommands(parser)[word]
     return parser
 
 
@@ -113,6 +119,8 @@ def parse(arguments: Sequence[str]) -> Namespace:
         parser.error("--root goes with --standalone or --simulate")
     if chosen.root is not None and not chosen.simulate and not chosen.root.is_dir():
         parser.error(f"--root: {chosen.root} is no directory")
+    if chosen.run is shell.run and not private:
+        parser.error("shell goes with --standalone or --simulate, such as --simulate amd")
     if chosen.bus is not None and private:
         parser.error("--bus does not go with --standalone or --simulate, which have their own bus")
     return chosen

@@ -12,7 +12,7 @@ from argparse import REMAINDER, Namespace
 from pathlib import Path
 from typing import Any
 
-from nestd.cli.errors import CliError, Exit
+from nestd.cli.errors import CliError
 from nestd.cli.parsing import add_command
 from nestd.cli.private_service import PrivateService
 from nestd.cli.session import Session
@@ -31,12 +31,7 @@ def add_to(commands: Any) -> None:
 async def run(session: Session, chosen: Namespace) -> int:
     """Run a shell, or another program, whose system bus is ours; its exit status."""
     private = session.private
-    if private is None:
-        raise CliError(
-            "A shell needs a nestd of its own.",
-            "Say which: nestctl --simulate amd shell, or nestctl --standalone shell",
-            Exit.USAGE,
-        )
+    assert private is not None  # or the command line was refused
     command = chosen.argument[chosen.argument[:1] == ["--"] :]
     if not command:
         command = [os.environ.get("SHELL") or "/bin/sh"]
