@@ -81,13 +81,13 @@ class Storm:
             self.calm.set()
 
     async def killer(self) -> None:
-        """Half of the kills hit nestd while it starts and recovers, half while it serves."""
+        """Most kills hit nestd while it starts and recovers, one in five while it serves."""
         while self.kills < KILLS:
-            if self.kills % 2:
-                accepted, patience = self.asked, time.monotonic() + 30
+            if self.kills % 5 == 4:
+                accepted, patience = self.asked, time.monotonic() + 20
                 while self.asked == accepted and time.monotonic() < patience:
                     await asyncio.sleep(0.1)
-            await asyncio.sleep(random.uniform(0, 2))
+            await asyncio.sleep(random.uniform(0, 1.5))
             pid = await _main_pid()
             if pid:
                 os.kill(pid, signal.SIGKILL)
