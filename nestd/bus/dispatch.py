@@ -9,31 +9,85 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Sequence
 from typing import Callable, cast
 
 from nestd.bus import protocol, wire
 from nestd.bus.callers import Callers
+from nestd.bus.fair_queue import FairQueue
 from nestd.bus.messages import Header, Outgoing, ProtocolError, TooManyValues
 from nestd.bus.wire import BusError, Call, Route
 
 _log = logging.getLogger(__name__)
 
 INTERNAL_ERROR = "Internal error; see the journal of nestd."
+# As many as calls that one sender may have at work: quick ones end before the next turn.
+_TURN_CALLS = 16
+_TURN_SECONDS = 0.01
+_CONGESTED_SECONDS = 0.01  # until it is looked again whether the bus has read the answers
 
 
 class Dispatcher:
     """The calls that come in on a connection, from their header to their answer."""
 
-    def __init__(self, send: Callable[[Outgoing], None], next_serial: Callable[[], int]) -> None:
-        self.callers = Callers()
+    def __init__(
+        self,
+        send: Callable[[Outgoing], None],
+        is_congested: Callable[[], bool],
+        next_serial: Callable[[], int],
+    ) -> None:
         self.resolve: wire.Resolve | None = None
+        self._callers = Callers()
         self._send = send
+        self._is_congested = is_congested
         self._next_serial = next_serial
+        self._queue = FairQueue()
+        self._planned = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def take(self, header: Header, message: bytes | None) -> None:
-        """Answer a call, at once or later; message is None where it was too long to be read."""
+        """Answer a call in its turn; message is None where it was too long to be read."""
+        try:
+            self._queue.put(header, message)
+        except BusError as error:
+            self._answer_error(header, error)
+        else:
+            self._plan()
+
+    def vanished(self, sender: str) -> asyncio.Event:
+        """See Callers.vanished."""
+        return self._callers.vanished(sender)
+
+    def left(self, sender: str) -> None:
+        """This client has left the bus."""
+        self._queue.drop(sender)
+        self._callers.left(sender)
+
+    def close(self) -> None:
+        """The connection has ended: what waits is not begun. Calls at work go on."""
+        self._queue = FairQueue()
+
+    def _plan(self, delay: float = 0.0) -> None:
+        if not self._planned:
+            self._planned = True
+            asyncio.get_running_loop().call_later(delay, self._turn)
+
+    def _turn(self) -> None:
+        """Handle some calls, but not so many that others on the loop have to wait."""
+        self._planned = False
+        end = time.monotonic() + _TURN_SECONDS
+        for _ in range(_TURN_CALLS):
+            if not self._queue:
+                return
+            if self._is_congested():
+                break
+            self._handle(*self._queue.take())
+            if time.monotonic() > end:
+                break
+        self._plan(_CONGESTED_SECONDS if self._is_congested() else 0.0)
+
+    def _handle(self, header: Header, message: bytes | None) -> None:
         try:
             if self.resolve is None:
                 raise BusError(wire.UNKNOWN_OBJECT, "There is no such object.")
@@ -56,11 +110,11 @@ class Dispatcher:
             result = route.run(_read_call(header, route, message))
             self._answer(header, route, cast("Sequence[object]", result))
             return
-        self.callers.admit(header.sender, len(message))
+        self._callers.admit(header.sender, len(message))
         try:
             call = _read_call(header, route, message)
         except BaseException:
-            self.callers.release(header.sender, len(message))
+            self._callers.release(header.sender, len(message))
             raise
         work = self._work(header, route, call, len(message))
         task = asyncio.get_running_loop().create_task(work)
@@ -79,7 +133,7 @@ class Dispatcher:
         except Exception:
             self._answer_unknown(header)
         finally:
-            self.callers.release(header.sender, size)
+            self._callers.release(header.sender, size)
 
     def _answer(self, header: Header, route: Route, result: Sequence[object]) -> None:
         reply = protocol.encode_reply(self._next_serial(), header, route.out_signature, result)

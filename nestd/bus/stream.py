@@ -33,8 +33,7 @@ stopped lets the queue grow."""
 # Past the first no more is read, until the second: answers cannot outgrow the questions.
 _PAUSE_QUEUE = 1 << 20
 _RESUME_QUEUE = 256 << 10
-# As many as calls that one sender may have at work: quick ones end before the next turn.
-_TURN_MESSAGES = 16
+_TURN_MESSAGES = 256
 _TURN_SECONDS = 0.01
 _TURN_WRITES = 64
 _READ_SIZE = 128 << 10
@@ -115,6 +114,11 @@ class MessageStream:
         elif not self._writing:
             self._write()
 
+    @property
+    def is_congested(self) -> bool:
+        """Whether so much waits for the bus that nothing should be added to it."""
+        return self._queued > _PAUSE_QUEUE
+
     def descriptors(self, header: Header) -> list[int]:
         """Those of the message that is being handed on; who asks for them has to close them."""
         count = 0 if self._is_bare else min(header.fds, len(self._descriptors))
@@ -188,7 +192,7 @@ class MessageStream:
         end = time.monotonic() + _TURN_SECONDS
         try:
             for _ in range(_TURN_MESSAGES):
-                self._paused = self._queued > _PAUSE_QUEUE
+                self._paused = self.is_congested
                 if self._closed or self._paused or not self._take_message():
                     break
                 if time.monotonic() > end:

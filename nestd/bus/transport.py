@@ -37,7 +37,11 @@ class Connection:
         self._serials = itertools.count()
         self._pending: dict[int, asyncio.Future[tuple[object, ...]]] = {}
         self._takes_descriptor: set[int] = set()  # of the calls that are pending
-        self._dispatcher = Dispatcher(lambda reply: self._stream.send(reply), self._next_serial)
+        self._dispatcher = Dispatcher(
+            lambda reply: self._stream.send(reply),
+            lambda: self._stream.is_congested,
+            self._next_serial,
+        )
         self._subscriptions = Subscriptions()
         self._end: asyncio.Future[BusError | None] = self._loop.create_future()
 
@@ -138,7 +142,7 @@ class Connection:
 
     def vanished(self, sender: str) -> asyncio.Event:
         """An event that is set when the client leaves; ask while one of its calls is at work."""
-        return self._dispatcher.callers.vanished(sender)
+        return self._dispatcher.vanished(sender)
 
     async def subscribe(self, match_rule: str, callback: Callable[[Signal], None]) -> None:
         """Have signals handed on that match the rule, its sender included.
@@ -199,7 +203,7 @@ class Connection:
             name, _, owner = (str(arg) for arg in protocol.read_body(message, header))
             self._subscriptions.owner_changed(name, owner)
             if not owner:
-                self._dispatcher.callers.left(name)
+                self._dispatcher.left(name)
         concerned = self._subscriptions.concerned(header)
         if concerned:
             args = protocol.read_body(message, header)
@@ -250,6 +254,7 @@ class Connection:
         if self._end.done():
             return
         self._end.set_result(error)
+        self._dispatcher.close()
         for future in self._pending.values():
             _fail(future, self._gone())
 

@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import typing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -213,6 +214,47 @@ def test_random_headers_are_read_or_refused(data: bytes) -> None:
         return
     assert size.header >= 16
     assert isinstance(header.path, str)
+
+
+def header_fields(data: bytes) -> dict[int, object] | None:
+    """As upstream's reader has them; None where it refuses."""
+    reader = protocol._Reader(data, 12, 512)
+    types = protocol.SignatureTree._get("a(yv)").types
+    try:
+        return {code: value.value for code, value in reader.read_argument(types[0])}
+    except Exception:
+        return None
+
+
+@given(
+    st.dictionaries(st.integers(0, 255), st.one_of(TEXT, st.integers(0, 2**32 - 1)), max_size=9),
+    st.lists(st.tuples(st.integers(12, 400), st.integers(0, 255)), max_size=3),
+)
+def test_headers_are_read_as_upstream_reads_them(
+    fields: dict[int, str | int], changes: list[tuple[int, int]]
+) -> None:
+    types = {5: int, 9: int}
+    known = {code: value for code, value in fields.items() if type(value) is types.get(code, str)}
+    known.pop(8, None)  # a signature is no text
+    data = bytearray(message(1, 7, {**known, 8: "s"}, b"body" * 20))
+    for at, byte in changes:
+        data[at % len(data)] = byte
+    found = protocol._read_known_fields(bytes(data))
+    if found is not None:
+        assert found == header_fields(bytes(data))
+    else:
+        assert changes
+
+
+def test_answers_to_calls_that_failed_carry_their_own_numbers() -> None:
+    data = message(1, 77, {PATH: "/x", MEMBER: "M", SENDER: ":1.5"})
+    for serial in (1, 0xFDFDFDFD, 0xFFFFFFFF):
+        call = replace(protocol.read_header(data), serial=serial)
+        answer = protocol.encode_error(serial ^ 1, call, "x.y.Z", "A \xfd text.").data
+        header = protocol.read_header(answer)
+        assert (header.serial, header.reply_serial) == (serial ^ 1, serial)
+        assert header.error_name == "x.y.Z"
+        assert protocol.read_body(answer, header) == ("A \xfd text.",)
 
 
 def test_one_file_knows_dbus_next() -> None:
