@@ -91,6 +91,15 @@ TIERS: Mapping[str, Tier] = {
         "comparison with libvirt's own parsers",
         (Need("libvirt.so.0", "libvirt0", "libvirt-libs"),),
     ),
+    "libvirtd": Tier(
+        "log settings and debug sessions of the real libvirtd, without drivers",
+        (
+            Need("libvirtd", "libvirt-daemon", "libvirt-daemon"),
+            Need("virt-admin", "libvirt-clients", "libvirt-admin"),
+            Need("unshare", "util-linux", "util-linux"),
+        ),
+        root=True,
+    ),
 }
 
 # What single tests of the tier "unit" use where it is there: mark them needs("NAME").

@@ -4,16 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from nestd.bus.wire import Variant
 from nestd.core.change import shown
 from nestd.core.errors import InvalidArgument
+from nestd.core.log_daemon import LogWhen
 from nestd.core.model import When
 
 _LONGEST_LABEL = 256
 
 
-def when(word: object, allowed: Iterable[When]) -> When:
+_Moment = TypeVar("_Moment", When, LogWhen)
+
+
+def when(word: object, allowed: Iterable[_Moment]) -> _Moment:
     """The moment that WORD names."""
     words = {each.value: each for each in allowed}
     found = words.get(str(word))

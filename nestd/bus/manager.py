@@ -11,11 +11,12 @@ from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer
 from nestd.bus.exported import Handler, Interface
 from nestd.bus.interface import InterfaceSpec
-from nestd.bus.names import job_path, module_path
+from nestd.bus.names import job_path, log_daemon_path, module_path
 from nestd.bus.wire import Call
 from nestd.core.errors import NoSuchJob, NotSupported
 from nestd.core.finding import Finding
 from nestd.core.inhibitors import Inhibitor
+from nestd.core.log_daemons import LogDaemons
 from nestd.core.manager import Manager
 
 
@@ -24,15 +25,16 @@ class ManagerInterface(Interface):
 
     spec = InterfaceSpec.load("org.nestd1.Manager")
 
-    def __init__(self, manager: Manager, authorizer: Authorizer) -> None:
+    def __init__(self, manager: Manager, daemons: LogDaemons, authorizer: Authorizer) -> None:
         self._manager = manager
+        self._daemons = daemons
         self._authorizer = authorizer
 
     def methods(self) -> Mapping[str, Handler]:
         return {
             "ListMachines": self._list_machines,
             "GetModule": self._get_module,
-            "GetLogDaemon": _later("libvirt's logging"),
+            "GetLogDaemon": self._get_log_daemon,
             "Validate": self._validate,
             "CheckGuest": self._check_guest,
             "Describe": self._describe,
@@ -58,6 +60,9 @@ class ManagerInterface(Interface):
 
     async def _get_module(self, call: Call) -> Sequence[object]:
         return [module_path(self._manager.module(str(call.args[0])))]
+
+    async def _get_log_daemon(self, call: Call) -> Sequence[object]:
+        return [log_daemon_path(self._daemons.daemon(str(call.args[0])).name)]
 
     async def _validate(self, call: Call) -> Sequence[object]:
         return [_findings(await self._manager.inspector.validate())]

@@ -9,6 +9,7 @@ from nestd.bus.authorization import Authorizer
 from nestd.bus.errors import translate
 from nestd.bus.job import JobInterface
 from nestd.bus.log_control import LogControl, LogControlInterface
+from nestd.bus.log_daemon import LogDaemonInterface
 from nestd.bus.manager import ManagerInterface
 from nestd.bus.module import ModuleInterface
 from nestd.bus.names import (
@@ -17,36 +18,48 @@ from nestd.bus.names import (
     MANAGER,
     MANAGER_PATH,
     job_path,
+    log_daemon_path,
     module_path,
 )
 from nestd.bus.objects import ObjectTree
 from nestd.bus.transport import Connection
 from nestd.core.jobs import Job
+from nestd.core.log_daemon import LogDaemon
+from nestd.core.log_daemons import LogDaemons
 from nestd.core.manager import Manager
 
 JOB_STAYS_SECONDS = 10.0  # after its end
 
 
 class Service:
-    """Exports a Manager, and the log of this process, on a connection."""
+    """Exports a Manager, libvirt's daemons and the log of this process, on a connection."""
 
     def __init__(
-        self, connection: Connection, manager: Manager, log: LogControl, machine_id: str
+        self,
+        connection: Connection,
+        manager: Manager,
+        daemons: LogDaemons,
+        log: LogControl,
+        machine_id: str,
     ) -> None:
         self._connection = connection
         self._manager = manager
+        self._daemons = daemons
         self._authorizer = Authorizer(connection)
         self._tree = ObjectTree(
             connection, MANAGER_PATH, machine_id=machine_id, translate=translate
         )
-        self._tree.export(MANAGER_PATH, [ManagerInterface(manager, self._authorizer)])
+        self._tree.export(MANAGER_PATH, [ManagerInterface(manager, daemons, self._authorizer)])
         self._tree.export(LOG_CONTROL_PATH, [LogControlInterface(log, self._authorizer)])
         for name in manager.view.modules:
             interface = ModuleInterface(manager, self._authorizer, name)
             self._tree.export(module_path(name), [interface])
+        self._exported: dict[str, LogDaemon] = {}
+        self._on_daemons()
         for job in manager.reloads.jobs.current():
             self._on_job_new(job)
         manager.view.listen(self._tree.refresh)
+        daemons.on_change.append(self._on_daemons)
         manager.reloads.jobs.on_new.append(self._on_job_new)
         manager.reloads.jobs.on_change.append(lambda job: self._tree.refresh())
         manager.reloads.jobs.on_end.append(self._on_job_end)
@@ -54,6 +67,18 @@ class Service:
     async def own_name(self) -> bool:
         """Whether the bus gave us our name."""
         return await self._connection.request_name(BUS_NAME)
+
+    def _on_daemons(self) -> None:
+        """Daemons have changed, were installed or removed."""
+        for name in self._exported.keys() - self._daemons.daemons.keys():
+            del self._exported[name]
+            self._tree.unexport(log_daemon_path(name))
+        for name, daemon in self._daemons.daemons.items():
+            if name not in self._exported:
+                self._exported[name] = daemon
+                interface = LogDaemonInterface(daemon, self._authorizer)
+                self._tree.export(log_daemon_path(name), [interface])
+        self._tree.refresh()
 
     def _on_job_new(self, job: Job) -> None:
         path = job_path(job.id)

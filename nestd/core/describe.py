@@ -10,7 +10,9 @@ from nestd import __version__
 from nestd.core.facts import HostFacts
 from nestd.core.inhibitors import Inhibitor
 from nestd.core.jobs import Job
+from nestd.core.log_state import LogState
 from nestd.core.model import Blocker, Machine, Module, Snapshot
+from nestd.formats import log_filters, log_outputs
 
 
 def describe(
@@ -19,6 +21,7 @@ def describe(
     machines: Sequence[Machine],
     jobs: Sequence[Job],
     inhibitors: Sequence[Inhibitor],
+    log_states: Sequence[LogState],
 ) -> str:
     """The document."""
     document = {
@@ -41,6 +44,7 @@ def describe(
             {"who": each.who, "why": each.why, "uid": each.uid, "pid": each.pid}
             for each in inhibitors
         ],
+        "log_daemons": {state.name: _log_daemon(state) for state in log_states},
     }
     return json.dumps(document, indent=2, sort_keys=True)
 
@@ -65,6 +69,19 @@ def _module(module: Module) -> dict[str, object]:
         "nested_configured": module.nested_configured.value,
         "nested_next": module.nested_next.value,
         "state": module.state.value,
+    }
+
+
+def _log_daemon(state: LogState) -> dict[str, object]:
+    return {
+        "config_file": state.config_file,
+        "config_error": state.config.error,
+        "active": state.active,
+        "filters": log_filters.canonical(state.config.filters),
+        "outputs": log_outputs.canonical(state.config.outputs),
+        "level": state.config.level,
+        "overridden_by": state.overridden_by,
+        "debug_until": state.debug_until,
     }
 
 

@@ -6,6 +6,8 @@ nestd.bus.errors maps each class to its D-Bus name; a class that is not there is
 
 from __future__ import annotations
 
+import errno
+
 
 class NestdError(Exception):
     """Base of all that a caller is told."""
@@ -17,6 +19,18 @@ class InvalidArgument(NestdError):
 
 class InvalidParameter(NestdError):
     """The module has no such parameter, or the parameter no such value."""
+
+
+class InvalidFilter(NestdError):
+    """A log filter is not one that libvirt takes; the text names it, its position and the rule."""
+
+
+class InvalidOutput(NestdError):
+    """A log output is not one that may be set; the text names it, its position and the rule."""
+
+
+class DaemonUnavailable(NestdError):
+    """The libvirt daemon does not run or does not answer."""
 
 
 class Missing(NestdError):
@@ -73,3 +87,11 @@ class LimitsExceeded(NestdError):
 
 class NoSuchJob(NestdError):
     """There is no job of that number, or no longer."""
+
+
+def write_failed(error: OSError) -> NestdError:
+    """What a failed system call on a file means to a caller."""
+    reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    if error.errno in (errno.ESTALE, errno.EISDIR, errno.EINVAL, errno.ENOLINK):
+        return ConfigUnparsable(f"Nothing was changed: {reason}.")
+    return WriteFailed(f"Nothing was changed: {reason}.")

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from nestd.core import plan
 from nestd.core.change import (
@@ -26,18 +25,12 @@ from nestd.core.change import (
 )
 from nestd.core.derive import next_values, plain, refused
 from nestd.core.describe import describe
-from nestd.core.errors import (
-    ConfigUnparsable,
-    Conflict,
-    InvalidArgument,
-    Missing,
-    NestdError,
-    WriteFailed,
-)
+from nestd.core.errors import Conflict, InvalidArgument, Missing, write_failed
 from nestd.core.facts import HostFacts
 from nestd.core.in_place import set_in_place
 from nestd.core.inspector import Inspector
 from nestd.core.jobs import Job
+from nestd.core.log_state import LogState
 from nestd.core.model import Blocker, When
 from nestd.core.reloads import Reloads
 from nestd.core.view import HostView
@@ -51,6 +44,7 @@ class Manager:
         self.view = view
         self.reloads = reloads
         self.inspector = Inspector(view)
+        self.log_states: Callable[[], Sequence[LogState]] = tuple  # of libvirt's daemons
         self.on_change: list[Callable[[str], None]] = []  # with the module, whether loaded or not
 
     def module(self, name: str) -> str:
@@ -69,7 +63,14 @@ class Manager:
         """The whole state as a JSON document."""
         machines = await self.view.machines()
         jobs, inhibitors = self.reloads.jobs.current(), self.reloads.inhibitors.list()
-        return describe(self.view.facts(), self.view.snapshot(), machines, jobs, inhibitors)
+        return describe(
+            self.view.facts(),
+            self.view.snapshot(),
+            machines,
+            jobs,
+            inhibitors,
+            self.log_states(),
+        )
 
     async def plan(self, module: str, parameters: Mapping[str, str], when: When) -> plan.Plan:
         """What a change would do, doing nothing."""
@@ -152,14 +153,6 @@ class Manager:
             raise write_failed(error) from error
         finally:
             self.view.config_changed()
-
-
-def write_failed(error: OSError) -> NestdError:
-    """What a failed system call on a file means to a caller."""
-    reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    if error.errno in (errno.ESTALE, errno.EISDIR, errno.EINVAL, errno.ENOLINK):
-        return ConfigUnparsable(f"Nothing was changed: {reason}.")
-    return WriteFailed(f"Nothing was changed: {reason}.")
 
 
 def _replacement(facts: HostFacts, change: Change) -> files.Replacement | None:

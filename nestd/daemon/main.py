@@ -17,9 +17,12 @@ from nestd import __version__
 from nestd.bus.logind import ShutdownDelay
 from nestd.bus.names import BUS_NAME
 from nestd.bus.service import Service
+from nestd.bus.systemd_units import SystemdUnits
 from nestd.bus.transport import Connection
 from nestd.bus.wire import BusError
 from nestd.core.drift_watch import DriftWatch
+from nestd.core.log_daemons import LogDaemons
+from nestd.core.log_units import NoUnits
 from nestd.core.manager import Manager
 from nestd.core.recovery import recover
 from nestd.core.reloads import Reloads
@@ -81,7 +84,10 @@ async def _serve(chosen: Options, root: Root, logs: Logs) -> int:
     await recover(reloads)
     manager = Manager(view, reloads)
     drift = DriftWatch(manager, settings.load(root).on_drift)
-    service = Service(connection, manager, logs, machine_id(root))
+    daemons = LogDaemons(root, SystemdUnits(connection) if root.is_this_machine else NoUnits())
+    await daemons.start()
+    manager.log_states = daemons.states
+    service = Service(connection, manager, daemons, logs, machine_id(root))
     if not await service.own_name():
         log.error("nestd cannot run: %s is taken by another process", BUS_NAME)
         return EXIT_FAILURE
@@ -95,6 +101,7 @@ async def _serve(chosen: Options, root: Root, logs: Logs) -> int:
     await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
     notify("STOPPING=1")
     await drift.close()
+    await daemons.close()
     await reloads.close()
     view.close()
     if ended.done():

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The libvirt daemons that are installed, looked at again whenever something hints at a change.
+
+Hints are the directories of configuration, process ids and programs, the ends of processes, and
+what the service manager tells; nothing is asked in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from nestd.core.change import shown
+from nestd.core.errors import InvalidArgument
+from nestd.core.log_daemon import LogDaemon
+from nestd.core.log_state import LogState
+from nestd.core.log_units import Units
+from nestd.host import libvirt_daemons
+from nestd.host.inotify import DirectoryWatch
+from nestd.host.log_records import LogRecords
+from nestd.host.process_exit import ProcessExit
+from nestd.host.root import Root
+from nestd.host.virt_admin import VirtAdmin
+
+SETTLE_SECONDS = 0.02  # events come in bursts; one look serves the burst
+_WATCHED = (
+    libvirt_daemons.CONFIG_DIRECTORY,
+    libvirt_daemons.PID_DIRECTORY,
+    libvirt_daemons.PROGRAM_DIRECTORIES[0],
+)
+
+log = logging.getLogger(__name__)
+
+
+class LogDaemons:
+    """All of them, by name. Use start() before anything else."""
+
+    def __init__(self, root: Root, units: Units) -> None:
+        self._root = root
+        self._units = units
+        self._records = LogRecords(root)
+        self._daemons: dict[str, LogDaemon] = {}
+        self._watch: DirectoryWatch | None = None
+        self._exits: dict[int, ProcessExit] = {}
+        self._hint = asyncio.Event()
+        self._units_hint = False
+        self._looking: asyncio.Task[None] | None = None
+        self.on_change: list[Callable[[], None]] = []  # daemons that came or went included
+
+    @property
+    def daemons(self) -> Mapping[str, LogDaemon]:
+        """Those that are installed."""
+        return self._daemons
+
+    def states(self) -> tuple[LogState, ...]:
+        """What is told of each of them."""
+        return tuple(daemon.state for daemon in self._daemons.values())
+
+    def daemon(self, name: str) -> LogDaemon:
+        """The daemon NAME. Raises InvalidArgument for one that is not installed."""
+        if name not in self._daemons:
+            known = ", ".join(self._daemons) or "none"
+            raise InvalidArgument(f"No libvirt daemon {shown(name)} here; there are: {known}.")
+        return self._daemons[name]
+
+    async def start(self) -> None:
+        """Begin to listen, look, and go on with what the nestd before left."""
+        places = [self._root.at(directory) for directory in _WATCHED]
+        try:
+            self._watch = DirectoryWatch(places, self._hint.set)
+        except OSError as error:
+            log.warning("libvirt's files are not watched: %s", error.strerror)
+        self._units.listen(self._on_units)
+        await self._look(units=True)
+        self._looking = asyncio.create_task(self._keep_looking())
+
+    async def close(self) -> None:
+        """Stop listening; debug sessions are taken over by the next nestd."""
+        if self._looking is not None:
+            self._looking.cancel()
+        if self._watch is not None:
+            self._watch.close()
+        for each in self._exits.values():
+            each.close()
+        for daemon in self._daemons.values():
+            await daemon.close()
+
+    def _on_units(self) -> None:
+        self._units_hint = True
+        self._hint.set()
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await self._hint.wait()
+            await asyncio.sleep(SETTLE_SECONDS)
+            self._hint.clear()
+            units, self._units_hint = self._units_hint, False
+            try:
+                await self._look(units=units)
+            except Exception:
+                log.exception("libvirt's daemons cannot be looked at")
+
+    async def _look(self, *, units: bool) -> None:
+        names = libvirt_daemons.installed(self._root)
+        for name in set(self._daemons) - set(names):
+            await self._daemons.pop(name).close()
+        new = [name for name in names if name not in self._daemons]
+        for name in names:
+            daemon = self._daemons.get(name) or self._new(name)
+            await daemon.look(units=units or name in new)
+            self._watch_process(daemon)
+            if name in new:
+                await daemon.resume()
+                self._daemons[name] = daemon
+        self._changed()
+
+    def _new(self, name: str) -> LogDaemon:
+        admin = VirtAdmin(libvirt_daemons.admin_uri(self._root, name))
+        daemon = LogDaemon(self._root, name, self._units, self._records, admin)
+        daemon.debug.on_change.append(self._changed)
+        return daemon
+
+    def _watch_process(self, daemon: LogDaemon) -> None:
+        """A daemon that is killed leaves its pid file as it was."""
+        process = daemon.state.process
+        if process is None or process.pid in self._exits:
+            return
+
+        pid = process.pid
+
+        def ended() -> None:
+            del self._exits[pid]
+            self._hint.set()
+
+        try:
+            self._exits[pid] = ProcessExit(pid, ended)
+        except OSError as error:
+            log.debug("The end of %s is not watched: %s", daemon.name, error.strerror)
+
+    def _changed(self) -> None:
+        for listener in self.on_change:
+            listener()

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The log settings that a running libvirt daemon uses: read, set with a look at the result, undone.
+
+Only a daemon whose process has been seen may be asked, since asking starts one that is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from nestd.core.errors import DaemonUnavailable, InvalidFilter, InvalidOutput, NestdError
+from nestd.core.log_request import LogSettings
+from nestd.formats import log_filters, log_outputs
+from nestd.formats.log_filters import Filter
+from nestd.formats.log_items import InvalidItem
+from nestd.formats.log_outputs import Output
+from nestd.formats.log_readback import filters_to_set, outputs_to_set
+from nestd.host.virt_admin import Refused, VirtAdmin, VirtAdminError
+
+
+@dataclass(frozen=True)
+class Running:
+    """What a daemon reports, to the letter, so that exactly this can be restored."""
+
+    filters: str
+    outputs: str
+
+    def parsed_filters(self) -> tuple[Filter, ...]:
+        """The filters. Raises InvalidItem for what is none of libvirt's."""
+        return log_filters.parse_readback(self.filters)
+
+    def parsed_outputs(self) -> tuple[Output, ...]:
+        """The outputs. Raises InvalidItem for what is none of libvirt's."""
+        return log_outputs.parse_readback(self.outputs)
+
+    def satisfies(self, settings: LogSettings) -> bool:
+        """Whether SETTINGS are in use. libvirt's default outputs are not told apart from others."""
+        try:
+            if self.parsed_filters() != settings.filters:
+                return False
+            return not settings.outputs or self.parsed_outputs() == settings.outputs
+        except InvalidItem:
+            return False
+
+
+class Runtime:
+    """The daemon NAME behind ADMIN. Everything here raises DaemonUnavailable."""
+
+    def __init__(self, name: str, admin: VirtAdmin) -> None:
+        self._name = name
+        self._admin = admin
+
+    async def read(self) -> Running:
+        """What the daemon uses now."""
+        with self._explained():
+            return Running(await self._admin.filters(), await self._admin.outputs())
+
+    async def apply(self, settings: LogSettings, before: Running) -> None:
+        """Set SETTINGS and read them back; BEFORE is restored where that fails.
+
+        Raises InvalidOutput or InvalidFilter where the daemon refuses them.
+        """
+        try:
+            if settings.outputs is not None:
+                with self._explained(InvalidOutput):
+                    await self._admin.set_outputs(log_outputs.canonical(settings.outputs))
+            with self._explained(InvalidFilter):
+                await self._admin.set_filters(log_filters.canonical(settings.filters))
+            if not (await self.read()).satisfies(settings):
+                raise DaemonUnavailable(f"{self._name} does not use what it was told to use.")
+        except BaseException as error:
+            await self._undo(before, error)
+            raise
+
+    async def restore(self, before: Running) -> None:
+        """Set what BEFORE tells, so that the daemon reports the same again."""
+        with self._explained():
+            await self._admin.set_filters(filters_to_set(before.filters))
+            await self._admin.set_outputs(outputs_to_set(before.outputs))
+
+    async def set_timeout(self, seconds: int) -> bool:
+        """Have the daemon end when idle for SECONDS, 0 for never; False where libvirt cannot."""
+        with self._explained():
+            try:
+                await self._admin.set_timeout(seconds)
+            except Refused:
+                return False
+        return True
+
+    async def _undo(self, before: Running, error: BaseException) -> None:
+        try:
+            await self.restore(before)
+        except NestdError as second:
+            if isinstance(error, NestdError):
+                raise DaemonUnavailable(
+                    f"{error} What was there before could not be restored: {second}"
+                ) from error
+
+    @contextmanager
+    def _explained(self, refusal: type[NestdError] = DaemonUnavailable) -> Iterator[None]:
+        try:
+            yield
+        except Refused as error:
+            raise refusal(f"{self._name} refuses: {error}.") from error
+        except VirtAdminError as error:
+            raise DaemonUnavailable(f"{self._name} cannot be asked: {error}.") from error

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What is asked of the service manager about libvirt's daemons, whoever answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from nestd.core.errors import NotSupported
+
+
+@dataclass(frozen=True)
+class UnitFacts:
+    """A daemon's service, and the sockets that start it."""
+
+    known: bool = False  # whether there is such a unit, and a service manager
+    in_use: bool = False  # active or enabled, by its service or its socket
+    environment: Mapping[str, str] = field(default_factory=dict)
+    environment_files: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()  # of its program, before variables are put in
+
+
+class Units(Protocol):
+    """The service manager's units that are named after libvirt's daemons."""
+
+    async def read(self, daemon: str) -> UnitFacts:
+        """The facts as they are now. Never raises: what cannot be had is not known."""
+
+    async def try_restart(self, daemon: str) -> None:
+        """Restart the service if it runs, and wait until it is up. Raises RolledBack, telling why.
+
+        Raises NotSupported where there is no service manager.
+        """
+
+    def listen(self, callback: Callable[[], None]) -> None:
+        """Call CALLBACK when units may have changed."""
+
+
+class NoUnits:
+    """A host without a service manager that can be asked."""
+
+    async def read(self, daemon: str) -> UnitFacts:
+        """Nothing is known."""
+        return UnitFacts()
+
+    async def try_restart(self, daemon: str) -> None:
+        """Cannot be done."""
+        raise NotSupported(f"There is no systemd to restart {daemon} with.")
+
+    def listen(self, callback: Callable[[], None]) -> None:
+        """Nothing will change."""

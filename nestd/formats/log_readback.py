@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What to set so that a libvirt daemon then reports exactly what it reported before.
+
+libvirt puts a star on either side of each pattern when it is set (virLogFilterNew), and drops a
+"+" in front: to set again what it reports would add a pair of stars each time.
+"""
+
+from __future__ import annotations
+
+import re
+
+_FILTER = re.compile(r"([1-4]:)\*(.+)\*")
+
+
+def filters_to_set(reported: str) -> str:
+    """For what virt-admin printed of filters, such as "1:*qemu* 3:*remote* "."""
+    return " ".join(_to_set(item) for item in reported.split(" ") if item)
+
+
+def outputs_to_set(reported: str) -> str:
+    """For what virt-admin printed of outputs: one blank for none, as "" stands for the default."""
+    return reported.strip(" ") or " "
+
+
+def _to_set(item: str) -> str:
+    found = _FILTER.fullmatch(item)
+    if found is None:
+        return item  # of a version before 4.4.0, which adds none
+    plus = "+" if found[2].startswith("+") else ""
+    return f"{found[1]}{plus}{found[2]}"

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The log settings of a running libvirt daemon, through virt-admin(1).
+
+Connecting starts a daemon that systemd activates by its socket: ask only one whose process is seen.
+"""
+
+from __future__ import annotations
+
+from nestd.host import program
+
+PROGRAM = "virt-admin"
+SECONDS = 10.0
+# What virt-admin prints where the daemon has no outputs at all, as it has after " ".
+_NO_OUTPUTS = b"Library function returned error but did not set virError"
+
+
+class VirtAdminError(Exception):
+    """The daemon could not be asked; the text says why, without a full stop."""
+
+
+class Refused(VirtAdminError):
+    """The daemon was asked, and refused; nothing was changed in it."""
+
+
+class VirtAdmin:
+    """The daemon with the admin server at URI. Everything here raises VirtAdminError."""
+
+    def __init__(self, uri: str, command: str = PROGRAM, seconds: float = SECONDS) -> None:
+        self._uri = uri
+        self._command = command
+        self._seconds = seconds
+
+    async def filters(self) -> str:
+        """As the daemon prints them, for example "1:*qemu* 3:*remote* "."""
+        return _value(await self._run("daemon-log-filters"))
+
+    async def outputs(self) -> str:
+        """As the daemon prints them; "" where it has none at all."""
+        result = await self._ask("daemon-log-outputs")
+        if _NO_OUTPUTS in result.stderr:
+            return ""
+        return _value(_checked(result))
+
+    async def set_filters(self, text: str) -> None:
+        """Replace all filters; raises Refused."""
+        await self._run("daemon-log-filters", text)
+
+    async def set_outputs(self, text: str) -> None:
+        """Replace all outputs; "" stands for libvirt's default; raises Refused."""
+        await self._run("daemon-log-outputs", text)
+
+    async def set_timeout(self, seconds: int) -> None:
+        """Have the daemon end when it was idle for SECONDS, 0 for never.
+
+        Raises Refused before libvirt 8.6.0, which could not.
+        """
+        await self._run("daemon-timeout", "--timeout", str(seconds))
+
+    async def _run(self, *arguments: str) -> program.Result:
+        return _checked(await self._ask(*arguments))
+
+    async def _ask(self, *arguments: str) -> program.Result:
+        command = (self._command, "-q", "-c", self._uri, *arguments)
+        try:
+            return await program.run(*command, timeout=self._seconds)
+        except FileNotFoundError:
+            raise VirtAdminError("virt-admin is not installed") from None
+        except (OSError, ValueError) as error:
+            raise VirtAdminError(f"virt-admin failed: {error}") from error
+
+
+def _checked(result: program.Result) -> program.Result:
+    if result.status == 0:
+        return result
+    # "error: Failed to connect to the admin server", or to what the command does.
+    if result.status < 0 or b"admin server" in result.stderr:
+        raise VirtAdminError(_reason(result))
+    raise Refused(_reason(result))
+
+
+def _reason(result: program.Result) -> str:
+    complaint = result.complaint
+    return complaint[len("error: ") :] if complaint.startswith("error: ") else complaint
+
+
+def _value(result: program.Result) -> str:
+    """The one line of an answer, with its blanks."""
+    try:
+        text = result.stdout.decode("utf-8").rstrip("\n")
+    except UnicodeDecodeError:
+        raise VirtAdminError("virt-admin answers with something that is no text") from None
+    if not text.replace("\t", " ").isprintable():
+        raise VirtAdminError("virt-admin answers with something that is no log setting")
+    return text
