@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from nestd.core.checks import module, nested, processor, support
 from nestd.core.checks.host_virtualization import host_virtualization
-from nestd.core.finding import Finding, Verdict, passed
+from nestd.core.finding import Finding, Verdict, fail, passed
 from nestd.core.guest import Guest
+from nestd.core.model import Answer
 
 _ID = "host"
 
@@ -19,6 +20,12 @@ def host(guest: Guest) -> Finding:
         found = check(guest.situation)
         if found is not None and found.verdict is Verdict.FAIL:
             return replace(found, id=_ID)
+    if guest.situation.nested is not Answer.YES:
+        return fail(
+            _ID,
+            "Whether nested virtualization is on on this host is not known.",
+            "See what is known of the host: nestctl validate",
+        )
     return passed(_ID, "Nested virtualization is on on this host.")
 
 
