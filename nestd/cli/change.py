@@ -14,7 +14,7 @@ from nestd.bus.wire import Variant
 from nestd.cli import jobs, outcome, words
 from nestd.cli.client import Blocked
 from nestd.cli.errors import Exit
-from nestd.cli.parsing import Parser, add_command, add_when, assignment
+from nestd.cli.parsing import Parser, add_command, add_wait, add_when, assignment
 from nestd.cli.session import Session
 from nestd.cli.values import Module
 
@@ -48,6 +48,7 @@ def add_to(commands: Any) -> None:
     help_ = "default: the one that has the nested parameter"
     parser.add_argument("module", nargs="?", metavar="MODULE", help=help_)
     add_when(parser, boot=False)
+    add_wait(parser)
 
     about = "Show what setting parameters would do"
     parser = add_command(commands, "plan", plan, about, json=True)
@@ -57,6 +58,7 @@ def add_to(commands: Any) -> None:
 
 def _add_change(parser: Parser) -> None:
     add_when(parser)
+    add_wait(parser)
     parser.add_argument("--dry-run", action="store_true", help="show the plan, do nothing")
     help_ = "from nestctl plan --json: refuse if anything has changed since"
     parser.add_argument("--token", help=help_)

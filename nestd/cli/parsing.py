@@ -93,6 +93,10 @@ def add_when(parser: Parser, *, boot: bool = True) -> None:
             const="boot",
             help="write it now, use it from the next boot",
         )
+
+
+def add_wait(parser: Parser) -> None:
+    """Add the option to stay until a reload is over."""
     parser.add_argument("--wait", action="store_true", help="with --when-idle: wait for the reload")
 
 
