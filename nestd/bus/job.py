@@ -43,5 +43,5 @@ class JobInterface(Interface):
         self._manager.reloads.check_cancellable(self._job)
         details = {"module": self._job.module}
         await self._authorizer.require(call, Action.RELOAD_MODULES, details)
-        self._manager.reloads.cancel(self._job)
+        await self._manager.reloads.cancel(self._job)
         return []

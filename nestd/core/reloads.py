@@ -100,13 +100,18 @@ class Reloads:
 
     def check_cancellable(self, job: Job) -> None:
         """Only a job that waits can be cancelled. Raises Busy."""
-        if self.waiting.transaction(job) is None:
+        if job.state is not JobState.WAITING:
             raise Busy(f"Job {job.id} is {job.state.value}: only a waiting job can be cancelled.")
 
-    def cancel(self, job: Job) -> None:
-        """End a waiting job; the configuration stays as written. Raises Busy."""
+    async def cancel(self, job: Job) -> None:
+        """End a waiting job; the configuration stays as written. Raises Busy.
+
+        One that is about to reload decides first: its record is not taken away under it.
+        """
         self.check_cancellable(job)
-        self.supersede(job.module)
+        async with self.lock:
+            self.check_cancellable(job)
+            self.supersede(job.module)
 
     def supersede(self, module: str) -> None:
         """What waited for MODULE no longer does."""

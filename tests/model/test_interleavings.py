@@ -113,7 +113,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule()
     def cancel(self) -> None:
         for job in self.reloads.jobs.current():
-            self.reloads.cancel(job)
+            self.run(self.reloads.cancel(job))
             assert job.state is JobState.CANCELLED
 
     @rule()

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Reloads when something else happens at the worst moment."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from nestd.core.errors import Busy
+from nestd.core.jobs import Job
+from nestd.core.manager import Manager
+from nestd.core.model import JobState, When
+from nestd.core.recovery import recover
+from nestd.core.reloads import Reloads, ShutdownDelay
+from nestd.core.view import HostView
+from nestd.host.records import Records
+from nestd.host.root import Root
+from nestd.host.simulated_host import KINDS
+from nestd.host.simulated_kernel import KMOD, SimulatedKernel
+
+MODULE = "kvm_intel"
+
+
+class Slow(SimulatedKernel):
+    """Loads when it is told to, and says when it has come so far."""
+
+    def __init__(self, root: Root) -> None:
+        super().__init__(root, KINDS["intel"])
+        self.unloaded, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def load(
+        self, name: str, parameters: Sequence[tuple[str, str]] = (), *, only_these: bool = False
+    ) -> None:
+        self.unloaded.set()
+        await self.go_on.wait()
+        await super().load(name, parameters, only_these=only_these)
+
+
+async def start(
+    root: Root, kernel: SimulatedKernel, shutdown_delay: ShutdownDelay | None = None
+) -> Manager:
+    view = HostView(root, kernel, KMOD, "none")
+    await view.start()
+    reloads = Reloads(view, Records(root), shutdown_delay)
+    await recover(reloads)
+    return Manager(view, reloads)
+
+
+async def stop(manager: Manager) -> None:
+    await manager.reloads.close()
+    manager.view.close()
+
+
+async def set_nested(manager: Manager, value: str, when: When) -> Job | None:
+    return await manager.apply(manager.prepare(MODULE, {"nested": value}, when), 0)
+
+
+async def until_ended(job: Job) -> JobState:
+    for _ in range(500):
+        if job.ended:
+            return job.state
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"job {job.id} is still {job.state.value}")
+
+
+def records(root: Root) -> list[str]:
+    return sorted(os.listdir(root.at("/run/nestd/transactions")))
+
+
+def test_a_job_that_reloads_is_not_cancelled(tmp_path: Path) -> None:
+    async def body() -> None:
+        root = Root(tmp_path)
+        kernel = Slow(root)
+        manager = await start(root, kernel)
+        job = await set_nested(manager, "0", When.IDLE)
+        assert job is not None
+        await kernel.unloaded.wait()
+        assert job.state is JobState.LOADING
+        with pytest.raises(Busy, match="only a waiting job"):
+            await manager.reloads.cancel(job)
+        assert records(root) == [str(job.id)]
+        kernel.go_on.set()
+        assert await until_ended(job) is JobState.DONE
+        await stop(manager)
+
+    asyncio.run(body())
+
+
+def test_a_job_that_is_cancelled_at_the_last_moment_reloads_nothing(tmp_path: Path) -> None:
+    """Between the decision to reload and the first step, while logind is asked for its lock."""
+
+    async def body() -> None:
+        root = Root(tmp_path)
+        asked, go_on = asyncio.Event(), asyncio.Event()
+
+        @contextlib.asynccontextmanager
+        async def slow_logind() -> AsyncIterator[None]:
+            asked.set()
+            await go_on.wait()
+            yield
+
+        manager = await start(root, SimulatedKernel(root, KINDS["intel"]), slow_logind)
+        ends: list[JobState] = []
+        manager.reloads.jobs.on_end.append(lambda job: ends.append(job.state))
+        job = await set_nested(manager, "0", When.IDLE)
+        assert job is not None
+        await asked.wait()
+        cancelling = asyncio.ensure_future(manager.reloads.cancel(job))
+        await asyncio.sleep(0)
+        go_on.set()
+        try:
+            await cancelling
+        except Busy:
+            assert await until_ended(job) is JobState.DONE
+        else:
+            assert manager.view.kernel.read_module(MODULE).parameters["nested"] == "Y"
+        assert len(ends) == 1
+        await stop(manager)
+
+    asyncio.run(body())
