@@ -192,6 +192,20 @@ def test_intels_module_reloads_too() -> None:
     run(test)
 
 
+def test_a_module_that_is_not_loaded_is_configured_and_left_so() -> None:
+    async def test(client: Client) -> None:
+        assert await client.module("kvm_intel", "Availability") == "loadable"
+        assert await client.set_nested("kvm_intel", False, "now") == "/"
+        assert KVM_CONF.read_bytes() == FOREIGN + b"options kvm_intel nested=0\n"
+        assert not (SYS_MODULE / "kvm_intel").exists()
+        assert await client.module("kvm_intel", "State") == "not-loaded"
+        assert await client.module("kvm_intel", "NestedNext") == "no"
+        error = await refused(client.set_parameters("kvm_intel", "boot", nosuch="1"))
+        assert error.name == OWN + "InvalidParameter"
+
+    run(test)
+
+
 def test_what_another_file_decides_is_told() -> None:
     async def test(client: Client) -> None:
         OTHER.write_text("options kvm_amd nested=1\n")
