@@ -79,7 +79,7 @@ class ManagerInterface(Interface):
         await self._authorizer.require(call, Action.INHIBIT, {"who": who})
         uid = await self._authorizer.uid_of(call.sender)
         pid = await self._authorizer.pid_of(call.sender)
-        return [self._manager.reloads.inhibitors.add(Inhibitor(who, why, uid, pid))]
+        return [await self._manager.reloads.inhibit(Inhibitor(who, why, uid, pid))]
 
     async def _list_inhibitors(self, call: Call) -> Sequence[object]:
         return [

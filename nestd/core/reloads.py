@@ -15,7 +15,7 @@ from nestd.core.change import refusal
 from nestd.core.derive import refused
 from nestd.core.errors import Busy, Conflict, Inhibited, NestdError, ReloadFailed, RolledBack
 from nestd.core.facts import HostFacts
-from nestd.core.inhibitors import Inhibitors
+from nestd.core.inhibitors import Inhibitor, Inhibitors
 from nestd.core.jobs import Job, Jobs
 from nestd.core.model import Blocker, JobState, When
 from nestd.core.reload import UNLOAD_SECONDS, Reload
@@ -64,6 +64,11 @@ class Reloads:
         holders = await self.view.holders()
         found = blockers.find(facts.modules[module], holders, facts.modules_disabled)
         return found + self.inhibitors.blockers()
+
+    async def inhibit(self, inhibitor: Inhibitor) -> int:
+        """Keep reloads away from now on, after one that has begun; see Inhibitors.add()."""
+        async with self.lock:
+            return self.inhibitors.add(inhibitor)
 
     async def start(
         self,

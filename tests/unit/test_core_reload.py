@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from nestd.core.errors import Busy
+from nestd.core.inhibitors import Inhibitor
 from nestd.core.jobs import Job
 from nestd.core.manager import Manager
 from nestd.core.model import JobState, When
@@ -120,6 +121,37 @@ def test_a_job_that_is_cancelled_at_the_last_moment_reloads_nothing(tmp_path: Pa
         else:
             assert manager.view.kernel.read_module(MODULE).parameters["nested"] == "Y"
         assert len(ends) == 1
+        await stop(manager)
+
+    asyncio.run(body())
+
+
+def test_who_holds_an_inhibitor_sees_no_reload(tmp_path: Path) -> None:
+    """Also one who asked while a reload was about to begin."""
+
+    async def body() -> None:
+        root = Root(tmp_path)
+        asked, go_on = asyncio.Event(), asyncio.Event()
+
+        @contextlib.asynccontextmanager
+        async def slow_logind() -> AsyncIterator[None]:
+            asked.set()
+            await go_on.wait()
+            yield
+
+        manager = await start(root, SimulatedKernel(root, KINDS["intel"]), slow_logind)
+        job = await set_nested(manager, "0", When.IDLE)
+        assert job is not None
+        await asked.wait()
+        inhibitor = Inhibitor("a backup", "to see", 1000, 1)
+        inhibiting = asyncio.ensure_future(manager.reloads.inhibit(inhibitor))
+        await asyncio.sleep(0)
+        go_on.set()
+        guard = await inhibiting
+        before = manager.view.kernel.read_module(MODULE).parameters["nested"]
+        await asyncio.sleep(0.2)
+        assert manager.view.kernel.read_module(MODULE).parameters["nested"] == before == "N"
+        os.close(guard)
         await stop(manager)
 
     asyncio.run(body())
