@@ -1,0 +1,338 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Clients that flood, lie, leave or never read: the others are served, and nestd stays small."""
+
+from __future__ import annotations
+
+import os
+import resource
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from callers import ERROR, INTEL, LOG_CONTROL
+from private_bus import KINDS, private_bus
+from raw_client import REPLY_SERIAL, RawClient, Received, array, pad, string
+from running_nestd import BUS_NAME, MANAGER, MODULE, PROPERTIES, ROOT, Nestd, running_nestd
+
+from nestd.bus import protocol
+from nestd.bus.interface import InterfaceSpec
+from nestd.bus.wire import Variant
+
+MIB = 1 << 20
+MOST_GROWTH = 20 * MIB
+LONGEST_WAIT = 5.0  # seconds, for a well-behaved client on a machine that is busy with the flood
+INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
+LOG_INTERFACE = "org.freedesktop.LogControl1"
+ROOMY = "".join(
+    f'<limit name="{name}">{value}</limit>'
+    for name, value in (("max_connections_per_user", 2000), ("max_completed_connections", 2000))
+)
+OBJECTS = {ROOT: MANAGER, INTEL: MODULE}
+LIMITED = ERROR + "LimitsExceeded"
+INVALID = ERROR + "InvalidArgs"
+OWN_ERROR = "org.nestd1.Error."
+
+
+def call(
+    client: RawClient, path: str, interface: str, member: str, signature: str = "", *args: object
+) -> int:
+    """Send a well-formed call of nestd's; its serial."""
+    serial = client.next_serial()
+    client.send(
+        protocol.encode_call(serial, BUS_NAME, path, interface, member, signature, args).data
+    )
+    return serial
+
+
+def answers(client: RawClient, serials: Sequence[int]) -> list[Received]:
+    """The answers to these calls, which may come in any order."""
+    found: dict[object, Received] = {}
+    while len(found) < len(serials):
+        received = client.receive()
+        if received.fields.get(REPLY_SERIAL) in serials:
+            found[received.fields[REPLY_SERIAL]] = received
+    return [found[serial] for serial in serials]
+
+
+class Polite(threading.Thread):
+    """A client that asks for something all the time, and how long it had to wait."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(daemon=True)
+        self._client = RawClient(address)
+        self._end = threading.Event()
+        self.longest = 0.0
+        self.answers = 0
+        self.errors: list[str] = []
+
+    def run(self) -> None:
+        while self.answers < 10 or not self._end.wait(0.01):
+            started = time.monotonic()
+            serials = [
+                call(self._client, INTEL, PROPERTIES, "Get", "ss", MODULE, "Nested"),
+                call(self._client, INTEL, MODULE, "ListBlockers"),
+            ]
+            for answer in answers(self._client, serials):
+                self.errors += [answer.error] if answer.error else []
+                self.answers += 1
+            self.longest = max(self.longest, time.monotonic() - started)
+
+    def close(self) -> None:
+        self._end.set()
+        self.join()
+        self._client.sock.close()
+
+
+class Target:
+    """The nestd that all these tests share."""
+
+    def __init__(self, nestd: Nestd) -> None:
+        self.nestd = nestd
+        self.kvm_conf = nestd.kvm_conf.read_bytes()
+        self._status = Path(f"/proc/{nestd.process.pid}/status")
+        with self.client() as client:  # what is loaded with the first calls is no growth
+            for path, interface in OBJECTS.items():
+                client.reply_to(call(client, path, INTROSPECTABLE, "Introspect"))
+                client.reply_to(call(client, path, PROPERTIES, "GetAll", "s", interface))
+        self.start = self._bytes("VmRSS")
+
+    def client(self) -> RawClient:
+        return RawClient(self.nestd.address, timeout=30)
+
+    def growth(self) -> int:
+        """Bytes between the start and the most memory that there ever was."""
+        return self._bytes("VmHWM") - self.start
+
+    def descriptors(self) -> int:
+        return len(os.listdir(f"/proc/{self.nestd.process.pid}/fd"))
+
+    def _bytes(self, name: str) -> int:
+        lines = self._status.read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def shared(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Target]:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
+    directory = tmp_path_factory.mktemp("nestd")
+    with ExitStack() as stack:
+        bus = stack.enter_context(private_bus(request.param, ROOMY))
+        nestd = running_nestd(bus.address, directory, "--simulate", "intel")
+        yield Target(stack.enter_context(nestd))
+
+
+@pytest.fixture
+def target(shared: Target, record_property: Callable[[str, object], None]) -> Iterator[Target]:
+    """Whatever the test does: others are served meanwhile, and nestd is well afterwards."""
+    polite = Polite(shared.nestd.address)
+    polite.start()
+    yield shared
+    polite.close()
+    record_property("longest wait of a polite client, ms", round(polite.longest * 1000))
+    record_property("growth so far, KiB", shared.growth() // 1024)
+    assert polite.errors == []
+    assert polite.answers > 0
+    assert polite.longest < LONGEST_WAIT
+    assert shared.growth() < MOST_GROWTH
+    assert shared.nestd.process.poll() is None
+    assert shared.nestd.kvm_conf.read_bytes() == shared.kvm_conf
+    assert "Traceback" not in shared.nestd.log.read_text()
+
+
+@contextmanager
+def reading(client: RawClient, count: int) -> Iterator[Counter[str]]:
+    """Read COUNT answers beside; how they ended."""
+    outcomes: Counter[str] = Counter()
+
+    def read() -> None:
+        for _ in range(count):
+            outcomes[client.receive().error] += 1
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    yield outcomes
+    thread.join(60)
+    assert sum(outcomes.values()) == count
+
+
+def test_a_flood_of_10000_calls(target: Target) -> None:
+    with target.client() as client, reading(client, 10_000) as outcomes:
+        for _ in range(2_500):
+            call(client, INTEL, PROPERTIES, "Get", "ss", MODULE, "Nested")
+            call(client, ROOT, MANAGER, "ListMachines")
+            call(client, INTEL, MODULE, "Reload", "sa{sv}", "sometime", {})
+            call(client, ROOT, MANAGER, "Nothing")
+    assert outcomes.keys() <= {"", LIMITED, INVALID, ERROR + "UnknownMethod"}
+    assert outcomes[""] > 0
+
+
+def test_500_clients_at_once(target: Target) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(target.client()) for _ in range(500)]
+        serials = [
+            [
+                call(client, ROOT, MANAGER, "ListInhibitors"),
+                call(client, INTEL, PROPERTIES, "GetAll", "s", MODULE),
+                call(client, INTEL, MODULE, "CanReload"),
+            ]
+            for client in clients
+        ]
+        for client, calls in zip(clients, serials):
+            assert [answer.error for answer in answers(client, calls)] == ["", "", ""]
+
+
+def test_500_clients_that_leave_without_waiting(target: Target) -> None:
+    descriptors = target.descriptors()
+    for _ in range(500):
+        with target.client() as client:
+            call(client, ROOT, MANAGER, "Describe")
+            call(client, ROOT, MANAGER, "Inhibit", "ss", "who", "why")
+    with target.client() as client:
+        for _ in range(1000):
+            reply = client.reply_to(call(client, ROOT, MANAGER, "ListInhibitors"))
+            [count] = struct.unpack_from("<I", reply.body)  # bytes
+            if not count:
+                break
+        assert count == 0
+    assert target.descriptors() <= descriptors
+
+
+VALUES: dict[str, tuple[object, ...]] = {
+    "": (),
+    "s": ("x",),
+    "ss": ("x", "x"),
+    "u": (7,),
+    "v": (Variant("s", "x"),),
+    "ay": (b"bytes",),
+    "a{sv}": ({"x": Variant("u", 7)},),
+    "a{ss}sa{sv}u": ({"nested": "1"}, "now", {}, 7),
+    "aaaaaaaas": ([[[[[[[["x"]]]]]]]],),
+    "(((s)))": (((("x",),),),),
+    "s" * 100: ("x",) * 100,
+    "v" * 100: (Variant("v", Variant("s", "x")),) * 100,
+}
+
+
+def test_wrong_signatures(target: Target) -> None:
+    with target.client() as client:
+        for path, interface in OBJECTS.items():
+            for member, types in InterfaceSpec.load(interface).methods.items():
+                for signature, values in VALUES.items():
+                    if signature != types.in_signature:
+                        serial = call(client, path, interface, member, signature, *values)
+                        assert client.reply_to(serial).error == INVALID, (member, signature)
+
+
+def test_arrays_of_16_mebibytes(target: Target) -> None:
+    text = string("abc")
+    assert len(text) == 8
+    numbers, strings = array(b"\7\0\0\0" * (4 * MIB)), array(text * (2 * MIB))
+    entries = pad(array(b""), 8) + text * (2 * MIB)
+    entries = strings[:4] + entries[4:]
+    with target.client() as client:
+        for signature, body in (("au", numbers), ("as", strings), ("a{ss}", entries)):
+            for path, interface, member in (
+                (ROOT, MANAGER, "Describe"),
+                (INTEL, MODULE, "SetParameters"),
+                (ROOT, PROPERTIES, "Get"),
+                (ROOT, "x.y", "Z"),
+            ):
+                serial = client.call(BUS_NAME, path, interface, member, signature, body)
+                assert client.reply_to(serial).error == LIMITED
+
+
+def test_descriptors_are_not_taken(target: Target) -> None:
+    descriptors = target.descriptors()
+    reader, writer = os.pipe()
+    handles = b"".join(struct.pack("<I", number) for number in range(10))
+    with target.client() as client:
+        for path, interface in OBJECTS.items():
+            for member in InterfaceSpec.load(interface).methods:
+                fds = [writer] * 10
+                serial = client.call(BUS_NAME, path, interface, member, "h" * 10, handles, fds=fds)
+                assert client.reply_to(serial).error == INVALID
+    assert target.descriptors() <= descriptors + 1  # a worker of the polite client's may read
+    os.close(writer)
+    assert os.read(reader, 1) == b""  # nobody else has the other end
+    os.close(reader)
+
+
+def test_names_of_255_characters(target: Target) -> None:
+    name = ("x" * 100 + ".") * 2 + "x" * 53
+    path = "/" + "x" * 10_000
+    assert len(name) == 255
+    with target.client() as client:
+        for at, interface, member in (
+            (ROOT, name, "Describe"),
+            (ROOT, MANAGER, "x" * 255),
+            (path, MANAGER, "Describe"),
+            (path, name, "x" * 255),
+            (path, PROPERTIES, "GetAll"),
+        ):
+            reply = client.reply_to(call(client, at, interface, member))
+            assert reply.error.startswith(ERROR + "Unknown")
+            assert len(reply.text) < 1000
+        for text in (name, "x" * 10_000, "x" * 900_000, "\n" * 255, "\u00e9" * 255):
+            serials = [
+                call(client, ROOT, MANAGER, "GetModule", "s", text),
+                call(client, ROOT, PROPERTIES, "GetAll", "s", text),
+                call(client, ROOT, PROPERTIES, "Get", "ss", MANAGER, text),
+                call(client, ROOT, MANAGER, "Inhibit", "ss", text * 2, text),
+                call(client, INTEL, MODULE, "Plan", "a{ss}s", {text: text}, "now"),
+            ]
+            for answer in answers(client, serials):
+                assert answer.error.startswith(("org.freedesktop.DBus.Error.", OWN_ERROR))
+                assert len(answer.text) < 1000
+
+
+@pytest.mark.parametrize(
+    ("path", "interface", "name", "value", "expected"),
+    [
+        (ROOT, MANAGER, "Version", Variant("s", "9"), "PropertyReadOnly"),
+        (ROOT, MANAGER, "Nothing", Variant("s", "9"), "UnknownProperty"),
+        (LOG_CONTROL, LOG_INTERFACE, "LogLevel", Variant("u", 7), "InvalidArgs"),
+        (LOG_CONTROL, LOG_INTERFACE, "LogTarget", Variant("s", "/x"), "InvalidArgs"),
+        (LOG_CONTROL, LOG_INTERFACE, "SyslogIdentifier", Variant("s", "x"), "PropertyReadOnly"),
+    ],
+)
+def test_properties_that_cannot_be_set(
+    target: Target, path: str, interface: str, name: str, value: Variant, expected: str
+) -> None:
+    with target.client() as client:
+        serial = call(client, path, PROPERTIES, "Set", "ssv", interface, name, value)
+        assert client.reply_to(serial).error == ERROR + expected
+
+
+def test_clients_that_never_read(target: Target) -> None:
+    with ExitStack() as stack:
+        for _ in range(5):
+            client = stack.enter_context(target.client())
+            client.sock.settimeout(0.5)
+            try:
+                for _ in range(1000):
+                    call(client, INTEL, INTROSPECTABLE, "Introspect")
+                    call(client, ROOT, MANAGER, "Describe")
+            except OSError:
+                pass  # the bus takes no more of it
+        with target.client() as other:
+            assert not other.reply_to(call(other, ROOT, MANAGER, "Describe")).error
+
+
+def test_inhibitors_are_limited(target: Target) -> None:
+    with target.client() as client:
+        replies = [
+            client.reply_to(call(client, ROOT, MANAGER, "Inhibit", "ss", "who", "why"))
+            for _ in range(40)
+        ]
+        for reply in replies:
+            for descriptor in reply.fds:
+                os.close(descriptor)
+    assert Counter(reply.error for reply in replies) == {"": 16, LIMITED: 24}
