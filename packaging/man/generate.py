@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Writes org.nestd1.5, the manual page of the D-Bus interface, from the interfaces' XML.
+
+    packaging/man/generate.py
+
+The synopses are in the notation of systemd's own pages. What describes a member is the comment
+before it; what is true of all is the comment at the head of the Manager's file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from xml.dom import minidom
+
+HERE = Path(__file__).resolve().parent
+CHECKOUT = HERE.parent.parent
+INTERFACES = CHECKOUT / "nestd" / "bus" / "interfaces"
+PAGE = HERE / "org.nestd1.5"
+SHOWN = ("Manager", "Module", "Job", "LogDaemon")
+EXAMPLES = (
+    (
+        "What runs, what is configured and what the next load will use:",
+        "busctl introspect org.nestd1 /org/nestd1/module/kvm_intel",
+    ),
+    (
+        "Switch nested virtualization on, and reload the module if nothing uses it:",
+        "busctl call org.nestd1 /org/nestd1/module/kvm_intel org.nestd1.Module "
+        "SetNested 'bsa{sv}' true now 0",
+    ),
+    ("Follow all changes:", "gdbus monitor --system --dest org.nestd1"),
+)
+EMITS = "org.freedesktop.DBus.Property.EmitsChangedSignal"
+
+
+@dataclass(frozen=True)
+class Member:
+    """A method, signal or property: its line in a synopsis, and what describes it."""
+
+    name: str
+    kind: str
+    synopsis: str
+    about: str
+
+
+def page() -> str:
+    """The whole page."""
+    documents = [minidom.parse(str(INTERFACES / f"org.nestd1.{name}.xml")) for name in SHOWN]
+    lines = _head(_comment_of(documents[0]))
+    for document in documents:
+        lines += _interface(document)
+    lines += [
+        ".SH EXAMPLES",
+        *_examples(),
+        ".SH SEE ALSO",
+        ".BR nestd (8),",
+        ".BR nestd.conf (5),",
+        ".BR busctl (1),",
+        ".BR org.freedesktop.LogControl1 (5)",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _head(conventions: str) -> list[str]:
+    place, _, rules = conventions.partition("\n\n")
+    return [
+        '.\\" SPDX-License-Identifier: LGPL-2.1-or-later',
+        '.\\" Made by packaging/man/generate.py from nestd/bus/interfaces: change those.',
+        '.TH ORG.NESTD1 5 "" nestd org.nestd1',
+        ".SH NAME",
+        "org.nestd1 \\- nested virtualization and libvirt debug logs over D\\-Bus",
+        ".SH DESCRIPTION",
+        *_text(" ".join(place.split())),
+        *_rules(rules),
+    ]
+
+
+def _rules(text: str) -> Iterator[str]:
+    """A heading line, then items that begin with "*", some with a list of "NAME   meaning"."""
+    heading, *items = re.split(r"\n *\* ", text)
+    yield f".SS {_escaped(heading.strip())}"
+    for item in items:
+        yield ".IP \\(bu 2"
+        words = []
+        for line in item.splitlines():
+            entry = re.fullmatch(r" +(\S.*?) {2,}(\S.*)", line)
+            if not entry:
+                words.append(line.strip())
+                continue
+            yield from _text(" ".join(words))
+            words = []
+            yield ".br"
+            yield f"\\fI{_escaped(entry[1])}\\fR: {_escaped(entry[2])}"
+        yield from _text(" ".join(words))
+
+
+def _interface(document: minidom.Document) -> Iterator[str]:
+    [interface] = document.getElementsByTagName("interface")
+    members = list(_members(interface))
+    name = interface.getAttribute("name")
+    yield f".SH {_escaped(name.upper())}"
+    objects = _comment_of(document)
+    if objects.startswith("Objects"):
+        yield from _text(" ".join(objects.split()))
+        yield ".PP"
+    yield ".nf"
+    yield f"interface {_escaped(name)} {{"
+    for kind, title in (("method", "methods"), ("signal", "signals"), ("property", "properties")):
+        if any(member.kind == kind for member in members):
+            yield f"  {title}:"
+        for member in members:
+            if member.kind == kind:
+                yield from (f"    {_escaped(line)}" for line in member.synopsis.splitlines())
+    yield "};"
+    yield ".fi"
+    for kind, title in (("method", "Methods"), ("signal", "Signals"), ("property", "Properties")):
+        described = [member for member in members if member.kind == kind and member.about]
+        if described:
+            yield f".SS {title}"
+        for member in described:
+            yield ".TP"
+            yield f".B {_escaped(member.name)}"
+            yield from _text(member.about)
+
+
+def _examples() -> Iterator[str]:
+    for number, (sentence, command) in enumerate(EXAMPLES):
+        yield from [".PP"] if number else []
+        yield from _text(sentence)
+        yield from (".PP", ".RS 4", ".nf", _escaped(command), ".fi", ".RE")
+
+
+def _members(interface: minidom.Element) -> Iterator[Member]:
+    about = ""
+    for node in interface.childNodes:
+        if node.nodeType == node.COMMENT_NODE:
+            about = " ".join(node.data.split())
+        elif node.nodeType == node.ELEMENT_NODE:
+            name = node.getAttribute("name")
+            yield Member(name, node.tagName, _synopsis(node), about)
+            about = ""
+
+
+def _synopsis(member: minidom.Element) -> str:
+    name = member.getAttribute("name")
+    if member.tagName == "property":
+        emits = [
+            f'@{EMITS}("{annotation.getAttribute("value")}")\n'
+            for annotation in member.getElementsByTagName("annotation")
+            if annotation.getAttribute("name") == EMITS
+        ]
+        access = {"read": "readonly", "readwrite": "readwrite"}[member.getAttribute("access")]
+        return f"{''.join(emits)}{access} {member.getAttribute('type')} {name};"
+    arguments = []
+    for argument in member.getElementsByTagName("arg"):
+        words = [argument.getAttribute(key) for key in ("direction", "type", "name")]
+        arguments.append(" ".join(word for word in words if word))
+    return f"{name}({', '.join(arguments)});"
+
+
+def _comment_of(document: minidom.Document) -> str:
+    """What stands before the root element."""
+    comments = [node.data for node in document.childNodes if node.nodeType == node.COMMENT_NODE]
+    return str(comments[0]).strip("\n").rstrip() if comments else ""
+
+
+def _text(text: str) -> list[str]:
+    return [_escaped(text.strip())] if text.strip() else []
+
+
+def _escaped(text: str) -> str:
+    text = text.replace("\\", "\\e").replace("-", "\\-")
+    return "\\&" + text if text.startswith((".", "'")) else text
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())

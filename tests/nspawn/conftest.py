@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Builds the packages of this checkout, installs each in a root of its own, and boots that."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Callable
+
+import container
+import container_image
+import debian_image
+import installation
+import pytest
+import tiers
+from container import Container, Overlay
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+Boot = Callable[[Overlay], AbstractContextManager[Container]]
+
+
+@pytest.fixture(scope="session")
+def images(record_testsuite_property: Callable[[str, object], None]) -> Path:
+    """The directory with the roots base/ and build/."""
+    if not container_image.directory().exists() and os.geteuid() != 0:
+        tiers.lacking([f"the image, which root builds with {container_image.__file__}"])
+    started = time.monotonic()
+    try:
+        directory = container_image.build()
+    except debian_image.BuildError as error:
+        pytest.fail(str(error), pytrace=False)
+    record_testsuite_property("image", f"{time.monotonic() - started:.0f} s")
+    return directory
+
+
+@pytest.fixture(scope="session")
+def build_root(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Overlay:
+    """Where packages are built and checked; the checkout is /src in it."""
+    return Overlay(images / "build", tmp_path_factory.mktemp("build"))
+
+
+@pytest.fixture(scope="session")
+def packages(build_root: Overlay, record_testsuite_property: Callable[[str, object], None]) -> Path:
+    """A directory with this checkout's packages of both kinds."""
+    started = time.monotonic()
+    # One of them runs the tests: the other would run the same on the same Python.
+    for kind, check in (("rpm", ()), ("deb", ("--no-check",))):
+        command = ("/src/packaging/build.py", kind, "/packages", *check)
+        build_root.run(*command, binds=(f"{CHECKOUT}:/src",))
+    record_testsuite_property("packages", f"{time.monotonic() - started:.0f} s")
+    return build_root.directory / "upper" / "packages"
+
+
+@pytest.fixture(scope="session")
+def fake_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What stands for /sys/module: a container loads no modules, and on each host has others."""
+    directory = tmp_path_factory.mktemp("sys-module")
+    (directory / "kvm_intel" / "parameters").mkdir(parents=True)
+    (directory / "kvm_intel" / "initstate").write_text("live\n")
+    (directory / "kvm_intel" / "refcnt").write_text("0\n")
+    (directory / "kvm_intel" / "parameters" / "nested").write_text("N\n")
+    return directory
+
+
+@pytest.fixture(scope="session")
+def boot(fake_modules: Path) -> Boot:
+    """Boots a root."""
+    return lambda overlay: container.boot(overlay, (f"{fake_modules}:/sys/module",))
+
+
+@pytest.fixture(scope="session")
+def prepare(images: Path, packages: Path) -> Callable[[str, Path], Overlay]:
+    """Makes a root in which the package of that kind is installed, before its first boot."""
+
+    def make(kind: str, directory: Path) -> Overlay:
+        overlay = Overlay(images / "base", directory)
+        shutil.copytree(packages, directory / "upper" / "packages")
+        installation.install(kind, overlay.run)
+        debian_image.write(directory / "upper", installation.FILES)
+        return overlay
+
+    return make
+
+
+@pytest.fixture(scope="session", params=installation.KINDS)
+def machine(
+    request: pytest.FixtureRequest,
+    prepare: Callable[[str, Path], Overlay],
+    boot: Boot,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Container]:
+    """A machine that has booted with nestd installed, from the package of each kind."""
+    overlay = prepare(request.param, tmp_path_factory.mktemp(request.param))
+    with boot(overlay) as booted:
+        yield booted

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Containers that run programs in a Debian root, or boot systemd in it.
+
+What is written in one goes to a directory of its own (overlayfs): the root stays as it is. All is
+mounted in namespaces that end with the processes in them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+BOOT_SECONDS = 60.0
+COMMAND_SECONDS = 60.0
+BUILD_SECONDS = 600.0
+_MOUNT = 'mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$3" "$4" && shift 4'
+# All capabilities, so that it is nestd's own sandbox that takes them away.
+_NSPAWN = (
+    "systemd-nspawn",
+    "--quiet",
+    "--register=no",
+    "--keep-unit",
+    "--capability=all",
+    "--private-network",
+)
+_NUMBERS = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A root to write in: LOWER stays as it is, DIRECTORY gets what is written and is empty now."""
+
+    lower: Path
+    directory: Path
+
+    def inside(self, *command: str) -> list[str]:
+        """The command that runs COMMAND, in which "ROOT" stands for the root, on the host."""
+        for name in ("upper", "work", "root"):
+            (self.directory / name).mkdir(parents=True, exist_ok=True)
+        paths = [str(self.directory / name) for name in ("upper", "work", "root")]
+        root = [word.replace("ROOT", paths[-1]) for word in command]
+        script = f'{_MOUNT} && exec "$@"'
+        return ["unshare", "--mount", "sh", "-c", script, "sh", str(self.lower), *paths, *root]
+
+    def run(self, *command: str, binds: tuple[str, ...] = ()) -> str:
+        """Runs a program, which must succeed; its output."""
+        mounts = [f"--bind-ro={bind}" for bind in binds]
+        nspawn = [*_NSPAWN, _name(), "--pipe", *mounts, "--directory=ROOT"]
+        done = subprocess.run(
+            self.inside(*nspawn, *command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=BUILD_SECONDS,
+            text=True,
+            errors="replace",
+        )
+        assert done.returncode == 0, f"{command}: {done.stdout}"
+        return done.stdout
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container that has booted; LEADER is the PID of its systemd."""
+
+    leader: int
+
+    def run(self, *command: str, user: str = "") -> subprocess.CompletedProcess[str]:
+        """Runs a program in it, as root or that user."""
+        enter = [
+            "nsenter",
+            f"--target={self.leader}",
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--net",
+            "--pid",
+        ]
+        drop = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"]
+        return subprocess.run(
+            [*enter, "--", *(drop if user else []), *command],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=COMMAND_SECONDS,
+            text=True,
+            env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"},
+        )
+
+    def output(self, *command: str, user: str = "") -> str:
+        """What a program that must succeed writes to stdout."""
+        done = self.run(*command, user=user)
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def property(self, name: str, unit: str = "nestd.service") -> str:
+        """A property of a unit, as systemctl shows it."""
+        return self.output("systemctl", "show", "--value", "--property", name, unit).strip()
+
+    def write(self, path: str, text: str) -> None:
+        """Writes a file in it."""
+        file = self.file(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def file(self, path: str) -> Path:
+        """A file in it, as a path of the host's."""
+        return Path(f"/proc/{self.leader}/root") / path.lstrip("/")
+
+
+@contextmanager
+def boot(overlay: Overlay, binds: tuple[str, ...] = ()) -> Iterator[Container]:
+    """Boots the root and waits for the end of its start; at the end it is gone at once."""
+    address = overlay.directory / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(address))
+        notify.settimeout(BOOT_SECONDS)
+        mounts = [f"--bind={bind}" for bind in binds]
+        nspawn = [*_NSPAWN, _name(), "--boot", "--notify-ready=yes", *mounts]
+        with open(overlay.directory / "console.log", "wb") as console:
+            process = subprocess.Popen(
+                overlay.inside(*nspawn, "--directory=ROOT"),
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                env={**os.environ, "NOTIFY_SOCKET": str(address)},
+            )
+        try:
+            yield Container(_leader(notify))
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            address.unlink()
+
+
+def _name() -> str:
+    """An option: a machine's name must not be that of another one that runs."""
+    return f"--machine=nestd-{os.getpid()}-{next(_NUMBERS)}"
+
+
+def _leader(notify: socket.socket) -> int:
+    """What systemd-nspawn says: first the PID, then, passed on from inside, that all is up."""
+    said = ""
+    while not re.search("^READY=1$", said, re.MULTILINE):
+        said += notify.recv(4096).decode() + "\n"
+    [pid] = re.findall("^X_NSPAWN_LEADER_PID=(.*)$", said, re.MULTILINE)
+    return int(pid)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
+    """Whether it comes true in time: for what sends no signal."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True

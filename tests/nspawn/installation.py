@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""How nestd's packages come into a root and out of it, and the files that are there before."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import container_image
+
+KINDS = ("rpm", "deb")
+KVM_CONF = "# Mine.\noptions kvm ignore_msrs=1\r\n"
+LIBVIRTD_CONF = '#log_filters="1:qemu"\nlog_level = 3\n'
+FILES = {
+    "etc/modprobe.d/kvm.conf": KVM_CONF,
+    "etc/libvirt/libvirtd.conf": LIBVIRTD_CONF,
+    "etc/polkit-1/rules.d/50-nestd.rules": """\
+polkit.addRule(function(action, subject) {
+    if (action.id == "org.nestd1.manage" && subject.user == "admin")
+        return polkit.Result.YES;
+});
+""",
+}
+# As apt finds them in its cache: there is no network.
+_APT_INSTALL = "apt-get install --yes --quiet --no-install-recommends"
+
+
+def install(kind: str, run: Callable[..., object]) -> None:
+    """Installs nestd and nestctl from /packages with the package manager of that kind."""
+    if kind == "deb":
+        run("sh", "-c", f"{_APT_INSTALL} /packages/*.deb")
+        return
+    # Debian's rpm does not know which packages are there, so it cannot check what nestd's ask for.
+    run(*_APT_INSTALL.split(), *container_image.DEPENDENCIES)
+    run("sh", "-c", "rpm --install --nodeps /packages/*.noarch.rpm")
+
+
+def remove(kind: str, run: Callable[..., object]) -> None:
+    """Removes both, with the settings of nestd where the package manager does that."""
+    if kind == "deb":
+        run("dpkg", "--purge", "nestctl", "nestd")
+    else:
+        run("rpm", "--erase", "--nodeps", "nestctl", "nestd")

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The service's life under systemd: boot, activation, crash, hang, reload, stop."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import pytest
+from container import Container, wait_for
+
+pytestmark = pytest.mark.nspawn
+
+MAY_BE_HELD_UP = 20.0
+PROPERTY = ("busctl", "get-property", "org.nestd1", "/org/nestd1", "org.nestd1.Manager", "Vendor")
+START_LIMIT_MS = 3000  # on a machine that does other things meanwhile
+MEMORY_LIMIT_KIB = 48 << 10
+
+
+def test_active_after_boot_by_preset(machine: Container) -> None:
+    assert machine.property("UnitFileState") == "enabled"
+    assert machine.property("ActiveState") == "active"
+    assert machine.property("NRestarts") == "0"
+    assert machine.property("StatusText") == "Serving org.nestd1"
+
+
+def test_the_bus_starts_it_when_stopped(machine: Container) -> None:
+    machine.output("systemctl", "stop", "nestd")
+    assert machine.property("ActiveState") == "inactive"
+    assert machine.property("Result") == "success"
+    assert machine.output(*PROPERTY, user="somebody") == 's "intel"\n'
+    assert machine.property("ActiveState") == "active"
+
+
+def test_restarted_after_sigkill(machine: Container) -> None:
+    before = machine.property("MainPID")
+    machine.output("kill", "-KILL", before)
+    assert wait_for(lambda: _is_another(machine, before), MAY_BE_HELD_UP)
+    assert machine.output(*PROPERTY) == 's "intel"\n'
+
+
+def test_watchdog_bites_on_sigstop(machine: Container) -> None:
+    path = "/run/systemd/system/nestd.service.d/watchdog.conf"
+    machine.write(path, "[Service]\nWatchdogSec=2s\n")
+    machine.output("systemctl", "daemon-reload")
+    machine.output("systemctl", "restart", "nestd")
+    before = machine.property("MainPID")
+    machine.output("kill", "-STOP", before)
+    bitten = wait_for(lambda: _is_another(machine, before), MAY_BE_HELD_UP)
+    machine.file(path).unlink()
+    machine.output("systemctl", "daemon-reload")
+    assert bitten
+    journal = machine.output("journalctl", "--unit=nestd", f"_PID={before}", "+", "_PID=1")
+    assert "Watchdog timeout" in journal
+    assert "Fatal Python error: Aborted" in journal, "where it hung"
+
+
+def test_reload_leaves_the_process(machine: Container) -> None:
+    before = machine.property("MainPID")
+    machine.output("systemctl", "reload", "nestd")
+    assert machine.output(*PROPERTY) == 's "intel"\n'
+    assert machine.property("MainPID") == before
+
+
+def test_wrong_settings_are_reported_with_catalog_entry(machine: Container) -> None:
+    machine.write("/etc/nestd/nestd.conf", "on_drift = panic\n")
+    machine.output("systemctl", "restart", "nestd")
+    found = machine.output("journalctl", "--catalog", "NESTD_KEY=on_drift")
+    assert "/etc/nestd/nestd.conf:1: on_drift" in found
+    assert "The default serves in its place" in found
+    machine.write("/etc/nestd/nestd.conf", "")
+    machine.output("systemctl", "reload", "nestd")
+
+
+def test_log_level_can_be_changed(machine: Container) -> None:
+    machine.output("systemctl", "service-log-level", "nestd", "debug")
+    assert machine.output("systemctl", "service-log-level", "nestd") == "debug\n"
+    machine.output("systemctl", "service-log-level", "nestd", "info")
+
+
+def test_start_and_memory(
+    machine: Container, record_testsuite_property: Callable[[str, object], None]
+) -> None:
+    starts = sorted(_start_milliseconds(machine) for _ in range(3))
+    status = machine.file(f"/proc/{machine.property('MainPID')}/status").read_text()
+    memory = next(int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line)
+    record_testsuite_property("start", f"{starts[1]} ms")
+    record_testsuite_property("RSS", f"{memory} kB")
+    assert starts[0] < START_LIMIT_MS
+    assert memory < MEMORY_LIMIT_KIB
+
+
+def _start_milliseconds(machine: Container) -> int:
+    machine.output("systemctl", "restart", "nestd")
+    begin = int(machine.property("InactiveExitTimestampMonotonic"))
+    return (int(machine.property("ActiveEnterTimestampMonotonic")) - begin) // 1000
+
+
+def _is_another(machine: Container, before: str) -> bool:
+    active = machine.property("ActiveState") == "active"
+    return active and machine.property("MainPID") not in ("0", before)
