@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import errno
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Callable
 
 from nestd.core.errors import Busy, NotSupported, ReloadFailed, RolledBack
@@ -91,6 +91,11 @@ class Reload:
     async def verify(self, module: str, wanted: Mapping[str, str]) -> None:
         """Read back what the kernel uses. Raises VerificationFailed."""
         self._progress(JobState.VERIFYING)
+        self._verify_values(module, wanted)
+        if not await self._kernel.wait_for_device(DEVICE_SECONDS):
+            raise VerificationFailed("/dev/kvm did not come back")
+
+    def _verify_values(self, module: str, wanted: Mapping[str, str]) -> None:
         facts = self._kernel.read_module(module)
         if not facts.loaded:
             raise VerificationFailed(f"{module} is not loaded")
@@ -98,8 +103,6 @@ class Reload:
         if wrong:
             said = ", ".join(f"{name}={facts.parameters.get(name, '?')}" for name in wrong)
             raise VerificationFailed(f"{module} runs with {said}, not as it was asked")
-        if not await self._kernel.wait_for_device(DEVICE_SECONDS):
-            raise VerificationFailed("/dev/kvm did not come back")
 
     def record(self, transaction: Transaction, *, must: bool = True) -> None:
         """Write the step down, then tell it. Not MUST: a full disk does not stop the way back."""
@@ -167,10 +170,17 @@ class Reload:
             try:
                 await self._unload_other(module)
                 await self._kernel.load(module, parameters, only_these=only_these)
-                await self.verify(module, before)
-                return
+                self._verify_values(module, before)
+                break
             except (LoadError, OSError, VerificationFailed) as error:
                 tried.append(str(error))
+        else:
+            self._raise_not_restored(module, reason, tried)
+        # No other load would give a device that this one does not.
+        if not await self._kernel.wait_for_device(DEVICE_SECONDS):
+            log.warning("/dev/kvm did not come back as it was before %s was reloaded", module)
+
+    def _raise_not_restored(self, module: str, reason: str, tried: Sequence[str]) -> None:
         lost = "" if self._kernel.read_module(module).loaded else "This host has no KVM now: "
         raise ReloadFailed(
             f"{lost}{module} loads neither as asked ({reason}) nor as it ran before"

@@ -19,6 +19,7 @@ from nestd.host.uevents import UeventWatch
 
 DEVICE = "/dev/kvm"
 DEVICE_RECHECK_SECONDS = 0.02
+_FRESH_DEVICE = (0o600, 0, 0)  # mode, owner and group of a node that udev has not seen yet
 
 
 class RealKernel:
@@ -70,17 +71,21 @@ class RealKernel:
             os.close(fd)
 
     async def wait_for_device(self, timeout: float) -> bool:
-        """See Kernel. The node comes as 0600 root:root and gets its permissions from udev later."""
+        """See Kernel. The node comes as 0600 root:root and gets its permissions from udev later.
+
+        These need not be the ones before: somebody may have changed those by hand.
+        """
         deadline = asyncio.get_running_loop().time() + timeout
-        while not self._device_is_back():
+        last = None
+        while True:
+            now = _identity(self._root)
+            is_settled = now == last and now != _FRESH_DEVICE
+            if now is not None and (is_settled or self._device_before in (None, now)):
+                return True
             if asyncio.get_running_loop().time() > deadline:
                 return False
+            last = now
             await asyncio.sleep(DEVICE_RECHECK_SECONDS)
-        return True
-
-    def _device_is_back(self) -> bool:
-        now = _identity(self._root)
-        return now is not None and self._device_before in (None, now)
 
     def subscribe(self, callback: Callable[[KernelEvent], None]) -> None:
         """See Kernel."""

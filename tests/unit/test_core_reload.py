@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nestd.core.errors import Busy
+from nestd.core.errors import Busy, RolledBack
 from nestd.core.inhibitors import Inhibitor
 from nestd.core.jobs import Job
 from nestd.core.manager import Manager
@@ -152,6 +152,27 @@ def test_who_holds_an_inhibitor_sees_no_reload(tmp_path: Path) -> None:
         await asyncio.sleep(0.2)
         assert manager.view.kernel.read_module(MODULE).parameters["nested"] == before == "N"
         os.close(guard)
+        await stop(manager)
+
+    asyncio.run(body())
+
+
+class Deviceless(SimulatedKernel):
+    """/dev/kvm does not come back as it was: there is no udev."""
+
+    async def wait_for_device(self, timeout: float) -> bool:
+        return False
+
+
+def test_a_device_that_stays_away_is_no_reason_to_say_that_nothing_loads(tmp_path: Path) -> None:
+    async def body() -> None:
+        root = Root(tmp_path)
+        kernel = Deviceless(root, KINDS["intel"])
+        manager = await start(root, kernel)
+        with pytest.raises(RolledBack, match="/dev/kvm did not come back"):
+            await set_nested(manager, "0", When.NOW)
+        assert kernel.read_module(MODULE).parameters["nested"] == "Y"
+        assert records(root) == []
         await stop(manager)
 
     asyncio.run(body())

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The real kernel's parts that files below a directory can stand for."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from nestd.host.real_kernel import RealKernel
+from nestd.host.root import Root
+
+
+def device(root: Root, mode: int) -> None:
+    root.at("/dev/kvm").unlink(missing_ok=True)
+    root.at("/dev").mkdir(exist_ok=True)
+    root.at("/dev/kvm").touch()
+    root.at("/dev/kvm").chmod(mode)
+
+
+def wait(kernel: RealKernel, seconds: float) -> bool:
+    return asyncio.run(kernel.wait_for_device(seconds))
+
+
+def test_a_device_that_is_as_before_is_back(tmp_path: Path) -> None:
+    root = Root(tmp_path)
+    device(root, 0o660)
+    kernel = RealKernel(root)
+    device(root, 0o660)
+    assert wait(kernel, 1.0)
+
+
+def test_a_device_whose_permissions_somebody_had_changed_is_back(tmp_path: Path) -> None:
+    """chmod 666 /dev/kvm, as many guides have it, ends with the reload: udev's rule counts."""
+    root = Root(tmp_path)
+    device(root, 0o666)
+    kernel = RealKernel(root)
+    device(root, 0o660)
+    assert wait(kernel, 1.0)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="a device as the kernel makes it is root's")
+def test_a_device_that_udev_has_not_seen_is_not_back(tmp_path: Path) -> None:
+    root = Root(tmp_path)
+    device(root, 0o660)
+    kernel = RealKernel(root)
+    device(root, 0o600)
+    assert not wait(kernel, 0.1)
+
+
+def test_a_device_that_is_not_there_is_not_back(tmp_path: Path) -> None:
+    assert not wait(RealKernel(Root(tmp_path)), 0.05)
