@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
 
 from nestd.core import blockers
 from nestd.core.change import refusal
@@ -116,15 +117,39 @@ class Reloads:
         self.check_cancellable(job)
         async with self.lock:
             self.check_cancellable(job)
-            self.supersede(job.module)
+            self._end_waiting(job.module)
 
     def supersede(self, module: str) -> None:
-        """What waited for MODULE no longer does."""
+        """What waited for MODULE no longer does, and what ran before a failure is not wanted."""
+        self._end_waiting(module)
+        self._overrule(module)
+
+    def _end_waiting(self, module: str) -> None:
         superseded = self.waiting.cancel(module)
         if superseded is not None:
             if superseded.replacement is not None:
                 superseded.replacement.discard()
             self.records.remove(superseded.job)
+
+    def _overrule(self, module: str) -> None:
+        """Of a reload of MODULE that could not be undone, only that it has to be loaded stays."""
+        broken = self.repair.drop(module)
+        if broken is None:
+            return
+        carrier = self._repairer(module)
+        if self.view.kernel.read_module(module).loaded:
+            carrier.finish(broken)
+            return
+        if broken.replacement is not None:
+            broken.replacement.discard()
+        remaining = replace(broken, wanted={}, before={}, replacement=None)
+        carrier.record(remaining.at(JobState.ROLLING_BACK), must=False)
+        self.repair.add(remaining)
+
+    def _repairer(self, module: str) -> Reload:
+        """The carrier of what goes on after the end of a job."""
+        types = self.view.facts().types_of(module)
+        return Reload(self.view.kernel, self.records, types, lambda state: None)
 
     def transaction(self, facts: HostFacts, job: Job) -> Reload:
         """The carrier of a transaction that tells its progress as JOB's."""
@@ -201,16 +226,19 @@ class Reloads:
                 reload.finish(transaction)  # nothing has been done
             self.end(job, error)
             raise
-        self.repair.drop(job.module)
+        self._overrule(job.module)
         self.end(job, None)
 
     async def _undo(self, transaction: Transaction) -> None:
         """Another try at a roll-back that failed; always raises."""
         async with self.lock:
-            facts = self.view.facts()
+            if self.repair.get(transaction.module) is not transaction:
+                raise RolledBack("It was overruled meanwhile.")
+            if self.view.kernel.read_module(transaction.module).loaded:
+                # Somebody has loaded it since: with their values it stays.
+                transaction = replace(transaction, before={})
             try:
-                types = facts.types_of(transaction.module)
-                carrier = Reload(self.view.kernel, self.records, types, lambda state: None)
+                carrier = self._repairer(transaction.module)
                 await carrier.roll_back(transaction, "the reload before had failed")
             finally:
                 self.view.config_changed()

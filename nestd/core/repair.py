@@ -28,9 +28,13 @@ class Repair:
         """Try again with TRANSACTION at the next event of a module or a processor."""
         self._broken[transaction.module] = transaction
 
-    def drop(self, module: str) -> None:
-        """MODULE has been reloaded: what was before is no longer wanted."""
-        self._broken.pop(module, None)
+    def get(self, module: str) -> Transaction | None:
+        """What is still to be undone for MODULE."""
+        return self._broken.get(module)
+
+    def drop(self, module: str) -> Transaction | None:
+        """Try no more with MODULE; the transaction that was to be undone."""
+        return self._broken.pop(module, None)
 
     def wake(self) -> None:
         """Something has changed: try."""
@@ -49,7 +53,8 @@ class Repair:
             try:
                 await self._undo(transaction)
             except RolledBack:
-                log.warning("%s is as it was before the reload that failed", module)
-                self.drop(module)
+                if self.get(module) is transaction:
+                    log.warning("%s is loaded again after the reload that failed", module)
+                    self.drop(module)
             except ReloadFailed as error:
                 log.debug("Still not: %s", error)

@@ -111,3 +111,44 @@ def test_a_damaged_record_is_set_aside(tmp_path: Path, record: bytes) -> None:
         manager.view.close()
 
     asyncio.run(body())
+
+
+def test_a_later_request_counts_more_than_what_was_before(tmp_path: Path) -> None:
+    async def body() -> None:
+        root = Root(tmp_path)
+        kernel = Stubborn(root, KINDS["intel"])
+        manager = await start(root, kernel)
+        await fail(manager)
+        later = manager.prepare("kvm_intel", {"nested": "0"}, When.BOOT)
+        await manager.apply(later, 0)
+        kernel.broken = False
+        root.at("/sys/module/another").mkdir()
+        assert await until_loaded(kernel) == "N"
+        await manager.reloads.close()
+        manager.view.close()
+        manager = await start(root, kernel)
+        assert kernel.read_module("kvm_intel").parameters["nested"] == "N"
+        assert not list(root.at("/run/nestd/transactions").iterdir())
+        await manager.reloads.close()
+        manager.view.close()
+
+    asyncio.run(body())
+
+
+def test_what_somebody_else_loads_meanwhile_stays(tmp_path: Path) -> None:
+    async def body() -> None:
+        root = Root(tmp_path)
+        kernel = Stubborn(root, KINDS["intel"])
+        manager = await start(root, kernel)
+        await fail(manager)
+        other = SimulatedKernel(root, KINDS["intel"])
+        await other.load("kvm_intel", [("nested", "0"), ("ept", "0")])
+        kernel.broken = False
+        for _ in range(50):
+            await asyncio.sleep(0.01)
+            assert kernel.read_module("kvm_intel").parameters["ept"] == "N"
+        assert not list(root.at("/run/nestd/transactions").iterdir())
+        await manager.reloads.close()
+        manager.view.close()
+
+    asyncio.run(body())
