@@ -48,12 +48,10 @@ class Dispatcher:
 
     def take(self, header: Header, message: bytes | None) -> None:
         """Answer a call in its turn; message is None where it was too long to be read."""
-        try:
-            self._queue.put(header, message)
-        except BusError as error:
-            self._answer_error(header, error)
-        else:
-            self._plan()
+        for refused in self._queue.put(header, message):
+            text = "Too many calls are waiting, try again later."
+            self._answer_error(refused, BusError(wire.LIMITS_EXCEEDED, text))
+        self._plan()
 
     def vanished(self, sender: str) -> asyncio.Event:
         """See Callers.vanished."""

@@ -12,11 +12,9 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from nestd.bus.messages import Header
-from nestd.bus.wire import LIMITS_EXCEEDED, BusError
 
 MAX_BYTES = 4 << 20
 """Memory for all calls that wait; one sender has half of it at most."""
-_SMALL = 4096  # bytes; such a call is taken from whoever has none waiting
 _OVERHEAD = 1024  # bytes of memory for one, beside its own
 
 Waiting = tuple[Header, Optional[bytes]]
@@ -39,19 +37,18 @@ class FairQueue:
     def __bool__(self) -> bool:
         return bool(self._senders)
 
-    def put(self, header: Header, message: bytes | None) -> None:
-        """Have a call wait. Raises BusError LimitsExceeded where too much waits already."""
-        size = _size(message)
-        sender = self._senders.get(header.sender)
-        mine = sender.size if sender else 0
-        fits = mine + size <= MAX_BYTES // 2 and self._size + size <= MAX_BYTES
-        if not fits and (sender or size > _SMALL):
-            raise BusError(LIMITS_EXCEEDED, "Too many calls are waiting, try again later.")
-        if sender is None:
-            sender = self._senders[header.sender] = _Sender()
+    def put(self, header: Header, message: bytes | None) -> list[Header]:
+        """Have a call wait; the calls for which there is no room, the latest of who has most."""
+        name, size = header.sender, _size(message)
+        sender = self._senders.setdefault(name, _Sender())
         sender.calls.append((header, message))
         sender.size += size
         self._size += size
+        refused = []
+        while sender.size > MAX_BYTES // 2 or self._size > MAX_BYTES:
+            own = sender.size > MAX_BYTES // 2
+            refused.append(self._refuse_latest(name if own else self._greediest()))
+        return refused
 
     def take(self) -> Waiting:
         """The call whose turn it is; raises StopIteration where none waits."""
@@ -70,6 +67,18 @@ class FairQueue:
         sender = self._senders.pop(name, None)
         if sender is not None:
             self._size -= sender.size
+
+    def _greediest(self) -> str:
+        return max(self._senders, key=lambda name: self._senders[name].size)
+
+    def _refuse_latest(self, name: str) -> Header:
+        sender = self._senders[name]
+        header, message = sender.calls.pop()
+        sender.size -= _size(message)
+        self._size -= _size(message)
+        if not sender.calls:
+            del self._senders[name]
+        return header
 
 
 def _size(message: bytes | None) -> int:

@@ -8,12 +8,12 @@ from raw_client import CALL, MEMBER, PATH, SENDER, message
 
 from nestd.bus import protocol
 from nestd.bus.fair_queue import MAX_BYTES, FairQueue
-from nestd.bus.wire import LIMITS_EXCEEDED, BusError
 
 
-def put(queue: FairQueue, sender: str, member: str = "M", size: int = 0) -> None:
+def put(queue: FairQueue, sender: str, member: str = "M", size: int = 0) -> list[str]:
+    """Who of the senders is refused a call for it."""
     data = message(CALL, 1, {PATH: "/x", MEMBER: member, SENDER: sender})
-    queue.put(protocol.read_header(data), data + bytes(size))
+    return [each.sender for each in queue.put(protocol.read_header(data), data + bytes(size))]
 
 
 def take(queue: FairQueue) -> tuple[str, str]:
@@ -22,22 +22,24 @@ def take(queue: FairQueue) -> tuple[str, str]:
 
 
 def fill(queue: FairQueue, sender: str, size: int) -> int:
-    """How many calls of that size are taken from a sender."""
+    """How many calls of that size are taken from a sender until it is refused one."""
     count = 0
-    while True:
-        try:
-            put(queue, sender, size=size)
-        except BusError as error:
-            if error.name != LIMITS_EXCEEDED:
-                raise
-            return count
+    while sender not in put(queue, sender, size=size):
         count += 1
+    return count
+
+
+def drain(queue: FairQueue) -> list[str]:
+    found = []
+    while queue:
+        found.append(take(queue)[0])
+    return found
 
 
 def test_each_sender_has_a_turn_and_its_calls_keep_their_order() -> None:
     queue = FairQueue()
     for number in range(3):
-        put(queue, ":1.1", f"A{number}")
+        assert put(queue, ":1.1", f"A{number}") == []
     put(queue, ":1.2", "B0")
     put(queue, ":1.3", "C0")
     put(queue, ":1.2", "B1")
@@ -49,30 +51,41 @@ def test_each_sender_has_a_turn_and_its_calls_keep_their_order() -> None:
         queue.take()
 
 
-def test_one_sender_gets_half_of_the_room_and_others_the_rest() -> None:
+def test_one_sender_gets_half_of_the_room() -> None:
+    assert 1000 < fill(FairQueue(), ":1.1", 0) <= MAX_BYTES // 2 // 1024
+    assert fill(FairQueue(), ":1.1", 900_000) == 2
+
+
+def test_who_has_most_makes_room_for_the_others() -> None:
     queue = FairQueue()
-    assert 1000 < fill(queue, ":1.1", 0) < MAX_BYTES // 1024
-    assert 1000 < fill(queue, ":1.2", 0) < MAX_BYTES // 1024
-    # Full: but a small call is taken from everybody.
-    for number in range(100):
-        assert fill(queue, f":2.{number}", 0) == 1
-    with pytest.raises(BusError, match="Too many calls"):
-        put(queue, ":1.3", size=100_000)
+    fill(queue, ":1.1", 0)
+    fill(queue, ":1.2", 0)
+    for number in range(20):
+        for _ in range(20):
+            for refused in put(queue, f":2.{number}"):
+                assert refused in (":1.1", ":1.2")
+    found = drain(queue)
+    assert all(found.count(f":2.{number}") == 20 for number in range(20))
+    assert abs(found.count(":1.1") - found.count(":1.2")) <= 1
 
 
-def test_long_calls_are_limited_too() -> None:
-    assert fill(FairQueue(), ":1.1", 1_000_000) == 2
+def test_one_long_call_is_refused_rather_than_many_short_ones() -> None:
+    queue = FairQueue()
+    for number in range(500):
+        for _ in range(6):
+            assert put(queue, f":1.{number}") == []
+    assert put(queue, ":2.1", size=1_900_000) == [":2.1"]
+    assert len(drain(queue)) == 3000
 
 
 def test_room_is_given_back() -> None:
     queue = FairQueue()
+    counts = set()
     for _ in range(3):
-        count = fill(queue, ":1.1", 5000)
-        for _ in range(count):
-            take(queue)
-        assert not queue
+        counts.add(fill(queue, ":1.1", 5000))
+        drain(queue)
         fill(queue, ":1.2", 5000)
         queue.drop(":1.2")
         queue.drop(":1.9")
         assert not queue
-    assert fill(queue, ":1.1", 5000) == count
+    assert len(counts) == 1
