@@ -10,7 +10,7 @@ from typing import Any
 
 from nestd.bus.transport import Connection
 from nestd.bus.wire import SERVICE_UNKNOWN, BusError, Signal, Variant
-from nestd.core.errors import NotSupported, RolledBack
+from nestd.core.errors import NestdError, NotSupported, RolledBack
 from nestd.core.log_units import UnitFacts
 
 _NAME = "org.freedesktop.systemd1"
@@ -53,10 +53,20 @@ class SystemdUnits:
 
     async def try_restart(self, daemon: str) -> None:
         """Restart DAEMON's service if it runs; raises RolledBack where that fails."""
-        unit = f"{daemon}.service"
+        await self._run("TryRestartUnit", f"{daemon}.service")
+
+    async def start(self, daemon: str) -> None:
+        """Start DAEMON's service; that it fails once more is logged."""
+        try:
+            await self._run("StartUnit", f"{daemon}.service")
+        except NestdError as error:
+            log.warning("%s", error)
+
+    async def _run(self, method: str, unit: str) -> None:
+        """Have systemd do a job, and wait for its end."""
         self._waiting += 1
         try:
-            [job] = await self._call("TryRestartUnit", "ss", unit, "replace")
+            [job] = await self._call(method, "ss", unit, "replace")
             result = await asyncio.wait_for(self._result(str(job)), _RESTART_SECONDS)
         except BusError as error:
             if error.name == SERVICE_UNKNOWN:

@@ -78,6 +78,10 @@ class DebugKeeper:
             except BaseException:
                 await self._fall_back(former, target)
                 raise
+            # The time that it took to apply is not the session's.
+            session = session.lasting(request.seconds)
+            with contextlib.suppress(WriteFailed):
+                self._write(session)
             self._set(session)
         log.info("%s writes debug logs for %d s: %s", self._name, request.seconds, session.filters)
 

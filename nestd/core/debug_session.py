@@ -56,17 +56,22 @@ class DebugSession:
 
     @classmethod
     def begin(cls, request: DebugRequest, target: Target) -> DebugSession:
-        """The session of REQUEST that begins now; its sizes are to be added."""
+        """The session of REQUEST, to be applied to TARGET; its sizes are to be added."""
         outputs = request.settings.outputs
         return cls(
             filters=log_filters.canonical(request.settings.filters),
             outputs=None if outputs is None else log_outputs.canonical(outputs),
-            until=time.time_ns() // 1000 + request.seconds * 1_000_000,
-            deadline=boot_time() + request.seconds,
+            until=0,
+            deadline=0,
             max_bytes=request.max_bytes,
             sizes={},
             target=target,
-        )
+        ).lasting(request.seconds)
+
+    def lasting(self, seconds: int) -> DebugSession:
+        """The same, with SECONDS from now on."""
+        until = time.time_ns() // 1000 + seconds * 1_000_000
+        return replace(self, until=until, deadline=boot_time() + seconds)
 
     def settings(self, name: str, before: Running) -> LogSettings:
         """What the daemon NAME is to use that used BEFORE. Raises InvalidItem."""

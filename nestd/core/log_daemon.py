@@ -8,6 +8,7 @@ checks it and finds out whether there is anything to do, apply() does it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -29,8 +30,8 @@ from nestd.core.log_state import LogConfig, LogState, overridden_by, read_config
 from nestd.core.log_units import UnitFacts, Units
 from nestd.formats import environment_file, log_filters
 from nestd.host import libvirt_daemons
-from nestd.host.files import read_regular
-from nestd.host.libvirt_daemons import DaemonProcess
+from nestd.host.files import read_regular, remove_leftovers
+from nestd.host.libvirt_daemons import DaemonProcess, fingerprint
 from nestd.host.log_records import LogRecords
 from nestd.host.root import Root
 from nestd.host.virt_admin import VirtAdmin
@@ -64,7 +65,10 @@ class LogChange:
     @property
     def sets(self) -> bool:
         """Whether the running daemon changes."""
-        return self.running is not None and not self.running.satisfies(self.settings)
+        if self.running is None:
+            return False
+        # What libvirt's default outputs are is not known: they are set each time.
+        return self.settings.outputs == () or not self.running.satisfies(self.settings)
 
     @property
     def nothing_to_do(self) -> bool:
@@ -94,6 +98,8 @@ class LogDaemon:
         self._runtime = Runtime(name, admin)
         self._lock = asyncio.Lock()
         self._state = LogState(name, libvirt_daemons.config_file(name))
+        self._config_seen = LogConfig()
+        self._seen: object = None  # the fingerprint of the file that this was read from
         self._pending = Pending(name, records, self._runtime)
         self.debug = DebugKeeper(root, name, records, self._runtime, self._lock)
 
@@ -112,7 +118,9 @@ class LogDaemon:
     async def resume(self) -> None:
         """Finish or undo what nestd left behind when it ended."""
         async with self._lock:
-            await self._pending.recover(self._state.process, await self._bytes())
+            await self._pending.recover(self._state.process, self._bytes)
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(remove_leftovers, self.root.at(self._state.config_file))
         await self.debug.resume()
 
     async def close(self) -> None:
@@ -212,7 +220,9 @@ class LogDaemon:
                 if replacement.committed:
                     await asyncio.to_thread(replacement.undo)
                 replacement.discard()
-            if undo is not None and self._process() is not None:
+            if change.restart:
+                await self._units.start(self.name)
+            elif undo is not None and self._process() is not None:
                 await self._runtime.restore(undo)
             raise
         finally:
@@ -251,10 +261,15 @@ class LogDaemon:
 
     def _config(self) -> LogConfig:
         path = self._state.config_file
+        seen = fingerprint(self.root.at(path))
+        if seen is not None and seen == self._seen:
+            return self._config_seen
         try:
-            return read_config(read_bytes(self.root, path), path)
+            config = read_config(read_bytes(self.root, path), path)
         except OSError as error:
-            return LogConfig(error=f"{path}: {error.strerror}")
+            config = LogConfig(error=f"{path}: {error.strerror}")
+        self._config_seen, self._seen = config, seen
+        return config
 
     def _read(self, unit: UnitFacts) -> LogState:
         process = self._process()

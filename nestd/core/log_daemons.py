@@ -106,13 +106,15 @@ class LogDaemons:
         for name in set(self._daemons) - set(names):
             await self._daemons.pop(name).close()
         new = [name for name in names if name not in self._daemons]
-        for name in names:
-            daemon = self._daemons.get(name) or self._new(name)
-            await daemon.look(units=units or name in new)
+        found = {name: self._daemons.get(name) or self._new(name) for name in names}
+        await asyncio.gather(
+            *(daemon.look(units=units or name in new) for name, daemon in found.items())
+        )
+        for name, daemon in found.items():
             self._watch_process(daemon)
             if name in new:
                 await daemon.resume()
-                self._daemons[name] = daemon
+        self._daemons = found
         self._changed()
 
     def _new(self, name: str) -> LogDaemon:

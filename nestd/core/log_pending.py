@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections.abc import Awaitable, Callable
 
-from nestd.core.errors import NestdError
+from nestd.core.errors import ConfigUnparsable, NestdError
 from nestd.core.log_runtime import Running, Runtime
 from nestd.host.files import Replacement
 from nestd.host.libvirt_daemons import DaemonProcess
@@ -48,8 +49,13 @@ class Pending:
         """The change is made or undone."""
         self._records.remove(self._record)
 
-    async def recover(self, process: DaemonProcess | None, data: bytes | None) -> None:
-        """Undo the daemon's half of a change whose file DATA is not; PROCESS is the daemon now."""
+    async def recover(
+        self, process: DaemonProcess | None, read: Callable[[], Awaitable[bytes | None]]
+    ) -> None:
+        """Undo the daemon's half of a change whose file was not written.
+
+        PROCESS is the daemon now; READ gives the file as it is.
+        """
         record = self._records.read(self._record)
         if record is None:
             return
@@ -57,7 +63,7 @@ class Pending:
             facts = json.loads(record)
             same = process is not None and facts["pid"] == process.pid
             same = same and process is not None and facts["start"] == process.start
-            if same and facts["digest"] != _digest(data or b""):
+            if same and not await _written(facts["digest"], read):
                 await self._runtime.restore(Running(facts["filters"], facts["outputs"]))
                 log.info("%s logs again what it did before a change that was cut off", self._name)
         except NestdError as error:
@@ -65,6 +71,13 @@ class Pending:
         except (ValueError, KeyError, TypeError) as error:
             log.warning("The record of a change of %s cannot be read: %s", self._name, error)
         self.end()
+
+
+async def _written(digest: str, read: Callable[[], Awaitable[bytes | None]]) -> bool:
+    try:
+        return bool(digest) and digest == _digest(await read() or b"")
+    except ConfigUnparsable:
+        return False  # certainly not what nestd was about to write
 
 
 def _digest(data: bytes) -> str:

@@ -33,6 +33,9 @@ class Units(Protocol):
         Raises NotSupported where there is no service manager.
         """
 
+    async def start(self, daemon: str) -> None:
+        """Start the service, after a restart that failed, and wait. Never raises."""
+
     def listen(self, callback: Callable[[], None]) -> None:
         """Call CALLBACK when units may have changed."""
 
@@ -47,6 +50,9 @@ class NoUnits:
     async def try_restart(self, daemon: str) -> None:
         """Cannot be done."""
         raise NotSupported(f"There is no systemd to restart {daemon} with.")
+
+    async def start(self, daemon: str) -> None:
+        """Nothing was stopped before."""
 
     def listen(self, callback: Callable[[], None]) -> None:
         """Nothing will change."""

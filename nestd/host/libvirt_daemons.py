@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote
 
 from nestd.host.root import Root
@@ -28,6 +30,7 @@ PID_DIRECTORY = "/run"
 PROGRAM_DIRECTORIES = ("/usr/sbin", "/usr/bin")
 _ADMIN_SOCKETS = "/run/libvirt"
 _COMM_LENGTH = 15  # TASK_COMM_LEN less the NUL
+_TICK_SECONDS = 0.1
 _STARTED = 19  # starttime's place in /proc/PID/stat behind the name (proc_pid_stat(5))
 # All that a daemon's environment is looked at for.
 _VARIABLES = ("LIBVIRT_DEBUG", "LIBVIRT_LOG_FILTERS", "LIBVIRT_LOG_OUTPUTS")
@@ -55,6 +58,21 @@ def installed(root: Root) -> tuple[str, ...]:
 def config_file(name: str) -> str:
     """The one file that the daemon reads (daemonConfigFilePath)."""
     return f"{CONFIG_DIRECTORY}/{name}.conf"
+
+
+def fingerprint(path: Path) -> object:
+    """What differs when a file was written or replaced, also behind a link.
+
+    None for no file, and for one that was changed so lately that another change would not show in
+    its time stamps, which are those of the kernel's timer tick.
+    """
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    if time.time() - found.st_ctime < _TICK_SECONDS:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def admin_uri(root: Root, name: str) -> str:
