@@ -89,9 +89,15 @@ class NoSuchJob(NestdError):
     """There is no job of that number, or no longer."""
 
 
+def system_reason(error: OSError) -> str:
+    """What a failed system call says, as a part of a sentence."""
+    said = error.strerror or str(error)
+    return f"{error.filename}: {said}" if error.filename else said
+
+
 def write_failed(error: OSError) -> NestdError:
     """What a failed system call on a file means to a caller."""
-    reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    reason = system_reason(error)
     if error.errno in (errno.ESTALE, errno.EISDIR, errno.EINVAL, errno.ENOLINK):
         return ConfigUnparsable(f"Nothing was changed: {reason}.")
     return WriteFailed(f"Nothing was changed: {reason}.")

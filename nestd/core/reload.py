@@ -15,7 +15,7 @@ import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Callable
 
-from nestd.core.errors import Busy, NotSupported, ReloadFailed, RolledBack
+from nestd.core.errors import Busy, NotSupported, ReloadFailed, RolledBack, system_reason
 from nestd.core.model import JobState
 from nestd.core.transaction import Transaction
 from nestd.core.values import differing, passable
@@ -34,6 +34,16 @@ log = logging.getLogger(__name__)
 
 class VerificationFailed(Exception):
     """The module is not what it should be after the load; the text is one sentence."""
+
+
+def _reason(error: Exception) -> str:
+    """ERROR as a part of a sentence."""
+    if isinstance(error, (LoadError, VerificationFailed)):
+        return str(error)
+    if isinstance(error, OSError):
+        return system_reason(error)
+    log.error("A reload met what it does not know", exc_info=error)
+    return "internal error, see the journal of nestd"
 
 
 class Reload:
@@ -72,8 +82,8 @@ class Reload:
                 transaction.replacement.commit()
             await self._kernel.load(transaction.module)
             await self.verify(transaction.module, transaction.wanted)
-        except (LoadError, OSError, VerificationFailed) as error:
-            await self.roll_back(transaction, str(error))
+        except Exception as error:  # whatever it is, the module is not left unloaded
+            await self.roll_back(transaction, _reason(error))
         self.finish(transaction)
 
     async def roll_back(self, transaction: Transaction, reason: str) -> None:
@@ -172,8 +182,8 @@ class Reload:
                 await self._kernel.load(module, parameters, only_these=only_these)
                 self._verify_values(module, before)
                 break
-            except (LoadError, OSError, VerificationFailed) as error:
-                tried.append(str(error))
+            except Exception as error:
+                tried.append(_reason(error))
         else:
             self._raise_not_restored(module, reason, tried)
         # No other load would give a device that this one does not.

@@ -14,7 +14,15 @@ from dataclasses import replace
 from nestd.core import blockers
 from nestd.core.change import refusal
 from nestd.core.derive import refused
-from nestd.core.errors import Busy, Conflict, Inhibited, NestdError, ReloadFailed, RolledBack
+from nestd.core.errors import (
+    Busy,
+    Conflict,
+    Inhibited,
+    NestdError,
+    ReloadFailed,
+    RolledBack,
+    write_failed,
+)
 from nestd.core.facts import HostFacts
 from nestd.core.inhibitors import Inhibitor, Inhibitors
 from nestd.core.jobs import Job, Jobs
@@ -166,7 +174,8 @@ class Reloads:
         if error is None:
             self.jobs.update(job, JobState.DONE)
         else:
-            text = str(error) if isinstance(error, (NestdError, OSError)) else "Internal error."
+            failed = write_failed(error) if isinstance(error, OSError) else error
+            text = str(failed) if isinstance(failed, NestdError) else "Internal error."
             self.jobs.update(job, _RESULTS.get(type(error), JobState.FAILED), text)
 
     def _begin_to_wait(self, facts: HostFacts, job: Job, transaction: Transaction) -> None:
@@ -220,6 +229,8 @@ class Reloads:
                 # Also where the step could not be recorded: the module has not been touched.
                 reload.record(transaction.at(JobState.WAITING), must=False)
                 raise Busy(str(error)) from error
+            if not isinstance(error, Exception):
+                raise  # cut off at any step: the record is for the next start
             if isinstance(error, ReloadFailed):
                 self.repair.add(transaction)
             elif not isinstance(error, RolledBack):

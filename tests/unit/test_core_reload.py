@@ -176,3 +176,61 @@ def test_a_device_that_stays_away_is_no_reason_to_say_that_nothing_loads(tmp_pat
         await stop(manager)
 
     asyncio.run(body())
+
+
+class Exhausted(SimulatedKernel):
+    """Loading fails once as nobody foresaw: asyncio could not start the thread that waits."""
+
+    failures = 1
+
+    async def load(
+        self, name: str, parameters: Sequence[tuple[str, str]] = (), *, only_these: bool = False
+    ) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise RuntimeError("can't start new thread")
+        await super().load(name, parameters, only_these=only_these)
+
+
+@pytest.mark.parametrize("when", [When.NOW, When.IDLE])
+def test_whatever_fails_after_the_unload_the_module_is_loaded_again(
+    tmp_path: Path, when: When
+) -> None:
+    async def body() -> None:
+        root = Root(tmp_path)
+        kernel = Exhausted(root, KINDS["intel"])
+        manager = await start(root, kernel)
+        conf = root.at("/etc/modprobe.d/kvm.conf").read_bytes()
+        with contextlib.suppress(RolledBack):
+            job = await set_nested(manager, "0", when)
+            assert job is not None
+            assert await until_ended(job) is JobState.ROLLED_BACK
+            assert "start new thread" not in job.error
+        assert kernel.read_module(MODULE).parameters["nested"] == "Y"
+        assert root.at("/etc/modprobe.d/kvm.conf").read_bytes() == conf
+        assert records(root) == []
+        await stop(manager)
+
+    asyncio.run(body())
+
+
+def test_a_reload_that_is_cut_off_keeps_its_record(tmp_path: Path) -> None:
+    """As at the end of a process that was not waited for."""
+
+    async def body() -> None:
+        root = Root(tmp_path)
+        kernel = Slow(root)
+        manager = await start(root, kernel)
+        reloading = asyncio.ensure_future(set_nested(manager, "0", When.NOW))
+        await kernel.unloaded.wait()
+        reloading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reloading
+        manager.view.close()
+        assert len(records(root)) == 1
+        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        assert manager.view.kernel.read_module(MODULE).parameters["nested"] == "N"
+        assert records(root) == []
+        await stop(manager)
+
+    asyncio.run(body())
