@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""README.md shows what really happens: its commands are run; console_blocks.py has the convention.
+
+With README.md there, test_the_commands_of_the_readme runs all of its "console" blocks.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import console_blocks
+import pytest
+from run_nestctl import CHECKOUT
+
+README = CHECKOUT / "README.md"
+
+SAMPLE = """
+Text, and a block of another kind:
+
+```
+$ false
+```
+
+```console
+$ nestctl --simulate amd status
+Nested virtualization is on. ...
+To settle it, now and after every reboot:
+...
+Host   AMD, on bare metal
+...
+$ nestctl \\
+    nsted
+nestctl: There is no command 'nsted'. Is nested meant?
+See: nestctl --help
+[exit code 2]
+```
+
+```console simulate=intel
+$ touch $NESTD_ROOT/simulated/machines/web1
+$ nestctl vms
+NAME  PID    VMM       UNIT
+web1  ...  qemu-kvm  machine-qemu-web1.scope
+$ busctl get-property org.nestd1 /org/nestd1 org.nestd1.Manager Vendor
+s "intel"
+```
+
+```console no-run
+# false
+```
+"""
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what is tracked, as somebody gets who clones the project."""
+    copy = tmp_path_factory.mktemp("checkout")
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
+    for name in filter(None, tracked.stdout.split("\0")):
+        source, target = CHECKOUT / name, copy / name
+        if source.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target)
+    return copy
+
+
+@pytest.fixture(scope="session")
+def nestctl(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This nestctl as a program, in a directory for the PATH."""
+    program = tmp_path_factory.mktemp("bin") / "nestctl"
+    program.write_text(
+        f'#!/bin/sh\nPYTHONPATH={CHECKOUT} exec {sys.executable} -m nestd.cli "$@"\n'
+    )
+    program.chmod(0o755)
+    return program
+
+
+def _wrong(document: str, checkout: Path, nestctl: Path) -> list[str]:
+    environment = {**os.environ, "PATH": f"{nestctl.parent}:{os.environ['PATH']}", "LC_ALL": "C"}
+    return [
+        found
+        for block in console_blocks.read(document)
+        if block.runs
+        for found in console_blocks.run(block, checkout, environment, str(nestctl))
+    ]
+
+
+def test_a_document_that_is_right(checkout: Path, nestctl: Path) -> None:
+    assert [len(block.commands) for block in console_blocks.read(SAMPLE)] == [2, 3, 1]
+    assert _wrong(SAMPLE, checkout, nestctl) == []
+
+
+def test_a_document_that_is_wrong_is_found_out(checkout: Path, nestctl: Path) -> None:
+    text = "```console\n$ echo one; echo two\none\n$ exit 3\n$ echo three\nthree\n```\n"
+    found = _wrong(text, checkout, nestctl)
+    assert [each.splitlines()[0] for each in found] == ["$ echo one; echo two", "$ exit 3"]
+
+
+@pytest.mark.parametrize(
+    ("expected", "output", "right"),
+    [
+        (["a b"], "  a    b \n\n", True),
+        (["a", "..."], "a\n", True),
+        (["a", "..."], "a\nb\nc\n", True),
+        (["...", "c"], "a\nb\nc\n", True),
+        (["a ... c"], "a b c\n", True),
+        (["a ... c"], "a b\nc\n", False),
+        (["a"], "a\nb\n", False),
+        ([], "a\n", False),
+        (["a.c"], "abc\n", False),
+    ],
+)
+def test_outputs_are_compared(expected: list[str], output: str, right: bool) -> None:
+    assert console_blocks.matches(expected, output) is right
+
+
+@pytest.mark.skipif(not README.exists(), reason="there is no README.md yet")
+def test_the_commands_of_the_readme(checkout: Path, nestctl: Path) -> None:
+    document = README.read_text()
+    assert any(block.runs for block in console_blocks.read(document))
+    wrong = _wrong(document, checkout, nestctl)
+    assert wrong == [], "\n\n".join(wrong)
