@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from nestd.core import blockers
 from nestd.core.change import refusal
-from nestd.core.derive import refused
+from nestd.core.derive import next_values, plain, refused
 from nestd.core.errors import (
     Busy,
     Conflict,
@@ -30,6 +30,7 @@ from nestd.core.model import Blocker, JobState, When
 from nestd.core.reload import UNLOAD_SECONDS, Reload
 from nestd.core.repair import Repair
 from nestd.core.transaction import Transaction
+from nestd.core.values import differing
 from nestd.core.view import HostView
 from nestd.core.waiting import Waiting
 from nestd.host.files import Replacement
@@ -40,6 +41,23 @@ _RESULTS: Mapping[type[BaseException], JobState] = {RolledBack: JobState.ROLLED_
 ShutdownDelay = Callable[[], AbstractAsyncContextManager[None]]
 """Held during the seconds in which a module may not be loaded: keeps the machine from shutting
 down."""
+
+
+def _hindrance(facts: HostFacts, transaction: Transaction) -> str:
+    """Why a waiting reload can no longer bring what was asked for, as a sentence; "" if it can."""
+    module = transaction.module
+    bad = refused(facts, module)
+    if bad is not None:
+        return refusal(module, bad)
+    if not facts.modules[module].loaded:
+        return f"{module} was unloaded meanwhile."
+    coming = plain(next_values(facts, module))
+    lost = set(differing(transaction.wanted, coming, facts.types_of(module)))
+    lost |= transaction.wanted.keys() - coming.keys()
+    if not lost:
+        return ""
+    asked = ", ".join(f"{name}={transaction.wanted[name]}" for name in sorted(lost))
+    return f"{module} would no longer be loaded with {asked}: that was changed meanwhile."
 
 
 class Reloads:
@@ -198,14 +216,13 @@ class Reloads:
             if self.waiting.transaction(job) is None:
                 return
             facts = self.view.facts()
-            bad = refused(facts, job.module)
-            if bad is not None or not facts.modules[job.module].loaded:
-                reason = (
-                    refusal(job.module, bad) if bad else f"{job.module} was unloaded meanwhile."
-                )
+            hindrance = _hindrance(facts, transaction)
+            if hindrance:
                 self.transaction(facts, job).finish(transaction)
-                self.end(job, Conflict(reason))
+                self.end(job, Conflict(hindrance))
                 return
+            # Others may have reloaded it meanwhile.
+            transaction = replace(transaction, before=facts.modules[job.module].parameters)
             try:
                 await self._run(facts, job, transaction)
             finally:

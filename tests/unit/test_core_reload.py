@@ -19,6 +19,7 @@ from nestd.core.model import JobState, When
 from nestd.core.recovery import recover
 from nestd.core.reloads import Reloads, ShutdownDelay
 from nestd.core.view import HostView
+from nestd.host.kernel import LoadError
 from nestd.host.records import Records
 from nestd.host.root import Root
 from nestd.host.simulated_host import KINDS
@@ -231,6 +232,61 @@ def test_a_reload_that_is_cut_off_keeps_its_record(tmp_path: Path) -> None:
         manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
         assert manager.view.kernel.read_module(MODULE).parameters["nested"] == "N"
         assert records(root) == []
+        await stop(manager)
+
+    asyncio.run(body())
+
+
+class Broken(SimulatedKernel):
+    """Does not load with nested=0."""
+
+    async def load(
+        self, name: str, parameters: Sequence[tuple[str, str]] = (), *, only_these: bool = False
+    ) -> None:
+        await super().load(name, parameters, only_these=only_these)
+        if self.read_module(name).parameters["nested"] == "N":
+            await self.unload(name)
+            raise LoadError("could not insert 'kvm_intel': Operation not supported")
+
+
+def test_a_waiting_job_goes_back_to_what_ran_last(tmp_path: Path) -> None:
+    """Not to what ran when the job was asked for."""
+
+    async def body() -> None:
+        root = Root(tmp_path)
+        kernel = Broken(root, KINDS["intel"])
+        manager = await start(root, kernel)
+        guard = await manager.reloads.inhibit(Inhibitor("a test", "to see", 0, 1))
+        job = await set_nested(manager, "0", When.IDLE)
+        assert job is not None
+        await kernel.unload(MODULE)
+        await kernel.load(MODULE, [("ple_gap", "64"), ("nested", "1")])
+        assert kernel.read_module(MODULE).parameters["ple_gap"] == "64"
+        os.close(guard)
+        assert await until_ended(job) is JobState.ROLLED_BACK
+        assert kernel.read_module(MODULE).parameters["ple_gap"] == "64"
+        await stop(manager)
+
+    asyncio.run(body())
+
+
+def test_a_waiting_job_ends_when_others_decide_otherwise(tmp_path: Path) -> None:
+    """Instead of a reload that cannot bring what was asked for, and another one back."""
+
+    async def body() -> None:
+        root = Root(tmp_path)
+        kernel = SimulatedKernel(root, KINDS["intel"])
+        manager = await start(root, kernel)
+        guard = await manager.reloads.inhibit(Inhibitor("a test", "to see", 0, 1))
+        job = await set_nested(manager, "0", When.IDLE)
+        assert job is not None
+        loaded = root.at(f"/sys/module/{MODULE}").stat().st_ino
+        root.at("/etc/modprobe.d/zz.conf").write_text("options kvm_intel nested=1\n")
+        manager.view.config_changed()
+        os.close(guard)
+        assert await until_ended(job) is JobState.FAILED
+        assert "nested=0" in job.error
+        assert root.at(f"/sys/module/{MODULE}").stat().st_ino == loaded
         await stop(manager)
 
     asyncio.run(body())
