@@ -9,7 +9,7 @@ from typing import TypeVar
 from nestd.bus.wire import Variant
 from nestd.core.change import shown
 from nestd.core.errors import InvalidArgument
-from nestd.core.log_daemon import LogWhen
+from nestd.core.log_change import LogWhen
 from nestd.core.model import When
 
 _LONGEST_LABEL = 256

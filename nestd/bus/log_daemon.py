@@ -10,7 +10,8 @@ from nestd.bus.authorization import Action, Authorizer
 from nestd.bus.exported import Handler, Interface
 from nestd.bus.interface import InterfaceSpec
 from nestd.bus.wire import Call, Variant
-from nestd.core.log_daemon import LogDaemon, LogWhen
+from nestd.core.log_change import LogWhen
+from nestd.core.log_daemon import LogDaemon
 from nestd.formats import log_filters, log_outputs
 
 _SET = {"outputs": "s", "restart": "b"}

@@ -36,7 +36,13 @@ class DebugKeeper:
     """The session of the daemon NAME, if there is one. LOCK is held by whoever sets anything."""
 
     def __init__(
-        self, root: Root, name: str, records: LogRecords, runtime: Runtime, lock: asyncio.Lock
+        self,
+        root: Root,
+        name: str,
+        records: LogRecords,
+        runtime: Runtime,
+        lock: asyncio.Lock,
+        on_change: Callable[[], None],
     ) -> None:
         self._root = root
         self._name = name
@@ -49,7 +55,7 @@ class DebugKeeper:
         self._wake = asyncio.Event()
         self._not_before = 0.0  # when a daemon that did not answer is asked again
         self._unsure = False  # whether the nestd before had applied all of it
-        self.on_change: list[Callable[[], None]] = []
+        self._on_change = on_change
 
     @property
     def until(self) -> int:
@@ -116,8 +122,7 @@ class DebugKeeper:
 
     def _set(self, session: DebugSession | None) -> None:
         self._session = session
-        for listener in self.on_change:
-            listener()
+        self._on_change()
         self._wake.set()
         if session is not None and (self._keeping is None or self._keeping.done()):
             self._keeping = asyncio.create_task(self._keep())

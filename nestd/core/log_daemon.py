@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, replace
-from enum import Enum
+import logging
+from collections.abc import Callable
+from dataclasses import replace
 
 from nestd.core import log_request
 from nestd.core.debug_keeper import DebugKeeper
@@ -22,6 +23,7 @@ from nestd.core.errors import (
     InvalidFilter,
     write_failed,
 )
+from nestd.core.log_change import LogChange, LogPlan, LogWhen
 from nestd.core.log_file import FileChange, change_file, duplicates, read_bytes
 from nestd.core.log_pending import Pending
 from nestd.core.log_request import LogSettings
@@ -39,60 +41,24 @@ from nestd.host.virt_admin import VirtAdmin
 _LARGEST_ENVIRONMENT_FILE = 1 << 20  # bytes
 
 
-class LogWhen(Enum):
-    """What a change is for, in the words of the D-Bus interface."""
-
-    NOW = "now"  # the file, and the daemon if it runs
-    RUNTIME = "runtime"  # the running daemon only
-    START = "start"  # the file only
-
-
-@dataclass(frozen=True)
-class LogChange:
-    """A checked request. file is None where the file, running None where the daemon stays."""
-
-    settings: LogSettings
-    when: LogWhen
-    restart: bool
-    file: FileChange | None
-    running: Running | None  # what the daemon uses now
-
-    @property
-    def edits(self) -> bool:
-        """Whether the file changes."""
-        return self.file is not None and self.file.edits
-
-    @property
-    def sets(self) -> bool:
-        """Whether the running daemon changes."""
-        if self.running is None:
-            return False
-        # What libvirt's default outputs are is not known: they are set each time.
-        return self.settings.outputs == () or not self.running.satisfies(self.settings)
-
-    @property
-    def nothing_to_do(self) -> bool:
-        """Whether everything is already as asked."""
-        return not (self.edits or self.sets or self.restart)
-
-
-@dataclass(frozen=True)
-class LogPlan:
-    """What a change of the file would do."""
-
-    diff: str
-    steps: tuple[str, ...]
-    warnings: tuple[str, ...]
+log = logging.getLogger(__name__)
 
 
 class LogDaemon:
     """The daemon NAME. look() comes before anything else."""
 
     def __init__(
-        self, root: Root, name: str, units: Units, records: LogRecords, admin: VirtAdmin
+        self,
+        root: Root,
+        name: str,
+        units: Units,
+        records: LogRecords,
+        admin: VirtAdmin,
+        on_change: Callable[[], None],
     ) -> None:
         self.name = name
         self.root = root
+        self.on_change = on_change  # called after what was asked for here
         self._units = units
         self._unit = UnitFacts()
         self._runtime = Runtime(name, admin)
@@ -101,7 +67,7 @@ class LogDaemon:
         self._config_seen = LogConfig()
         self._seen: object = None  # the fingerprint of the file that this was read from
         self._pending = Pending(name, records, self._runtime)
-        self.debug = DebugKeeper(root, name, records, self._runtime, self._lock)
+        self.debug = DebugKeeper(root, name, records, self._runtime, self._lock, on_change)
 
     @property
     def state(self) -> LogState:
@@ -200,6 +166,13 @@ class LogDaemon:
                 raise write_failed(error) from error
             finally:
                 await self.look(units=False)
+                self.on_change()
+        log.info(
+            "%s: log filters set (%s): %s",
+            self.name,
+            change.when.value,
+            log_filters.canonical(change.settings.filters) or "none",
+        )
 
     async def _apply(self, change: LogChange) -> None:
         replacement = None

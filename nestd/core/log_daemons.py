@@ -119,9 +119,7 @@ class LogDaemons:
 
     def _new(self, name: str) -> LogDaemon:
         admin = VirtAdmin(libvirt_daemons.admin_uri(self._root, name))
-        daemon = LogDaemon(self._root, name, self._units, self._records, admin)
-        daemon.debug.on_change.append(self._changed)
-        return daemon
+        return LogDaemon(self._root, name, self._units, self._records, admin, self._changed)
 
     def _watch_process(self, daemon: LogDaemon) -> None:
         """A daemon that is killed leaves its pid file as it was."""

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import random
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -458,3 +460,45 @@ def test_no_libvirt_no_objects(bus: PrivateBus, tmp_path: Path) -> None:
 
     with running_nestd(bus.address, tmp_path) as nestd:
         run(nestd, test)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_nestd_killed_at_any_moment(
+    bus: PrivateBus, tmp_path: Path, libvirtd: Libvirtd, seed: int
+) -> None:
+    """File and daemon change both or not at all, and a debug session ends as ever."""
+    moment = random.Random(seed)
+    libvirtd.admin("daemon-log-filters", "1:*a*")
+    before = libvirtd.filters(), libvirtd.outputs()
+
+    async def set_and_die(client: Client) -> None:
+        call = asyncio.ensure_future(set_filters(client, "1:qemu", "now"))
+        await asyncio.sleep(moment.uniform(0.05, 0.45))
+        nestd.kill()
+        with contextlib.suppress(BusError):
+            await call
+
+    async def debug_and_die(client: Client) -> None:
+        call = asyncio.ensure_future(start_debug(client, "1:util", 2))
+        await asyncio.sleep(moment.uniform(0.05, 0.6))
+        nestd.kill()
+        with contextlib.suppress(BusError):
+            await call
+
+    async def finish(client: Client) -> None:
+        if await get(client, "DebugUntil") != [0]:
+            await ended(client)
+
+    with running_nestd(bus.address, tmp_path) as nestd:
+        run(nestd, set_and_die)
+    with running_nestd(bus.address, tmp_path) as nestd:
+        written = "1:qemu" in libvirtd.config.read_text()
+        assert libvirtd.filters() == ("1:*qemu* " if written else before[0])
+        leftovers = [name for name in os.listdir(libvirtd.config.parent) if name[0] == "."]
+        assert leftovers == []
+        before = libvirtd.filters(), libvirtd.outputs()
+        run(nestd, debug_and_die)
+    with running_nestd(bus.address, tmp_path) as nestd:
+        run(nestd, finish)
+        assert (libvirtd.filters(), libvirtd.outputs()) == before
+        assert not list((libvirtd.root / "run/nestd").glob("logs/*"))

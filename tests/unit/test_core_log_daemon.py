@@ -26,7 +26,8 @@ from nestd.core.errors import (
     RolledBack,
     WriteFailed,
 )
-from nestd.core.log_daemon import LogDaemon, LogWhen
+from nestd.core.log_change import LogWhen
+from nestd.core.log_daemon import LogDaemon
 from nestd.core.log_units import NoUnits, UnitFacts
 from nestd.host.log_records import LogRecords
 from nestd.host.root import Root
@@ -99,7 +100,7 @@ class Host:
     async def daemon(self, seconds: float = 5) -> LogDaemon:
         root = Root(self.root)
         admin = VirtAdmin("uri", str(self.root / "virt-admin"), seconds)
-        daemon = LogDaemon(root, "libvirtd", self.units, LogRecords(root), admin)
+        daemon = LogDaemon(root, "libvirtd", self.units, LogRecords(root), admin, lambda: None)
         await daemon.look()
         return daemon
 
