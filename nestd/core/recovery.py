@@ -11,6 +11,7 @@ import asyncio
 import logging
 
 from nestd.core.errors import NestdError, ReloadFailed, RolledBack
+from nestd.core.events import Event, about
 from nestd.core.jobs import Job
 from nestd.core.model import JobState, When
 from nestd.core.reload import Reload, VerificationFailed
@@ -31,9 +32,11 @@ async def recover(reloads: Reloads) -> None:
                 transaction = decode(record, reloads.records.boot_id)
                 _check_known(reloads, transaction)
             except DamagedRecord as error:
-                log.warning("The record of job %d is set aside: %s", number, error)
+                fields = about(Event.RECORD_SET_ASIDE, job=number)
+                log.warning("The record of job %d is set aside: %s", number, error, extra=fields)
                 reloads.records.set_aside(number)
                 continue
+            log.info("Job %d of before the restart: %s", number, transaction.step.value)
             job = reloads.jobs.new(
                 transaction.job, transaction.module, transaction.uid, transaction.step
             )
@@ -61,12 +64,10 @@ async def _settle(reloads: Reloads, job: Job, transaction: Transaction) -> None:
     try:
         await _complete(reload, transaction, loaded)
     except NestdError as error:
-        log.warning("Job %d of before the restart: %s", job.id, error)
         if isinstance(error, ReloadFailed):
             reloads.repair.add(transaction)
         reloads.end(job, error)
     else:
-        log.info("Job %d of before the restart was finished", job.id)
         reloads.end(job, None)
 
 

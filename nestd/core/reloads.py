@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
@@ -23,6 +24,7 @@ from nestd.core.errors import (
     RolledBack,
     write_failed,
 )
+from nestd.core.events import NOTICE, Event, about
 from nestd.core.facts import HostFacts
 from nestd.core.inhibitors import Inhibitor, Inhibitors
 from nestd.core.jobs import Job, Jobs
@@ -36,7 +38,17 @@ from nestd.core.waiting import Waiting
 from nestd.host.files import Replacement
 from nestd.host.records import Records
 
-_RESULTS: Mapping[type[BaseException], JobState] = {RolledBack: JobState.ROLLED_BACK}
+_RESULTS: Mapping[type[object], JobState] = {
+    type(None): JobState.DONE,
+    RolledBack: JobState.ROLLED_BACK,
+}
+_EVENTS: Mapping[type[object], tuple[int, Event]] = {  # any other error: nothing was touched
+    type(None): (NOTICE, Event.RELOAD_DONE),
+    RolledBack: (logging.WARNING, Event.RELOAD_ROLLED_BACK),
+    ReloadFailed: (logging.ERROR, Event.RELOAD_FAILED),
+}
+
+log = logging.getLogger(__name__)
 
 ShutdownDelay = Callable[[], AbstractAsyncContextManager[None]]
 """Held during the seconds in which a module may not be loaded: keeps the machine from shutting
@@ -189,12 +201,12 @@ class Reloads:
     def end(self, job: Job, error: BaseException | None) -> None:
         """JOB is over, with ERROR as the reason where it failed; its listeners see the result."""
         self.view.config_changed()
-        if error is None:
-            self.jobs.update(job, JobState.DONE)
-        else:
+        text = ""
+        if error is not None:
             failed = write_failed(error) if isinstance(error, OSError) else error
             text = str(failed) if isinstance(failed, NestdError) else "Internal error."
-            self.jobs.update(job, _RESULTS.get(type(error), JobState.FAILED), text)
+        _tell(job, error, text)
+        self.jobs.update(job, _RESULTS.get(type(error), JobState.FAILED), text)
 
     def _begin_to_wait(self, facts: HostFacts, job: Job, transaction: Transaction) -> None:
         """Write the configuration now and the reload down for later."""
@@ -274,3 +286,10 @@ class Reloads:
     def _in_use(self, module: str) -> bool:
         """Whether an unload is bound to fail; the reference count is the quick answer."""
         return self.view.kernel.read_module(module).refcount > 0 or bool(self.inhibitors.list())
+
+
+def _tell(job: Job, error: BaseException | None, text: str) -> None:
+    level, event = _EVENTS.get(type(error), (NOTICE, Event.RELOAD_REFUSED))
+    fields = about(event, module=job.module, job=job.id, caller_uid=job.uid)
+    outcome = "was reloaded" if error is None else f"was to be reloaded: {text}"
+    log.log(level, "Job %d of user %d: %s %s", job.id, job.uid, job.module, outcome, extra=fields)
