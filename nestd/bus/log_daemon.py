@@ -69,7 +69,7 @@ class LogDaemonInterface(Interface):
         change = await self._daemon.prepare(str(filters), outputs, when, restart=restart)
         if not change.nothing_to_do:
             await self._authorizer.require(call, Action.CONFIGURE_LOGS, self._details)
-            await self._daemon.apply(change)
+            await self._daemon.apply(change, await self._authorizer.uid_of(call.sender))
         return []
 
     async def _check_filters(self, call: Call) -> Sequence[object]:
@@ -88,7 +88,7 @@ class LogDaemonInterface(Interface):
             None if max_bytes is None else int(str(max_bytes)),
         )
         await self._authorizer.require(call, Action.DEBUG_LOGS, self._details)
-        await self._daemon.debug.start(request)
+        await self._daemon.debug.start(request, await self._authorizer.uid_of(call.sender))
         return []
 
     async def _stop_debug(self, call: Call) -> Sequence[object]:

@@ -16,6 +16,7 @@ from dataclasses import replace
 
 from nestd.core.debug_session import DebugRequest, DebugSession, Target, boot_time
 from nestd.core.errors import DaemonUnavailable, InvalidOutput, NestdError, WriteFailed
+from nestd.core.events import NOTICE, Event, about
 from nestd.core.log_request import LogSettings, check_directories
 from nestd.core.log_runtime import Running, Runtime
 from nestd.core.log_state import timeout_of
@@ -66,8 +67,8 @@ class DebugKeeper:
         """The daemon may have come or gone."""
         self._wake.set()
 
-    async def start(self, request: DebugRequest) -> None:
-        """Begin a session, or go on with the one that is there with other settings.
+    async def start(self, request: DebugRequest, uid: int) -> None:
+        """Begin a session for the user UID, or go on with the one that is there with new settings.
 
         Raises DaemonUnavailable, InvalidFilter, InvalidOutput or WriteFailed, and then leaves
         everything as it was.
@@ -89,7 +90,11 @@ class DebugKeeper:
             with contextlib.suppress(WriteFailed):
                 self._write(session)
             self._set(session)
-        log.info("%s writes debug logs for %d s: %s", self._name, request.seconds, session.filters)
+        text = "%s writes debug logs for %d s: %s"
+        fields = about(
+            Event.DEBUG_STARTED, daemon=self._name, filters=session.filters, caller_uid=uid
+        )
+        log.log(NOTICE, text, self._name, request.seconds, session.filters, extra=fields)
 
     async def stop(self) -> None:
         """End the session, with what was there before restored. Raises DaemonUnavailable."""
@@ -192,7 +197,8 @@ class DebugKeeper:
         await self._restore(session.target)
         self._records.remove(self._record)
         self._set(None)
-        log.info("The debug session of %s has ended: %s", self._name, why)
+        fields = about(Event.DEBUG_ENDED, daemon=self._name)
+        log.log(NOTICE, "The debug session of %s has ended: %s", self._name, why, extra=fields)
 
     async def _restore(self, target: Target | None) -> None:
         """A process that came later uses what it started with: there is nothing to restore."""

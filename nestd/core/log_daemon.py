@@ -23,6 +23,7 @@ from nestd.core.errors import (
     InvalidFilter,
     write_failed,
 )
+from nestd.core.events import NOTICE, Event, about
 from nestd.core.log_change import LogChange, LogPlan, LogWhen
 from nestd.core.log_file import FileChange, change_file, duplicates, read_bytes
 from nestd.core.log_pending import Pending
@@ -152,8 +153,8 @@ class LogDaemon:
             raise DaemonUnavailable(f"{self.name} does not run.")
         return DebugRequest(settings, seconds, limit)
 
-    async def apply(self, change: LogChange) -> None:
-        """Make the change, both halves or none.
+    async def apply(self, change: LogChange, uid: int) -> None:
+        """Make the change for the user UID, both halves or none.
 
         Raises the errors of nestd.core.errors, then with everything as it was before.
         """
@@ -167,12 +168,11 @@ class LogDaemon:
             finally:
                 await self.look(units=False)
                 self.on_change()
-        log.info(
-            "%s: log filters set (%s): %s",
-            self.name,
-            change.when.value,
-            log_filters.canonical(change.settings.filters) or "none",
-        )
+        filters = log_filters.canonical(change.settings.filters)
+        fields = about(Event.FILTERS_CHANGED, daemon=self.name, filters=filters, caller_uid=uid)
+        text = "User %d set the log filters of %s (%s): %s"
+        word = change.when.value
+        log.log(NOTICE, text, uid, self.name, word, filters or "none", extra=fields)
 
     async def _apply(self, change: LogChange) -> None:
         replacement = None

@@ -140,7 +140,7 @@ def run(host: Host, test: Callable[[LogDaemon], Awaitable[None]], seconds: float
 
 async def change(daemon: LogDaemon, when: LogWhen = LogWhen.NOW, restart: bool = False) -> None:
     prepared = await daemon.prepare("1:qemu", "1:stderr", when, restart=restart)
-    await daemon.apply(prepared)
+    await daemon.apply(prepared, 0)
 
 
 def unchanged(host: Host) -> None:
@@ -166,7 +166,7 @@ def test_a_daemon_that_fails_leaves_the_file(
         prepared = await daemon.prepare("1:qemu", "1:stderr", LogWhen.NOW)
         host.flag(flag)
         with pytest.raises(error):
-            await daemon.apply(prepared)
+            await daemon.apply(prepared, 0)
 
     run(host, test)
     assert host.config.read_text() == "# mine\n"
@@ -187,7 +187,7 @@ def test_a_file_that_an_editor_changed_meanwhile_leaves_the_daemon(
 
         monkeypatch.setattr(daemon._runtime, "apply", edit)
         with pytest.raises(ConfigUnparsable, match="changed meanwhile"):
-            await daemon.apply(prepared)
+            await daemon.apply(prepared, 0)
 
     run(host, test)
     assert host.settings == BEFORE
@@ -200,7 +200,7 @@ def test_an_edit_while_a_password_was_asked_for_is_kept(host: Host) -> None:
     async def test(daemon: LogDaemon) -> None:
         prepared = await daemon.prepare("1:qemu", None, LogWhen.START)
         host.config.write_text("# theirs\n")
-        await daemon.apply(prepared)
+        await daemon.apply(prepared, 0)
 
     run(host, test)
     assert host.config.read_text() == '# theirs\nlog_filters = "1:qemu"\n'
@@ -254,7 +254,7 @@ def test_a_daemon_that_hangs_is_given_up(host: Host) -> None:
         with pytest.raises(DaemonUnavailable, match="did not end within"):
             await daemon.running()
         with pytest.raises(DaemonUnavailable):
-            await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None))
+            await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None), 0)
         assert time.monotonic() - started < 5
 
     run(host, test, seconds=0.3)
@@ -268,7 +268,7 @@ def test_a_session_that_cannot_begin_leaves_nothing(host: Host, flag: str) -> No
 
     async def test(daemon: LogDaemon) -> None:
         with pytest.raises(NestdError):
-            await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None))
+            await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None), 0)
         assert daemon.state.debug_until == 0
 
     run(host, test)
@@ -281,7 +281,7 @@ def test_a_session_that_cannot_be_noted_down_does_not_begin(host: Host) -> None:
 
     async def test(daemon: LogDaemon) -> None:
         with pytest.raises(WriteFailed):
-            await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None))
+            await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None), 0)
 
     run(host, test)
     assert host.settings == BEFORE
@@ -291,7 +291,7 @@ def test_an_end_that_fails_is_tried_again(host: Host, monkeypatch: pytest.Monkey
     monkeypatch.setattr(debug_keeper, "RETRY_SECONDS", 0.1)
 
     async def test(daemon: LogDaemon) -> None:
-        await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None))
+        await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None), 0)
         host.flag("fail-daemon-log-filters")
         with pytest.raises(DaemonUnavailable):
             await daemon.debug.stop()
@@ -306,7 +306,7 @@ def test_an_end_that_fails_is_tried_again(host: Host, monkeypatch: pytest.Monkey
 
 def test_a_daemon_that_is_gone_at_the_end_is_let_be(host: Host) -> None:
     async def test(daemon: LogDaemon) -> None:
-        await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None))
+        await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None), 0)
         host.process.kill()
         host.process.wait()
         await daemon.debug.stop()
