@@ -73,7 +73,7 @@ class ModuleInterface(Interface):
     ) -> Sequence[object]:
         when = arguments.when(word, When)
         token = str(arguments.options(options, _TOKEN).get("token", ""))
-        change = self._manager.prepare(self._name, parameters, when, token)
+        change = await self._manager.request(self._name, parameters, when, token)
         if change.nothing_to_do:
             return [NO_OBJECT]
         details = {"module": self._name}
@@ -87,7 +87,7 @@ class ModuleInterface(Interface):
         word, options = call.args
         when = arguments.when(word, _NOT_AT_BOOT)
         arguments.options(options, {})
-        self._manager.prepare_reload(self._name)
+        await self._manager.request_reload(self._name)
         details = {"module": self._name}
         await self._authorizer.require(call, Action.RELOAD_MODULES, details)
         uid = await self._authorizer.uid_of(call.sender)

@@ -62,6 +62,7 @@ class Change:
     overridden: Mapping[str, Assignment]  # by parameter, who decides instead
     refused: Assignment | None  # one that would make the next load fail
     token: str
+    from_plan: bool  # the caller gave the token, and wants this or nothing
 
     @property
     def edits(self) -> bool:
@@ -113,6 +114,7 @@ def make_change(
         overridden=overridden,
         refused=refused(after, module),
         token=_token(facts, module, checked, when),
+        from_plan=bool(token),
     )
     if token and token != change.token:
         raise StalePlan("Something that the plan was made from has changed: make a new plan.")
@@ -133,6 +135,15 @@ def check_effective(change: Change) -> None:
             f'{precedence(change, parameter, winner)}: change it there, or ask for "boot" to have'
             f" {change.path} written all the same."
         )
+
+
+def check_allowed(change: Change, allowed: Change) -> None:
+    """Refuse what ALLOWED, made for the same request before, was not going to do."""
+    writes = change.edits or change.effect is Effect.IN_PLACE
+    wrote = allowed.edits or allowed.effect is Effect.IN_PLACE
+    reloads, reloaded = (each.effect is Effect.RELOAD for each in (change, allowed))
+    if (writes and not wrote) or (reloads and not reloaded):
+        raise StalePlan("The host has changed and more is to be done now: ask again.")
 
 
 def precedence(change: Change, parameter: str, winner: Assignment) -> str:

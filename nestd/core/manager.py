@@ -95,6 +95,13 @@ class Manager:
         check_supported(self.view.kernel.can_load, change.effect)
         return change
 
+    async def request(
+        self, module: str, parameters: Mapping[str, str], when: When, token: str = ""
+    ) -> Change:
+        """prepare() in its turn: on the state that the changes asked for before leave."""
+        async with self.reloads.lock:
+            return self.prepare(module, parameters, when, token)
+
     async def apply(self, change: Change, uid: int) -> Job | None:
         """Make the change for the user UID; the job of the reload, None where none was needed.
 
@@ -102,7 +109,12 @@ class Manager:
         """
         async with self.reloads.lock:
             # The state may have changed while the caller was asked for a password.
-            change = self.prepare(change.module, change.parameters, change.when)
+            asked, token = change, change.token if change.from_plan else ""
+            change = self.prepare(asked.module, asked.parameters, asked.when, token)
+            if change.exceeds(asked):
+                raise StalePlan(
+                    "The host has changed meanwhile, and more is to be done: ask again."
+                )
             with self._writing():
                 job = await self._apply(self.view.facts(), change, uid)
             for listener in self.on_change:
@@ -119,6 +131,11 @@ class Manager:
         bad = refused(facts, module)
         if bad is not None:
             raise Conflict(refusal(module, bad))
+
+    async def request_reload(self, module: str) -> None:
+        """prepare_reload() in its turn: a module that is just being reloaded is not missing."""
+        async with self.reloads.lock:
+            self.prepare_reload(module)
 
     async def reload(self, module: str, when: When, uid: int) -> Job:
         """Reload MODULE as it is configured, now or when idle."""

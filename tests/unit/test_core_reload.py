@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from nestd.core.errors import Busy, RolledBack
+from nestd.core.change import Effect
+from nestd.core.errors import Busy, RolledBack, StalePlan
 from nestd.core.inhibitors import Inhibitor
 from nestd.core.jobs import Job
 from nestd.core.manager import Manager
@@ -287,6 +288,66 @@ def test_a_waiting_job_ends_when_others_decide_otherwise(tmp_path: Path) -> None
         assert await until_ended(job) is JobState.FAILED
         assert "nested=0" in job.error
         assert root.at(f"/sys/module/{MODULE}").stat().st_ino == loaded
+        await stop(manager)
+
+    asyncio.run(body())
+
+
+def test_what_was_not_allowed_is_not_done(tmp_path: Path) -> None:
+    """A reload needs leave of its own, which nobody asked for while the module was not loaded."""
+
+    async def body() -> None:
+        root = Root(tmp_path)
+        kernel = SimulatedKernel(root, KINDS["intel"])
+        manager = await start(root, kernel)
+        await kernel.unload(MODULE)
+        change = manager.prepare(MODULE, {"nested": "0"}, When.NOW)
+        assert change.effect is Effect.NONE
+        await kernel.load(MODULE)
+        conf = root.at("/etc/modprobe.d/kvm.conf").read_bytes()
+        with pytest.raises(StalePlan, match="ask again"):
+            await manager.apply(change, 0)
+        assert kernel.read_module(MODULE).parameters["nested"] == "Y"
+        assert root.at("/etc/modprobe.d/kvm.conf").read_bytes() == conf
+        await stop(manager)
+
+    asyncio.run(body())
+
+
+def test_a_plan_gets_stale_also_while_a_password_is_asked_for(tmp_path: Path) -> None:
+    async def body() -> None:
+        root = Root(tmp_path)
+        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        asked = {"nested": "0"}
+        token = (await manager.plan(MODULE, asked, When.BOOT)).token
+        change = manager.prepare(MODULE, asked, When.BOOT, token)
+        conf = root.at("/etc/modprobe.d/kvm.conf")
+        conf.write_bytes(conf.read_bytes() + b"options kvm_intel ept=0\n")
+        manager.view.config_changed()
+        with pytest.raises(StalePlan):
+            await manager.apply(change, 0)
+        assert b"nested=0" not in conf.read_bytes()
+        await stop(manager)
+
+    asyncio.run(body())
+
+
+def test_a_request_sees_what_those_before_it_have_done(tmp_path: Path) -> None:
+    """nested=0 is no more what runs once nested=1 has been asked for, though it still runs."""
+
+    async def body() -> None:
+        root = Root(tmp_path)
+        kernel = Slow(root)
+        manager = await start(root, kernel)
+        first = asyncio.ensure_future(set_nested(manager, "0", When.NOW))
+        await kernel.unloaded.wait()
+        second = asyncio.ensure_future(manager.request(MODULE, {"nested": "1"}, When.NOW))
+        third = asyncio.ensure_future(manager.request_reload(MODULE))
+        await asyncio.sleep(0)
+        kernel.go_on.set()
+        await first
+        assert (await second).effect is Effect.RELOAD
+        await third
         await stop(manager)
 
     asyncio.run(body())
