@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 from dataclasses import dataclass
 
 # MODPROBE_OPTIONS, LIBVIRT_* and the like of whoever started nestd must not reach a program.
@@ -34,6 +36,7 @@ async def run(*command: str, timeout: float) -> Result:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=ENVIRONMENT,
+        start_new_session=True,  # a process group, to end with all that it started
     )
     try:
         stdout, stderr = await asyncio.wait_for(process.communicate(), timeout)
@@ -42,7 +45,7 @@ async def run(*command: str, timeout: float) -> Result:
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
     assert process.returncode is not None
     return Result(process.returncode, stdout, stderr)
