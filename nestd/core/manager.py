@@ -16,6 +16,7 @@ from nestd.core import plan
 from nestd.core.change import (
     Change,
     Effect,
+    check_allowed,
     check_effective,
     check_present,
     check_supported,
@@ -111,10 +112,7 @@ class Manager:
             # The state may have changed while the caller was asked for a password.
             asked, token = change, change.token if change.from_plan else ""
             change = self.prepare(asked.module, asked.parameters, asked.when, token)
-            if change.exceeds(asked):
-                raise StalePlan(
-                    "The host has changed meanwhile, and more is to be done: ask again."
-                )
+            check_allowed(change, asked)
             with self._writing():
                 job = await self._apply(self.view.facts(), change, uid)
             for listener in self.on_change:
