@@ -25,7 +25,6 @@ _CONTAINERS = (
     "systemd-nspawn",
     "wsl",
 )
-_KVM = ("kvm", "qemu")
 _NAMES: Mapping[str, str] = MappingProxyType(
     {
         "amazon": "Amazon EC2",
@@ -34,6 +33,7 @@ _NAMES: Mapping[str, str] = MappingProxyType(
         "microsoft": "Microsoft Hyper-V",
         "oracle": "Oracle VirtualBox",
         "powervm": "IBM PowerVM",
+        "qemu": "QEMU without KVM",
         "vm-other": "a hypervisor of unknown kind",
         "vmware": "VMware",
         "xen": "Xen",
@@ -58,7 +58,7 @@ def host_virtualization(situation: Situation) -> Finding:
         "Its virtual machines are nested ones already; virtual machines inside of those (L3) are"
         " not tested and do not work properly."
     )
-    if kind in _KVM:
+    if kind == "kvm":
         return warn(
             _ID,
             f"This host is itself a virtual machine, on KVM. {deeper}",
