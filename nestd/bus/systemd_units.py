@@ -45,7 +45,8 @@ class SystemdUnits:
         socket = await self._properties(f"{daemon}.socket", "")
         return UnitFacts(
             known=True,
-            in_use=_in_use(service) or _in_use(socket),
+            active=_is_active(service) or _is_active(socket),
+            enabled=_is_enabled(service) or _is_enabled(socket),
             environment=dict(each.split("=", 1) for each in details.get("Environment", ())),
             environment_files=tuple(path for path, _ in details.get("EnvironmentFiles", ())),
             arguments=_arguments(details.get("ExecStart", ())),
@@ -139,9 +140,12 @@ class SystemdUnits:
         )
 
 
-def _in_use(unit: Mapping[str, Any]) -> bool:
-    active = unit.get("ActiveState") in ("active", "activating", "reloading")
-    return active or unit.get("UnitFileState") in _ENABLED
+def _is_active(unit: Mapping[str, Any]) -> bool:
+    return unit.get("ActiveState") in ("active", "activating", "reloading")
+
+
+def _is_enabled(unit: Mapping[str, Any]) -> bool:
+    return unit.get("UnitFileState") in _ENABLED
 
 
 def _arguments(commands: Any) -> tuple[str, ...]:

@@ -61,7 +61,7 @@ class LogDaemon:
         self.root = root
         self.on_change = on_change  # called after what was asked for here
         self._units = units
-        self._unit = UnitFacts()
+        self.unit = UnitFacts()
         self._runtime = Runtime(name, admin)
         self._lock = asyncio.Lock()
         self._state = LogState(name, libvirt_daemons.config_file(name))
@@ -77,9 +77,10 @@ class LogDaemon:
 
     async def look(self, *, units: bool = True) -> None:
         """Read everything again; UNITS is whether the service manager is to be asked as well."""
-        if units:
-            self._unit = await self._units.read(self.name)
-        self._state = await asyncio.to_thread(self._read, self._unit)
+        process = await asyncio.to_thread(self._process)
+        if units or process != self._state.process:
+            self.unit = await self._units.read(self.name)
+        self._state = await asyncio.to_thread(self._read, self.unit)
         self.debug.wake()
 
     async def resume(self) -> None:
@@ -279,8 +280,6 @@ class LogDaemon:
             found.append(f"{self.name} cannot start: {file.outcome.error}.")
         if self._state.overridden_by:
             found.append(f"{self._state.overridden_by} decides over {file.path}.")
-        if self._unit.known and not self._unit.in_use and self._state.process is None:
-            found.append(f"{self.name} is installed, but its units are not in use on this host.")
         return tuple(found)
 
 

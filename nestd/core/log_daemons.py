@@ -15,7 +15,7 @@ from nestd.core.change import shown
 from nestd.core.errors import InvalidArgument
 from nestd.core.log_daemon import LogDaemon
 from nestd.core.log_state import LogState
-from nestd.core.log_units import Units
+from nestd.core.log_units import Mode, Units, mode
 from nestd.host import libvirt_daemons
 from nestd.host.inotify import DirectoryWatch
 from nestd.host.log_records import LogRecords
@@ -40,6 +40,7 @@ class LogDaemons:
         self._root = root
         self._units = units
         self._records = LogRecords(root)
+        self._installed: dict[str, LogDaemon] = {}
         self._daemons: dict[str, LogDaemon] = {}
         self._watch: DirectoryWatch | None = None
         self._exits: dict[int, ProcessExit] = {}
@@ -50,7 +51,7 @@ class LogDaemons:
 
     @property
     def daemons(self) -> Mapping[str, LogDaemon]:
-        """Those that are installed."""
+        """Those that are installed, and belong to the mode that the host is in."""
         return self._daemons
 
     def states(self) -> tuple[LogState, ...]:
@@ -83,7 +84,7 @@ class LogDaemons:
             self._watch.close()
         for each in self._exits.values():
             each.close()
-        for daemon in self._daemons.values():
+        for daemon in self._installed.values():
             await daemon.close()
 
     def _on_units(self) -> None:
@@ -103,10 +104,10 @@ class LogDaemons:
 
     async def _look(self, *, units: bool) -> None:
         names = libvirt_daemons.installed(self._root)
-        for name in set(self._daemons) - set(names):
-            await self._daemons.pop(name).close()
-        new = [name for name in names if name not in self._daemons]
-        found = {name: self._daemons.get(name) or self._new(name) for name in names}
+        for name in set(self._installed) - set(names):
+            await self._installed[name].close()
+        new = [name for name in names if name not in self._installed]
+        found = {name: self._installed.get(name) or self._new(name) for name in names}
         await asyncio.gather(
             *(daemon.look(units=units or name in new) for name, daemon in found.items())
         )
@@ -114,7 +115,8 @@ class LogDaemons:
             self._watch_process(daemon)
             if name in new:
                 await daemon.resume()
-        self._daemons = found
+        self._installed = found
+        self._daemons = _in_use(found)
         self._changed()
 
     def _new(self, name: str) -> LogDaemon:
@@ -141,3 +143,15 @@ class LogDaemons:
     def _changed(self) -> None:
         for listener in self.on_change:
             listener()
+
+
+def _in_use(installed: Mapping[str, LogDaemon]) -> dict[str, LogDaemon]:
+    """Without those of the other mode; a daemon that runs is there in any case."""
+    found = mode({name: daemon.unit for name, daemon in installed.items()})
+    return {
+        name: daemon
+        for name, daemon in installed.items()
+        if found is Mode.UNKNOWN
+        or daemon.state.active
+        or (name == libvirt_daemons.MONOLITHIC) == (found is Mode.MONOLITHIC)
+    }

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Protocol
 
 from nestd.core.errors import NotSupported
+from nestd.host.libvirt_daemons import MONOLITHIC
 
 
 @dataclass(frozen=True)
@@ -15,10 +17,35 @@ class UnitFacts:
     """A daemon's service, and the sockets that start it."""
 
     known: bool = False  # whether there is such a unit, and a service manager
-    in_use: bool = False  # active or enabled, by its service or its socket
+    active: bool = False  # the service, or a socket that starts it
+    enabled: bool = False  # likewise, for the next boot
     environment: Mapping[str, str] = field(default_factory=dict)
     environment_files: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()  # of its program, before variables are put in
+
+
+class Mode(Enum):
+    """Whether one daemon serves all of libvirt, or each driver has its own (docs/daemons.rst)."""
+
+    MONOLITHIC = "monolithic"
+    MODULAR = "modular"
+    UNKNOWN = "unknown"
+
+
+def mode(units: Mapping[str, UnitFacts]) -> Mode:
+    """The mode of a host with these units, by daemon: what is active decides, then what is enabled.
+
+    The units of the two modes conflict; where both or none are in use, nothing is known.
+    """
+    modular = [facts for name, facts in units.items() if name != MONOLITHIC]
+    monolithic = units.get(MONOLITHIC, UnitFacts())
+    for one, others in (
+        (monolithic.active, any(facts.active for facts in modular)),
+        (monolithic.enabled, any(facts.enabled for facts in modular)),
+    ):
+        if one != others:
+            return Mode.MONOLITHIC if one else Mode.MODULAR
+    return Mode.UNKNOWN
 
 
 class Units(Protocol):
