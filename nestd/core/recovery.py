@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from pathlib import Path
 
 from nestd.core.errors import NestdError, ReloadFailed, RolledBack
 from nestd.core.events import Event, about
@@ -25,12 +26,17 @@ log = logging.getLogger(__name__)
 
 
 async def recover(reloads: Reloads) -> None:
-    """Finish or undo all that was recorded; waiting jobs wait again, with their ids."""
+    """Finish or undo all that was recorded; waiting jobs wait again, with their ids.
+
+    What lies in the files of another machine is left alone: whoever made them wrote the records.
+    """
+    if not reloads.view.kernel.can_load:
+        return
     async with reloads.lock:
         for number, record in reloads.records.read_all().items():
             try:
                 transaction = decode(record, reloads.records.boot_id)
-                _check_known(reloads, transaction)
+                _check_known(reloads, number, transaction)
             except DamagedRecord as error:
                 fields = about(Event.RECORD_SET_ASIDE, job=number)
                 log.warning("The record of job %d is set aside: %s", number, error, extra=fields)
@@ -41,11 +47,11 @@ async def recover(reloads: Reloads) -> None:
                 transaction.job, transaction.module, transaction.uid, transaction.step
             )
             if transaction.step is JobState.WAITING:
-                reloads.waiting.add(job, transaction)
+                _wait_again(reloads, job, transaction)
             else:
                 await _settle(reloads, job, transaction)
-        if not reloads.jobs.current():  # a waiting one keeps the old file
-            await asyncio.to_thread(remove_leftovers, reloads.view.facts().own.place)
+        if not reloads.records.read_all():  # what is not over yet keeps the old file
+            await asyncio.to_thread(_tidy, reloads.view.facts().own.place)
 
 
 async def _settle(reloads: Reloads, job: Job, transaction: Transaction) -> None:
@@ -55,8 +61,8 @@ async def _settle(reloads: Reloads, job: Job, transaction: Transaction) -> None:
         # Not even unloaded: nothing has happened to the module.
         if transaction.when is When.IDLE:
             waiting = transaction.at(JobState.WAITING)
-            reload.record(waiting)
-            reloads.waiting.add(job, waiting)
+            reload.record(waiting, must=False)
+            _wait_again(reloads, job, waiting)
             return
         reload.finish(transaction)
         reloads.end(job, RolledBack(f"{transaction.module} was not reloaded: {INTERRUPTED}."))
@@ -84,6 +90,22 @@ async def _complete(reload: Reload, transaction: Transaction, loaded: bool) -> N
         reload.finish(transaction)
 
 
-def _check_known(reloads: Reloads, transaction: Transaction) -> None:
+def _wait_again(reloads: Reloads, job: Job, transaction: Transaction) -> None:
+    reloads.supersede(job.module)  # one that a kill kept from being forgotten
+    reloads.waiting.add(job, transaction)
+
+
+def _tidy(kvm_conf: Path) -> None:
+    try:
+        remove_leftovers(kvm_conf)
+    except OSError as error:
+        log.warning("What is left beside %s stays there: %s", kvm_conf, error.strerror)
+
+
+def _check_known(reloads: Reloads, number: int, transaction: Transaction) -> None:
+    if transaction.job != number:
+        raise DamagedRecord(f"it is the record of job {transaction.job}")
     if transaction.module not in reloads.view.modules:
         raise DamagedRecord(f"{transaction.module!r} is none of KVM's modules here")
+    if transaction.replacement is not None and not transaction.replacement.is_consistent:
+        raise DamagedRecord("its files do not belong together")

@@ -14,6 +14,8 @@ from nestd.core.model import JobState, When
 from nestd.host.files import Replacement
 
 FORMAT = 1
+_RUNNING = (JobState.WAITING, JobState.UNLOADING, JobState.LOADING, JobState.ROLLING_BACK)
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
 
 
 class DamagedRecord(Exception):
@@ -63,17 +65,20 @@ def decode(record: bytes, boot_id: str) -> Transaction:
         if document["boot_id"] != boot_id:
             raise DamagedRecord("it is of another boot")
         replacement = document["replacement"]
+        step = JobState(document["step"])
+        if step not in _RUNNING:
+            raise DamagedRecord(f"{step.value} is no step of a transaction")
         return Transaction(
-            job=int(document["job"]),
+            job=_unsigned(document["job"]),
             module=str(document["module"]),
-            uid=int(document["uid"]),
+            uid=_unsigned(document["uid"]),
             when=When(document["when"]),
-            step=JobState(document["step"]),
+            step=step,
             wanted=_strings(document["wanted"]),
             before=_strings(document["before"]),
             replacement=None if replacement is None else _decode_replacement(replacement),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise DamagedRecord(f"it does not read as a record: {error!r}") from error
 
 
@@ -102,3 +107,10 @@ def _decode_replacement(document: dict[str, Any]) -> Replacement:
 
 def _strings(document: dict[str, Any]) -> dict[str, str]:
     return {str(key): str(value) for key, value in document.items()}
+
+
+def _unsigned(number: object) -> int:
+    """As D-Bus has it: a "u"."""
+    if not isinstance(number, int) or not 0 <= number < 1 << 32:
+        raise ValueError(number)
+    return number

@@ -63,6 +63,15 @@ class Replacement:
         """Whether the new bytes are in place (or were, or were given up)."""
         return not self.temporary.exists()
 
+    @property
+    def is_consistent(self) -> bool:
+        """Whether its files are such as prepare() makes; a record of one may have been damaged."""
+        beside = (self.temporary, self.backup)
+        prefix = _leftover_prefix(self.target)
+        return self.target.is_absolute() and all(
+            file.parent == self.target.parent and file.name.startswith(prefix) for file in beside
+        )
+
     def commit(self) -> None:
         """Put the new bytes in place: link(2) the old file, rename(2), fsync(2) the directory.
 

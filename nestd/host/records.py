@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 
 from nestd.host.root import Root
 
@@ -30,7 +31,9 @@ class Records:
         self._last_job += 1
         with contextlib.suppress(OSError):  # then the number is known until the next restart
             path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            path.write_text(f"{self._last_job}\n", "ascii")
+            temporary = path.with_suffix(_UNFINISHED)
+            temporary.write_text(f"{self._last_job}\n", "ascii")
+            os.rename(temporary, path)
         return self._last_job
 
     def write(self, job: int, record: bytes) -> None:
@@ -52,10 +55,12 @@ class Records:
     def read_all(self) -> dict[int, bytes]:
         """All records by job, oldest job first; what a crash left half written is removed."""
         records = {}
-        with contextlib.suppress(OSError):
-            for name in os.listdir(self._directory):
-                path = self._directory / name
-                if name.isdigit():
+        for name in _entries(self._directory):
+            path = self._directory / name
+            with contextlib.suppress(OSError):
+                if name.isascii() and name.isdigit():
+                    # A number is not given twice, even if the counter was lost.
+                    self._last_job = max(self._last_job, int(name))
                     records[int(name)] = path.read_bytes()
                 elif path.suffix == _UNFINISHED:
                     path.unlink()
@@ -73,3 +78,10 @@ def _boot_id(root: Root) -> str:
         return root.at("/proc/sys/kernel/random/boot_id").read_text("ascii", "replace").strip()
     except OSError:
         return ""
+
+
+def _entries(directory: Path) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from nestd.core.recovery import recover
 from nestd.core.reloads import Reloads, ShutdownDelay
 from nestd.core.view import HostView
 from nestd.host.kernel import LoadError
+from nestd.host.real_kernel import FilesOnly
 from nestd.host.records import Records
 from nestd.host.root import Root
 from nestd.host.simulated_host import KINDS
@@ -348,6 +350,143 @@ def test_a_request_sees_what_those_before_it_have_done(tmp_path: Path) -> None:
         await first
         assert (await second).effect is Effect.RELOAD
         await third
+        await stop(manager)
+
+    asyncio.run(body())
+
+
+async def waiting_record(root: Root, manager: Manager) -> Job:
+    await manager.reloads.inhibit(Inhibitor("a test", "to see", 0, 1))
+    job = await set_nested(manager, "0", When.IDLE)
+    assert job is not None
+    return job
+
+
+def test_of_two_waiting_records_the_later_one_counts(tmp_path: Path) -> None:
+    """Killed after the second was written down and before the first was forgotten."""
+
+    async def body() -> None:
+        root = Root(tmp_path)
+        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        job = await waiting_record(root, manager)
+        first = root.at(f"/run/nestd/transactions/{job.id}")
+        record = first.read_bytes()
+        await stop(manager)
+        later = record.replace(b'"job": %d' % job.id, b'"job": %d' % (job.id + 1))
+        first.with_name(str(job.id + 1)).write_bytes(later)
+        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        assert [each.id for each in manager.reloads.jobs.current()] == [job.id + 1]
+        assert records(root) == [str(job.id + 1)]
+        await stop(manager)
+
+    asyncio.run(body())
+
+
+def test_a_job_gets_no_number_that_another_one_has(tmp_path: Path) -> None:
+    """The counter may be lost: it was being written, or /run was full."""
+
+    async def body() -> None:
+        root = Root(tmp_path)
+        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        job = await waiting_record(root, manager)
+        await stop(manager)
+        root.at("/run/nestd/last-job").write_text("")
+        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        assert manager.reloads.records.next_job() == job.id + 1
+        await stop(manager)
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        (b'"job": 1,', b'"job": 2,'),
+        (b'"job": 1,', b'"job": Infinity,'),
+        (b'"uid": 0', b'"uid": -1'),
+        (b'"step": "waiting"', b'"step": "done"'),
+        (b"/etc/modprobe.d/kvm.conf", b"/etc/shadow"),
+        (b"/etc/modprobe.d/.kvm.conf.nestd-", b"/etc/.kvm.conf.nestd-"),
+    ],
+)
+def test_a_record_that_means_something_else_is_set_aside(
+    tmp_path: Path, damage: tuple[bytes, bytes]
+) -> None:
+    async def body() -> None:
+        root = Root(tmp_path)
+        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        await waiting_record(root, manager)
+        await stop(manager)
+        path = root.at("/run/nestd/transactions/1")
+        assert damage[0] in path.read_bytes()
+        path.write_bytes(path.read_bytes().replace(*damage))
+        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        assert manager.reloads.jobs.current() == ()
+        assert records(root) == ["1.set-aside"]
+        await stop(manager)
+
+    asyncio.run(body())
+
+
+def test_records_of_another_machine_are_not_acted_on(tmp_path: Path) -> None:
+    """--root may name a tree that somebody else has made."""
+
+    async def body() -> None:
+        root = Root(tmp_path)
+        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        await waiting_record(root, manager)
+        await stop(manager)
+        path = root.at("/run/nestd/transactions/1")
+        path.write_bytes(path.read_bytes().replace(b'"waiting"', b'"rolling-back"'))
+        before, conf = records(root), root.at("/etc/modprobe.d/kvm.conf").read_bytes()
+        view = HostView(root, FilesOnly(root), KMOD, "none")
+        await view.start()
+        await recover(Reloads(view, Records(root)))
+        view.close()
+        assert records(root) == before
+        assert root.at("/etc/modprobe.d/kvm.conf").read_bytes() == conf
+
+    asyncio.run(body())
+
+
+def test_a_full_disk_does_not_keep_nestd_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    async def body() -> None:
+        root = Root(tmp_path)
+        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        job = await waiting_record(root, manager)
+        await stop(manager)
+        path = root.at(f"/run/nestd/transactions/{job.id}")
+        path.write_bytes(path.read_bytes().replace(b'"waiting"', b'"unloading"'))
+        with monkeypatch.context() as patch:
+            patch.setattr(Records, "write", full)
+            manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        [again] = manager.reloads.jobs.current()
+        assert await until_ended(again) is JobState.DONE
+        await stop(manager)
+
+    asyncio.run(body())
+
+
+def test_a_read_only_disk_does_not_keep_nestd_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*arguments: object, **options: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    async def body() -> None:
+        root = Root(tmp_path)
+        kernel = SimulatedKernel(root, KINDS["intel"])
+        leftover = root.at("/etc/modprobe.d/.kvm.conf.nestd-left")
+        leftover.touch()
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "unlink", read_only)
+            manager = await start(root, kernel)
+        assert leftover.exists()
         await stop(manager)
 
     asyncio.run(body())
