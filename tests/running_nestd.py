@@ -37,12 +37,16 @@ PROPERTIES = "org.freedesktop.DBus.Properties"
 
 @dataclass
 class Nestd:
-    """A nestd that runs; root is the directory given with --root."""
+    """A nestd that runs; root is the directory given with --root.
+
+    notifications is where what it tells the service manager after READY=1 arrives.
+    """
 
     process: subprocess.Popen[bytes]
     address: str
     root: Path
     log: Path
+    notifications: socket.socket
 
     @property
     def kvm_conf(self) -> Path:
@@ -93,7 +97,7 @@ def running_nestd(
         )
         try:
             _wait_until_ready(process, ready, log)
-            yield Nestd(process, address, root, log)
+            yield Nestd(process, address, root, log, ready)
         finally:
             process.kill()
             process.wait()
