@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
-from typing import Callable
+from collections.abc import Mapping, Sequence
 
 from nestd import __version__
 from nestd.bus import arguments
@@ -13,11 +12,12 @@ from nestd.bus.exported import Handler, Interface
 from nestd.bus.interface import InterfaceSpec
 from nestd.bus.names import job_path, log_daemon_path, module_path
 from nestd.bus.wire import Call
-from nestd.core.errors import NoSuchJob, NotSupported
+from nestd.core.errors import NoSuchJob
 from nestd.core.finding import Finding
 from nestd.core.inhibitors import Inhibitor
 from nestd.core.log_daemons import LogDaemons
 from nestd.core.manager import Manager
+from nestd.core.support_archive import DEFAULT_LOG_BYTES, check_log_bytes
 
 
 class ManagerInterface(Interface):
@@ -38,7 +38,7 @@ class ManagerInterface(Interface):
             "Validate": self._validate,
             "CheckGuest": self._check_guest,
             "Describe": self._describe,
-            "CollectLogs": _later("CollectLogs"),
+            "CollectLogs": self._collect_logs,
             "Inhibit": self._inhibit,
             "ListInhibitors": self._list_inhibitors,
             "GetJob": self._get_job,
@@ -74,6 +74,14 @@ class ManagerInterface(Interface):
     async def _describe(self, call: Call) -> Sequence[object]:
         return [await self._manager.describe()]
 
+    async def _collect_logs(self, call: Call) -> Sequence[object]:
+        options = arguments.options(call.args[0], {"max_bytes": "t"})
+        max_bytes = int(str(options.get("max_bytes", DEFAULT_LOG_BYTES)))
+        check_log_bytes(max_bytes)
+        await self._authorizer.require(call, Action.COLLECT_LOGS, {})
+        uid = await self._authorizer.uid_of(call.sender)
+        return [self._manager.archives.collect(max_bytes, uid)]
+
     async def _inhibit(self, call: Call) -> Sequence[object]:
         who, why = arguments.label("who", call.args[0]), arguments.label("why", call.args[1])
         await self._authorizer.require(call, Action.INHIBIT, {"who": who})
@@ -99,10 +107,3 @@ class ManagerInterface(Interface):
 def _findings(found: Sequence[Finding]) -> list[object]:
     """Findings as a(ssss)."""
     return [(each.id, each.verdict.value, each.summary, each.hint) for each in found]
-
-
-def _later(what: str) -> Callable[[Call], Awaitable[Sequence[object]]]:
-    async def refuse(call: Call) -> Sequence[object]:
-        raise NotSupported(f"This version does not do {what}.")
-
-    return refuse

@@ -34,6 +34,7 @@ from nestd.core.jobs import Job
 from nestd.core.log_state import LogState
 from nestd.core.model import Blocker, When
 from nestd.core.reloads import Reloads
+from nestd.core.support_archive import SupportArchives
 from nestd.core.view import HostView
 from nestd.host import files, initramfs
 
@@ -45,6 +46,7 @@ class Manager:
         self.view = view
         self.reloads = reloads
         self.inspector = Inspector(view)
+        self.archives = SupportArchives(view, self.describe)
         self.log_states: Callable[[], Sequence[LogState]] = tuple  # of libvirt's daemons
         self.on_change: list[Callable[[str], None]] = []  # with the module, whether loaded or not
 

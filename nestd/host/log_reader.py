@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Reads a log as it was when it was opened, the same twice, in blocks and up to a limit.
+
+What is appended meanwhile is left alone. Logs that rotation has compressed are unpacked, for
+nothing can be looked for in them otherwise.
+"""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import os
+import zlib
+from collections.abc import Iterator
+from typing import IO, Protocol
+
+BLOCK = 64 << 10
+LEAD = 64 << 10
+"""Bytes before the part that is kept, by which a reader can tell what that part begins within."""
+_LONGEST_LINE = 1 << 20  # how far the beginning of a line is looked for
+_XZ_MEMORY = 16 << 20  # bytes; xz(1)'s own default needs 9 MiB to unpack
+
+
+class LogReader(Protocol):
+    """A log; cut tells in words what of it is not read, "" for nothing."""
+
+    cut: str
+
+    def lead(self) -> Iterator[bytes]:
+        """What goes before the part that is kept."""
+
+    def blocks(self) -> Iterator[bytes]:
+        """The part that is kept. Raises OSError."""
+
+
+def reader(descriptor: int, name: str, limit: int) -> LogReader:
+    """For a file of that name, of which at most LIMIT bytes are wanted."""
+    if name.endswith((".gz", ".xz")):
+        return _Packed(descriptor, name[-2:], limit)
+    return _Plain(descriptor, limit)
+
+
+class _Plain:
+    """The last LIMIT bytes, from the beginning of a line on."""
+
+    def __init__(self, descriptor: int, limit: int) -> None:
+        self._descriptor = descriptor
+        self._end = os.fstat(descriptor).st_size
+        self._start = 0
+        self.cut = ""
+        if self._end > limit:
+            self._start = self._line_start(self._end - limit)
+            self.cut = f"the first {self._start} bytes"
+
+    def lead(self) -> Iterator[bytes]:
+        return self._range(max(0, self._start - LEAD), self._start)
+
+    def blocks(self) -> Iterator[bytes]:
+        return self._range(self._start, self._end)
+
+    def _range(self, position: int, end: int) -> Iterator[bytes]:
+        while position < end:
+            block = os.pread(self._descriptor, min(BLOCK, end - position), position)
+            if not block:
+                return
+            position += len(block)
+            yield block
+
+    def _line_start(self, position: int) -> int:
+        """Where the first line begins at POSITION or later; the end, where none seems to."""
+        before = max(0, position - 1)
+        for block in self._range(before, min(self._end, position + _LONGEST_LINE)):
+            found = block.find(b"\n")
+            if found >= 0:
+                return before + found + 1
+            before += len(block)
+        return self._end
+
+
+class _Packed:
+    """The first LIMIT bytes of what was compressed."""
+
+    def __init__(self, descriptor: int, kind: str, limit: int) -> None:
+        self._descriptor = descriptor
+        self._kind = kind
+        self._limit = limit
+        self.cut = ""
+
+    def lead(self) -> Iterator[bytes]:
+        return iter(())
+
+    def blocks(self) -> Iterator[bytes]:
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        left = self._limit
+        try:
+            for block in self._unpacked():
+                yield block[:left]
+                left -= len(block)
+                if left < 0:
+                    self.cut = f"what follows on the first {self._limit} bytes"
+                    return
+        except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error):
+            self.cut = "what follows on a damaged place"
+
+    def _unpacked(self) -> Iterator[bytes]:
+        with open(self._descriptor, "rb", closefd=False) as packed:
+            if self._kind == "xz":
+                yield from _unpack_xz(packed)
+                return
+            with gzip.GzipFile(fileobj=packed) as file:
+                while block := file.read(BLOCK):
+                    yield block
+
+
+def _unpack_xz(file: IO[bytes]) -> Iterator[bytes]:
+    decompressor = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+    while not decompressor.eof:
+        packed = file.read(BLOCK) if decompressor.needs_input else b""
+        if not packed and decompressor.needs_input:
+            raise EOFError
+        yield decompressor.decompress(packed, BLOCK)

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a program prints, however much, without memory for it: into a file."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+from typing import IO
+
+from nestd.host.program import ENVIRONMENT
+
+_CHUNK = 64 << 10
+
+
+async def spool(
+    *command: str, into: IO[bytes], limit: int, timeout: float, only: re.Pattern[bytes] | None
+) -> str:
+    """Run COMMAND and keep the lines that ONLY is found in, all if it is None.
+
+    The program is ended after LIMIT bytes or TIMEOUT seconds. What is missing in words, or "".
+    Raises OSError where it cannot be run.
+    """
+    # A pipe of our own: since Python 3.11 asyncio's wait() waits for the end of its pipes too,
+    # which does not come while output is unread, or while a child of the program lives on.
+    ours, theirs = os.pipe2(os.O_CLOEXEC)
+    with open(ours, "rb", buffering=0) as pipe:
+        process = await _start(command, theirs)
+        reader = asyncio.StreamReader(_CHUNK)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), pipe
+        )
+        try:
+            missing = await asyncio.wait_for(_copy(reader, into, limit, only), timeout)
+            if not missing:
+                await asyncio.wait_for(process.wait(), timeout)
+        except asyncio.TimeoutError:
+            missing = f"what {command[0]} did not print within {timeout:g} s"
+        finally:
+            transport.close()
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        into.flush()
+        return missing
+
+
+async def _start(command: tuple[str, ...], output: int) -> asyncio.subprocess.Process:
+    try:
+        return await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=ENVIRONMENT,
+        )
+    finally:
+        os.close(output)
+
+
+async def _copy(
+    output: asyncio.StreamReader, into: IO[bytes], limit: int, only: re.Pattern[bytes] | None
+) -> str:
+    rest = b""  # of a line, where lines are looked at
+    left = limit
+    while chunk := await output.read(_CHUNK):
+        if only is not None:
+            *lines, rest = (rest + chunk).split(b"\n")
+            rest = rest[:_CHUNK]
+            chunk = b"".join(line + b"\n" for line in lines if only.search(line))
+        into.write(chunk[:left])
+        left -= len(chunk)
+        if left < 0:
+            return f"what follows on the first {limit} bytes"
+    if only is not None and only.search(rest):
+        into.write(rest[:left])
+    return ""
