@@ -102,6 +102,8 @@ def make_change(
     _check_clash(after, module, checked)
     overridden = {key: won for key, won in beaten(after, module).items() if key in checked}
     wanted, effect = _effect(facts, after, module, checked, when)
+    if effect is Effect.RELOAD:
+        check_reloadable(facts, module)
     change = Change(
         module=module,
         parameters=checked,
@@ -182,6 +184,15 @@ def check_present(facts: HostFacts, module: str) -> None:
         raise BuiltIn(
             f"{module} is built into this kernel, where modprobe.d has no effect: boot with"
             f" {module}.{parameter}=1 (or =0) on the kernel command line."
+        )
+
+
+def check_reloadable(facts: HostFacts, module: str) -> None:
+    """Refuse to unload what could not be loaded again: the running kernel's package is gone."""
+    if not facts.modules[module].on_disk:
+        raise Missing(
+            f"{module} is loaded, but is not in /lib/modules/{facts.release} any more: it could not"
+            " be loaded again before the next boot."
         )
 
 

@@ -19,6 +19,7 @@ from nestd.core.change import (
     check_allowed,
     check_effective,
     check_present,
+    check_reloadable,
     check_supported,
     make_change,
     refusal,
@@ -128,6 +129,7 @@ class Manager:
         check_supported(self.view.kernel.can_load, Effect.RELOAD)
         if not facts.modules[module].loaded:
             raise Missing(f"{module} is not loaded: there is nothing to reload.")
+        check_reloadable(facts, module)
         bad = refused(facts, module)
         if bad is not None:
             raise Conflict(refusal(module, bad))

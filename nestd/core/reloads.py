@@ -63,6 +63,8 @@ def _hindrance(facts: HostFacts, transaction: Transaction) -> str:
         return refusal(module, bad)
     if not facts.modules[module].loaded:
         return f"{module} was unloaded meanwhile."
+    if not facts.modules[module].on_disk:
+        return f"{module} could not be loaded again: its file was removed meanwhile."
     coming = plain(next_values(facts, module))
     lost = set(differing(transaction.wanted, coming, facts.types_of(module)))
     lost |= transaction.wanted.keys() - coming.keys()

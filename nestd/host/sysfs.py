@@ -36,6 +36,7 @@ class ModuleFacts:
     holders: tuple[str, ...] = ()
     parameters: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     writable: frozenset[str] = frozenset()
+    on_disk: bool = True  # depmod lists its file: what is loaded can be loaded again
 
     @property
     def loaded(self) -> bool:
@@ -49,11 +50,10 @@ def read_module(root: Root, release: str, name: str) -> ModuleFacts:
     initstate = _text(directory / "initstate")
     # A built-in module has a directory without initstate; so has one that is just coming, but that
     # one is also listed in modules.dep (libkmod, kmod_module_get_initstate).
-    availability = Availability.LOADABLE
-    if not initstate:
-        availability = listed_availability(root, release, name)
-        if availability is Availability.MISSING and directory.is_dir():
-            availability = Availability.BUILTIN
+    listed = listed_availability(root, release, name)
+    availability = Availability.LOADABLE if initstate else listed
+    if availability is Availability.MISSING and directory.is_dir():
+        availability = Availability.BUILTIN
     parameters, writable = _parameters(directory / "parameters")
     return ModuleFacts(
         name=name,
@@ -63,6 +63,7 @@ def read_module(root: Root, release: str, name: str) -> ModuleFacts:
         holders=tuple(sorted(_entries(directory / "holders"))),
         parameters=MappingProxyType(parameters),
         writable=frozenset(writable),
+        on_disk=listed is Availability.LOADABLE,
     )
 
 

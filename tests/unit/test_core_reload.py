@@ -7,13 +7,14 @@ import asyncio
 import contextlib
 import errno
 import os
+import shutil
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from nestd.core.change import Effect
-from nestd.core.errors import Busy, RolledBack, StalePlan
+from nestd.core.errors import Busy, Missing, RolledBack, StalePlan
 from nestd.core.inhibitors import Inhibitor
 from nestd.core.jobs import Job
 from nestd.core.manager import Manager
@@ -487,6 +488,31 @@ def test_a_read_only_disk_does_not_keep_nestd_from_starting(
             patch.setattr(Path, "unlink", read_only)
             manager = await start(root, kernel)
         assert leftover.exists()
+        await stop(manager)
+
+    asyncio.run(body())
+
+
+def test_what_could_not_be_loaded_again_is_not_unloaded(tmp_path: Path) -> None:
+    """The package of the kernel that runs was removed, as an upgrade does."""
+
+    async def body() -> None:
+        root = Root(tmp_path)
+        kernel = SimulatedKernel(root, KINDS["intel"])
+        manager = await start(root, kernel)
+        guard = await manager.reloads.inhibit(Inhibitor("a test", "to see", 0, 1))
+        job = await set_nested(manager, "0", When.IDLE)
+        assert job is not None
+        shutil.rmtree(root.at(f"/lib/modules/{kernel.release}"))
+        os.close(guard)
+        assert await until_ended(job) is JobState.FAILED
+        assert "could not be loaded again" in job.error
+        with pytest.raises(Missing, match="could not be loaded again"):
+            await set_nested(manager, "0", When.NOW)
+        with pytest.raises(Missing, match="could not be loaded again"):
+            manager.prepare_reload(MODULE)
+        assert kernel.read_module(MODULE).loaded
+        assert await set_nested(manager, "1", When.BOOT) is None
         await stop(manager)
 
     asyncio.run(body())
