@@ -33,8 +33,8 @@ async def spool(
         )
         try:
             missing = await asyncio.wait_for(_copy(reader, into, limit, only), timeout)
-            if not missing:
-                await asyncio.wait_for(process.wait(), timeout)
+            if not missing and await asyncio.wait_for(process.wait(), timeout):
+                missing = f"what {command[0]} failed to print, with status {process.returncode}"
         except asyncio.TimeoutError:
             missing = f"what {command[0]} did not print within {timeout:g} s"
         finally:

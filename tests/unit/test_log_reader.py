@@ -84,7 +84,7 @@ def test_what_a_program_prints() -> None:
     assert run("echo one; echo two", 100) == (b"one\ntwo\n", "")
     assert run("echo one; echo two; printf owl", 100, "tw|ow") == (b"two\nowl", "")
     assert run("yes", 1000) == (b"y\n" * 500, "what follows on the first 1000 bytes")
-    assert run("exit 3", 100) == (b"", "")
+    assert run("echo a; exit 3", 100) == (b"a\n", "what sh failed to print, with status 3")
     # Of a program whose child lives on the end is not awaited.
     assert run("sleep 8 & yes", 1000)[1] == "what follows on the first 1000 bytes"
 
