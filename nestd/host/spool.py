@@ -33,8 +33,9 @@ async def spool(
         )
         try:
             missing = await asyncio.wait_for(_copy(reader, into, limit, only), timeout)
-            if not missing and await asyncio.wait_for(process.wait(), timeout):
-                missing = f"what {command[0]} failed to print, with status {process.returncode}"
+            status = 0 if missing else await asyncio.wait_for(process.wait(), timeout)
+            if status:
+                missing = f"what {command[0]} failed to print, with status {status}"
         except asyncio.TimeoutError:
             missing = f"what {command[0]} did not print within {timeout:g} s"
         finally:
