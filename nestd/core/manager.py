@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from nestd.core import plan
@@ -28,6 +29,7 @@ from nestd.core.change import (
 from nestd.core.derive import next_values, plain, refused
 from nestd.core.describe import describe
 from nestd.core.errors import Conflict, InvalidArgument, Missing, write_failed
+from nestd.core.events import NOTICE, Event, about
 from nestd.core.facts import HostFacts
 from nestd.core.in_place import set_in_place
 from nestd.core.inspector import Inspector
@@ -38,6 +40,8 @@ from nestd.core.reloads import Reloads
 from nestd.core.support_archive import SupportArchives
 from nestd.core.view import HostView
 from nestd.host import files, initramfs
+
+log = logging.getLogger(__name__)
 
 
 class Manager:
@@ -118,6 +122,8 @@ class Manager:
             check_allowed(change, asked)
             with self._writing():
                 job = await self._apply(self.view.facts(), change, uid)
+            if change.edits or change.effect is Effect.IN_PLACE:
+                _tell(change, uid)
             for listener in self.on_change:
                 listener(change.module)
             return job
@@ -172,6 +178,19 @@ class Manager:
             raise write_failed(error) from error
         finally:
             self.view.config_changed()
+
+
+def _tell(change: Change, uid: int) -> None:
+    parameters = " ".join(f"{name}={value}" for name, value in change.parameters.items())
+    fields = about(
+        Event.VALUE_CHANGED,
+        module=change.module,
+        parameters=parameters,
+        file=change.path,
+        caller_uid=uid,
+    )
+    text = "User %d set %s of %s for %s"
+    log.log(NOTICE, text, uid, parameters, change.module, change.when.value, extra=fields)
 
 
 def _replacement(facts: HostFacts, change: Change) -> files.Replacement | None:
