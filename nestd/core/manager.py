@@ -101,6 +101,7 @@ class Manager:
         change = make_change(self.view.facts(), module, parameters, when, token)
         check_effective(change)
         check_supported(self.view.kernel.can_load, change.effect)
+        self.reloads.check_ours()
         return change
 
     async def request(
@@ -136,6 +137,7 @@ class Manager:
         if not facts.modules[module].loaded:
             raise Missing(f"{module} is not loaded: there is nothing to reload.")
         check_reloadable(facts, module)
+        self.reloads.check_ours()
         bad = refused(facts, module)
         if bad is not None:
             raise Conflict(refusal(module, bad))

@@ -32,6 +32,9 @@ async def recover(reloads: Reloads) -> None:
     """
     if not reloads.view.kernel.can_load:
         return
+    if not reloads.claim():
+        log.warning("Another nestd serves this host: this one changes no module")
+        return
     async with reloads.lock:
         for number, record in reloads.records.read_all().items():
             try:

@@ -20,6 +20,7 @@ from nestd.core.errors import (
     Conflict,
     Inhibited,
     NestdError,
+    NotSupported,
     ReloadFailed,
     RolledBack,
     write_failed,
@@ -84,6 +85,7 @@ class Reloads:
         self.records = records
         self.lock = asyncio.Lock()
         self._shutdown_delay = shutdown_delay or AsyncExitStack
+        self._is_ours = True
         self.jobs = Jobs()
         self.inhibitors = Inhibitors()
         self.waiting = Waiting(self.jobs, self._attempt, self.blockers, self._in_use)
@@ -98,6 +100,17 @@ class Reloads:
             await self.waiting.close()
             await self.repair.close()
             self.inhibitors.close()
+            self.records.release()
+
+    def claim(self) -> bool:
+        """Whether no other nestd acts on this host's modules, be it on another bus."""
+        self._is_ours = self.records.claim()
+        return self._is_ours
+
+    def check_ours(self) -> None:
+        """Refuse to act beside another nestd. Raises NotSupported."""
+        if not self._is_ours:
+            raise NotSupported("Another nestd serves this host: ask that one.")
 
     async def blockers(self, module: str) -> tuple[Blocker, ...]:
         """What keeps MODULE from being reloaded at this moment."""

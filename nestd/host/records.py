@@ -4,13 +4,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 from pathlib import Path
+from typing import IO
 
 from nestd.host.root import Root
 
 _DIRECTORY = "/run/nestd/transactions"
 _LAST_JOB = "last-job"
+_LOCK = "lock"
 _UNFINISHED = ".new"
 _SET_ASIDE = ".set-aside"
 
@@ -22,6 +26,30 @@ class Records:
         self._directory = root.at(_DIRECTORY)
         self.boot_id = _boot_id(root)
         self._last_job = 0
+        self._lock: IO[bytes] | None = None
+
+    def claim(self) -> bool:
+        """Whether no other process works with the records, until this one ends or releases them.
+
+        Where nothing may be written, nobody records anything: then that is no hindrance.
+        """
+        path = self._directory.with_name(_LOCK)
+        try:
+            path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+            self._lock = path.open("ab")
+        except OSError:
+            return True
+        try:
+            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno not in (errno.EAGAIN, errno.EACCES)
+        return True
+
+    def release(self) -> None:
+        """Leave the records to another process."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def next_job(self) -> int:
         """The number of a new job, which none before it had since the boot."""

@@ -8,13 +8,15 @@ import contextlib
 import errno
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from nestd.core.change import Effect
-from nestd.core.errors import Busy, Missing, RolledBack, StalePlan
+from nestd.core.errors import Busy, Missing, NotSupported, RolledBack, StalePlan
 from nestd.core.inhibitors import Inhibitor
 from nestd.core.jobs import Job
 from nestd.core.manager import Manager
@@ -513,6 +515,46 @@ def test_what_could_not_be_loaded_again_is_not_unloaded(tmp_path: Path) -> None:
             manager.prepare_reload(MODULE)
         assert kernel.read_module(MODULE).loaded
         assert await set_nested(manager, "1", When.BOOT) is None
+        await stop(manager)
+
+    asyncio.run(body())
+
+
+OTHER = """
+import pathlib, sys
+from nestd.host.records import Records
+from nestd.host.root import Root
+records = Records(Root(pathlib.Path(sys.argv[1])))
+print(records.claim(), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_nestd_only_looks_on(tmp_path: Path) -> None:
+    """One on a private bus, beside the service: its jobs and what it is about are left to it."""
+
+    async def body() -> None:
+        root = Root(tmp_path)
+        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        await waiting_record(root, manager)
+        await stop(manager)
+        command = [sys.executable, "-c", OTHER, str(tmp_path)]
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe) as other:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"True\n"
+            manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
+            assert manager.reloads.jobs.current() == ()
+            assert records(root) == ["1"]
+            assert manager.view.snapshot().modules[MODULE].loaded
+            with pytest.raises(NotSupported, match="Another nestd"):
+                await set_nested(manager, "1", When.BOOT)
+            with pytest.raises(NotSupported, match="Another nestd"):
+                manager.prepare_reload(MODULE)
+            await stop(manager)
+            other.kill()
+        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        assert len(manager.reloads.jobs.current()) == 1
         await stop(manager)
 
     asyncio.run(body())
