@@ -64,7 +64,7 @@ class Jobs:
 
     def block(self, job: Job, blockers: tuple[Blocker, ...]) -> None:
         """What a waiting job waits for now."""
-        if job.blockers != blockers:
+        if job.state is JobState.WAITING and job.blockers != blockers:
             job.blockers = blockers
             for listener in self.on_change:
                 listener(job)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -23,6 +24,8 @@ FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
 # Their end is announced by an event.
 _ANNOUNCED = (BlockerKind.MACHINE, BlockerKind.INHIBITOR)
+
+log = logging.getLogger(__name__)
 
 Attempt = Callable[[Job, Transaction], Awaitable[None]]
 """Reload now; raises Busy where that cannot be, other errors where the job has failed."""
@@ -88,9 +91,7 @@ class Waiting:
             waiter.hint.clear()
             if not self._in_use(job.module) and await self._try(waiter):
                 return
-            found = await self._blockers(job.module)
-            self._jobs.block(job, found)
-            announced = any(each.kind in _ANNOUNCED for each in found)
+            announced = await self._explain(job)
             if await self._sleep(waiter.hint, None if announced else pause):
                 pause = FIRST_PAUSE
             else:
@@ -104,9 +105,21 @@ class Waiting:
             return False
         except NestdError:
             pass  # the job's state and error tell
+        except Exception:
+            log.exception("Job %d ended in a way that was not foreseen", waiter.job.id)
         if self._waiters.get(waiter.job.module) is waiter:
             del self._waiters[waiter.job.module]
         return True
+
+    async def _explain(self, job: Job) -> bool:
+        """Say what JOB waits for; whether an event will announce the end of it."""
+        try:
+            found = await self._blockers(job.module)
+        except Exception:
+            log.exception("What job %d waits for cannot be told", job.id)
+            return False
+        self._jobs.block(job, found)
+        return any(each.kind in _ANNOUNCED for each in found)
 
     async def _sleep(self, hint: asyncio.Event, seconds: float | None) -> bool:
         """Wait for a hint, SECONDS at most; whether one came."""

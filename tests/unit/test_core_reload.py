@@ -20,7 +20,7 @@ from nestd.core.errors import Busy, Missing, NotSupported, RolledBack, StalePlan
 from nestd.core.inhibitors import Inhibitor
 from nestd.core.jobs import Job
 from nestd.core.manager import Manager
-from nestd.core.model import JobState, When
+from nestd.core.model import Blocker, JobState, When
 from nestd.core.recovery import recover
 from nestd.core.reloads import Reloads, ShutdownDelay
 from nestd.core.view import HostView
@@ -555,6 +555,57 @@ def test_a_second_nestd_only_looks_on(tmp_path: Path) -> None:
             other.kill()
         manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
         assert len(manager.reloads.jobs.current()) == 1
+        await stop(manager)
+
+    asyncio.run(body())
+
+
+def test_a_job_waits_on_where_the_blockers_cannot_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body() -> None:
+        root = Root(tmp_path)
+        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        guard = await manager.reloads.inhibit(Inhibitor("a test", "to see", 0, 1))
+        failed = asyncio.Event()
+
+        async def fail(module: str) -> tuple[Blocker, ...]:
+            failed.set()
+            raise RuntimeError("can't start new thread")
+
+        monkeypatch.setattr(manager.reloads.waiting, "_blockers", fail)
+        job = await set_nested(manager, "0", When.IDLE)
+        assert job is not None
+        await failed.wait()
+        os.close(guard)
+        assert await until_ended(job) is JobState.DONE
+        await stop(manager)
+
+    asyncio.run(body())
+
+
+def test_a_job_that_has_ended_waits_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body() -> None:
+        root = Root(tmp_path)
+        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        await manager.reloads.inhibit(Inhibitor("a test", "to see", 0, 1))
+        asked, go_on = asyncio.Event(), asyncio.Event()
+
+        async def slow(module: str) -> tuple[Blocker, ...]:
+            asked.set()
+            await go_on.wait()
+            return manager.reloads.inhibitors.blockers()
+
+        monkeypatch.setattr(manager.reloads.waiting, "_blockers", slow)
+        job = await set_nested(manager, "0", When.IDLE)
+        assert job is not None
+        await asked.wait()
+        await manager.reloads.cancel(job)
+        go_on.set()
+        await asyncio.sleep(0.02)
+        assert job.blockers == ()
         await stop(manager)
 
     asyncio.run(body())
