@@ -39,7 +39,7 @@ def set_in_place(
             replacement.commit()
             replacement.discard()
     except (RolledBack, OSError):
-        for name in wanted:
+        for name in wanted.keys() & before.keys():  # none where the module has gone
             with contextlib.suppress(OSError):
                 kernel.write_parameter(module, name, before[name])
         if replacement is not None:

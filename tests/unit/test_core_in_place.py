@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Values written to a module that runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from nestd.core.errors import RolledBack
+from nestd.core.in_place import set_in_place
+from nestd.formats.kernel_params import ParameterType
+from nestd.host import files
+from nestd.host.root import Root
+from nestd.host.simulated_host import KINDS
+from nestd.host.simulated_kernel import SimulatedKernel
+
+
+def test_a_module_that_has_gone_meanwhile_leaves_nothing_behind(tmp_path: Path) -> None:
+    root = Root(tmp_path)
+    kernel = SimulatedKernel(root, KINDS["power"])
+    conf = root.at("/etc/modprobe.d/kvm.conf")
+    old = conf.read_bytes()
+    before = os.listdir(conf.parent)
+    replacement = files.prepare(conf, old + b"options kvm_hv nested=0\n", old)
+    asyncio.run(kernel.unload("kvm_hv"))
+    types = {"nested": ParameterType.BOOL}
+    with pytest.raises(RolledBack, match="kvm_hv refuses the value"):
+        set_in_place(kernel, "kvm_hv", {"nested": "0"}, types, replacement)
+    assert conf.read_bytes() == old
+    assert sorted(os.listdir(conf.parent)) == sorted(before)
