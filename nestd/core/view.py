@@ -85,7 +85,7 @@ class HostView:
         if self._config is None:
             self._config = read_config(self.root, self.kmod)
         config = self._config
-        if self._config_watch is None:
+        if self._config_watch is None or not self._config_watch.is_complete:
             self._config = None
         return HostFacts(
             machine=self.kernel.machine,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import os
 import struct
 from collections.abc import Iterable, Iterator
@@ -42,6 +43,7 @@ class DirectoryWatch:
         if self._fd < 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), "inotify_init1")
+        self.is_complete = True  # else changes happen that are not told
         self._watch_all()
         asyncio.get_running_loop().add_reader(self._fd, self._ready)
 
@@ -64,7 +66,10 @@ class DirectoryWatch:
 
     def _add(self, directory: Path, mask: int) -> int:
         flags = mask | _IN_ONLYDIR | _IN_MASK_ADD
-        return int(_libc.inotify_add_watch(self._fd, os.fsencode(directory), flags))
+        descriptor = int(_libc.inotify_add_watch(self._fd, os.fsencode(directory), flags))
+        if descriptor < 0 and ctypes.get_errno() not in (errno.ENOENT, errno.ENOTDIR):
+            self.is_complete = False  # ENOSPC: the user's watches are used up
+        return descriptor
 
     def _ready(self) -> None:
         matters = False

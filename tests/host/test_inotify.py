@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Watching directories where the kernel has no watch left to give."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import errno
+from pathlib import Path
+
+import pytest
+
+from nestd.core.view import HostView
+from nestd.host import inotify
+from nestd.host.root import Root
+from nestd.host.simulated_host import KINDS
+from nestd.host.simulated_kernel import KMOD, SimulatedKernel
+
+
+def test_modprobe_d_is_read_at_every_look_where_it_cannot_be_watched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Exhausted:
+        """fs.inotify.max_user_watches are used up."""
+
+        inotify_init1 = inotify._libc.inotify_init1
+
+        @staticmethod
+        def inotify_add_watch(*arguments: object) -> int:
+            ctypes.set_errno(errno.ENOSPC)
+            return -1
+
+    async def body() -> None:
+        root = Root(tmp_path)
+        monkeypatch.setattr(inotify, "_libc", Exhausted)
+        kernel = SimulatedKernel(root, KINDS["intel"])
+        monkeypatch.setattr(kernel, "subscribe", lambda callback: None)
+        view = HostView(root, kernel, KMOD, "none")
+        await view.start()
+        assert view.facts().next_load("kvm_intel").effective("nested") is None
+        root.at("/etc/modprobe.d/zz.conf").write_text("options kvm_intel nested=0\n")
+        assert view.facts().next_load("kvm_intel").effective("nested") is not None
+        view.close()
+
+    asyncio.run(body())
