@@ -56,7 +56,7 @@ class Service:
             self._tree.export(module_path(name), [interface])
         self._exported: dict[str, LogDaemon] = {}
         self._on_daemons()
-        for job in manager.reloads.jobs.current():
+        for job in manager.reloads.jobs.all():  # of before a restart, ended or not
             self._on_job_new(job)
         manager.view.listen(self._tree.refresh)
         daemons.on_change.append(self._on_daemons)
@@ -66,7 +66,11 @@ class Service:
 
     async def own_name(self) -> bool:
         """Whether the bus gave us our name."""
-        return await self._connection.request_name(BUS_NAME)
+        owned = await self._connection.request_name(BUS_NAME)
+        for job in self._manager.reloads.jobs.all():
+            if owned and job.ended:  # at this start, when nobody could be told
+                self._on_job_end(job)
+        return owned
 
     def _on_daemons(self) -> None:
         """Daemons have changed, were installed or removed."""

@@ -49,6 +49,10 @@ class Jobs:
         """The job, also for a while after its end."""
         return self._jobs.get(job_id)
 
+    def all(self) -> tuple[Job, ...]:
+        """Those that ended a while ago included, oldest first."""
+        return tuple(self._jobs.values())
+
     def current(self) -> tuple[Job, ...]:
         """The jobs that have not ended, oldest first."""
         return tuple(job for job in self._jobs.values() if not job.ended)

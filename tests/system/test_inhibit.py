@@ -160,3 +160,30 @@ def test_a_waiting_job_outlives_nestd(bus: PrivateBus, tmp_path: Path, politely:
                 assert await client.set_nested("kvm_intel", True, "now") == f"{ROOT}/job/2"
 
         asyncio.run(after())
+
+
+def test_a_job_that_ends_at_the_start_is_told_of(bus: PrivateBus, tmp_path: Path) -> None:
+    """nestd was killed in the middle of it; whoever waits for its end gets to know."""
+
+    async def begin(nestd: Nestd) -> str:
+        async with client_of(nestd) as client:
+            return await wait_with(client, nestd, False)
+
+    async def look(nestd: Nestd, client: Client, job: str) -> None:
+        assert await client.wait_for_job_end(job) == "rolled-back"
+        assert await client.call(ROOT, MANAGER, "GetJob", "u", 1) == (job,)
+        assert await client.get(job, JOB, "State") == "rolled-back"
+
+    with running_nestd(bus.address, tmp_path, "--simulate", "intel") as nestd:
+        job = asyncio.run(begin(nestd))
+        nestd.kill()
+    record = nestd.root / "run/nestd/transactions/1"
+    text = record.read_bytes().replace(b'"waiting"', b'"unloading"').replace(b'"idle"', b'"now"')
+    record.write_bytes(text)
+
+    async def body() -> None:
+        async with client_of(nestd) as client:  # there before nestd is
+            with running_nestd(bus.address, tmp_path, "--simulate", "intel") as again:
+                await look(again, client, job)
+
+    asyncio.run(body())
