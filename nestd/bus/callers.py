@@ -12,6 +12,8 @@ MAX_CALLS_PER_SENDER = 16
 MAX_CALLS = 1024
 MAX_BYTES = 8 << 20
 """Bytes of arguments in all calls at work."""
+_SMALL = 4096
+"""Bytes; such a call is taken from whoever has none at work, even when others have too many."""
 
 
 @dataclass
@@ -35,7 +37,8 @@ class Callers:
         if caller and caller.calls >= MAX_CALLS_PER_SENDER:
             text = f"You have {MAX_CALLS_PER_SENDER} calls at work already."
             raise BusError(LIMITS_EXCEEDED, text)
-        if self._calls >= MAX_CALLS or (self._calls and self._bytes + size > MAX_BYTES):
+        full = self._calls >= MAX_CALLS or (self._calls and self._bytes + size > MAX_BYTES)
+        if full and ((caller and caller.calls) or size > _SMALL):
             raise BusError(LIMITS_EXCEEDED, "Too many calls are at work, try again later.")
         self._callers.setdefault(sender, _Caller()).calls += 1
         self._calls += 1

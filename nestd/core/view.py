@@ -15,6 +15,7 @@ from typing import Callable
 from nestd.core.derive import derive
 from nestd.core.facts import HostFacts
 from nestd.core.model import Machine, Snapshot
+from nestd.core.shared_look import SharedLook
 from nestd.core.vendors import modules_of
 from nestd.formats.kernel_params import ParameterType
 from nestd.host import kvm_holders, libvirt_domains
@@ -49,6 +50,7 @@ class HostView:
         self._config_watch: DirectoryWatch | None = None
         self._loop = asyncio.get_running_loop()
         self._snapshot: Snapshot | None = None
+        self._scan = SharedLook(lambda: kvm_holders.scan(root, libvirt_domains.names_by_pid(root)))
         self._machine_count = 0
         self._latest_sample = (-1, 0)  # (created, -count) of the latest count that the kernel gave
         self._listeners: list[Callable[[], None]] = []
@@ -115,11 +117,7 @@ class HostView:
 
     async def holders(self) -> tuple[KvmHolder, ...]:
         """The processes that use KVM at this moment."""
-
-        def scan() -> tuple[KvmHolder, ...]:
-            return kvm_holders.scan(self.root, libvirt_domains.names_by_pid(self.root))
-
-        return await asyncio.to_thread(scan)
+        return await self._scan()
 
     async def machines(self) -> tuple[Machine, ...]:
         """The virtual machines at this moment."""

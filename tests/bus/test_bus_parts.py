@@ -74,7 +74,12 @@ def test_calls_at_work_are_limited() -> None:
     for number in range(MAX_CALLS - MAX_CALLS_PER_SENDER):
         callers.admit(f":2.{number}", 0)
     with pytest.raises(BusError, match="Too many calls"):
+        callers.admit(":2.1", 0)
+    callers.admit(":1.2", 0)  # whoever has none at work is served
+    with pytest.raises(BusError, match="Too many calls"):
         callers.admit(":1.2", 0)
+    with pytest.raises(BusError, match="Too many calls"):
+        callers.admit(":1.3", 10_000)
 
 
 def test_who_has_left_is_known_and_then_forgotten() -> None:
