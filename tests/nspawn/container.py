@@ -64,6 +64,8 @@ class Overlay:
             timeout=BUILD_SECONDS,
             text=True,
             errors="replace",
+            # A build needs more space and inodes than systemd-nspawn's tmpfs on /tmp has.
+            env={**os.environ, "SYSTEMD_NSPAWN_TMPFS_TMP": "0"},
         )
         assert done.returncode == 0, f"{command}: {done.stdout}"
         return done.stdout
