@@ -13,7 +13,6 @@ from nestd.formats.next_load import ConfigFile, NextLoad, next_load
 from nestd.host.kvm_conf import OwnFile
 from nestd.host.sysfs import ModuleFacts
 
-
 # The same files are asked about many times for one look at the host.
 _next_load = lru_cache(maxsize=32)(next_load)
 
