@@ -14,7 +14,7 @@ import zlib
 from argparse import Namespace
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Callable
 
 from rich.progress import (
     BarColumn,
@@ -93,13 +93,12 @@ async def _copy(session: Session, options: dict[str, Variant], file: IO[bytes]) 
     source = await session.client.collect_logs(options)
     unpacker = zlib.decompressobj(_GZIP)
     size = 0
-    with _progress(session) as progress:
-        task = progress.add_task("", total=None)
+    with _progress(session) as show:
         async for chunk in _chunks(source):
             file.write(chunk)
             size += len(chunk)
             _unpack(unpacker, chunk)
-            progress.update(task, completed=size)
+            show(size)
     if not unpacker.eof:
         raise CliError("The archive ended early and was not kept.", "See: journalctl -u nestd")
     return size
@@ -115,17 +114,24 @@ def _unpack(unpacker: Any, chunk: bytes) -> None:
         raise CliError(f"What nestd sent is no archive: {error}.") from error
 
 
-def _progress(session: Session) -> Progress:
-    return Progress(
+@contextlib.contextmanager
+def _progress(session: Session) -> Iterator[Callable[[int], None]]:
+    """Shows how many bytes there are, on a terminal."""
+    console = session.screen.err
+    if not console.is_terminal:
+        yield lambda size: None
+        return
+    with Progress(
         TextColumn("Collecting"),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeElapsedColumn(),
-        console=session.screen.err,
+        console=console,
         transient=True,
-        disable=not session.screen.err.is_terminal,
-    )
+    ) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda size: progress.update(task, completed=size)
 
 
 async def _chunks(descriptor: int) -> AsyncIterator[bytes]:

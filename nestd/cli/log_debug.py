@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from rich.progress import BarColumn, Progress, TextColumn
 
@@ -130,31 +131,39 @@ async def _count_down(session: Session, daemon: str, seconds: int, files: Sequen
     await session.client.on_signal(lambda signal: changed.set())
     await session.client.on_owner(lambda up: changed.set())
     changed.set()
-    progress = Progress(
+    until = time.time() + seconds
+    with _progress(session, seconds) as show:
+        while until:
+            if changed.is_set():
+                changed.clear()
+                until = (await session.client.log_daemon(daemon)).debug_until / 1e6
+            show(max(0.0, until - time.time()), _sizes(files))
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(changed.wait(), _TICK_SECONDS)
+
+
+@contextlib.contextmanager
+def _progress(session: Session, seconds: int) -> Iterator[Callable[[float, str], None]]:
+    """Shows the seconds that are left and the size of the log, on a terminal."""
+    if not session.screen.is_live:
+        yield lambda left, size: None
+        return
+    with Progress(
         TextColumn("{task.fields[left]} left"),
         BarColumn(),
         TextColumn("{task.fields[size]}"),
         console=session.screen.out,
         auto_refresh=False,
         transient=True,
-        disable=not session.screen.is_live,
-    )
-    until = time.time() + seconds
-    with progress:
+    ) as progress:
         task = progress.add_task("", total=seconds, left="", size="")
-        while until:
-            if changed.is_set():
-                changed.clear()
-                until = (await session.client.log_daemon(daemon)).debug_until / 1e6
-            left = max(0.0, until - time.time())
+
+        def show(left: float, size: str) -> None:
             progress.update(
-                task, completed=seconds - left, left=words.duration(left), size=_sizes(files)
+                task, completed=seconds - left, left=words.duration(left), size=size, refresh=True
             )
-            progress.refresh()
-            try:
-                await asyncio.wait_for(changed.wait(), _TICK_SECONDS)
-            except asyncio.TimeoutError:
-                continue
+
+        yield show
 
 
 def _usual_daemon(host: Host) -> str:
