@@ -65,7 +65,7 @@ def test_wrong_settings_are_reported_with_catalog_entry(machine: Container) -> N
     machine.write("/etc/nestd/nestd.conf", "on_drift = panic\n")
     machine.output("systemctl", "restart", "nestd")
     found = machine.output("journalctl", "--catalog", "NESTD_KEY=on_drift")
-    assert "/etc/nestd/nestd.conf:1: on_drift" in found
+    assert '/etc/nestd/nestd.conf:1: "on_drift"' in found
     assert "The default serves in its place" in found
     machine.write("/etc/nestd/nestd.conf", "")
     machine.output("systemctl", "reload", "nestd")
