@@ -30,7 +30,7 @@ from nestd.core.values import acceptable, differing, written
 from nestd.core.vendors import nested_holders
 from nestd.formats.kernel_params import ParameterType
 from nestd.formats.modprobe_edit import EditError, set_parameters
-from nestd.formats.next_load import Assignment
+from nestd.formats.next_load import Assignment, Origin
 from nestd.host.sysfs import Availability
 
 # What neither libkmod nor the kernel takes for anything but itself: no white space, no quotes, no
@@ -160,11 +160,9 @@ def refusal(module: str, bad: Assignment) -> str:
     return f"{place(bad)} sets {assigned}, which {module} refuses: the module would not load."
 
 
-def place(assignment: Assignment) -> str:
-    """Where an assignment stands, in words."""
-    if assignment.line == 0:
-        return f"The kernel command line ({assignment.file})"
-    return f"{assignment.file}:{assignment.line}"
+def place(at: Assignment | Origin) -> str:
+    """Where something stands in the configuration, in words."""
+    return f"{at.file}:{at.line}" if at.line else f"The kernel command line ({at.file})"
 
 
 def shown(text: str) -> str:

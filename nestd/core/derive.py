@@ -9,7 +9,7 @@ from types import MappingProxyType
 from nestd.core.facts import HostFacts
 from nestd.core.model import Answer, Module, ModuleState, Snapshot, Vendor
 from nestd.core.values import acceptable, answer, canonical, differing, version
-from nestd.core.vendors import HOST_MODULES, detect
+from nestd.core.vendors import HOST_MODULES, detect, nested_holders
 from nestd.formats.kernel_params import KernelVersion, ParameterType
 from nestd.formats.modprobe_edit import configured
 from nestd.formats.next_load import Assignment
@@ -93,6 +93,18 @@ def pending(facts: HostFacts, name: str) -> tuple[str, ...]:
 def next_values(facts: HostFacts, name: str) -> dict[str, str | None]:
     """What the next load gives to each parameter that is assigned at all."""
     return {each.parameter: each.value for each in facts.next_load(name).assignments}
+
+
+def misplaced_nested(facts: HostFacts) -> tuple[tuple[str, Assignment], ...]:
+    """`options kvm nested=` on x86, a common mistake: that module has no such parameter."""
+    holders = nested_holders(facts.machine)
+    return tuple(
+        (name, assignment)
+        for name in facts.modules
+        if name not in holders
+        for assignment in facts.next_load(name).assignments
+        if assignment.parameter == NESTED
+    )
 
 
 def _running(kind: ParameterType, facts: ModuleFacts, kernel: KernelVersion) -> Answer:

@@ -6,11 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nestd.core.change import Change, Effect, place, precedence, refusal
-from nestd.core.derive import NESTED
+from nestd.core.derive import NESTED, misplaced_nested
 from nestd.core.facts import HostFacts
 from nestd.core.model import Blocker, When
 from nestd.core.vendors import nested_holders
-from nestd.formats.next_load import Origin
 
 
 @dataclass(frozen=True)
@@ -54,19 +53,23 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
     found = [f"{precedence(change, *lost)}." for lost in change.overridden.items()]
     if change.refused is not None:
         found.append(refusal(module, change.refused))
-    found += _misplaced_nested(facts)
     found += [
-        f"{_at(origin)}: what follows the # is no comment there but passed to the kernel:"
+        f"{place(assignment)} sets {NESTED} for {name}, which has no such parameter: it belongs"
+        f" to {' or '.join(nested_holders(facts.machine))}."
+        for name, assignment in misplaced_nested(facts)
+    ]
+    found += [
+        f"{place(origin)}: what follows the # is no comment there but passed to the kernel:"
         f" {origin.text}"
         for origin in load.comment_in_options
     ]
     if load.install_by is not None:
         found.append(
-            f"{_at(load.install_by)} runs a command instead of loading {module}:"
+            f"{place(load.install_by)} runs a command instead of loading {module}:"
             f" {load.install_by.text}"
         )
     if load.blacklisted_by is not None:
-        found.append(f"{_at(load.blacklisted_by)} keeps udev from loading {module} by itself.")
+        found.append(f"{place(load.blacklisted_by)} keeps udev from loading {module} by itself.")
     if load.denied_by is not None:
         found.append(f"The kernel command line forbids to load {module}: {load.denied_by.text}")
     if initramfs:
@@ -77,20 +80,3 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
     if facts.machine.startswith("ppc") and change.effect is Effect.IN_PLACE:
         found.append("Guests that already are hypervisors go on being so until they are restarted.")
     return tuple(found)
-
-
-def _misplaced_nested(facts: HostFacts) -> list[str]:
-    """`options kvm nested=` on x86, a common mistake: the core module has no such parameter."""
-    holders = nested_holders(facts.machine)
-    return [
-        f"{place(assignment)} sets {NESTED} for {module}, which has no such parameter: it belongs"
-        f" to {' or '.join(holders)}."
-        for module in facts.modules
-        if module not in holders
-        for assignment in facts.next_load(module).assignments
-        if assignment.parameter == NESTED
-    ]
-
-
-def _at(origin: Origin) -> str:
-    return f"{origin.file}:{origin.line}" if origin.line else "The kernel command line"

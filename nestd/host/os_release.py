@@ -25,7 +25,7 @@ def read_os_release(root: Root) -> OsRelease:
     """Read it; a line that a shell could not read is left out."""
     for path in _PATHS:
         try:
-            text = root.at(path).read_text("utf-8", "replace")
+            text = root.follow(path).read_text("utf-8", "replace")
         except OSError:
             continue
         return _release(text)

@@ -79,6 +79,7 @@ def test_a_busy_host(vendor: str, bus: PrivateBus, tmp_path: Path) -> None:
                 {key: each[key] for key in ("parameter", "value", "line")}
                 for each in document["modules"][module]["assignments"]
             ]
+            assert document["log_daemons"]["virtqemud"]["filters"] == "1:qemu"
             assert "dead.conf" in "".join(document["config_problems"])
 
         asyncio.run(test())

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from nestd.core.change import place
-from nestd.core.derive import NESTED
+from nestd.core.derive import NESTED, misplaced_nested
 from nestd.core.finding import Finding, passed, warn
 from nestd.core.situation import Situation
 from nestd.core.vendors import nested_holders
@@ -69,13 +69,9 @@ def comments(situation: Situation) -> Finding | None:
 
 def wrong_module(situation: Situation) -> Finding | None:
     """`options kvm nested=1` on x86, a common mistake: the core module has no such parameter."""
-    holders = nested_holders(situation.facts.machine)
     found = [
         f"{place(assignment)} sets it for {name}"
-        for name in situation.facts.modules
-        if name not in holders
-        for assignment in situation.facts.next_load(name).assignments
-        if assignment.parameter == NESTED
+        for name, assignment in misplaced_nested(situation.facts)
     ]
     if not found:
         return None
@@ -117,8 +113,7 @@ def _holder(situation: Situation) -> str:
 
 
 def _shown(origin: Origin) -> str:
-    at = f"{origin.file}:{origin.line}" if origin.line else "the kernel command line"
-    return f"{at}: {origin.text}"
+    return f"{place(origin)}: {origin.text}"
 
 
 def _some(found: Sequence[str]) -> str:

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+from nestd.core.change import place
 from nestd.core.finding import Finding, fail, note, passed, warn
 from nestd.core.situation import Situation
-from nestd.formats.next_load import Origin
 from nestd.host.sysfs import Availability
 
 
@@ -107,8 +107,3 @@ def initramfs(situation: Situation) -> Finding | None:
         "Make the image anew after each change: dracut -f (RHEL, Fedora, SUSE) or"
         " update-initramfs -u (Debian, Ubuntu).",
     )
-
-
-def place(origin: Origin) -> str:
-    """Where a line is, as the beginning of a sentence."""
-    return f"{origin.file}:{origin.line}" if origin.line else "The kernel command line"
