@@ -85,6 +85,9 @@ async def _complete(reload: Reload, transaction: Transaction, loaded: bool) -> N
         await reload.roll_back(transaction, INTERRUPTED)
     elif not loaded:
         await reload.load(transaction)
+    elif transaction.replacement is not None and not transaction.replacement.committed:
+        # Somebody else loaded it, with the configuration from before.
+        await reload.roll_back(transaction, INTERRUPTED)
     else:
         try:
             await reload.verify(transaction.module, transaction.wanted)

@@ -23,7 +23,9 @@ from nestd.core.manager import Manager
 from nestd.core.model import Blocker, JobState, When
 from nestd.core.recovery import recover
 from nestd.core.reloads import Reloads, ShutdownDelay
+from nestd.core.transaction import Transaction
 from nestd.core.view import HostView
+from nestd.host import files
 from nestd.host.kernel import LoadError
 from nestd.host.real_kernel import FilesOnly
 from nestd.host.records import Records
@@ -606,6 +608,38 @@ def test_a_job_that_has_ended_waits_for_nothing(
         go_on.set()
         await asyncio.sleep(0.02)
         assert job.blockers == ()
+        await stop(manager)
+
+    asyncio.run(body())
+
+
+def test_a_module_that_udev_loaded_after_a_crash_means_that_nothing_was_done(
+    tmp_path: Path,
+) -> None:
+    async def body() -> None:
+        root = Root(tmp_path)
+        kernel = SimulatedKernel(root, KINDS["intel"])
+        conf = root.at("/etc/modprobe.d/kvm.conf")
+        before = conf.read_bytes()
+        transaction = Transaction(
+            job=7,
+            module=MODULE,
+            uid=0,
+            when=When.NOW,
+            step=JobState.LOADING,
+            wanted={},
+            before=kernel.read_module(MODULE).parameters,
+            replacement=files.prepare(conf, b"new", before),
+        )
+        first = Records(root)
+        first.write(7, transaction.encode(first.boot_id))
+        manager = await start(root, kernel)
+        job = manager.reloads.jobs.get(7)
+        assert job is not None
+        assert job.state is JobState.ROLLED_BACK
+        assert conf.read_bytes() == before
+        assert sorted(os.listdir(conf.parent)) == ["kvm.conf", "vhost.conf"]
+        assert records(root) == []
         await stop(manager)
 
     asyncio.run(body())
