@@ -156,7 +156,7 @@ def test_many_at_once_keep_nobody_waiting(bus: PrivateBus, tmp_path: Path) -> No
             found = await asyncio.gather(*looks)
         assert all(ready for ready, _ in answers)
         assert all(each == found[0] for each in found)
-        assert slowest < 2
+        assert slowest < 5
 
     on_host(bus, tmp_path, "amd", test)
 
