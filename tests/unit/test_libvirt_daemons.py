@@ -44,7 +44,7 @@ def test_a_process_is_found_by_its_pid_file_and_name(tmp_path: Path) -> None:
     environment = {"LIBVIRT_DEBUG": "1", "SECRET": "x"}
     with subprocess.Popen([str(tmp_path / "libvirtd"), "60"], env=environment) as process:
         pid_file.write_text(str(process.pid))
-        while Path(f"/proc/{process.pid}/comm").read_text() != "libvirtd\n":
+        while not Path(f"/proc/{process.pid}/cmdline").read_bytes().endswith(b"libvirtd\x0060\0"):
             pass
         found = libvirt_daemons.read_process(root, "libvirtd")
         process.kill()
