@@ -20,7 +20,7 @@ from users import nobody
 from nestd.bus.authorization import MOST_QUESTIONS, QUIET_SECONDS, Action
 from nestd.bus.callers import MAX_CALLS_PER_SENDER
 
-QUICK = 4.0  # seconds, far less than a limit of nestd's, in which those are served that have nothing to do with the trouble
+QUICK = 4.0  # seconds, far below nestd's own limits, for those who have no part in the trouble
 
 pytestmark = pytest.mark.needs("python3 -m dbusmock")
 
