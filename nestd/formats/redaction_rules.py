@@ -117,11 +117,11 @@ RULES = (
         ),
     ),
     # 'port=1,password=SE CRET' as a shell takes it, "... password=SECRET"
-    _password(rb"'[^']*?" + _WORD + rb"\s*=", rb"(?!\\*\")[^']+(?:'\\''[^']*)*"),
-    _password(rb'"[^"]*?' + _WORD + rb"\s*=", rb"(?!\\*')[^\"]+"),
-    # passwd='SECRET', password = "SECRET"
-    _password(_WORD + rb"[\"']?" + _IS + rb'"', rb'[^"\\]*(?=")|.*'),
-    _password(_WORD + rb"[\"']?" + _IS + rb"'", rb"[^'\\]*(?=')|.*"),
+    _password(rb"'[^']*?" + _WORD + rb"\s*=", rb"[^']+(?:'\\''[^']*)*"),
+    _password(rb'"[^"]*?' + _WORD + rb"\s*=", rb"[^\"]+"),
+    # passwd='SECRET', password = "SECRET", unless what follows is more of it, as for a shell
+    _password(_WORD + rb"[\"']?" + _IS + rb'"', rb'[^"\\]*(?="(?:[^\w"\'$]|"?$))|.*'),
+    _password(_WORD + rb"[\"']?" + _IS + rb"'", rb"[^'\\]*(?='(?:[^\w\"'$\\]|$))|.*"),
     # password=SECRET,tls (QEMU writes a comma in it twice); password: SECRET
     _password(_WORD + _IS, rb"(?!\\*[\"']|\[redacted\](?:[\s,'\"]|$))(?:,,|[^\s,])+"),
     # "password": 1234, "passwords": ["SECRET"]

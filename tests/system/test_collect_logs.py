@@ -302,6 +302,8 @@ def test_nestd_ends_at_once_while_a_client_does_not_read(intel: Nestd, logs: Pat
 
     async def test(connection: Connection) -> None:
         descriptor = await begin(connection)
+        while _readable(descriptor) < 50000:
+            await asyncio.sleep(0.01)
         started = time.monotonic()
         assert await asyncio.to_thread(intel.stop) == 0
         assert time.monotonic() - started < 5

@@ -26,6 +26,8 @@ LINES = (
     ("-spice port=5900,password=SECRET", "-spice port=5900,password=[redacted]"),
     ("-spice 'port=1,password=a SECRET' \\", "-spice 'port=1,password=[redacted]' \\"),
     ("-spice 'password=a'\\''SECRET' -m 4", "-spice 'password=[redacted]' -m 4"),
+    ("-spice 'password=\"\"SECRET,tls' -m 4", "-spice 'password=[redacted]' -m 4"),
+    ('password="a"SECRET -m 4', 'password="[redacted]'),
     ("-spice password=a,,SECRET,tls", "-spice password=[redacted],tls"),
     (
         "-object secret,id=sec0,keyid=masterKey0,iv=AAEC,format=base64,data=SECRET \\",
@@ -202,7 +204,9 @@ def test_bytes_that_are_not_text_stay() -> None:
 
 # Whatever a password is made of that the form can carry.
 _plain = st.text(st.sampled_from("abcXYZ019+/=!#$%^&*()-_~.:;?@[]{}<>|"), min_size=5, max_size=30)
-_json = st.text(st.characters(blacklist_categories=("Cs",)), min_size=5, max_size=30)
+_json = st.text(st.characters(blacklist_categories=("Cs",)), min_size=5, max_size=30).map(
+    lambda text: f"\u00a7{text}"  # which makes it no part of the line's other words
+)
 _spaced = st.text(st.sampled_from("abcXYZ019 '\"\\,;{}[]<>&"), min_size=5, max_size=30)
 
 
