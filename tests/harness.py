@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Runs the tiers and sums them up: the part of tests/run that comes when Python is there.
 
-The unit tier runs on every Python from 3.9 on that is found: all of it on the oldest and the
-newest, tests/unit on those between. The other tiers run beside it, one after the other, on the
+The unit tier runs on every Python from 3.9 on that is found: all of it on the newest; on the
+oldest without what compares texts and formats with other programs, which no version of Python
+changes; on those between tests/unit. The other tiers run beside it, one after the other, on the
 newest Python. Reports and logs go to .cache/tests/.
 """
 
@@ -28,15 +29,16 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 REPORTS = CHECKOUT / ".cache" / "tests"
 # Seconds for one run of pytest.
 LIMIT = 20 * 60
+ON_OLDEST = ("tests/unit", "tests/host", "tests/bus", "tests/system")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run of pytest: a tier on a Python, all its tests or those below a directory."""
+    """One run of pytest: a tier on a Python, its tests below some directories."""
 
     tier: str
     python: interpreters.Python
-    directory: str = "tests"
+    directories: tuple[str, ...] = ("tests",)
 
     @property
     def name(self) -> str:
@@ -87,9 +89,16 @@ def _run_unit(pythons: Sequence[interpreters.Python]) -> list[summary.Row]:
     rows = []
     for python in pythons:
         python.make_venv(CHECKOUT)
-        whole = python in (pythons[0], pythons[-1])
-        rows.append(_run(Run("unit", python, "tests" if whole else "tests/unit"), live=True))
+        rows.append(_run(Run("unit", python, _directories(python, pythons)), live=True))
     return rows
+
+
+def _directories(
+    python: interpreters.Python, pythons: Sequence[interpreters.Python]
+) -> tuple[str, ...]:
+    if python == pythons[-1]:
+        return ("tests",)
+    return ON_OLDEST if python == pythons[0] else ("tests/unit",)
 
 
 def _run_slow(chosen: Sequence[str], python: interpreters.Python) -> list[summary.Row]:
@@ -100,7 +109,7 @@ def _run(run: Run, live: bool = False) -> summary.Row:
     """Runs pytest; its output is shown as it comes if live, else in one piece at the end."""
     report = REPORTS / f"{run.name}.xml"
     python = str(run.python.venv(CHECKOUT) / "bin" / "python")
-    command = [python, "-m", "pytest", "--tier", run.tier, f"--junitxml={report}", run.directory]
+    command = [python, "-m", "pytest", "--tier", run.tier, f"--junitxml={report}", *run.directories]
     print(f"=== {run.name}", flush=True)
     started = time.monotonic()
     with open(REPORTS / f"{run.name}.log", "wb") as log:
