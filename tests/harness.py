@@ -28,7 +28,7 @@ import tiers
 CHECKOUT = Path(__file__).resolve().parent.parent
 REPORTS = CHECKOUT / ".cache" / "tests"
 # Seconds for one run of pytest.
-LIMIT = 20 * 60
+LIMIT = 30 * 60
 ON_OLDEST = ("tests/unit", "tests/host", "tests/bus", "tests/system")
 
 
