@@ -68,6 +68,11 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
             f"{place(load.install_by)} runs a command instead of loading {module}:"
             f" {load.install_by.text}"
         )
+    if load.alias_by is not None:
+        found.append(
+            f"{place(load.alias_by)} makes modprobe take {module} for another module:"
+            f" {load.alias_by.text}"
+        )
     if load.blacklisted_by is not None:
         found.append(f"{place(load.blacklisted_by)} keeps udev from loading {module} by itself.")
     if load.denied_by is not None:

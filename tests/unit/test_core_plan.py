@@ -46,6 +46,7 @@ def test_nothing_to_warn_of(tmp_path: Path) -> None:
         ("intel", "kvm_intel", b"\noptions kvm_intel ept=1 # on\n", "a.conf:2: what follows the #"),
         ("amd", "kvm_amd", b"options kvm_amd nested=Y\n", "a.conf:1 sets nested=Y, which kvm_amd"),
         ("intel", "kvm_intel", b"blacklist kvm_intel\n", "a.conf:1 keeps udev from loading"),
+        ("intel", "kvm_intel", b"alias kvm_intel off\n", "a.conf:1 makes modprobe take kvm_intel"),
         ("intel", "kvm_intel", b"install kvm-intel /bin/true\n", "a.conf:1 runs a command instead"),
     ],
 )
