@@ -23,10 +23,10 @@ def host(guest: Guest) -> Finding:
     if guest.situation.nested is not Answer.YES:
         return fail(
             _ID,
-            "Whether nested virtualization is on on this host is not known.",
+            "Whether this host has nested virtualization switched on is not known.",
             "See what is known of the host: nestctl validate",
         )
-    return passed(_ID, "Nested virtualization is on on this host.")
+    return passed(_ID, "This host has nested virtualization switched on.")
 
 
 def level(guest: Guest) -> Finding | None:
