@@ -7,12 +7,14 @@ import asyncio
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
+
 from nestd.cli.errors import CliError, Exit
-from nestd.cli.output import BAD, GOOD, STRONG, WARN, Screen, indented, styled
+from nestd.cli.output import BAD, GOOD, STRONG, WARN, Screen, details, styled
 from nestd.cli.parsing import add_command
 from nestd.cli.session import Session
 from nestd.cli.values import Finding
@@ -35,41 +37,40 @@ def add_to(commands: Any) -> None:
 async def validate(session: Session, chosen: Namespace) -> Exit:
     """Check the host; fails where a finding does."""
     findings = await session.client.validate()
-    fit = not any(each.verdict == "fail" for each in findings)
-    if chosen.json:
-        session.screen.json({"fit": fit, "findings": findings})
-    else:
-        _show(session.screen, findings)
-        text = (
-            "This host is fit for nested virtualization."
-            if fit
-            else ("This host is not fit for nested virtualization.")
-        )
-        session.screen.say("")
-        session.screen.say((text, f"{STRONG} {GOOD if fit else 'red'}"))
-    return Exit.DONE if fit else Exit.FAILED
+    ready = not any(each.verdict == "fail" for each in findings)
+    text = f"This host is {'' if ready else 'not '}ready for nested virtualization."
+    return _tell(session.screen, findings, ready, text, json=chosen.json)
 
 
 async def check_guest(session: Session, chosen: Namespace) -> Exit:
     """Check a guest; fails where it is not ready."""
     xml = await _domain_xml(chosen.guest)
     ready, findings = await session.client.check_guest(xml)
-    if chosen.json:
-        session.screen.json({"ready": ready, "findings": findings})
+    text = f"This guest can{'' if ready else 'not'} run virtual machines on this host."
+    return _tell(session.screen, findings, ready, text, json=chosen.json)
+
+
+def _tell(
+    screen: Screen, findings: Sequence[Finding], ready: bool, text: str, *, json: bool
+) -> Exit:
+    if json:
+        screen.json({"ready": ready, "findings": findings})
     else:
-        _show(session.screen, findings)
-        text = "This guest can" if ready else "This guest cannot"
-        session.screen.say("")
-        style = f"{STRONG} {GOOD if ready else 'red'}"
-        session.screen.say((f"{text} run virtual machines on this host.", style))
+        # What matters most comes last, next to the answer.
+        screen.show(details(map(_row, sorted(findings, key=_weight))))
+        screen.say("")
+        screen.say((text, f"{STRONG} {GOOD if ready else 'red'}"))
     return Exit.DONE if ready else Exit.FAILED
 
 
-def _show(screen: Screen, findings: Iterable[Finding]) -> None:
-    for each in findings:
-        screen.say((f"{each.verdict:4}", _STYLES.get(each.verdict, "")), f"  {each.summary}")
-        if each.hint:
-            screen.show(indented(*(styled(f"    {line}") for line in each.hint.splitlines())))
+def _weight(finding: Finding) -> int:
+    verdicts = list(_STYLES)
+    return verdicts.index(finding.verdict) if finding.verdict in verdicts else len(verdicts)
+
+
+def _row(finding: Finding) -> tuple[Text, Sequence[str]]:
+    verdict = styled((finding.verdict, _STYLES.get(finding.verdict, "")))
+    return verdict, [finding.summary, *finding.hint.splitlines()]
 
 
 async def _domain_xml(guest: str) -> str:

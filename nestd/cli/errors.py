@@ -62,8 +62,8 @@ _HINTS: Mapping[str, str] = MappingProxyType(
         " password can be asked for.",
         wire.DISCONNECTED: "See what happened: journalctl -u nestd -u dbus",
         wire.NO_REPLY: "See what it is doing: systemctl status nestd",
-        DAEMON_UNAVAILABLE: "Start the daemon first, or change its configuration file only with"
-        " --at-start.",
+        DAEMON_UNAVAILABLE: "Start it first, for example: systemctl start virtqemud\n"
+        "What it logs from its next start on can be set without: nestctl log set --at-start",
         _OWN + "ConfigUnparsable": "Correct the file by hand, then try again.",
         _OWN + "Overridden": "With --at-boot it is written all the same.",
         _OWN + "ReloadFailed": "See what the kernel says: journalctl -k -b",

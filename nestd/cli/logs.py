@@ -137,8 +137,6 @@ async def set_filters(session: Session, chosen: Namespace) -> Exit:
             Exit.USAGE,
         )
     canonical, warnings = await client.check_filters(daemon, filters, chosen.outputs or "")
-    for warning in warnings:
-        session.screen.warn(warning)
     options = {} if chosen.outputs is None else {"outputs": Variant("s", chosen.outputs)}
     if chosen.dry_run:
         plan = await client.plan_filters(daemon, canonical, options)
@@ -155,12 +153,14 @@ async def set_filters(session: Session, chosen: Namespace) -> Exit:
     else:
         session.screen.say(_done(chosen.when, after))
         session.screen.show(fields(_rows(after, now[after.name])))
+    for warning in warnings:
+        session.screen.warn(warning)
     return Exit.DONE
 
 
 def _done(when: str, daemon: LogDaemon) -> str:
-    return {
-        "now": f"{daemon.name} logs this now and after its next start.",
-        "runtime": f"{daemon.name} logs this until it ends.",
-        "start": f"{daemon.name} logs this from its next start on.",
-    }[when]
+    if when == "runtime":
+        return f"{daemon.name} logs this until it ends."
+    if when == "now" and daemon.active:
+        return f"{daemon.name} logs this now, and after every start."
+    return f"{daemon.name} logs this from its next start on."

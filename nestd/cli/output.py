@@ -72,6 +72,18 @@ def columns(titles: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Renderable
     return table
 
 
+def details(rows: Iterable[tuple[Text, Sequence[str]]]) -> RenderableType:
+    """A word and its lines in each row, the lines wrapped below each other."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold", max_width=WIDEST if sys.stdout.isatty() else None)
+    for word, lines in rows:
+        for index, line in enumerate(lines):
+            shown = cell(line)
+            table.add_row(*((word, shown) if index == 0 else ("", Padding(shown, (0, 0, 0, 2)))))
+    return table
+
+
 def indented(*lines: Cell) -> RenderableType:
     """Lines set off from the text, such as commands to type."""
     return Padding(Group(*(cell(line) for line in lines)), (0, 0, 0, 2))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from argparse import Namespace
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from nestd.cli import words
-from nestd.cli.errors import Exit
+from nestd.cli.errors import CliError, Exit
 from nestd.cli.output import BAD, DIM, GOOD, STRONG, WARN, Cell, fields, indented, styled
 from nestd.cli.parsing import add_command
 from nestd.cli.session import Session
@@ -32,8 +33,21 @@ async def run(session: Session, chosen: Namespace) -> Exit:
         session.screen.json(document(host))
         return Exit.DONE
     blockers = await _blockers(session, host)
-    session.screen.show(screen(host, session.program, blockers))
+    default = await _default(session, host)
+    session.screen.show(screen(host, session.program, blockers, default))
     return Exit.DONE
+
+
+async def _default(session: Session, host: Host) -> str:
+    """The verdict on the kernel's default, where that decides: nestd knows it for most kernels."""
+    module = host.main
+    if module is None or module.nested_next != "default" or module.nested == "unknown":
+        return ""
+    with contextlib.suppress(CliError):
+        for each in await session.client.validate():
+            if each.id == "next-load":
+                return each.verdict
+    return ""
 
 
 async def _blockers(session: Session, host: Host) -> tuple[Blocker, ...]:
@@ -56,23 +70,28 @@ def document(host: Host) -> dict[str, object]:
     return {"nested": nested, **asdict(host)}
 
 
-def screen(host: Host, program: str, blockers: tuple[Blocker, ...] = ()) -> Group:
-    """The state for people; BLOCKERS are those of a reload that is due."""
+def screen(
+    host: Host, program: str, blockers: tuple[Blocker, ...] = (), default: str = ""
+) -> Group:
+    """The state for people.
+
+    BLOCKERS are those of a reload that is due, DEFAULT is the verdict on the kernel's default.
+    """
     return Group(
-        *_answer(host),
+        *_answer(host, default),
         *_next_step(host, program, blockers),
         "",
-        fields(_rows(host)),
+        fields(_rows(host, default)),
     )
 
 
-def _answer(host: Host) -> Iterator[Text]:
+def _answer(host: Host, default: str) -> Iterator[Text]:
     """The first lines: the answer, and what is odd."""
     module = host.main
     style = STRONG
     if module is not None and module.nested != "unknown":
         style = f"{STRONG} {GOOD if module.nested == 'yes' else WARN}"
-    yield styled((words.headline(host), style))
+    yield styled((words.headline(host, default), style))
     for each in host.modules.values():
         for sentence in words.drift(host, each):
             yield styled((sentence, WARN))
@@ -97,18 +116,18 @@ def _next_step(host: Host, program: str, blockers: tuple[Blocker, ...]) -> Itera
             yield styled("Nothing is in the way of a reload now:")
             yield indented(f"{program} reload")
     elif module.state == "in-sync" and module.nested_next == "default":
-        yield styled("To settle it, now and after every reboot:")
+        yield styled("To set it yourself, now and for every boot to come:")
         yield indented(f"{program} nested on", f"{program} nested off")
 
 
-def _rows(host: Host) -> Iterator[tuple[str, Cell]]:
+def _rows(host: Host, default: str) -> Iterator[tuple[str, Cell]]:
     yield "Host", words.kind_of_host(host)
     module = host.main
     if module is not None:
         yield "Module", f"{module.name}, {_loaded(module)}"
         yield "Running", styled((words.running(module), _style(module.nested)))
         yield "Configured", words.configured(module)
-        yield "Next load", styled((words.next_load(module), _style(module.nested_next)))
+        yield "Next load", styled((words.next_load(module, default), _style(module.nested_next)))
     yield "VMs", words.machines(host.machines, host.machine_count)
     yield "Jobs", _jobs(host)
     if host.inhibitors:

@@ -25,8 +25,12 @@ def on_off(answer: str) -> str:
     return {"yes": "on", "no": "off"}.get(answer, answer)
 
 
-def headline(host: Host) -> str:
-    """Is nested virtualization on, and after a reboot? One or two sentences."""
+def headline(host: Host, default: str = "") -> str:
+    """Is nested virtualization on, and after a reboot? One or two sentences.
+
+    DEFAULT is what Validate finds of the next load, where the kernel's default decides it: "pass"
+    where it leaves things as they are, "warn" where it does not.
+    """
     module = host.main
     if module is None or module.state == "missing":
         return "Nested virtualization is not available: no KVM module here suits the processor."
@@ -37,13 +41,21 @@ def headline(host: Host) -> str:
     if module.state == "builtin":
         return f"Nested virtualization {_now(module)}. {module.name} is built into this kernel."
     following = on_off(module.nested_next)
-    if module.nested_next == "default":
+    if module.nested_next == "default" and default in ("pass", "warn"):
+        following = by_default(module, default)
+    elif module.nested_next == "default":
         return f"Nested virtualization {_now(module)}. After a reboot the kernel's default decides."
     if module.nested == "unknown":
         return f"Nested virtualization {_now(module)}, and {following} once it is loaded."
-    if module.nested == module.nested_next:
+    if on_off(module.nested) == following:
         return f"Nested virtualization {_now(module)}, and stays {following} after a reboot."
     return f"Nested virtualization {_now(module)} now, and will be {following} after a reboot."
+
+
+def by_default(module: Module, verdict: str) -> str:
+    """What the kernel's default will be, where it is found to be as it is now, or not."""
+    now, other = ("on", "off") if module.nested == "yes" else ("off", "on")
+    return {"pass": now, "warn": other}[verdict]
 
 
 def _now(module: Module) -> str:
@@ -107,8 +119,10 @@ def configured(module: Module) -> str:
     return f"{on_off(module.nested_configured)}, in {KVM_CONF}"
 
 
-def next_load(module: Module) -> str:
-    """What the next load makes of nested, and who decides."""
+def next_load(module: Module, default: str = "") -> str:
+    """What the next load makes of nested, and who decides; DEFAULT as in headline()."""
+    if module.nested_next == "default" and default in ("pass", "warn"):
+        return f"{by_default(module, default)}, the kernel's default"
     if module.nested_next == "default":
         return "the kernel's default"
     winner = module.decides(NESTED)

@@ -29,10 +29,10 @@ def test_a_fit_host(bus: PrivateBus) -> None:
         "pass  The processor has VMX.",
         "note  This host is itself a virtual machine.",
         "warn  The initramfs holds kvm_intel.",
-        "      Make it anew:",
-        "      dracut -f",
+        "        Make it anew:",
+        "        dracut -f",
         "",
-        "This host is fit for nested virtualization.",
+        "This host is ready for nested virtualization.",
     ]
 
 
@@ -41,8 +41,8 @@ def test_one_failed_finding_makes_the_host_unfit(bus: PrivateBus) -> None:
         result = nestctl(bus.address, "validate")
         document = json.loads(nestctl(bus.address, "validate", "--json").out)
     assert result.code == 1
-    assert result.out.endswith("This host is not fit for nested virtualization.\n")
-    assert document["fit"] is False
+    assert result.out.endswith("This host is not ready for nested virtualization.\n")
+    assert document["ready"] is False
     assert document["findings"][-1] == dict(zip(("id", "verdict", "summary", "hint"), BAD))
 
 

@@ -7,11 +7,13 @@ import gzip
 import json
 import os
 import signal
+import tarfile
 from pathlib import Path
 
 import pytest
 from private_bus import PrivateBus
 from run_nestctl import nestctl, start_nestctl
+from running_nestd import Nestd
 from scripted_nestd import OWN, Script, scripted_nestd
 
 from nestd.bus.wire import BusError, Variant
@@ -168,3 +170,13 @@ def test_collect_where_nothing_can_be_written(bus: PrivateBus, tmp_path: Path) -
     assert result.code == 1
     assert "cannot be written: No such file or directory." in result.err
     assert script.calls_of("CollectLogs") == []
+
+
+def test_collect_from_the_real_service(bus: PrivateBus, intel: Nestd, tmp_path: Path) -> None:
+    path = tmp_path / "logs.tar.gz"
+    result = nestctl(bus.address, "log", "collect", "-o", str(path))
+    assert result.code == 0, result.err
+    with tarfile.open(path) as archive:
+        names = [name.partition("/")[2] for name in archive.getnames()]
+    assert "INDEX.json" in names
+    assert "config/etc/modprobe.d/kvm.conf" in names

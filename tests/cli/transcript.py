@@ -8,7 +8,10 @@ Besides nestctl there are
     start NAME         a virtual machine starts; goes on when nestd knows of it
     end NAME           it ends
     write PATH TEXT    a file of the host gets that text; \\n is a line end
+    mkdir PATH         a directory of the host
     settle             wait until no job waits
+
+and "guests/FILE" stands for one of tests/unit/guests.
 
 To write the outputs anew after a change: NESTD_UPDATE_GOLDEN=1 pytest tests/cli
 """
@@ -23,11 +26,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from run_nestctl import nestctl
+from run_nestctl import CHECKOUT, nestctl
 from running_nestd import Nestd
 
 from nestd import __version__
 
+GUESTS = CHECKOUT / "tests" / "unit" / "guests"
 _SECONDS = 20
 _PAUSE = 0.02
 
@@ -64,6 +68,8 @@ def _run(nestd: Nestd, command: str) -> str:
         _wait_until(nestd, lambda state: not _runs(state, arguments[0]))
     elif program == "write":
         _write(nestd, arguments[0], arguments[1].replace("\\n", "\n"))
+    elif program == "mkdir":
+        (nestd.root / arguments[0].lstrip("/")).mkdir(parents=True)
     elif program == "settle":
         _wait_until(nestd, lambda state: not state["jobs"])
     else:
@@ -72,10 +78,12 @@ def _run(nestd: Nestd, command: str) -> str:
 
 
 def _nestctl(nestd: Nestd, arguments: list[str]) -> str:
-    result = nestctl(nestd.address, *arguments)
+    paths = [str(GUESTS / each[7:]) if each.startswith("guests/") else each for each in arguments]
+    result = nestctl(nestd.address, *paths)
     text = result.out + result.err
     text += f"[exit code {result.code}]\n" if result.code else ""
     for pattern, words in (
+        (re.escape(str(GUESTS)), "guests"),
         (re.escape(__version__), "VERSION"),
         (r'"uid": \d+', '"uid": 0'),
         (r'"token": "[0-9a-f]+"', '"token": "TOKEN"'),
@@ -88,7 +96,10 @@ def _write(nestd: Nestd, path: str, text: str) -> None:
     """Write a file, and wait until nestd has taken notice: every change of one is signalled."""
     target = nestd.root / path.lstrip("/")
     before = _state(nestd)
+    target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(text)
+    if text.startswith("#!"):
+        target.chmod(0o755)
     _wait_until(nestd, lambda state: state != before)
 
 
