@@ -22,7 +22,17 @@ import debian_image  # noqa: E402
 
 CACHE = HERE.parent.parent / ".cache" / "nspawn"
 
-BASE = ("dbus", "kmod", "polkitd", "procps", "python3", "rpm", "systemd", "systemd-sysv")
+BASE = (
+    "dbus",
+    "dbus-broker",
+    "kmod",
+    "polkitd",
+    "procps",
+    "python3",
+    "rpm",
+    "systemd",
+    "systemd-sysv",
+)
 DEPENDENCIES = (
     "python3-configobj",
     "python3-dbus-next",
@@ -64,9 +74,11 @@ MASKED = (
     "systemd-logind.service",
 )
 
-# An administrator by polkit's rules, and somebody.
+# The bus is dbus-daemon until somebody enables dbus-broker. For an administrator by polkit's rules,
+# and somebody.
 FINISH = f"""
 set -eux
+systemctl disable dbus-broker.service
 systemctl mask {" ".join(MASKED)}
 useradd --no-create-home admin
 useradd --no-create-home somebody
@@ -101,6 +113,8 @@ def _make(work: Path) -> None:
         *(f"--customize-hook={hook}" for hook in hooks),
     )
     debian_image.write(base, FILES)
+    # Forbids package managers to start and stop services; mmdebstrap removes it from build/ only.
+    (base / "usr/sbin/policy-rc.d").unlink()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Callable
 
 import container_image
@@ -13,6 +14,8 @@ LIBVIRTD_CONF = '#log_filters="1:qemu"\nlog_level = 3\n'
 FILES = {
     "etc/modprobe.d/kvm.conf": KVM_CONF,
     "etc/libvirt/libvirtd.conf": LIBVIRTD_CONF,
+    # Stands for the file of the module that the fake /sys/module says is loaded.
+    f"usr/lib/modules/{os.uname().release}/modules.dep": "kernel/arch/x86/kvm/kvm-intel.ko:\n",
     "etc/polkit-1/rules.d/50-nestd.rules": """\
 polkit.addRule(function(action, subject) {
     if (action.id == "org.nestd1.manage" && subject.user == "admin")
@@ -32,6 +35,8 @@ def install(kind: str, run: Callable[..., object]) -> None:
     # Debian's rpm does not know which packages are there, so it cannot check what nestd's ask for.
     run(*_APT_INSTALL.split(), *container_image.DEPENDENCIES)
     run("sh", "-c", "rpm --install --nodeps /packages/*.noarch.rpm")
+    # As in Fedora and RHEL.
+    run("systemctl", "--no-reload", "enable", "dbus-broker.service")
 
 
 def remove(kind: str, run: Callable[..., object]) -> None:

@@ -16,7 +16,7 @@ PLACES = (
     ("/doc/nestd-0.1.0/", "/doc/nestd/"),
     ("/zsh/vendor-completions/", "/zsh/site-functions/"),
 )
-OWN = ("dist-info", "__pycache__", "/changelog.Debian.gz", "/copyright", "/licenses/")
+OWN = ("dist-info", "__pycache__", "/changelog.Debian", "/copyright", "/licenses/", "/lintian/")
 
 
 def test_rpmlint_finds_nothing(build_root: Overlay, packages: Path) -> None:
