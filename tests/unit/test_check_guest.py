@@ -129,6 +129,22 @@ def test_no_guest_is_ready_where_the_host_does_not_nest(guest: str, tmp_path: Pa
     assert "nestctl nested on" in found.findings[0].hint
 
 
+# Scripts and frontends know these: one that goes or gets another name breaks them.
+IDS = """
+    amd-migration cpu domain-type guest-architecture guest-system host host-virtualization
+    huge-pages hypervisor-feature hypervisors kvm-hidden launch-security machine-type nested-guests
+    nested-hv nested-paging os-type power-compatibility power-nested-guests power-support power-xive
+    qemu-arguments restart
+"""
+
+
+def test_ids_are_stable(hosts: Mapping[str, Situation], tmp_path: Path) -> None:
+    given = [(GUESTS[guest].read_text(), hosts[expected(guest)["host"]]) for guest in GUESTS]
+    given.append((MINIMAL, make_situation(tmp_path, "intel", virtualization="kvm")))
+    found = {each.id for text, host in given for each in report(text, host).findings}
+    assert found == set(IDS.split())
+
+
 def test_there_are_many_guests_of_all_architectures() -> None:
     assert len(GUESTS) >= 40
     assert {expected(guest)["host"] for guest in GUESTS} == {"intel", "amd", "power", "s390"}

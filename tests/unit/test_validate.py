@@ -441,5 +441,23 @@ def test_what_a_file_holds_reaches_no_terminal(tmp_path: Path) -> None:
     assert "kvm ?[31m\\xff? nested" in line.summary
 
 
+# Scripts and frontends know these: one that goes or gets another name breaks them.
+IDS = """
+    amd-migration architecture autoload builtin config-comments config-files config-lines
+    config-module config-parameters cpu device host-system host-virtualization huge-pages
+    hypervisors initramfs libvirt module module-loading nested next-load overridden power-support
+    power-xive support virtualbox
+"""
+
+
+def test_ids_are_stable(tmp_path: Path) -> None:
+    ids: set[str] = set()
+    for number, host in enumerate(HOSTS.values()):
+        ids |= findings(
+            make_situation(tmp_path / str(number), host.kind, host.files, **host.options)
+        ).keys()
+    assert ids == set(IDS.split())
+
+
 def test_there_are_many_hosts() -> None:
     assert len(HOSTS) >= 30
