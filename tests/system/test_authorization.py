@@ -14,7 +14,17 @@ import polkit
 import pytest
 from callers import CHALLENGED, DENIED, DONE, ERROR, INTEL, LOG_CONTROL, User, user
 from private_bus import PrivateBus
-from running_nestd import BUS_NAME, MANAGER, MODULE, PROPERTIES, ROOT, Client, Nestd, client_of
+from running_nestd import (
+    BUS_NAME,
+    MANAGER,
+    MODULE,
+    PROPERTIES,
+    ROOT,
+    SIGNAL_SECONDS,
+    Client,
+    Nestd,
+    client_of,
+)
 from users import nobody
 
 from nestd.bus.authorization import MOST_QUESTIONS, QUIET_SECONDS, Action
@@ -247,7 +257,7 @@ def test_a_polkit_that_dies_while_it_is_asked_means_no(
         with polkit.template(bus.address, tmp_path / "first.log") as process:
             set_mock(bus, "SimulateHang", "b", "true")
             waiting = asyncio.ensure_future(stranger.set_nested(False, "boot"))
-            await asked(bus)
+            await asked(bus, 1)
             process.kill()
             assert await asyncio.wait_for(waiting, QUICK) == DENIED
         with polkit.template(bus.address, tmp_path / "second.log"):
@@ -257,13 +267,13 @@ def test_a_polkit_that_dies_while_it_is_asked_means_no(
     as_nobody(bus, test)
 
 
-async def asked(bus: PrivateBus) -> None:
-    """Until the mock has calls that hang."""
-    for _ in range(200):
-        ask = (polkit.busctl, bus.address, polkit.MOCK, "HaveHangingCalls")
-        if "true" in await asyncio.to_thread(*ask):
-            return
-    raise AssertionError("nobody asks")
+async def asked(bus: PrivateBus, count: int) -> None:
+    """Until so many questions hang in the mock."""
+    polkit.add_method(bus.address, ("Hanging", "", "i"), "ret = len(self.hanging_calls)")
+    deadline = time.monotonic() + SIGNAL_SECONDS
+    ask = (polkit.busctl, bus.address, polkit.AUTHORITY, "Hanging")
+    while await asyncio.to_thread(*ask) != f"i {count}\n":
+        assert time.monotonic() < deadline
 
 
 @pytest.mark.usefixtures("mock")
@@ -277,14 +287,15 @@ def test_a_caller_that_leaves_takes_the_prompt_along(bus: PrivateBus, intel: Nes
                 asyncio.ensure_future(leaving.set_nested(False, interactive=True))
                 for _ in range(MAX_CALLS_PER_SENDER)
             ]
-            await asked(bus)
+            await asked(bus, MAX_CALLS_PER_SENDER)
             assert await leaving.set_nested(False) == ERROR + "LimitsExceeded"
         await asyncio.gather(*calls)
-        for _ in range(200):
+        withdrawn = [""]
+        deadline = time.monotonic() + SIGNAL_SECONDS
+        while withdrawn[0] != str(MAX_CALLS_PER_SENDER):
+            assert time.monotonic() < deadline
             answer = await asyncio.to_thread(questions, bus, "CancelCheckAuthorization")
             withdrawn = answer.split(" ")
-            if withdrawn[0] == str(MAX_CALLS_PER_SENDER):
-                break
         ids = [word for word in withdrawn if word.startswith('"nestd-')]
         assert len(set(ids)) == MAX_CALLS_PER_SENDER
         assert match_rules(bus, intel) == rules
