@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 
@@ -12,7 +11,6 @@ from run_nestctl import Result, nestctl
 
 from nestd import __version__
 from nestd.cli import arguments, parsing, words
-from nestd.cli.polkit_agent import command, start_time
 
 NOWHERE = "unix:path=/nonexistent/bus"
 
@@ -104,16 +102,3 @@ def test_sizes_and_times_in_words() -> None:
         "1:00:00",
         "1:02:05",
     ]
-
-
-def test_the_password_agent_serves_this_very_process() -> None:
-    assert command("pkttyagent", 7) == [
-        "pkttyagent",
-        "--process",
-        f"{os.getpid()},{start_time()}",
-        "--notify-fd",
-        "7",
-        "--fallback",
-    ]
-    with open("/proc/self/stat") as file:
-        assert str(start_time()) in file.read().split()
