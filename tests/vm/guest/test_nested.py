@@ -232,19 +232,26 @@ def test_bad_values_are_refused_by_what_modinfo_says() -> None:
 
 
 def test_idle_waits_for_the_machine_and_then_reloads(record_property: Any) -> None:
-    async def test(client: Client) -> None:
+    async def round_trip(client: Client, value: str) -> float:
         with machines.bare_machine():
-            job = await client.set_nested("kvm_amd", False, "idle")
-            assert KVM_CONF.read_bytes() == FOREIGN + b"options kvm_amd nested=0\n"
+            before = running()
+            job = await client.set_nested("kvm_amd", value == "1", "idle")
+            assert KVM_CONF.read_bytes() == FOREIGN + f"options kvm_amd nested={value}\n".encode()
             assert await client.get(job, JOB, "State") == "waiting"
             await client.changed(job, "Blockers", await client.blockers("kvm_amd"))
-            assert running() == "1"
+            assert running() == before
         over = time.monotonic()
         ended, result = await client.ended(job)
-        record_property("seconds from the machine's end to done", round(ended - over, 2))
         assert result == "done"
-        assert running() == "0"
-        assert await client.module("kvm_amd", "Nested") == "no"
+        assert running() == value
+        return ended - over
+
+    async def test(client: Client) -> None:
+        seconds = [await round_trip(client, value) for value in "0101"]
+        record_property("machine's end to verified", [round(each, 2) for each in seconds])
+        # The best shows what nestd takes; the rest is what else this emulated machine does.
+        assert min(seconds) < 2
+        assert await client.module("kvm_amd", "Nested") == "yes"
 
     run(test)
 
