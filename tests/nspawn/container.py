@@ -15,7 +15,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -139,9 +139,17 @@ def boot(overlay: Overlay, binds: tuple[str, ...] = ()) -> Iterator[Container]:
         try:
             yield Container(_leader(notify))
         finally:
-            process.send_signal(signal.SIGKILL)
+            _kill_tree(process.pid)
             process.wait()
             address.unlink()
+
+
+def _kill_tree(pid: int) -> None:
+    """Children first: the container's systemd outlives a systemd-nspawn that is killed alone."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            _kill_tree(int(child))
+        os.kill(pid, signal.SIGKILL)
 
 
 def _name() -> str:
