@@ -21,13 +21,11 @@ from nestd.core.jobs import Job
 from nestd.core.manager import Manager
 from nestd.core.model import When
 from nestd.host.files import read_regular
-from nestd.host.memory import Memory
+from nestd.host.memory import DRIFT_CAUSES, KNOWN_KVM_CONF, Memory
 from nestd.host.moved_file import Identity, identity, moved_to
 
 GRACE_SECONDS = 3.0
 """How long a drift lasts before it counts: people and package managers work in several steps."""
-CAUSES = "/run/nestd/drift.json"
-KVM_CONF = "/var/lib/nestd/kvm.conf.json"
 NESTD = 0  # the user that nestd acts for, and as
 MOST_CAUSES = 16
 """Of one module; whatever writes ever other values is told of that often, and then left alone."""
@@ -44,9 +42,9 @@ class DriftWatch:
         self._view = manager.view
         self._policy = policy
         self._grace = grace
-        self._causes = Memory(self._view.root.at(CAUSES))
+        self._causes = Memory(self._view.root.at(DRIFT_CAUSES))
         self._dealt_with: dict[str, dict[str, str]] = {}  # what was done, by module and cause
-        self._kvm_conf = Memory(self._view.root.at(KVM_CONF))
+        self._kvm_conf = Memory(self._view.root.at(KNOWN_KVM_CONF))
         self._known = Identity(0, 0)  # the kvm.conf that was there last
         self._acting: set[str] = set()  # modules that are being put right
         self._jobs: set[int] = set()  # that put right

@@ -12,6 +12,8 @@ from typing import Any
 
 from nestd.host.files import read_regular
 
+DRIFT_CAUSES = "/run/nestd/drift.json"
+KNOWN_KVM_CONF = "/var/lib/nestd/kvm.conf.json"
 _LIMIT = 1 << 20  # bytes
 
 log = logging.getLogger(__name__)
