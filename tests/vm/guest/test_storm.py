@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from client import ROOT, Client, run
+from client import JOB, ROOT, Client, run
 
 from nestd.bus.wire import BusError
 
@@ -150,11 +150,8 @@ def test_no_machine_is_disturbed_and_all_agrees_in_the_end(record_property: Any)
 
 
 async def _no_job_left(client: Client) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        objects = await client.call(ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
-        jobs = [each for path, each in objects.items() if "/job/" in path]
-        if all(job["org.nestd1.Job"]["State"].value != "waiting" for job in jobs):
-            return
-        await asyncio.sleep(0.5)
-    raise AssertionError(f"a job still waits: {jobs}")
+    """Wait for the end of each job that is there; nothing stands in their way any more."""
+    objects = await client.call(ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
+    for path, interfaces in objects.items():
+        if JOB in interfaces and interfaces[JOB]["State"].value == "waiting":
+            await client.ended(path)
