@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -73,15 +75,23 @@ def boot(fake_modules: Path) -> Boot:
 
 
 @pytest.fixture(scope="session")
-def prepare(images: Path, packages: Path) -> Callable[[str, Path], Overlay]:
-    """Makes a root in which the package of that kind is installed, before its first boot."""
+def prepare(
+    images: Path, packages: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, Path], Overlay]:
+    """Makes a root in which the package of that kind was installed and which never booted."""
+
+    @functools.lru_cache(maxsize=None)
+    def installed(kind: str) -> Path:
+        overlay = Overlay(images / "base", tmp_path_factory.mktemp(f"installed-{kind}"))
+        shutil.copytree(packages, overlay.directory / "upper" / "packages")
+        installation.install(kind, overlay.run)
+        debian_image.write(overlay.directory / "upper", installation.FILES)
+        return overlay.directory / "upper"
 
     def make(kind: str, directory: Path) -> Overlay:
-        overlay = Overlay(images / "base", directory)
-        shutil.copytree(packages, directory / "upper" / "packages")
-        installation.install(kind, overlay.run)
-        debian_image.write(directory / "upper", installation.FILES)
-        return overlay
+        # Not shutil's: with owners.
+        subprocess.run(["cp", "--archive", str(installed(kind)), str(directory)], check=True)
+        return Overlay(images / "base", directory)
 
     return make
 

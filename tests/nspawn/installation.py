@@ -26,6 +26,33 @@ polkit.addRule(function(action, subject) {
 # As apt finds them in its cache: there is no network.
 _APT_INSTALL = "apt-get install --yes --quiet --no-install-recommends"
 
+_DEB_OF_LIBVIRT = """
+mkdir -p /tmp/libvirt/DEBIAN /tmp/libvirt/etc/libvirt
+printf 'Package: libvirt\\nVersion: 1\\nArchitecture: all\\nMaintainer: x\\nDescription: x\\n' \\
+    > /tmp/libvirt/DEBIAN/control
+echo > /tmp/libvirt/etc/libvirt/libvirtd.conf
+dpkg-deb --build /tmp/libvirt /tmp/libvirt.deb
+dpkg --install /tmp/libvirt.deb
+"""
+_RPM_OF_LIBVIRT = """
+cat > /tmp/libvirt.spec <<'END'
+Name: libvirt
+Version: 1
+Release: 1
+Summary: x
+License: x
+BuildArch: noarch
+%description
+%install
+mkdir -p %{buildroot}/etc/libvirt
+echo > %{buildroot}/etc/libvirt/libvirtd.conf
+%files
+/etc/libvirt
+END
+rpmbuild -bb --define '_topdir /tmp' /tmp/libvirt.spec
+rpm --install --nodeps /tmp/RPMS/noarch/libvirt-1-1.noarch.rpm
+"""
+
 
 def install(kind: str, run: Callable[..., object]) -> None:
     """Installs nestd and nestctl from /packages with the package manager of that kind."""
@@ -37,6 +64,19 @@ def install(kind: str, run: Callable[..., object]) -> None:
     run("sh", "-c", "rpm --install --nodeps /packages/*.noarch.rpm")
     # As in Fedora and RHEL.
     run("systemctl", "--no-reload", "enable", "dbus-broker.service")
+
+
+def upgrade(kind: str, run: Callable[..., object]) -> None:
+    """Puts the same packages in the place of those that are there."""
+    if kind == "deb":
+        run("sh", "-c", "dpkg --install /packages/*.deb")
+    else:
+        run("sh", "-c", "rpm --upgrade --force --nodeps /packages/*.noarch.rpm")
+
+
+def install_libvirt(kind: str, run: Callable[..., object]) -> None:
+    """Installs a package that has nothing but the directory of libvirt's configuration."""
+    run("sh", "-euc", _DEB_OF_LIBVIRT if kind == "deb" else _RPM_OF_LIBVIRT)
 
 
 def remove(kind: str, run: Callable[..., object]) -> None:

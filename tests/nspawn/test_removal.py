@@ -1,29 +1,37 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Installed and removed while the machine runs."""
+"""Packages that are upgraded, removed and installed while the machine runs."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Callable
 
 import installation
 import pytest
 from conftest import Boot
-from container import Overlay, wait_for
+from container import Container, Overlay, wait_for
 
 pytestmark = pytest.mark.nspawn
 
 OTHERS = ("/etc/modprobe.d/kvm.conf", "/etc/libvirt/libvirtd.conf")
 SET = ("org.nestd1", "/org/nestd1/module/kvm_intel", "org.nestd1.Module", "SetNested")
+SECONDS = 20.0
+Prepare = Callable[[str, Path], Overlay]
 
 
 @pytest.mark.parametrize("kind", installation.KINDS)
-def test_removed_and_installed_again(
-    kind: str, prepare: Callable[[str, Path], Overlay], boot: Boot, tmp_path: Path
+def test_upgraded_removed_and_installed_again(
+    kind: str, prepare: Prepare, boot: Boot, tmp_path: Path
 ) -> None:
     with boot(prepare(kind, tmp_path)) as machine:
         machine.output("busctl", "call", *SET, "bsa{sv}", "true", "boot", "0")
         before = [machine.file(path).read_bytes() for path in OTHERS]
+        process = machine.property("MainPID")
+
+        installation.upgrade(kind, machine.output)
+        assert wait_for(lambda: _is_active(machine), SECONDS)
+        assert machine.property("MainPID") != process
 
         installation.remove(kind, machine.output)
         assert machine.property("LoadState") == "not-found"
@@ -34,5 +42,28 @@ def test_removed_and_installed_again(
 
         installation.install(kind, machine.output)
         assert machine.property("UnitFileState") == "enabled"
-        assert wait_for(lambda: machine.property("ActiveState") == "active", 10)
+        assert wait_for(lambda: _is_active(machine), SECONDS)
         assert [machine.file(path).read_bytes() for path in OTHERS] == before
+
+
+@pytest.mark.parametrize("kind", installation.KINDS)
+def test_libvirt_may_come_later(kind: str, prepare: Prepare, boot: Boot, tmp_path: Path) -> None:
+    """In its sandbox nestd may write to a directory that was there when it started."""
+    overlay = prepare(kind, tmp_path)
+    shutil.rmtree(overlay.directory / "upper" / "etc" / "libvirt")
+    with boot(overlay) as machine:
+        assert _is_active(machine)
+        assert "/etc/libvirt" not in _writable_mounts(machine)
+        installation.install_libvirt(kind, machine.output)
+        assert wait_for(lambda: _is_active(machine), SECONDS)
+        assert "/etc/libvirt" in _writable_mounts(machine)
+
+
+def _is_active(machine: Container) -> bool:
+    return machine.property("ActiveState") == "active"
+
+
+def _writable_mounts(machine: Container) -> list[str]:
+    mounts = machine.file(f"/proc/{machine.property('MainPID')}/mountinfo").read_text()
+    fields = [line.split() for line in mounts.splitlines()]
+    return [field[4] for field in fields if "rw" in field[5].split(",")]
