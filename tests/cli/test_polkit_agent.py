@@ -17,8 +17,8 @@ AGENT = """\
 echo "$@" > "$REPORT"
 sleep 0.3
 echo registered >> "$REPORT"
-eval "exec $4>&-"
 trap 'echo ended >> "$REPORT"; exit' TERM
+eval "exec $4>&-"
 while :; do sleep 0.1; done
 """
 
