@@ -80,7 +80,7 @@ def prepare(
 ) -> Callable[[str, Path], Overlay]:
     """Makes a root in which the package of that kind was installed and which never booted."""
 
-    @functools.lru_cache(maxsize=None)
+    @functools.cache
     def installed(kind: str) -> Path:
         overlay = Overlay(images / "base", tmp_path_factory.mktemp(f"installed-{kind}"))
         shutil.copytree(packages, overlay.directory / "upper" / "packages")
