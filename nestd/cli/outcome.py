@@ -58,7 +58,7 @@ def show_job(
     if job is None:
         return
     screen.say((f"{words.job(job)}.", STRONG))
-    screen.say("It is done by itself then; nothing is stopped for it. To see it, or to give it up:")
+    screen.say("Nothing is stopped for it. To see it, or to give it up:")
     screen.commands(f"{session.program} watch", f"{session.program} cancel {job.id}")
 
 

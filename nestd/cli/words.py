@@ -69,7 +69,7 @@ def drift(host: Host, module: Module) -> Iterator[str]:
     name = module.name
     if module.state == "reload-pending":
         differing = ", ".join(pending(module)) or "its parameters"
-        yield f"{name} was loaded before the last change of its configuration ({differing})."
+        yield f"{name} was loaded before its configuration was changed ({differing})."
     elif module.state == "overridden":
         yield from _overridden(module)
     elif module.state == "config-error":
