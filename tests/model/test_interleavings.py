@@ -68,6 +68,14 @@ class Interleavings(RuleBasedStateMachine):
         await recover(self.reloads)
         self.manager = Manager(self.view, self.reloads)
 
+    async def all_ended(self) -> None:
+        """What still waits comes to its end: each is told, and the last one counts."""
+        told = asyncio.Event()
+        self.reloads.jobs.on_end.append(lambda job: told.set())
+        while self.reloads.jobs.current():
+            told.clear()
+            await told.wait()
+
     async def die(self) -> None:
         """As SIGKILL: no part of nestd gets to do anything more, least of all to its records."""
         for task in asyncio.all_tasks():
@@ -223,11 +231,7 @@ class Interleavings(RuleBasedStateMachine):
             os.close(self.inhibitor)
         self.other.unlink(missing_ok=True)
         self.run(self.look_again())
-        for _ in range(200):
-            if not self.reloads.jobs.current():
-                break
-            self.run(asyncio.sleep(0.01))
-        assert not self.reloads.jobs.current()
+        self.run(self.all_ended())
         self.run(self.reloads.close())
         self.run(self.close_view())
         self.loop.close()

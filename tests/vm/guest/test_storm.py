@@ -11,6 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ class Storm:
         self.until = time.monotonic() + SECONDS
         self.calm = asyncio.Event()  # set while machines may be made
         self.calm.set()
+        self.accepted = asyncio.Event()  # a request was accepted
         self.made = self.kills = self.asked = self.missing = 0
         self.disturbed: list[str] = []
 
@@ -84,9 +86,9 @@ class Storm:
         """Most kills hit nestd while it starts and recovers, one in five while it serves."""
         while self.kills < KILLS:
             if self.kills % 5 == 4:
-                accepted, patience = self.asked, time.monotonic() + 20
-                while self.asked == accepted and time.monotonic() < patience:
-                    await asyncio.sleep(0.1)
+                self.accepted.clear()
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self.accepted.wait(), 20)
             await asyncio.sleep(random.uniform(0, 1.5))
             pid = await _main_pid()
             if pid:
@@ -99,6 +101,7 @@ class Storm:
             try:
                 await client.set_nested("kvm_amd", random.random() < 0.5, "idle")
                 self.asked += 1
+                self.accepted.set()
             except (BusError, asyncio.TimeoutError):
                 pass  # it was killed meanwhile
 
