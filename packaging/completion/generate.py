@@ -98,11 +98,14 @@ def commands(parser: ArgumentParser, name: str = "") -> Iterator[Command]:
         yield from commands(each, f"{name} {word}".strip())
 
 
-def bash(found: list[Command]) -> str:
-    lines = [f"# {_HEAD}", "", "_nestctl() {"]
+def _bash_start(found: list[Command]) -> list[str]:
+    """Up to where the command and the word before the cursor are known."""
     taking = [each for one in found for each in one.options if each.takes is not None]
     names = sorted({name for each in taking for name in each.names})
-    lines += [
+    return [
+        f"# {_HEAD}",
+        "",
+        "_nestctl() {",
         "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}",
         "    local command= index word words= files=",
         "    for ((index = 1; index < COMP_CWORD; index++)); do",
@@ -118,6 +121,10 @@ def bash(found: list[Command]) -> str:
         "    done",
         '    case "$command $previous" in',
     ]
+
+
+def bash(found: list[Command]) -> str:
+    lines = _bash_start(found)
     for one in found:
         for each in one.options:
             if each.takes is not None:
