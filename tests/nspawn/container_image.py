@@ -108,7 +108,6 @@ def _make(work: Path) -> None:
         work,
         root,
         "--include=" + ",".join(BASE),
-        "--dpkgopt=force-unsafe-io",
         "--dpkgopt=path-exclude=/usr/share/locale/*",
         *(f"--customize-hook={hook}" for hook in hooks),
     )

@@ -7,6 +7,7 @@ import os
 import time
 from typing import Callable
 
+import debian_image
 import guest_run
 import image
 import pytest
@@ -26,7 +27,7 @@ def guest(
     started = time.monotonic()
     try:
         directory = image.build()
-    except image.BuildError as error:
+    except debian_image.BuildError as error:
         pytest.fail(str(error), pytrace=False)
     record_testsuite_property("image", f"{time.monotonic() - started:.0f} s")
     run = guest_run.run(directory)

@@ -4,9 +4,7 @@
 
     tests/vm/image.py        as root: builds it if need be (minutes), prints its directory
 
-Debian packages are all that is downloaded, from the apt sources of this machine. The image holds
-nothing of nestd: it stays good while nestd changes, and is kept below .cache/ under a hash of
-what it is made from. A boot must not write to it (QEMU's snapshot=on).
+A boot must not write to it (QEMU's snapshot=on).
 
 Its directory holds disk.img (ext4, no partitions), vmlinuz, initrd.img and build.log. The guest
 mounts the 9p share tagged "share" on /run/share, runs run.sh from there as root, and powers off.
@@ -14,19 +12,17 @@ mounts the 9p share tagged "share" on /run/share, runs run.sh from there as root
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import shlex
 import shutil
-import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))  # for running it by hand
+
+import debian_image  # noqa: E402
+
 CACHE = HERE.parent.parent / ".cache" / "vm"
-SUITE = "bookworm"
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 PACKAGES = (
     "dbus",
@@ -134,115 +130,40 @@ depmod "$version"
 """
 
 
-class BuildError(Exception):
-    """A program failed; the message has the end of its output."""
-
-
-def key() -> str:
-    """The name of the image: changes with everything that it is made from."""
-    digest = hashlib.sha256()
-    for path in (Path(__file__), *sorted((HERE / "stubs").iterdir())):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
-
-
 def directory() -> Path:
     """Where the image is, or will be once it has been built."""
-    return CACHE / key()
+    return CACHE / debian_image.key([Path(__file__), *sorted((HERE / "stubs").iterdir())])
 
 
 def build() -> Path:
-    """Builds the image unless it is there, and removes those of former keys. Needs root.
-
-    Raises BuildError if a step fails.
-    """
-    image = directory()
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with _one_builder():
-        if not image.exists():
-            for former in CACHE.iterdir():
-                if former.is_dir():
-                    shutil.rmtree(former)
-            work = image.with_suffix(".new")
-            work.mkdir()
-            _make(work)
-            work.rename(image)
-    return image
-
-
-@contextmanager
-def _one_builder() -> Iterator[None]:
-    with open(CACHE / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    """Builds the image unless it is there. Needs root. Raises BuildError."""
+    return debian_image.build(directory(), _make)
 
 
 def _make(work: Path) -> None:
     root = work / "root"
     _install_packages(work, root)
-    _write(root, LAST)
+    debian_image.write(root, LAST)
     shutil.copy(next(root.glob("boot/vmlinuz-*")), work / "vmlinuz")
     shutil.copy(next(root.glob("boot/initrd.img-*")), work / "initrd.img")
-    _run(work, "mkfs.ext4", "-q", "-d", str(root), str(work / "disk.img"), "6G")
+    debian_image.run(work, "mkfs.ext4", "-q", "-d", str(root), str(work / "disk.img"), "6G")
     for directory in (root, work / "before", work / "after"):
         shutil.rmtree(directory)
 
 
 def _install_packages(work: Path, root: Path) -> None:
-    _write(work / "before", BEFORE_PACKAGES)
-    _write(work / "after", AFTER_PACKAGES)
+    debian_image.write(work / "before", BEFORE_PACKAGES)
+    debian_image.write(work / "after", AFTER_PACKAGES)
     shutil.copytree(HERE / "stubs", work / "after/usr/src/stubs")
-    # In a mount namespace, so that nothing stays mounted below the cache if it is killed.
-    command = ["unshare", "--mount", "mmdebstrap", "--mode=root", "--variant=minbase"]
-    command += ["--format=directory"]
-    command += ["--include=" + ",".join(PACKAGES)]
-    command += [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
-    command += [f"--essential-hook=sync-in {shlex.quote(str(work / 'before'))} /"]
-    command += [f"--customize-hook=sync-in {shlex.quote(str(work / 'after'))} /"]
-    command += [f'--customize-hook=chroot "$1" sh -c {shlex.quote(FINISH)}']
-    command += [f"--keyring={KEYRING}"] if KEYRING.exists() else []
-    command += [SUITE, str(root)]
-    every, main = _apt_sources(SUITE), _apt_sources(SUITE, updates=False)
-    # A mirror is now and then caught in the middle of an update: once more, then do without.
-    for sources in (every, every):
-        try:
-            return _run(work, *command, *sources)
-        except BuildError:
-            shutil.rmtree(root, ignore_errors=True)
-    _run(work, *command, *main)
-
-
-def _apt_sources(suite: str, updates: bool = True) -> list[str]:
-    """This machine's sources of that Debian release, as one-line entries; none elsewhere."""
-    if shutil.which("apt-get") is None:
-        return []
-    entry = "$(ORIGIN) $(CODENAME) deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
-    command = ["apt-get", "indextargets", "--format", entry, "Created-By: Packages"]
-    lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    entries = set()
-    for line in lines.splitlines():
-        origin, codename, source = line.split(" ", 2)
-        if origin == "Debian" and (codename == suite or (updates and codename.startswith(suite))):
-            entries.add(source)
-    return sorted(entries)
-
-
-def _write(root: Path, files: Mapping[str, str]) -> None:
-    for name, text in files.items():
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).unlink(missing_ok=True)
-        (root / name).write_text(text)
-
-
-def _run(work: Path, *command: str) -> None:
-    path = work / "build.log"
-    with open(path, "ab") as log:
-        log.write(f"+ {shlex.join(command)}\n".encode())
-        log.flush()
-        done = subprocess.run(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        lines = path.read_text(errors="replace").splitlines()[-30:]
-        raise BuildError("\n".join([f"The image cannot be built; the end of {path}:", *lines]))
+    debian_image.install(
+        work,
+        root,
+        "--include=" + ",".join(PACKAGES),
+        *(f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED),
+        f"--essential-hook=sync-in {shlex.quote(str(work / 'before'))} /",
+        f"--customize-hook=sync-in {shlex.quote(str(work / 'after'))} /",
+        f'--customize-hook=chroot "$1" sh -c {shlex.quote(FINISH)}',
+    )
 
 
 if __name__ == "__main__":
