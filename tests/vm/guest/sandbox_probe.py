@@ -62,6 +62,7 @@ def tries() -> Mapping[str, Callable[[], object]]:
         "allowed: modprobe": lambda: _run("modprobe", "--version"),
         "allowed: systemd-detect-virt": lambda: _run("systemd-detect-virt", "--version"),
         "allowed: journalctl": lambda: _run("journalctl", "--lines=1", "--quiet"),
+        "allowed: list the initramfs": _list_initramfs,
         "allowed: shell and tools": lambda: _run("sh", "-c", "ls /usr | sort > /tmp/sorted"),
         # What depends on the kernel.
         "kernel: unload a module": lambda: _call("delete_module", b"no_such_module", os.O_NONBLOCK),
@@ -195,6 +196,11 @@ def _find_a_capability() -> None:
     )
     if not (int(status["CapBnd"], 16) | int(status["CapEff"], 16)) & ~allowed:
         raise PermissionError(errno.EPERM, "there is none")
+
+
+def _list_initramfs() -> None:
+    for image in Path("/boot").glob("initrd.img-*"):
+        _run("lsinitramfs", str(image))
 
 
 def _run(*command: str) -> None:
