@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Callable
 
@@ -19,10 +18,9 @@ import debian_image
 import installation
 import pytest
 import tiers
-from container import Container, Overlay
+from container import Boot, Container, Overlay
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
-Boot = Callable[[Overlay], AbstractContextManager[Container]]
 
 
 @pytest.fixture(scope="session")

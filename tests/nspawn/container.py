@@ -15,7 +15,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -117,6 +117,9 @@ class Container:
     def file(self, path: str) -> Path:
         """A file in it, as a path of the host's."""
         return Path(f"/proc/{self.leader}/root") / path.lstrip("/")
+
+
+Boot = Callable[[Overlay], AbstractContextManager[Container]]
 
 
 @contextmanager

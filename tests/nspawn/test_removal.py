@@ -9,8 +9,7 @@ from typing import Callable
 
 import installation
 import pytest
-from conftest import Boot
-from container import Container, Overlay, wait_for
+from container import Boot, Container, Overlay, wait_for
 
 pytestmark = pytest.mark.nspawn
 
