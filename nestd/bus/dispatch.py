@@ -11,12 +11,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, cast
 
 from nestd.bus import protocol, wire
 from nestd.bus.callers import Callers
 from nestd.bus.fair_queue import FairQueue
-from nestd.bus.messages import Header, Outgoing, ProtocolError, TooManyValues
+from nestd.bus.messages import Header, Outgoing, ProtocolError
 from nestd.bus.wire import BusError, Call, Route
 
 _log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ INTERNAL_ERROR = "Internal error; see the journal of nestd."
 # As many as calls that one sender may have at work: quick ones end before the next turn.
 _TURN_CALLS = 16
 _TURN_SECONDS = 0.01
+_SMALL = 16 << 10  # bytes of a message that is read in a few milliseconds, at once
 _CONGESTED_SECONDS = 0.01  # until it is looked again whether the bus has read the answers
 
 
@@ -45,6 +47,8 @@ class Dispatcher:
         self._queue = FairQueue()
         self._planned = False
         self._tasks: set[asyncio.Task[None]] = set()
+        # One thread: at most one large body is being read, whoever sends how many.
+        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bodies")
 
     def take(self, header: Header, message: bytes | None) -> None:
         """Answer a call in its turn; message is None where it was too long to be read."""
@@ -109,18 +113,19 @@ class Dispatcher:
             self._answer(header, route, cast("Sequence[object]", result))
             return
         self._callers.admit(header.sender, len(message))
-        try:
-            call = _read_call(header, route, message)
-        except BaseException:
-            self._callers.release(header.sender, len(message))
-            raise
-        work = self._work(header, route, call, len(message))
+        work = self._work(header, route, message, len(message))
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _work(self, header: Header, route: Route, call: Call, size: int) -> None:
+    async def _work(self, header: Header, route: Route, message: bytes, size: int) -> None:
         try:
+            if size <= _SMALL:
+                call = _read_call(header, route, message)
+            else:
+                loop = asyncio.get_running_loop()
+                call = await loop.run_in_executor(self._reader, _read_call, header, route, message)
+            del message  # what follows may take long
             result = await cast("Awaitable[Sequence[object]]", route.run(call))
             self._answer(header, route, result)
         except BusError as error:
@@ -156,9 +161,6 @@ def _read_call(header: Header, route: Route, message: bytes) -> Call:
     """Read the body of a call of which the type is right; raises BusError."""
     try:
         args = protocol.read_body(message, header)
-    except TooManyValues:
-        text = f"The message holds more than {protocol.MAX_VALUES} values."
-        raise BusError(wire.LIMITS_EXCEEDED, text) from None
     except ProtocolError:
         raise BusError(wire.INVALID_ARGS, "The message body cannot be read.") from None
     return Call(

@@ -25,10 +25,6 @@ class ProtocolError(Exception):
     """The bytes are not D-Bus: from the bus itself this means that the stream is lost."""
 
 
-class TooManyValues(ProtocolError):
-    """A body of more values than are read."""
-
-
 @dataclass(frozen=True)
 class Size:
     """What the first FIXED_HEADER bytes of a message tell."""

@@ -7,8 +7,8 @@ they cannot tell a handler who called. What is used is private in part, hence th
 Changed here, for bytes that come from anyone on the machine:
 
 * header fields that are not known are ignored, as the specification asks;
-* a reader never runs past its message and gives up after MAX_VALUES values, which bounds both time
-  and memory;
+* a reader never runs past its message, gives up after so many values, and in a call passes over
+  what nobody here takes, which bounds both time and memory;
 * the cache of parsed signatures is bounded (upstream keeps every signature ever seen);
 * text for which the bus would disconnect us (NUL, lone surrogates) is replaced before it is sent.
 """
@@ -25,17 +25,15 @@ from struct import pack, pack_into, unpack_from
 from typing import Callable
 
 from nestd.bus.messages import (
-    ERROR,
     FIXED_HEADER,
     INTERACTIVE,
     MAX_REPLY,
     METHOD_CALL,
-    METHOD_RETURN,
     NO_REPLY_EXPECTED,
+    SIGNAL,
     Header,
     Outgoing,
     ProtocolError,
-    TooManyValues,
     byte_order,
     read_size,
 )
@@ -60,9 +58,10 @@ if _version != "0.2.3":
 
 SignatureTree._get = staticmethod(functools.lru_cache(maxsize=1024)(SignatureTree))
 
-MAX_VALUES = 16384
-"""Values in the body of a call or signal, containers counted: about 20 ms of reading."""
-MAX_REPLY_VALUES = 1 << 20
+MAX_SIGNAL_VALUES = 16384
+"""Values in the body of a signal, containers counted: about 20 ms of reading."""
+MAX_VALUES = 1 << 20
+"""Values in any other body, more than a call of nestd's types can hold."""
 _MAX_HEADER_VALUES = 512
 _SERIAL_AT = 8  # in a message
 _ANY_SERIAL = 0xFDFDFDFD
@@ -95,7 +94,7 @@ class _Reader(Unmarshaller):  # type: ignore[misc]
     def read_argument(self, type_: typing.Any) -> typing.Any:
         self.values_left -= 1
         if self.values_left < 0:
-            raise TooManyValues("too many values in one message")
+            raise ProtocolError("too many values in one message")
         return self.readers[type_.token](type_)
 
     def read_string(self, type_: typing.Any = None) -> str:
@@ -115,7 +114,36 @@ class _Reader(Unmarshaller):  # type: ignore[misc]
         types = SignatureTree._get(signature).types
         if len(types) != 1:
             raise ProtocolError("a variant must hold one value")
-        return Variant(signature, self.read_argument(types[0]))
+        return Variant(signature, self.read_variant_value(types[0]))
+
+    def read_variant_value(self, type_: typing.Any) -> object:
+        return self.read_argument(type_)
+
+
+class _CallReader(_Reader):
+    """For strangers' calls, where a container in a variant is None: no option here is one.
+
+    A mebibyte of them would be half a million Python objects.
+    """
+
+    def read_variant_value(self, type_: typing.Any) -> object:
+        if type_.token in "a(v":
+            self._pass_over(type_)
+            return None
+        return self.read_argument(type_)
+
+    def _pass_over(self, type_: typing.Any) -> None:
+        if type_.token == "a":
+            length = self.read_uint32()
+            if type_.children[0].token in "xtd{(":
+                self.align(8)
+            self.read(length)
+        elif type_.token == "(":
+            self.align(8)
+            for child in type_.children:
+                self._pass_over(child)
+        else:  # of a variant: what is in it is passed over likewise
+            self.read_argument(type_)
 
 
 def read_header(message: bytes) -> Header:
@@ -181,14 +209,18 @@ def _read_known_fields(message: bytes) -> dict[int, object] | None:
 
 
 def read_body(message: bytes, header: Header) -> tuple[object, ...]:
-    """The values in a whole message; raises ProtocolError, TooManyValues."""
+    """The values in a whole message; raises ProtocolError.
+
+    A call of MAX_BODY bytes takes some 0.3 s: leave a large one to a thread.
+    """
     offset = read_size(message).header
     if offset == len(message):
         if header.signature:
             raise ProtocolError("the body is missing")
         return ()
-    limit = MAX_REPLY_VALUES if header.kind in (METHOD_RETURN, ERROR) else MAX_VALUES
-    reader = _Reader(message, offset, limit)
+    reader_type = _CallReader if header.kind == METHOD_CALL else _Reader
+    limit = MAX_SIGNAL_VALUES if header.kind == SIGNAL else MAX_VALUES
+    reader = reader_type(message, offset, limit)
     types = _guarded(lambda: SignatureTree._get(header.signature).types)
     return tuple(_guarded(lambda: [reader.read_argument(type_) for type_ in types]))
 

@@ -167,9 +167,9 @@ def place(at: Assignment | Origin) -> str:
 
 def shown(text: str) -> str:
     """A caller's word as a message may repeat it: in quotes, printable, short."""
-    printable = "".join(char if char.isprintable() else "?" for char in text)
-    cut = printable if len(printable) <= LONGEST_SHOWN else printable[:LONGEST_SHOWN] + "..."
-    return f'"{cut}"'
+    start = text[:LONGEST_SHOWN]
+    printable = "".join(char if char.isprintable() else "?" for char in start)
+    return f'"{printable}"' if start == text else f'"{printable}..."'
 
 
 def check_present(facts: HostFacts, module: str) -> None:

@@ -19,7 +19,7 @@ from toy_process import service_environment
 
 import nestd
 from nestd.bus import protocol
-from nestd.bus.messages import ProtocolError, TooManyValues, read_size
+from nestd.bus.messages import METHOD_CALL, SIGNAL, ProtocolError, read_size
 from nestd.bus.wire import Variant
 
 PACKAGE = Path(nestd.__file__).parent
@@ -70,10 +70,10 @@ def typed_values(draw: st.DrawFn, depth: int = 2) -> tuple[str, typing.Any]:
 
 
 def sent_and_received(signature: str, args: list[object]) -> tuple[object, ...]:
-    out = protocol.encode_call(7, ":1.2", "/a/b", "a.b", "C", signature, args)
+    out = protocol.encode_signal(7, "/a/b", "a.b", "C", signature, args)
     header = protocol.read_header(out.data)
     assert (header.path, header.interface, header.member) == ("/a/b", "a.b", "C")
-    assert (header.serial, header.signature, header.wants_reply) == (7, signature, True)
+    assert (header.serial, header.signature, header.wants_reply) == (7, signature, False)
     size = read_size(out.data)
     assert size.header + size.body == len(out.data)
     return protocol.read_body(out.data, header)
@@ -163,8 +163,8 @@ def test_big_endian_is_understood() -> None:
     assert protocol.read_body(data, header) == ("abc", 5)
 
 
-def received(signature: str, body: bytes) -> tuple[object, ...]:
-    data = message(1, 1, {PATH: "/", MEMBER: "M", SENDER: ":1.1", SIGNATURE: signature}, body)
+def received(signature: str, body: bytes, kind: int = METHOD_CALL) -> tuple[object, ...]:
+    data = message(kind, 1, {PATH: "/", MEMBER: "M", SENDER: ":1.1", SIGNATURE: signature}, body)
     return protocol.read_body(data, protocol.read_header(data))
 
 
@@ -180,7 +180,6 @@ def received(signature: str, body: bytes) -> tuple[object, ...]:
         ("v", b"\1z\0" + bytes(20)),
         ("(s", bytes(8)),
         ("s", b""),
-        ("a{vs}", array(b"\2as\0" + bytes(4) + string("x"), 8)),
         ("v", b"\1v\0" * 5000 + b"\1y\0\7"),
     ],
 )
@@ -189,11 +188,28 @@ def test_bad_bodies_are_protocol_errors(signature: str, body: bytes) -> None:
         received(signature, body)
 
 
-def test_values_are_counted() -> None:
-    items = protocol.MAX_VALUES - 1
-    assert received("au", array(bytes(4 * items))) == ([0] * items,)
-    with pytest.raises(TooManyValues):
-        received("au", array(bytes(4 * items + 4)))
+def test_a_key_that_no_dictionary_takes_is_a_protocol_error() -> None:
+    with pytest.raises(ProtocolError):
+        received("a{vs}", array(b"\2as\0" + bytes(4) + string("x"), 8), SIGNAL)
+
+
+def test_values_of_a_signal_are_counted() -> None:
+    items = protocol.MAX_SIGNAL_VALUES - 1
+    assert received("au", array(bytes(4 * items)), SIGNAL) == ([0] * items,)
+    with pytest.raises(ProtocolError):
+        received("au", array(bytes(4 * items + 4)), SIGNAL)
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(typed_values(depth=4).filter(lambda value: len(value[0]) < 250))
+def test_containers_in_variants_of_a_call_are_passed_over(value: tuple[str, typing.Any]) -> None:
+    variant = Variant(*value)
+    call = protocol.encode_call(7, ":1.2", "/a/b", "a.b", "C", "vs", [variant, "end"])
+    header = protocol.read_header(call.data)
+    assert (header.member, header.wants_reply) == ("C", True)
+    passed_over = variant.signature[0] in "a(v"
+    known = Variant(variant.signature, None) if passed_over else variant
+    assert protocol.read_body(call.data, header) == (known, "end")
 
 
 @given(st.binary(max_size=200), st.sampled_from(["s", "a{sv}", "av", "ssv", "a(ssus)", "ay", ""]))

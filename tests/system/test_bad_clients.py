@@ -36,6 +36,7 @@ OBJECTS = {ROOT: MANAGER, INTEL: MODULE}
 LIMITED = ERROR + "LimitsExceeded"
 INVALID = ERROR + "InvalidArgs"
 OWN_ERROR = "org.nestd1.Error."
+PARAMETER = OWN_ERROR + "InvalidParameter"
 
 
 def call(
@@ -247,6 +248,29 @@ def test_arrays_of_16_mebibytes(target: Target) -> None:
             ):
                 serial = client.call(BUS_NAME, path, interface, member, signature, body)
                 assert client.reply_to(serial).error == LIMITED
+
+
+def test_arguments_that_fill_a_mebibyte(target: Target) -> None:
+    """They are answered for what they say: nothing is refused for its size or number."""
+    entries = MIB // 16 - 8
+    parameters = {number.to_bytes(3, "big").hex(): "1" for number in range(entries // 2)}
+    options = {
+        number.to_bytes(3, "big").hex(): Variant("b", True) for number in range(entries // 2)
+    }
+    known, text = {"nested": "1"}, "<domain>" + "x" * (MIB - 64)
+    with target.client() as client:
+        for path, interface, member, signature, args, expected in (
+            (INTEL, MODULE, "SetParameters", "a{ss}sa{sv}", (parameters, "boot", {}), PARAMETER),
+            (INTEL, MODULE, "Plan", "a{ss}s", (parameters, "boot"), PARAMETER),
+            (INTEL, MODULE, "SetParameters", "a{ss}sa{sv}", (known, "boot", options), INVALID),
+            (INTEL, MODULE, "SetNested", "bsa{sv}", (True, "boot", options), INVALID),
+            (ROOT, MANAGER, "CollectLogs", "a{sv}", (options,), INVALID),
+            (INTEL, MODULE, "Reload", "sa{sv}", (text, {}), INVALID),
+            (ROOT, MANAGER, "CheckGuest", "s", (text,), INVALID),
+        ):
+            answer = client.reply_to(call(client, path, interface, member, signature, *args))
+            assert answer.error == expected, member
+            assert len(answer.text) < 1000
 
 
 def test_descriptors_are_not_taken(target: Target) -> None:
