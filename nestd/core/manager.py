@@ -31,7 +31,6 @@ from nestd.core.describe import describe
 from nestd.core.errors import Conflict, InvalidArgument, Missing, write_failed
 from nestd.core.events import NOTICE, Event, about
 from nestd.core.facts import HostFacts
-from nestd.core.in_place import set_in_place
 from nestd.core.inspector import Inspector
 from nestd.core.jobs import Job
 from nestd.core.log_state import LogState
@@ -164,7 +163,7 @@ class Manager:
             return await self.reloads.start(facts, module, when, wanted, replacement, uid)
         if change.effect is Effect.IN_PLACE:
             values = {name: value or "1" for name, value in change.wanted.items()}
-            set_in_place(self.view.kernel, module, values, facts.types_of(module), replacement)
+            await self.reloads.set_in_place(facts, module, values, replacement, uid)
         elif replacement is not None:
             await asyncio.to_thread(replacement.commit)
             replacement.discard()

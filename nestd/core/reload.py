@@ -169,8 +169,12 @@ class Reload:
         return True
 
     async def _restore_module(self, transaction: Transaction, reason: str) -> None:
-        """Load as it ran before: as configured, else with the old values and no configuration."""
+        """Load as it ran before: as configured, else with the old values and no configuration.
+
+        What can be written to the running module needs no load.
+        """
         module, before = transaction.module, transaction.before
+        self._write_back(module, before)
         facts = self._kernel.read_module(module)
         if facts.loaded and not differing(before, facts.parameters, self._types):
             return
@@ -189,6 +193,12 @@ class Reload:
         # No other load would give a device that this one does not.
         if not await self._kernel.wait_for_device(DEVICE_SECONDS):
             log.warning("/dev/kvm did not come back as it was before %s was reloaded", module)
+
+    def _write_back(self, module: str, before: Mapping[str, str]) -> None:
+        facts = self._kernel.read_module(module)
+        for name in facts.writable.intersection(differing(before, facts.parameters, self._types)):
+            with contextlib.suppress(OSError):
+                self._kernel.write_parameter(module, name, before[name])
 
     def _raise_not_restored(self, module: str, reason: str, tried: Sequence[str]) -> None:
         lost = "" if self._kernel.read_module(module).loaded else "This host has no KVM now: "

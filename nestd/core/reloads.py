@@ -27,6 +27,7 @@ from nestd.core.errors import (
 )
 from nestd.core.events import NOTICE, Event, about
 from nestd.core.facts import HostFacts
+from nestd.core.in_place import set_in_place
 from nestd.core.inhibitors import Inhibitor, Inhibitors
 from nestd.core.jobs import Job, Jobs
 from nestd.core.model import Blocker, JobState, When
@@ -157,6 +158,37 @@ class Reloads:
             self.supersede(module)
         return job
 
+    async def set_in_place(
+        self,
+        facts: HostFacts,
+        module: str,
+        values: Mapping[str, str],
+        replacement: Replacement | None,
+        uid: int,
+    ) -> None:
+        """Change MODULE as it runs, and kvm.conf with it, for the user UID: no reload and no job.
+
+        It is on record meanwhile, so that the next start rolls back what a crash cut in half.
+        Raises RolledBack or OSError with nothing changed.
+        """
+        transaction = Transaction(
+            job=self.records.next_job(),
+            module=module,
+            uid=uid,
+            when=When.NOW,
+            step=JobState.ROLLING_BACK,
+            wanted=values,
+            before=facts.modules[module].parameters,
+            replacement=replacement,
+        )
+        carrier, types = self._carrier(module), facts.types_of(module)
+        try:
+            carrier.record(transaction)
+            kernel = self.view.kernel
+            await asyncio.to_thread(set_in_place, kernel, module, values, types, replacement)
+        finally:
+            carrier.finish(transaction)
+
     def check_cancellable(self, job: Job) -> None:
         """Only a job that waits can be cancelled. Raises Busy."""
         if job.state is not JobState.WAITING:
@@ -189,7 +221,7 @@ class Reloads:
         broken = self.repair.drop(module)
         if broken is None:
             return
-        carrier = self._repairer(module)
+        carrier = self._carrier(module)
         if self.view.kernel.read_module(module).loaded:
             carrier.finish(broken)
             return
@@ -199,8 +231,8 @@ class Reloads:
         carrier.record(remaining.at(JobState.ROLLING_BACK), must=False)
         self.repair.add(remaining)
 
-    def _repairer(self, module: str) -> Reload:
-        """The carrier of what goes on after the end of a job."""
+    def _carrier(self, module: str) -> Reload:
+        """The carrier of what goes on without a job, or after its end."""
         types = self.view.facts().types_of(module)
         return Reload(self.view.kernel, self.records, types, lambda state: None)
 
@@ -293,7 +325,7 @@ class Reloads:
                 # Somebody has loaded it since: with their values it stays.
                 transaction = replace(transaction, before={})
             try:
-                carrier = self._repairer(transaction.module)
+                carrier = self._carrier(transaction.module)
                 await carrier.roll_back(transaction, "the reload before had failed")
             finally:
                 self.view.config_changed()

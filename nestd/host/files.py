@@ -49,7 +49,8 @@ class Replacement:
     """New bytes for a file, on disk beside it, waiting for commit() or discard().
 
     After commit() the old file is still there under another name, so that undo() needs no space:
-    it is the very same file again. discard() drops what is left.
+    it is the very same file again. discard() drops what is left; an undo() after that writes the
+    old bytes anew.
     """
 
     target: Path
@@ -99,8 +100,10 @@ class Replacement:
             return
         if self.expected is None:
             self.target.unlink(missing_ok=True)
-        else:
+        elif self.backup.exists():
             os.rename(self.backup, self.target)
+        else:  # discarded, or removed by somebody
+            replace(self.target, self.expected, self.data)
         sync_directory(self.target.parent)
 
     def discard(self) -> None:

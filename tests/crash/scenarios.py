@@ -25,12 +25,9 @@ from nestd.formats.kernel_params import ParameterType
 from nestd.host.kernel import KernelEvent, LoadError
 from nestd.host.records import Records
 from nestd.host.root import Root
-from nestd.host.simulated_host import KINDS
+from nestd.host.simulated_host import KINDS, HostKind
 from nestd.host.simulated_kernel import KMOD, SimulatedKernel
 from nestd.host.sysfs import ModuleFacts, read_module
-
-MODULE = "kvm_intel"
-KIND = KINDS["intel"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +38,8 @@ class Scenario:
     when: When
     prepare: Callable[[Path], None]
     succeeds: bool
+    kind: HostKind = KINDS["intel"]
+    module: str = "kvm_intel"
 
 
 def _nothing(root: Path) -> None:
@@ -62,6 +61,7 @@ SCENARIOS = (
     Scenario("idle", When.IDLE, _nothing, True),
     Scenario("idle, load fails", When.IDLE, _no_load, False),
     Scenario("boot", When.BOOT, _nothing, True),
+    Scenario("in place", When.NOW, _nothing, True, KINDS["power"], "kvm_hv"),
 )
 
 
@@ -69,10 +69,10 @@ class RemoteKernel:
     """The Kernel that the process under test sees: its requests go through a socket."""
 
     can_load = True
-    machine = KIND.machine
-    release = KIND.release
 
-    def __init__(self, root: Root, requests: socket.socket) -> None:
+    def __init__(self, kind: HostKind, root: Root, requests: socket.socket) -> None:
+        self.machine, self.release = kind.machine, kind.release
+        self._kind = kind
         self._root = root
         self._requests = requests
 
@@ -80,7 +80,7 @@ class RemoteKernel:
         return read_module(self._root, self.release, name)
 
     async def parameter_types(self, name: str) -> Mapping[str, ParameterType]:
-        return {key: kind for key, (kind, _) in KIND.modules[name].parameters.items()}
+        return {key: kind for key, (kind, _) in self._kind.modules[name].parameters.items()}
 
     async def unload(self, name: str) -> None:
         number = self._ask({"do": "unload", "module": name})["errno"]
@@ -97,7 +97,9 @@ class RemoteKernel:
             raise LoadError(reason)
 
     def write_parameter(self, name: str, parameter: str, value: str) -> None:
-        raise NotImplementedError
+        number = self._ask({"do": "write", "module": name, "set": [parameter, value]})["errno"]
+        if number:
+            raise OSError(number, "refused", name)
 
     async def wait_for_device(self, timeout: float) -> bool:
         return self._root.at("/dev/kvm").exists()
@@ -125,6 +127,8 @@ def serve(kernel: SimulatedKernel, requests: socket.socket) -> bool:
     try:
         if request["do"] == "unload":
             asyncio.run(kernel.unload(request["module"]))
+        elif request["do"] == "write":
+            kernel.write_parameter(request["module"], *request["set"])
         else:
             parameters = [tuple(pair) for pair in request["parameters"]]
             asyncio.run(kernel.load(request["module"], parameters, only_these=request["only"]))
@@ -140,16 +144,16 @@ def serve(kernel: SimulatedKernel, requests: socket.socket) -> bool:
 
 
 def request_change(
-    root: Path, requests: socket.socket, when: When, begin: Callable[[], None]
+    scenario: Scenario, root: Path, requests: socket.socket, begin: Callable[[], None]
 ) -> str:
     """Ask for nested=0 as a client would; "" or the error."""
 
     async def body() -> str:
-        view, reloads = await _start(root, requests)
+        view, reloads = await _start(scenario.kind, root, requests)
         manager = Manager(view, reloads)
         begin()
         try:
-            change = manager.prepare(MODULE, {"nested": "0"}, when)
+            change = manager.prepare(scenario.module, {"nested": "0"}, scenario.when)
             await manager.apply(change, uid=0)
             return await _all_jobs_ended(reloads)
         except NestdError as error:
@@ -158,17 +162,17 @@ def request_change(
     return asyncio.run(body())
 
 
-def start_again(root: Path, requests: socket.socket) -> str:
+def start_again(scenario: Scenario, root: Path, requests: socket.socket) -> str:
     """What nestd's next start does; "" or the error of what was left over."""
 
     async def body() -> str:
-        _, reloads = await _start(root, requests)
+        _, reloads = await _start(scenario.kind, root, requests)
         return await _all_jobs_ended(reloads)
 
     return asyncio.run(body())
 
 
-async def _start(root: Path, requests: socket.socket) -> tuple[HostView, Reloads]:
+async def _start(kind: HostKind, root: Path, requests: socket.socket) -> tuple[HostView, Reloads]:
     # One thread, so that each system call has one number.
     async def inline(function: Callable[..., object], *arguments: object) -> object:
         return function(*arguments)
@@ -176,7 +180,7 @@ async def _start(root: Path, requests: socket.socket) -> tuple[HostView, Reloads
     asyncio.to_thread = inline  # type: ignore[assignment]
     waiting.FIRST_PAUSE = 0.001
     place = Root(root)
-    view = HostView(place, RemoteKernel(place, requests), KMOD, "none")
+    view = HostView(place, RemoteKernel(kind, place, requests), KMOD, "none")
     await view.read_types()
     reloads = Reloads(view, Records(place))
     await recover(reloads)

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 import scenarios
-from scenarios import KIND, MODULE, SCENARIOS, Scenario
+from scenarios import SCENARIOS, Scenario
 
 from nestd.host.root import Root
 from nestd.host.simulated_kernel import SimulatedKernel
@@ -41,6 +41,7 @@ _CALL = re.compile(r"^(\w+)\(")
 @dataclass(frozen=True)
 class Host:
     root: Path
+    scenario: Scenario
 
     @property
     def kvm_conf(self) -> bytes | None:
@@ -49,7 +50,7 @@ class Host:
 
     @property
     def nested(self) -> str:
-        path = self.root / f"sys/module/{MODULE}/parameters/nested"
+        path = self.root / f"sys/module/{self.scenario.module}/parameters/nested"
         return path.read_text().strip() if path.exists() else "not loaded"
 
     def foreign(self) -> dict[str, bytes]:
@@ -79,7 +80,7 @@ def test_old_or_new_at_every_system_call(scenario: Scenario, tmp_path: Path) -> 
     old_file, old_nested, foreign = template.kvm_conf, template.nested, template.foreign()
     record = tmp_path / "record"
     finished = _host(template, tmp_path / "recorded")
-    _run(finished, scenario, ["-o", str(record)])
+    _run(finished, ["-o", str(record)])
     new = (finished.kvm_conf, finished.nested)
     assert (new != (old_file, old_nested)) is scenario.succeeds
     assert finished.foreign() == foreign
@@ -88,7 +89,7 @@ def test_old_or_new_at_every_system_call(scenario: Scenario, tmp_path: Path) -> 
     for point in points:
         host = _host(template, tmp_path / "host")
         inject = f"inject={point.call}:{point.fault}:when={point.number}"
-        _run(host, scenario, ["-o", "/dev/null", "-e", inject])
+        _run(host, ["-o", "/dev/null", "-e", inject])
         _start_again(host)
         state = (host.kvm_conf, host.nested)
         assert state in ((old_file, old_nested), new), point
@@ -101,15 +102,15 @@ def test_old_or_new_at_every_system_call(scenario: Scenario, tmp_path: Path) -> 
 
 
 def _template(scenario: Scenario, path: Path) -> Host:
-    SimulatedKernel(Root(path), KIND)
+    SimulatedKernel(Root(path), scenario.kind)
     (path / "etc/modprobe.d/other.conf").write_bytes(b"# \xff somebody's\r\noptions x y=1\n")
     scenario.prepare(path)
-    return Host(path)
+    return Host(path, scenario)
 
 
 def _host(template: Host, path: Path) -> Host:
     shutil.copytree(template.root, path, symlinks=True)
-    return Host(path)
+    return Host(path, template.scenario)
 
 
 def _points(record: str) -> Iterator[Point]:
@@ -127,13 +128,13 @@ def _points(record: str) -> Iterator[Point]:
             yield Point(call, seen[call], fault)
 
 
-def _run(host: Host, scenario: Scenario, strace: list[str]) -> None:
+def _run(host: Host, strace: list[str]) -> None:
     """Let a process change the host while strace watches it, and be its kernel."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = os.fork()
     if pid == 0:
         ours.close()
-        _child(host, scenario, theirs)
+        _child(host, theirs)
     theirs.close()
     assert ours.recv(64) == b"ready"
     command = ["strace", "-p", str(pid), *strace]
@@ -151,7 +152,7 @@ def _start_again(host: Host) -> None:
     if pid == 0:
         ours.close()
         try:
-            scenarios.start_again(host.root, theirs)
+            scenarios.start_again(host.scenario, host.root, theirs)
         finally:
             os._exit(0)
     theirs.close()
@@ -160,19 +161,19 @@ def _start_again(host: Host) -> None:
     assert status == 0
 
 
-def _child(host: Host, scenario: Scenario, requests: socket.socket) -> None:
+def _child(host: Host, requests: socket.socket) -> None:
     def begin() -> None:
         requests.send(b"ready")
         assert requests.recv(64) == b"go"
 
     try:
-        scenarios.request_change(host.root, requests, scenario.when, begin)
+        scenarios.request_change(host.scenario, host.root, requests, begin)
     finally:
         os.kill(os.getpid(), signal.SIGKILL)  # nothing of the test's own after it
 
 
 def _serve(host: Host, requests: socket.socket) -> None:
-    kernel = SimulatedKernel(Root(host.root), KIND)
+    kernel = SimulatedKernel(Root(host.root), host.scenario.kind)
     with requests:
         while scenarios.serve(kernel, requests):
             pass

@@ -106,6 +106,19 @@ def test_undo_gives_the_very_same_file_back(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["kvm.conf"]
 
 
+def test_undo_needs_no_backup(tmp_path: Path) -> None:
+    path = tmp_path / "kvm.conf"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    replacement = files.prepare(path, b"new", b"old")
+    replacement.commit()
+    replacement.discard()
+    replacement.undo()
+    assert path.read_bytes() == b"old"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert os.listdir(tmp_path) == ["kvm.conf"]
+
+
 def test_undo_of_a_new_file_removes_it(tmp_path: Path) -> None:
     path = tmp_path / "kvm.conf"
     replacement = files.prepare(path, b"new", None)
