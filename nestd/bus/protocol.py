@@ -20,7 +20,6 @@ import os
 import re
 import typing
 from collections.abc import Mapping, Sequence
-from struct import error as struct_error
 from struct import pack, pack_into, unpack_from
 from typing import Callable
 
@@ -35,6 +34,7 @@ from nestd.bus.messages import (
     Outgoing,
     ProtocolError,
     byte_order,
+    read_known_fields,
     read_size,
 )
 from nestd.bus.wire import Variant
@@ -148,7 +148,7 @@ class _CallReader(_Reader):
 
 def read_header(message: bytes) -> Header:
     """The header of a message of which at least the header is there; raises ProtocolError."""
-    fields = _read_known_fields(message)
+    fields = read_known_fields(message)
     if fields is None:
         reader = _Reader(message, FIXED_HEADER - 4, _MAX_HEADER_VALUES)
         pairs = _guarded(lambda: reader.read_argument(SignatureTree._get("a(yv)").types[0]))
@@ -177,35 +177,6 @@ def read_header(message: bytes) -> Header:
         wants_reply=message[1] == METHOD_CALL and not message[2] & NO_REPLY_EXPECTED,
         interactive=bool(message[2] & INTERACTIVE),
     )
-
-
-def _read_known_fields(message: bytes) -> dict[int, object] | None:
-    """The header's fields by code, None where they are not all of the four types they should be.
-
-    Five times faster than upstream's reader, and what bounds how long a flood of calls lasts.
-    """
-    uint32 = byte_order(message) + "I"
-    fields: dict[int, object] = {}
-    at = FIXED_HEADER
-    end = at + int(unpack_from(uint32, message, at - 4)[0])
-    try:
-        while at < end:
-            at += -at % 8
-            code, length, type_ = message[at], message[at + 1], message[at + 2]
-            at += 4
-            if length != 1 or type_ not in b"sogu":
-                return None
-            if type_ == ord("u"):
-                fields[code] = unpack_from(uint32, message, at)[0]
-                at += 4
-            else:
-                size = 1 if type_ == ord("g") else 4
-                count = message[at] if size == 1 else unpack_from(uint32, message, at)[0]
-                fields[code] = str(message[at + size : at + size + count], "utf-8")
-                at += size + count + 1
-    except (IndexError, struct_error, UnicodeDecodeError):
-        return None
-    return fields if at == end else None
 
 
 def read_body(message: bytes, header: Header) -> tuple[object, ...]:

@@ -19,7 +19,7 @@ from toy_process import service_environment
 
 import nestd
 from nestd.bus import protocol
-from nestd.bus.messages import METHOD_CALL, SIGNAL, ProtocolError, read_size
+from nestd.bus.messages import METHOD_CALL, SIGNAL, ProtocolError, read_known_fields, read_size
 from nestd.bus.wire import Variant
 
 PACKAGE = Path(nestd.__file__).parent
@@ -255,7 +255,7 @@ def test_headers_are_read_as_upstream_reads_them(
     data = bytearray(message(1, 7, {**known, 8: "s"}, b"body" * 20))
     for at, byte in changes:
         data[at % len(data)] = byte
-    found = protocol._read_known_fields(bytes(data))
+    found = read_known_fields(bytes(data))
     if found is not None:
         assert found == header_fields(bytes(data))
     else:
