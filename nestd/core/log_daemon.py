@@ -33,7 +33,7 @@ from nestd.core.log_state import LogConfig, LogState, overridden_by, read_config
 from nestd.core.log_units import UnitFacts, Units
 from nestd.formats import environment_file, log_filters
 from nestd.host import libvirt_daemons
-from nestd.host.files import read_regular, remove_leftovers
+from nestd.host.files import read_below, remove_leftovers
 from nestd.host.libvirt_daemons import DaemonProcess, fingerprint
 from nestd.host.log_records import LogRecords
 from nestd.host.root import Root
@@ -88,7 +88,8 @@ class LogDaemon:
         async with self._lock:
             await self._pending.recover(self._state.process, self._bytes)
             with contextlib.suppress(OSError):
-                await asyncio.to_thread(remove_leftovers, self.root.at(self._state.config_file))
+                config = self.root.follow(self._state.config_file)
+                await asyncio.to_thread(remove_leftovers, config)
         await self.debug.resume()
 
     async def close(self) -> None:
@@ -235,10 +236,11 @@ class LogDaemon:
 
     def _config(self) -> LogConfig:
         path = self._state.config_file
-        seen = fingerprint(self.root.at(path))
-        if seen is not None and seen == self._seen:
-            return self._config_seen
+        seen = None
         try:
+            seen = fingerprint(self.root.follow(path))
+            if seen is not None and seen == self._seen:
+                return self._config_seen
             config = read_config(read_bytes(self.root, path), path)
         except OSError as error:
             config = LogConfig(error=f"{path}: {error.strerror}")
@@ -258,7 +260,7 @@ class LogDaemon:
         found = []
         for path in unit.environment_files:
             try:
-                data = read_regular(self.root.at(path), _LARGEST_ENVIRONMENT_FILE) or b""
+                data = read_below(self.root, path, _LARGEST_ENVIRONMENT_FILE) or b""
             except OSError:
                 continue
             found.append(dict(environment_file.parse(data)))

@@ -12,7 +12,7 @@ from nestd.formats import log_filters, log_outputs
 from nestd.formats.libvirt_conf import MAX_BYTES, ConfError, Entry, parse
 from nestd.formats.libvirt_conf_edit import EditError, dead_duplicates, set_string
 from nestd.formats.unified_diff import unified_diff
-from nestd.host.files import Replacement, prepare, read_regular
+from nestd.host.files import Replacement, prepare, read_below
 from nestd.host.root import Root
 
 
@@ -41,12 +41,12 @@ class FileChange:
 
     def replacement(self, root: Root) -> Replacement:
         """The new file, beside the old one. Raises OSError."""
-        return prepare(root.at(self.path), self.data, self.old)
+        return prepare(root.follow(self.path), self.data, self.old)
 
 
 def read_bytes(root: Root, path: str) -> bytes | None:
     """The file's bytes, None if there is none. Raises OSError, also for more than libvirt reads."""
-    return read_regular(root.at(path), MAX_BYTES)
+    return read_below(root, path, MAX_BYTES)
 
 
 def change_file(path: str, old: bytes | None, settings: LogSettings) -> FileChange:

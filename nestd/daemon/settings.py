@@ -15,7 +15,7 @@ from typing import Any
 from nestd.core.change import shown
 from nestd.core.drift import OnDrift
 from nestd.core.events import Event, about
-from nestd.host.files import read_regular
+from nestd.host.files import read_below
 from nestd.host.root import Root
 
 PATH = "/etc/nestd/nestd.conf"
@@ -60,7 +60,7 @@ def load(root: Root) -> Settings:
 def read(root: Root) -> tuple[Settings, tuple[Problem, ...]]:
     """The settings, and what is wrong. No file is no problem."""
     try:
-        data = read_regular(root.at(PATH), LIMIT)
+        data = read_below(root, PATH, LIMIT)
     except OSError as error:
         return Settings(), (Problem(0, "", f"cannot be read: {error.strerror}"),)
     return (Settings(), ()) if data is None else parse(data)

@@ -16,6 +16,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from nestd.host.root import Root
+
 DEFAULT_LIMIT = 16 << 20  # bytes; a configuration file beyond that is somebody's mistake
 
 
@@ -41,6 +43,16 @@ def read_regular(path: Path, limit: int = DEFAULT_LIMIT) -> bytes | None:
         data = file.read(limit + 1)
     if len(data) > limit:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return data
+
+
+def read_below(root: Root, absolute: str, limit: int = DEFAULT_LIMIT) -> bytes | None:
+    """read_regular() for the file that ABSOLUTE leads to with links read as from inside ROOT."""
+    data = read_regular(root.follow(absolute), limit)
+    if data is None:
+        directory, name = os.path.split(absolute)
+        if (root.follow(directory) / name).is_symlink():
+            raise OSError(errno.ENOLINK, "is a link that leads nowhere", absolute)
     return data
 
 

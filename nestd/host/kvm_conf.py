@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from nestd.formats.next_load import ConfigFile
-from nestd.host.files import read_regular
+from nestd.host.files import read_below
 from nestd.host.root import Root
 
 PATH = "/etc/modprobe.d/kvm.conf"
@@ -35,9 +34,7 @@ def read_own(root: Root, files: tuple[ConfigFile, ...]) -> OwnFile:
     place = root.at(PATH)
     try:
         place = root.follow(PATH)
-        data = read_regular(place)
-        if data is None and place != root.at(PATH):
-            raise OSError(errno.ENOLINK, "is a link that leads nowhere")
+        data = read_below(root, PATH)
     except OSError as error:
         return OwnFile(PATH, place, None, b"", problem=error.strerror or str(error))
     name = os.path.basename(PATH)

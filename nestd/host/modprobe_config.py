@@ -24,6 +24,7 @@ IGNORES_ALIAS_FILES = 33
 IGNORES_DEAD_LINKS = 34
 
 _RELEASE = "/proc/sys/kernel/osrelease"
+_NULL = "/dev/null"
 _NULL_DEVICE = os.makedev(1, 3)
 
 
@@ -100,14 +101,15 @@ class _Reader:
     def list_directory(self, directory: str) -> None:
         """Add the directory's files; a file in the directory's place counts as one of its name."""
         try:
-            status = os.stat(self._root.at(directory))
+            place = self._root.follow(directory)
+            status = os.stat(place)
             if (status.st_dev, status.st_ino) in self._seen:
                 return  # /lib is a link to /usr/lib
             self._seen.add((status.st_dev, status.st_ino))
             if not stat.S_ISDIR(status.st_mode):
                 self._add(os.path.basename(directory).encode(), directory)
                 return
-            names = os.listdir(os.fsencode(self._root.at(directory)))
+            names = os.listdir(os.fsencode(place))
         except FileNotFoundError:
             return
         except OSError as error:
@@ -130,7 +132,10 @@ class _Reader:
 
     def _is_taken(self, path: str) -> bool:
         try:
-            status = os.stat(self._root.at(path))
+            place = self._root.follow(path)
+            if place == self._root.at(_NULL):
+                return True
+            status = os.stat(place)
         except OSError:
             # Older ones look at what is not there; kmod 30 was seen to take it for an empty file.
             ignored = self._kmod >= IGNORES_DEAD_LINKS
@@ -149,15 +154,17 @@ class _Reader:
             self._paths[name] = path
 
     def _content(self, path: str) -> bytes | None:
-        file = self._root.at(path)
         try:
-            status = os.stat(file)
+            place = self._root.follow(path)
+            if place == self._root.at(_NULL):  # the usual way to mask a file
+                return b""
+            status = os.stat(place)
             if stat.S_ISCHR(status.st_mode) and status.st_rdev == _NULL_DEVICE:
-                return b""  # the usual way to mask a file
+                return b""  # mounted over it
             if stat.S_ISFIFO(status.st_mode):
                 self._problem(path, "is a FIFO, in which modprobe hangs")
                 return None
-            return read_regular(file)
+            return read_regular(place)
         except FileNotFoundError:
             return None  # a link that leads nowhere was named before
         except OSError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nestd.core.log_file import FileChange, read_bytes
 from nestd.host.kvm_conf import read_own
 from nestd.host.root import Root
 
@@ -43,6 +44,26 @@ def test_what_does_not_exist_leads_to_itself(root: Root) -> None:
 def test_a_link_to_nowhere_is_a_problem_of_the_file(root: Root) -> None:
     root.at("/etc/modprobe.d/kvm.conf").symlink_to("/srv/nothing")
     assert read_own(root, ()).problem == "is a link that leads nowhere"
+
+
+def test_a_file_that_does_not_exist_below_a_linked_directory_is_no_problem(root: Root) -> None:
+    root.at("/etc/modprobe.d").rmdir()
+    root.at("/etc/modprobe.d").symlink_to("/srv")
+    own = read_own(root, ())
+    assert (own.problem, own.data, own.place) == ("", None, root.at("/srv/kvm.conf"))
+
+
+def test_a_file_of_libvirts_is_replaced_inside_the_root(root: Root, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.conf"
+    outside.write_bytes(b"of this machine")
+    inside = root.at(str(outside))
+    inside.parent.mkdir(parents=True)
+    inside.write_bytes(b"of the root")
+    root.at("/etc/libvirtd.conf").symlink_to(outside)
+    old = read_bytes(root, "/etc/libvirtd.conf")
+    assert old == b"of the root"
+    FileChange("/etc/libvirtd.conf", old, b"new").replacement(root).commit()
+    assert (inside.read_bytes(), outside.read_bytes()) == (b"new", b"of this machine")
 
 
 def test_a_circle_of_links_is_a_problem_of_the_file(root: Root) -> None:

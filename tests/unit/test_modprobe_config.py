@@ -167,3 +167,17 @@ def test_a_merged_usr_masks_nothing(tmp_path: Path) -> None:
 def test_the_command_line_is_read(tmp_path: Path) -> None:
     write(tmp_path, "proc/cmdline", b"quiet\n")
     assert read_cmdline(Root(tmp_path)) == b"quiet\n"
+
+
+def test_links_are_those_of_the_root(tmp_path: Path) -> None:
+    outside, root = tmp_path / "outside", tmp_path / "root"
+    write(outside, "a.conf", b"of this machine")
+    write(root, str(outside).lstrip("/") + "/a.conf", b"of the root")
+    write(root, "usr/lib/modprobe.d/b.conf", b"below a link")
+    (root / "etc/modprobe.d").mkdir(parents=True)
+    (root / "etc/modprobe.d/a.conf").symlink_to(outside / "a.conf")
+    (root / "run").symlink_to("/usr/lib")
+    assert read_config(Root(root), 31).files == (
+        ConfigFile("/etc/modprobe.d/a.conf", b"of the root"),
+        ConfigFile("/run/modprobe.d/b.conf", b"below a link"),
+    )
