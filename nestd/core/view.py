@@ -63,11 +63,11 @@ class HostView:
         self.kernel.subscribe(self._on_event)
         places = [self.root.at(directory) for directory in directories(self.kmod)]
         try:
-            self._config_watch = DirectoryWatch(places, self._on_config)
+            self._config_watch = DirectoryWatch(places, self.config_changed)
         except OSError as error:
             log.warning("modprobe.d is not watched, but read at every look: %s", error.strerror)
         await self.read_types()
-        self._machine_count = await asyncio.to_thread(kvm_holders.count_machines, self.root)
+        await self._count()
 
     def close(self) -> None:
         """Stop listening."""
@@ -128,15 +128,12 @@ class HostView:
         )
 
     def config_changed(self) -> None:
-        """modprobe.d was written: read it at the next look, without waiting for the event."""
+        """modprobe.d was or may have been written: read it at the next look."""
         self._config = None
         self._notify_soon()
 
     def _forget_snapshot(self) -> None:
         self._snapshot = None
-
-    def _on_config(self) -> None:
-        self.config_changed()
 
     def _on_event(self, event: KernelEvent) -> None:
         if event.created is not None and event.count is not None:

@@ -8,13 +8,14 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from nestd.core.view import HostView
-from nestd.host import uevents
+from nestd.host import kvm_holders, uevents
 from nestd.host.kernel import Change, KernelEvent
 from nestd.host.real_kernel import RealKernel
 from nestd.host.root import Root
@@ -138,6 +139,30 @@ def test_a_recount_after_lost_events_gives_the_true_number() -> None:
 
     before, counted = asyncio.run(body())
     assert counted == before + 1
+
+
+def test_what_the_kernel_tells_during_the_first_count_is_later_than_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    counting, told = threading.Event(), threading.Event()
+
+    def slow_count(root: Root) -> int:
+        counting.set()
+        assert told.wait(10)
+        return 99  # as it was before
+
+    async def body() -> int:
+        view = HostView(Root(), RealKernel(Root()), 30, "none")
+        starting = asyncio.create_task(view.start())
+        assert await asyncio.to_thread(counting.wait, 10)
+        view._on_event(KernelEvent(Change.MACHINES, created=10**9, count=3))
+        told.set()
+        await starting
+        view.close()
+        return view.snapshot().machine_count
+
+    monkeypatch.setattr(kvm_holders, "count_machines", slow_count)
+    assert asyncio.run(body()) == 3
 
 
 def test_samples_that_come_out_of_order_do_not_count() -> None:
