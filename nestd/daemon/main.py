@@ -75,41 +75,55 @@ async def _serve(chosen: Options, root: Root, logs: Logs) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # until there is something to tell
-    connection = await Connection.connect(chosen.bus)
+    async with contextlib.AsyncExitStack() as at_end:
+        connection = await Connection.connect(chosen.bus)
+        at_end.callback(connection.close)
+        manager, daemons = await _start(chosen, root, connection, at_end)
+        drift = DriftWatch(manager, settings.load(root).on_drift)
+        at_end.push_async_callback(drift.close)
+        service = Service(connection, manager, daemons, logs, machine_id(root))
+        if not await service.own_name():
+            log.error("nestd cannot run: %s is taken by another process", BUS_NAME)
+            return EXIT_FAILURE
+        loop.add_signal_handler(signal.SIGHUP, _reread_settings, root, drift)
+        notify("READY=1", f"STATUS=Serving {BUS_NAME}")
+        start_watchdog()
+        drift.start()
+        log.info("nestd %s serves %s (kmod %d)", __version__, BUS_NAME, manager.view.kmod)
+        return await _run(stop, connection)
+
+
+async def _start(
+    chosen: Options, root: Root, connection: Connection, at_end: contextlib.AsyncExitStack
+) -> tuple[Manager, LogDaemons]:
+    """All that nestd does but its face; AT_END closes it, the last one first."""
     kernel = _kernel(chosen, root)
     version = simulated_kernel.KMOD if chosen.simulate else await kmod.version()
     view = HostView(root, kernel, version, await host_virtualization(root))
+    at_end.callback(view.close)
     await view.start()
     reloads = Reloads(view, Records(root), ShutdownDelay(chosen.bus).held)
+    at_end.push_async_callback(reloads.close)
     await recover(reloads)
-    manager = Manager(view, reloads)
-    drift = DriftWatch(manager, settings.load(root).on_drift)
     daemons = LogDaemons(root, SystemdUnits(connection) if root.is_this_machine else NoUnits())
+    at_end.push_async_callback(daemons.close)
     await daemons.start()
+    manager = Manager(view, reloads)
     manager.log_states = daemons.states
-    service = Service(connection, manager, daemons, logs, machine_id(root))
-    if not await service.own_name():
-        log.error("nestd cannot run: %s is taken by another process", BUS_NAME)
-        return EXIT_FAILURE
-    loop.add_signal_handler(signal.SIGHUP, _reread_settings, root, drift)
-    notify("READY=1", f"STATUS=Serving {BUS_NAME}")
-    start_watchdog()
-    drift.start()
-    log.info("nestd %s serves %s (kmod %d)", __version__, BUS_NAME, version)
+    return manager, daemons
+
+
+async def _run(stop: asyncio.Event, connection: Connection) -> int:
+    """Wait until nestd is told to stop, or cannot go on; the exit status."""
     stopping = asyncio.ensure_future(stop.wait())
     ended = asyncio.ensure_future(connection.closed())
     await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
     notify("STOPPING=1")
-    await drift.close()
-    await daemons.close()
-    await reloads.close()
-    view.close()
-    if ended.done():
-        log.error("nestd cannot go on: the bus is gone")
-        return EXIT_FAILURE
-    ended.cancel()
-    connection.close()
-    return EXIT_OK
+    if not ended.done():
+        ended.cancel()
+        return EXIT_OK
+    log.error("nestd cannot go on: %s", ended.exception())
+    return EXIT_FAILURE
 
 
 def _reread_settings(root: Root, drift: DriftWatch) -> None:
