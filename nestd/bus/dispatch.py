@@ -8,10 +8,10 @@ takes is never parsed, and an exception that is no BusError is answered with one
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Awaitable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, cast
 
 from nestd.bus import protocol, wire
@@ -47,8 +47,7 @@ class Dispatcher:
         self._queue = FairQueue()
         self._planned = False
         self._tasks: set[asyncio.Task[None]] = set()
-        # One thread: at most one large body is being read, whoever sends how many.
-        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bodies")
+        self._large = asyncio.Lock()
 
     def take(self, header: Header, message: bytes | None) -> None:
         """Answer a call in its turn; message is None where it was too long to be read."""
@@ -113,30 +112,38 @@ class Dispatcher:
             self._answer(header, route, cast("Sequence[object]", result))
             return
         self._callers.admit(header.sender, len(message))
-        work = self._work(header, route, message, len(message))
-        task = asyncio.get_running_loop().create_task(work)
+        task = asyncio.get_running_loop().create_task(self._work(header, route, message))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _work(self, header: Header, route: Route, message: bytes, size: int) -> None:
+    async def _work(self, header: Header, route: Route, message: bytes) -> None:
         try:
-            if size <= _SMALL:
+            if len(message) <= _SMALL:
+                await self._serve(header, route, message)
+            else:
+                # One at a time, whoever sends how many: its values take more memory than its bytes,
+                # and reference cycles of futures and tracebacks keep them until they are collected.
+                async with self._large:
+                    await self._serve(header, route, message)
+                    gc.collect()
+        except asyncio.CancelledError:
+            self._answer_error(header, BusError(wire.FAILED, "The call was given up."))
+            raise
+        finally:
+            self._callers.release(header.sender, len(message))
+
+    async def _serve(self, header: Header, route: Route, message: bytes) -> None:
+        try:
+            if len(message) <= _SMALL:
                 call = _read_call(header, route, message)
             else:
-                loop = asyncio.get_running_loop()
-                call = await loop.run_in_executor(self._reader, _read_call, header, route, message)
-            del message  # what follows may take long
+                call = await asyncio.to_thread(_read_call, header, route, message)
             result = await cast("Awaitable[Sequence[object]]", route.run(call))
             self._answer(header, route, result)
         except BusError as error:
             self._answer_error(header, error)
-        except asyncio.CancelledError:
-            self._answer_error(header, BusError(wire.FAILED, "The call was given up."))
-            raise
         except Exception:
             self._answer_unknown(header)
-        finally:
-            self._callers.release(header.sender, size)
 
     def _answer(self, header: Header, route: Route, result: Sequence[object]) -> None:
         reply = protocol.encode_reply(self._next_serial(), header, route.out_signature, result)

@@ -15,7 +15,7 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser, ParseError
 
 MOST_BYTES = 1 << 20  # what a message may have too; a large domain's XML has 100 KB
-MOST_ELEMENTS = 20_000
+MOST_ELEMENTS = 10_000
 MOST_DEPTH = 256  # a chain of 200 disk images is nested that deep
 
 
@@ -34,16 +34,24 @@ def parse(text: str, root: str) -> Element:
         raise XmlError("The XML holds characters that are not Unicode.") from None
     if size > MOST_BYTES:
         raise XmlError(f"The XML has {size} bytes; {MOST_BYTES} are the most that is read.")
+    element = _read(text, root)
+    if isinstance(element, str):
+        raise XmlError(element)
+    return element
+
+
+def _read(text: str, root: str) -> Element | str:
+    """The root element, or what is wrong; not raised, for a traceback would keep half a tree."""
     parser = DefusedXMLParser(target=_LimitedBuilder(root), forbid_dtd=True)
     try:
         parser.feed(text)
         element = parser.close()
+    except XmlError as error:
+        return str(error)
     except ParseError as error:
-        raise XmlError(f"The XML is not well-formed: {error}.") from None
+        return f"The XML is not well-formed: {error}."
     except DefusedXmlException:
-        raise XmlError(
-            "The XML has a document type definition (<!DOCTYPE ...>), which is not read here."
-        ) from None
+        return "The XML has a document type definition (<!DOCTYPE ...>), which is not read here."
     assert isinstance(element, Element)
     return element
 
