@@ -17,7 +17,7 @@ from typing import Callable, cast
 from nestd.bus import protocol, wire
 from nestd.bus.callers import Callers
 from nestd.bus.fair_queue import FairQueue
-from nestd.bus.messages import Header, Outgoing, ProtocolError
+from nestd.bus.messages import Header, Outgoing, ProtocolError, read_size
 from nestd.bus.wire import BusError, Call, Route
 
 _log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ INTERNAL_ERROR = "Internal error; see the journal of nestd."
 # As many as calls that one sender may have at work: quick ones end before the next turn.
 _TURN_CALLS = 16
 _TURN_SECONDS = 0.01
-_SMALL = 16 << 10  # bytes of a message that is read in a few milliseconds, at once
+_LARGE_BODY = 16 << 10  # bytes; up to here it is read at once, in a few milliseconds
 _CONGESTED_SECONDS = 0.01  # until it is looked again whether the bus has read the answers
 
 
@@ -118,7 +118,7 @@ class Dispatcher:
 
     async def _work(self, header: Header, route: Route, message: bytes) -> None:
         try:
-            if len(message) <= _SMALL:
+            if not _is_large(message):
                 await self._serve(header, route, message)
             else:
                 # One at a time, whoever sends how many: its values take more memory than its bytes,
@@ -134,10 +134,10 @@ class Dispatcher:
 
     async def _serve(self, header: Header, route: Route, message: bytes) -> None:
         try:
-            if len(message) <= _SMALL:
-                call = _read_call(header, route, message)
-            else:
+            if _is_large(message):
                 call = await asyncio.to_thread(_read_call, header, route, message)
+            else:
+                call = _read_call(header, route, message)
             result = await cast("Awaitable[Sequence[object]]", route.run(call))
             self._answer(header, route, result)
         except BusError as error:
@@ -162,6 +162,10 @@ class Dispatcher:
         """The exception at work is a bug of ours: for the journal, not for strangers."""
         _log.exception("%s.%s on %s failed", header.interface, header.member, header.path)
         self._answer_error(header, BusError(wire.FAILED, INTERNAL_ERROR))
+
+
+def _is_large(message: bytes) -> bool:
+    return read_size(message).body > _LARGE_BODY
 
 
 def _read_call(header: Header, route: Route, message: bytes) -> Call:
