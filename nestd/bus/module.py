@@ -11,11 +11,11 @@ from nestd.bus.exported import Handler, Interface
 from nestd.bus.interface import InterfaceSpec
 from nestd.bus.names import NO_OBJECT, job_path
 from nestd.bus.wire import Call, Variant
-from nestd.core.change import Change, Effect
-from nestd.core.derive import NESTED
+from nestd.core.change import Change, Effect, MoreToDo
 from nestd.core.errors import NestdError
 from nestd.core.manager import Manager
 from nestd.core.model import Blocker, When
+from nestd.core.values import NESTED
 
 _TOKEN = {"token": "s"}
 _NOT_AT_BOOT = (When.NOW, When.IDLE)
@@ -73,15 +73,19 @@ class ModuleInterface(Interface):
     ) -> Sequence[object]:
         when = arguments.when(word, When)
         token = str(arguments.options(options, _TOKEN).get("token", ""))
-        change = await self._manager.request(self._name, parameters, when, token)
-        if change.nothing_to_do:
-            return [NO_OBJECT]
-        details = {"module": self._name}
-        for action in _actions(change):
-            await self._authorizer.require(call, action, details)
-        uid = await self._authorizer.uid_of(call.sender)
-        job = await self._manager.apply(change, uid)
-        return [NO_OBJECT if job is None else job_path(job.id)]
+        while True:
+            change = await self._manager.request(self._name, parameters, when, token)
+            if change.nothing_to_do:
+                return [NO_OBJECT]
+            details = {"module": self._name}
+            for action in _actions(change):
+                await self._authorizer.require(call, action, details)
+            uid = await self._authorizer.uid_of(call.sender)
+            try:
+                job = await self._manager.apply(change, uid)
+            except MoreToDo:
+                continue  # than the caller was asked leave for
+            return [NO_OBJECT if job is None else job_path(job.id)]
 
     async def _reload(self, call: Call) -> Sequence[object]:
         word, options = call.args

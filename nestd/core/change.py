@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from nestd.core.derive import NESTED, beaten, next_values, plain, refused
+from nestd.core.derive import CLASHING, beaten, clash, next_values, refused
 from nestd.core.errors import (
     BuiltIn,
     ConfigUnparsable,
@@ -25,9 +25,9 @@ from nestd.core.errors import (
     StalePlan,
 )
 from nestd.core.facts import HostFacts
-from nestd.core.model import When
-from nestd.core.values import acceptable, differing, written
-from nestd.core.vendors import nested_holders
+from nestd.core.model import Answer, When
+from nestd.core.values import NESTED, acceptable, differing, untold, version, written
+from nestd.core.vendors import default_nested, nested_holders
 from nestd.formats.kernel_params import ParameterType
 from nestd.formats.modprobe_edit import EditError, set_parameters
 from nestd.formats.next_load import Assignment, Origin
@@ -37,6 +37,16 @@ from nestd.host.sysfs import Availability
 # backslash, no "#". The kernel reads a page at most.
 _PLAIN = re.compile(r"[!$-&(-\[\]-~]{1,4000}")
 LONGEST_SHOWN = 60  # characters of a caller's words that a message repeats
+
+
+CLASH = (
+    "nested and hpage exclude each other on this kernel: a KVM host that supports nesting cannot"
+    " back its KVM guests with huge pages."
+)
+
+
+class MoreToDo(Exception):
+    """The host has changed, and the same request needs leave for more than it was given."""
 
 
 class Effect(Enum):
@@ -99,7 +109,8 @@ def make_change(
         for name, value in parameters.items()
     }
     after = facts.with_own(_edited(facts, module, checked))
-    _check_clash(after, module, checked)
+    if clash(after, module) and (when is not When.BOOT or not checked.keys().isdisjoint(CLASHING)):
+        raise Conflict(CLASH)
     overridden = {key: won for key, won in beaten(after, module).items() if key in checked}
     wanted, effect = _effect(facts, after, module, checked, when)
     if effect is Effect.RELOAD:
@@ -140,12 +151,12 @@ def check_effective(change: Change) -> None:
 
 
 def check_allowed(change: Change, allowed: Change) -> None:
-    """Refuse what ALLOWED, made for the same request before, was not going to do."""
+    """Raise MoreToDo for what ALLOWED, made for the same request before, was not going to do."""
     writes = change.edits or change.effect is Effect.IN_PLACE
     wrote = allowed.edits or allowed.effect is Effect.IN_PLACE
     reloads, reloaded = (each.effect is Effect.RELOAD for each in (change, allowed))
     if (writes and not wrote) or (reloads and not reloaded):
-        raise StalePlan("The host has changed and more is to be done now: ask again.")
+        raise MoreToDo
 
 
 def precedence(change: Change, parameter: str, winner: Assignment) -> str:
@@ -216,7 +227,7 @@ def _value(facts: HostFacts, module: str, name: str, value: str) -> str:
         raise InvalidParameter(
             f"{module} takes no {shown(value)} for {name}: it is declared as {kind.value}."
         )
-    return written(kind, value) if value else ""
+    return written(name.replace("-", "_"), kind, value) if value else ""
 
 
 def _edited(facts: HostFacts, module: str, parameters: Mapping[str, str]) -> bytes:
@@ -227,24 +238,6 @@ def _edited(facts: HostFacts, module: str, parameters: Mapping[str, str]) -> byt
         return set_parameters(facts.own.base, module, removed_or_set, kmod=facts.kmod)
     except EditError as error:
         raise ConfigUnparsable(f"{facts.own.path} cannot be edited: {error}") from error
-
-
-def _check_clash(after: HostFacts, module: str, parameters: Mapping[str, str]) -> None:
-    """Refuse nested with hpage on s390x, where the load fails (arch/s390/kvm/kvm-s390.c).
-
-    The kernel that brought the parameter hpage_2g (7.2) no longer minds.
-    """
-    clashing = {"nested", "hpage"}
-    types = after.types_of(module)
-    if after.machine != "s390x" or "hpage_2g" in types or clashing.isdisjoint(parameters):
-        return
-    both_off = dict.fromkeys(clashing, "0")
-    values = {**both_off, **plain(next_values(after, module))}
-    if len(differing(both_off, values, types)) == len(clashing):
-        raise Conflict(
-            "nested and hpage exclude each other on this kernel: a KVM host that supports nesting"
-            " cannot back its KVM guests with huge pages."
-        )
 
 
 def _effect(
@@ -260,9 +253,14 @@ def _effect(
     wanted = {name: following[name] for name in parameters if name in following}
     if when is When.BOOT or not facts.loaded:
         return wanted, Effect.NONE
-    stale = set(differing(wanted, facts.parameters, after.types_of(module)))
-    # An assignment that goes leaves the kernel's own default, known only after a load.
     dropped = set(next_values(before, module)) - set(following)
+    default = default_nested(module, version(after.release))
+    if NESTED in dropped & facts.writable and default is not Answer.UNKNOWN:
+        dropped.remove(NESTED)
+        wanted[NESTED] = "1" if default is Answer.YES else "0"
+    types = after.types_of(module)
+    stale = {*differing(wanted, facts.parameters, types), *untold(wanted, types)}
+    # An assignment that goes leaves the kernel's own default, known only after a load.
     stale |= {name for name in parameters if name in dropped}
     if not stale:
         return wanted, Effect.NONE

@@ -8,14 +8,16 @@ from types import MappingProxyType
 
 from nestd.core.facts import HostFacts
 from nestd.core.model import Answer, Module, ModuleState, Snapshot, Vendor
-from nestd.core.values import acceptable, answer, canonical, differing, version
-from nestd.core.vendors import HOST_MODULES, detect, nested_holders
+from nestd.core.values import NESTED, acceptable, answer, canonical, differing, same, version
+from nestd.core.vendors import HOST_MODULES, default_nested, detect, nested_holders
 from nestd.formats.kernel_params import KernelVersion, ParameterType
 from nestd.formats.modprobe_edit import configured
 from nestd.formats.next_load import Assignment
 from nestd.host.sysfs import Availability, ModuleFacts
 
-NESTED = "nested"
+# Of s390x's kvm, not to be on both (arch/s390/kvm/kvm-s390.c).
+CLASHING = (NESTED, "hpage")
+_NO_CLASH = "hpage_2g"  # the kernel that brought this parameter (7.2) no longer minds
 
 
 def derive(facts: HostFacts, flags: Set[str], virtualization: str, machine_count: int) -> Snapshot:
@@ -48,7 +50,7 @@ def derive_module(facts: HostFacts, name: str) -> Module:
         assignments=assignments,
         nested=_running(kind, running, kernel),
         nested_configured=answer(kind, own[NESTED], kernel) if NESTED in own else Answer.UNSET,
-        nested_next=_next(kind, assignments, kernel),
+        nested_next=Answer.INVALID if clash(facts, name) else _next(kind, assignments, kernel),
         state=_state(facts, name, assignments),
     )
 
@@ -79,7 +81,7 @@ def beaten(facts: HostFacts, name: str) -> dict[str, Assignment]:
         if (
             winner is not None
             and winner.file != facts.own.path
-            and canonical(kind, winner.value) != canonical(kind, value)
+            and not same(parameter, kind, winner.value, value)
         ):
             lost[parameter] = winner
     return lost
@@ -93,6 +95,20 @@ def pending(facts: HostFacts, name: str) -> tuple[str, ...]:
 def next_values(facts: HostFacts, name: str) -> dict[str, str | None]:
     """What the next load gives to each parameter that is assigned at all."""
     return {each.parameter: each.value for each in facts.next_load(name).assignments}
+
+
+def may_clash(facts: HostFacts, name: str) -> bool:
+    """Whether the module refuses to load with both of CLASHING on."""
+    parameters = {*facts.types_of(name), *facts.modules[name].parameters}
+    return facts.machine == "s390x" and _NO_CLASH not in parameters
+
+
+def clash(facts: HostFacts, name: str) -> bool:
+    """Whether the next load fails since it has both of CLASHING on."""
+    if not may_clash(facts, name):
+        return False
+    values = next_values(facts, name)
+    return all(canonical(ParameterType.INT, values.get(each, "0")) != "0" for each in CLASHING)
 
 
 def misplaced_nested(facts: HostFacts) -> tuple[tuple[str, Assignment], ...]:
@@ -133,13 +149,24 @@ def _state(facts: HostFacts, name: str, assignments: tuple[Assignment, ...]) -> 
         return ModuleState.MISSING
     if running.availability is Availability.BUILTIN:
         return ModuleState.BUILTIN
-    if refused(facts, name) is not None:
+    if refused(facts, name) is not None or clash(facts, name):
         return ModuleState.CONFIG_ERROR
     if beaten(facts, name):
         return ModuleState.OVERRIDDEN
     if not running.loaded:
         return ModuleState.NOT_LOADED
-    return ModuleState.RELOAD_PENDING if pending(facts, name) else ModuleState.IN_SYNC
+    differs = pending(facts, name) or _is_beside_default(facts, name)
+    return ModuleState.RELOAD_PENDING if differs else ModuleState.IN_SYNC
+
+
+def _is_beside_default(facts: HostFacts, name: str) -> bool:
+    """Whether "nested" is not what it would be after the next load, where nothing sets it."""
+    default = default_nested(name, version(facts.release))
+    running = facts.modules[name].parameters
+    if NESTED not in running or NESTED in next_values(facts, name) or default is Answer.UNKNOWN:
+        return False
+    kind = facts.types_of(name).get(NESTED, ParameterType.UNKNOWN)
+    return answer(kind, running[NESTED]) is not default
 
 
 def plain(values: Mapping[str, str | None]) -> dict[str, str]:

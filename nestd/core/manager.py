@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from nestd.core import plan
 from nestd.core.change import (
+    CLASH,
     Change,
     Effect,
     check_allowed,
@@ -26,19 +28,22 @@ from nestd.core.change import (
     refusal,
     shown,
 )
-from nestd.core.derive import next_values, plain, refused
+from nestd.core.derive import clash, next_values, pending, plain, refused
 from nestd.core.describe import describe
-from nestd.core.errors import Conflict, InvalidArgument, Missing, write_failed
+from nestd.core.errors import Busy, Conflict, InvalidArgument, Missing, write_failed
 from nestd.core.events import NOTICE, Event, about
 from nestd.core.facts import HostFacts
 from nestd.core.inspector import Inspector
 from nestd.core.jobs import Job
 from nestd.core.log_state import LogState
-from nestd.core.model import Blocker, When
+from nestd.core.model import Blocker, Vendor, When
 from nestd.core.reloads import Reloads
 from nestd.core.support_archive import SupportArchives
+from nestd.core.values import NESTED
 from nestd.core.view import HostView
 from nestd.host import files, initramfs
+
+SETTLE_SECONDS = 2.0
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +104,10 @@ class Manager:
         """Check a change of PARAMETERS ("" removes one). Raises what stands against it."""
         change = make_change(self.view.facts(), module, parameters, when, token)
         check_effective(change)
+        if self.view.kernel.can_load and self.view.snapshot().vendor is Vendor.NONE:
+            raise Missing(
+                "This host has no KVM: its processor has none, or its firmware has switched it off."
+            )
         check_supported(self.view.kernel.can_load, change.effect)
         self.reloads.check_ours()
         return change
@@ -108,16 +117,18 @@ class Manager:
     ) -> Change:
         """prepare() in its turn: on the state that the changes asked for before leave."""
         async with self.reloads.lock:
+            await self._settled(module)
             return self.prepare(module, parameters, when, token)
 
     async def apply(self, change: Change, uid: int) -> Job | None:
         """Make the change for the user UID; the job of the reload, None where none was needed.
 
-        Raises the errors of nestd.core.errors, then with everything as it was before.
+        Raises the errors of nestd.core.errors, or MoreToDo, then with everything as it was before.
         """
         async with self.reloads.lock:
             # The state may have changed while the caller was asked for a password.
             asked, token = change, change.token if change.from_plan else ""
+            await self._settled(asked.module)
             change = self.prepare(asked.module, asked.parameters, asked.when, token)
             check_allowed(change, asked)
             with self._writing():
@@ -140,20 +151,47 @@ class Manager:
         bad = refused(facts, module)
         if bad is not None:
             raise Conflict(refusal(module, bad))
+        if clash(facts, module):
+            raise Conflict(CLASH)
 
     async def request_reload(self, module: str) -> None:
         """prepare_reload() in its turn: a module that is just being reloaded is not missing."""
         async with self.reloads.lock:
+            await self._settled(module)
             self.prepare_reload(module)
 
     async def reload(self, module: str, when: When, uid: int) -> Job:
-        """Reload MODULE as it is configured, now or when idle."""
+        """Reload MODULE as it is configured, now or when idle.
+
+        Only "nested" has to come out as configured: of other parameters a module may switch off
+        what this hardware lacks (enable_shadow_vmcs, avic), which is logged.
+        """
         async with self.reloads.lock:
+            await self._settled(module)
             self.prepare_reload(module)
             facts = self.view.facts()
-            wanted = plain(next_values(facts, module))
+            following = plain(next_values(facts, module))
+            wanted = {name: value for name, value in following.items() if name == NESTED}
             with self._writing():
-                return await self.reloads.start(facts, module, when, wanted, None, uid)
+                job = await self.reloads.start(facts, module, when, wanted, None, uid)
+            if when is When.NOW:
+                self._tell_adjusted(module)
+            return job
+
+    async def _settled(self, module: str) -> None:
+        """Wait for what somebody else is just loading or unloading. Raises Busy."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while self.view.kernel.read_module(module).in_transit:
+            if time.monotonic() > deadline:
+                raise Busy(f"{module} is being loaded or unloaded by somebody else: try again.")
+            await asyncio.sleep(SETTLE_SECONDS / 50)
+
+    def _tell_adjusted(self, module: str) -> None:
+        facts = self.view.facts()
+        adjusted = pending(facts, module) if facts.modules[module].loaded else ()
+        if adjusted:
+            names = ", ".join(adjusted)
+            log.warning("%s runs with other values than configured for %s", module, names)
 
     async def _apply(self, facts: HostFacts, change: Change, uid: int) -> Job | None:
         module, when = change.module, change.when

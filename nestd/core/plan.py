@@ -6,9 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nestd.core.change import Change, Effect, place, precedence, refusal
-from nestd.core.derive import NESTED, misplaced_nested
+from nestd.core.derive import misplaced_nested
 from nestd.core.facts import HostFacts
 from nestd.core.model import Blocker, When
+from nestd.core.values import NESTED
 from nestd.core.vendors import nested_holders
 
 

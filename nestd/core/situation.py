@@ -10,14 +10,11 @@ from functools import cached_property
 from nestd.core.facts import HostFacts
 from nestd.core.model import Answer, Module, Snapshot, Vendor
 from nestd.core.values import version
-from nestd.core.vendors import HOST_MODULES
+from nestd.core.vendors import HOST_MODULES, default_nested
 from nestd.formats.next_load import NextLoad
 from nestd.host.surroundings import Surroundings
 from nestd.host.sysfs import Availability
 
-# The kernel in which kvm_intel's "nested" became on by default
-# (Documentation/virt/kvm/x86/running-nested-guests.rst).
-_INTEL_DEFAULT_ON = (4, 20)
 _CPU_VENDORS = {"vmx": Vendor.INTEL, "svm": Vendor.AMD}
 
 
@@ -59,11 +56,9 @@ class Situation:
     @property
     def default(self) -> Answer:
         """What "nested" is where nothing sets it; UNKNOWN where distributions differ."""
-        if self.vendor is Vendor.S390:
-            return Answer.NO
-        if self.vendor is Vendor.INTEL and version(self.facts.release) < _INTEL_DEFAULT_ON:
+        if self.vendor is Vendor.NONE:
             return Answer.UNKNOWN
-        return Answer.YES
+        return default_nested(HOST_MODULES[self.vendor], version(self.facts.release))
 
     @property
     def builtin(self) -> bool:

@@ -9,11 +9,13 @@ from collections.abc import Mapping
 from nestd.core.model import Answer
 from nestd.formats.kernel_params import KernelVersion, ParameterType, accepts, number, truth
 
+NESTED = "nested"
+
 _BOOLEANS = (ParameterType.BOOL, ParameterType.INVBOOL, ParameterType.BINT)
 _ANY_KERNEL = (99, 0)  # knows every spelling that any kernel knows
 _NULL_STRING = "(null)"  # how the kernel shows a charp that was never set
-# What "get" of these shows is not always what "set" takes back ("not required").
-_ONE_WAY = (ParameterType.UNKNOWN, ParameterType.NX_HUGE_PAGES, ParameterType.L1D_FLUSH)
+# What "get" of these shows is in other words than what "set" takes ("not required" for "cond").
+_OTHER_WORDS = (ParameterType.NX_HUGE_PAGES, ParameterType.L1D_FLUSH)
 
 
 def canonical(kind: ParameterType, value: str | None) -> str:
@@ -34,13 +36,33 @@ def differing(
     running: Mapping[str, str],
     types: Mapping[str, ParameterType],
 ) -> tuple[str, ...]:
-    """The parameters of WANTED that RUNNING shows otherwise; those it does not show don't count."""
+    """The parameters of WANTED that RUNNING shows otherwise; those it does not show don't count.
+
+    Nor do those that the kernel shows in other words: see untold().
+    """
     return tuple(
         name
         for name, value in wanted.items()
         if name in running
-        and canonical(_type(types, name), value) != canonical(_type(types, name), running[name])
+        and _type(types, name) not in _OTHER_WORDS
+        and not same(name, _type(types, name), value, running[name])
     )
+
+
+def untold(wanted: Mapping[str, str | None], types: Mapping[str, ParameterType]) -> tuple[str, ...]:
+    """The parameters of WANTED of which it cannot be told whether the module runs with them."""
+    return tuple(name for name in wanted if _type(types, name) in _OTHER_WORDS)
+
+
+def same(name: str, kind: ParameterType, one: str | None, other: str | None) -> bool:
+    """Whether two values of the parameter NAME are the same to the module that has it.
+
+    kvm_amd's "nested" is declared as an int, of which only the truth matters.
+    """
+    if name == NESTED:
+        found = answer(kind, one)
+        return found is answer(kind, other) and found is not Answer.INVALID
+    return canonical(kind, one) == canonical(kind, other)
 
 
 def passable(
@@ -50,7 +72,7 @@ def passable(
     return tuple(
         (name, value)
         for name, value in running.items()
-        if _type(types, name) not in _ONE_WAY
+        if _type(types, name) not in (ParameterType.UNKNOWN, *_OTHER_WORDS)
         and value != _NULL_STRING
         and " " not in value
         and accepts(types[name], _bytes(value))
@@ -62,8 +84,10 @@ def acceptable(kind: ParameterType, value: str | None, kernel: KernelVersion | N
     return accepts(kind, _bytes(value), kernel=kernel)
 
 
-def written(kind: ParameterType, value: str) -> str:
-    """How nestd writes VALUE: 1 or 0 for a bool, which a kernel takes too that has an int there."""
+def written(name: str, kind: ParameterType, value: str) -> str:
+    """How nestd writes VALUE: 1 or 0 for a bool, and for "nested" whatever a kernel has there."""
+    if name == NESTED and answer(kind, value) is not Answer.INVALID:
+        return "1" if answer(kind, value) is Answer.YES else "0"
     return canonical(kind, value) if kind in _BOOLEANS else value
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from types import MappingProxyType
 
-from nestd.core.model import Vendor
-from nestd.formats.kernel_params import ParameterType
+from nestd.core.model import Answer, Vendor
+from nestd.formats.kernel_params import KernelVersion, ParameterType
 from nestd.host.sysfs import Availability, ModuleFacts
 
 _X86 = ("kvm_intel", "kvm_amd", "kvm")
@@ -44,6 +44,10 @@ _NESTED_TYPES: Mapping[Vendor, ParameterType] = MappingProxyType(
     }
 )
 
+# The kernel in which kvm_intel's "nested" became on by default
+# (Documentation/virt/kvm/x86/running-nested-guests.rst); distributions had it on in older ones.
+_INTEL_DEFAULT_ON = (4, 20)
+
 _X86_VENDORS = (Vendor.INTEL, Vendor.AMD)
 _CPU_FLAGS = MappingProxyType({Vendor.INTEL: "vmx", Vendor.AMD: "svm"})
 
@@ -57,6 +61,15 @@ def nested_holders(machine: str) -> Mapping[str, ParameterType]:
     """The modules of MACHINE that have a "nested" parameter, with its type."""
     candidates = (vendor for vendor in HOST_MODULES if machine in _machines_of(vendor))
     return {HOST_MODULES[vendor]: _NESTED_TYPES[vendor] for vendor in candidates}
+
+
+def default_nested(module: str, kernel: KernelVersion) -> Answer:
+    """What "nested" of a module that has it is where nothing sets it; UNKNOWN where that varies."""
+    if module == HOST_MODULES[Vendor.S390]:
+        return Answer.NO
+    if module == HOST_MODULES[Vendor.INTEL] and kernel < _INTEL_DEFAULT_ON:
+        return Answer.UNKNOWN
+    return Answer.YES
 
 
 def detect(machine: str, modules: Mapping[str, ModuleFacts], flags: Set[str]) -> Vendor:

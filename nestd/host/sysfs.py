@@ -43,6 +43,11 @@ class ModuleFacts:
         """Whether the module is there and has finished its start."""
         return self.initstate == "live"
 
+    @property
+    def in_transit(self) -> bool:
+        """Whether it is just being loaded or unloaded."""
+        return self.initstate in ("coming", "going")
+
 
 def read_module(root: Root, release: str, name: str) -> ModuleFacts:
     """The facts about NAME (spelled with "_"), also of one that comes or goes at this moment."""

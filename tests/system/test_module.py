@@ -185,6 +185,17 @@ def test_a_stale_plan_is_refused(intel: Nestd) -> None:
     run(intel, test)
 
 
+def test_changes_at_once_are_served_in_turn(intel: Nestd) -> None:
+    """Each is worked out on what the one before left; none is refused for a plan it never made."""
+
+    async def test(client: Client) -> None:
+        asked = [client.set_nested("kvm_intel", number % 2 == 0, "now") for number in range(13)]
+        await asyncio.gather(*asked)
+        assert await client.module("kvm_intel", "State") == ["in-sync"]
+
+    run(intel, test)
+
+
 @pytest.mark.parametrize(
     ("parameters", "when", "name"),
     [

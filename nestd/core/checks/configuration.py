@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterable, Sequence
 
 from nestd.core.change import place
-from nestd.core.derive import NESTED, misplaced_nested
+from nestd.core.derive import misplaced_nested
 from nestd.core.finding import Finding, passed, warn
 from nestd.core.situation import Situation
+from nestd.core.values import NESTED
 from nestd.core.vendors import nested_holders
 from nestd.formats.next_load import Origin
 

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from nestd.core.change import place, refusal
-from nestd.core.derive import NESTED, beaten, refused
+from nestd.core.derive import beaten, refused
 from nestd.core.finding import Finding, fail, note, passed, warn
 from nestd.core.model import Answer, Module
 from nestd.core.situation import Situation
+from nestd.core.values import NESTED
 from nestd.formats.next_load import Assignment
 
 SWITCH_ON = "Switch it on with: nestctl nested on"

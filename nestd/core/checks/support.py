@@ -6,17 +6,13 @@ from __future__ import annotations
 import re
 
 from nestd.core.change import place
-from nestd.core.derive import NESTED, next_values
+from nestd.core.derive import clash, may_clash
 from nestd.core.finding import Finding, fail, note, passed
 from nestd.core.model import Answer, Vendor
 from nestd.core.situation import Situation
-from nestd.core.values import canonical
-from nestd.formats.kernel_params import ParameterType
 
 HPAGE = "hpage"
-# arch/s390/kvm/kvm-s390.c; the kernel that brought the parameter hpage_2g (7.2) no longer minds.
 CLASH = "kvm-s390: A KVM host that supports nesting cannot back its KVM guests with huge pages"
-_NO_CLASH = "hpage_2g"
 _FIRST_RHEL = (8, 2)
 
 
@@ -107,14 +103,11 @@ def s390_huge_pages(situation: Situation) -> Finding | None:
     module = situation.module
     if situation.vendor is not Vendor.S390 or module is None:
         return None
-    types = situation.facts.types_of(module.name)
-    if _NO_CLASH in types or _NO_CLASH in module.parameters:
+    if not may_clash(situation.facts, module.name):
         return passed(
             "huge-pages", "This kernel allows huge pages for guests together with nesting."
         )
-    following = next_values(situation.facts, module.name)
-    values = {name: following.get(name, "0") for name in (NESTED, HPAGE)}
-    if all(canonical(ParameterType.INT, value) != "0" for value in values.values()):
+    if clash(situation.facts, module.name):
         at = situation.facts.next_load(module.name).effective(HPAGE)
         where = f"{place(at)} sets {HPAGE}" if at else f"{HPAGE} is set"
         return fail(
