@@ -36,6 +36,16 @@ class Client:
         )
         return answer[0] if len(answer) == 1 else answer
 
+    async def take_descriptor(
+        self, path: str, interface: str, member: str, signature: str = "", *args: object
+    ) -> int:
+        """A call that answers with a file descriptor, which is then the caller's to close."""
+        [descriptor] = await self.connection.call(
+            NAME, path, interface, member, signature, args, timeout=SECONDS, take_descriptor=True
+        )
+        assert isinstance(descriptor, int)
+        return descriptor
+
     async def get(self, path: str, interface: str, name: str) -> Any:
         return (await self.call(path, PROPERTIES, "Get", "ss", interface, name)).value
 
@@ -98,7 +108,7 @@ def run(test: Callable[[Client], Coroutine[Any, Any, None]]) -> None:
 
 @asynccontextmanager
 async def _client() -> AsyncIterator[Client]:
-    connection = await Connection.connect()
+    connection = await Connection.connect(take_descriptors=True)
     client = Client(connection)
 
     def take(signal: Signal) -> None:
@@ -121,4 +131,4 @@ async def refused(call: Coroutine[Any, Any, Any]) -> BusError:
     raise AssertionError(f"answered with {answer!r}")
 
 
-__all__ = ["JOB", "MANAGER", "MODULE", "ROOT", "Client", "Variant", "refused", "run"]
+__all__ = ["JOB", "MANAGER", "MODULE", "PROPERTIES", "ROOT", "Client", "Variant", "refused", "run"]
