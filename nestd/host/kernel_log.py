@@ -6,11 +6,13 @@ from __future__ import annotations
 import os
 from types import TracebackType
 
+from nestd.formats.printable import printable
 from nestd.host.root import Root
 
 _RECORD_BYTES = (
     8192  # one read(2) of /dev/kmsg gives one record; more than this is cut by the kernel
 )
+_LONGEST_MESSAGE = 1024  # characters; the kernel's own limit is about that
 
 
 class KernelLog:
@@ -51,7 +53,8 @@ class KernelLog:
             if not record:
                 break
             # "level,sequence,time,flags;message\n KEY=value" (Documentation/ABI/testing/dev-kmsg)
-            message = record.partition(b";")[2].split(b"\n", 1)[0].decode("utf-8", "replace")
+            text = record.partition(b";")[2].split(b"\n", 1)[0]
+            message = printable(text, _LONGEST_MESSAGE)
             if any(word in message for word in words):
                 messages.append(message)
         return tuple(messages)

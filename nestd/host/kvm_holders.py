@@ -11,16 +11,21 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from nestd.formats.printable import printable
 from nestd.host.root import Root
 
 _MACHINE_LINK = "anon_inode:kvm-vm"
 _VCPU_LINK = "anon_inode:kvm-vcpu"
 _DEVICE_LINK = "/dev/kvm"
+_READ_BYTES = 1 << 20  # of a file of /proc: a process can make its arguments as long as it likes
 
 
 @dataclass(frozen=True)
 class KvmHolder:
-    """One process that keeps KVM busy: with virtual machines, or with /dev/kvm merely open."""
+    """One process that keeps KVM busy: with virtual machines, or with /dev/kvm merely open.
+
+    What the process chose itself is made printable.
+    """
 
     pid: int
     machine: bool  # holds a virtual machine (its own descriptor, or one of its virtual CPUs)
@@ -92,14 +97,19 @@ def _holder(path: Path, links: set[str], names: dict[int, str]) -> KvmHolder:
 
 
 def _maps_vcpu(path: Path) -> bool:
-    return _VCPU_LINK.encode() in _read(path / "maps")
+    try:
+        with open(path / "maps", "rb") as lines:
+            return any(_VCPU_LINK.encode() in line for line in lines)
+    except OSError:
+        return False
 
 
 def _executable(path: Path) -> str:
     try:
-        return os.path.basename(os.readlink(path / "exe")).replace(" (deleted)", "")
+        link = os.readlink(os.fsencode(path / "exe"))
     except OSError:
-        return _read(path / "comm").decode("utf-8", "backslashreplace").strip()
+        return printable(_read(path / "comm").strip())
+    return printable(os.path.basename(link).replace(b" (deleted)", b""))
 
 
 def _guest_argument(path: Path) -> str:
@@ -107,24 +117,25 @@ def _guest_argument(path: Path) -> str:
     arguments = _read(path / "cmdline").split(b"\0")
     if b"-name" not in arguments[:-1]:
         return ""
-    text = arguments[arguments.index(b"-name") + 1].decode("utf-8", "backslashreplace")
-    name = text.replace(",,", "\0").split(",", 1)[0].replace("\0", ",")
-    return name[len("guest=") :] if name.startswith("guest=") else name
+    text = arguments[arguments.index(b"-name") + 1]
+    name = text.replace(b",,", b"\0").split(b",", 1)[0].replace(b"\0", b",")
+    return printable(name[len(b"guest=") :] if name.startswith(b"guest=") else name)
 
 
 def _unit(path: Path) -> str:
     """The innermost unit in the process's control group path (cgroups(7))."""
-    for line in _read(path / "cgroup").decode("utf-8", "backslashreplace").splitlines():
-        controllers, _, group = line.partition(":")[2].partition(":")
-        if controllers in ("", "name=systemd"):
-            for part in reversed(group.split("/")):
-                if part.endswith((".scope", ".service")):
-                    return part
+    for line in _read(path / "cgroup").split(b"\n"):
+        controllers, _, group = line.partition(b":")[2].partition(b":")
+        if controllers in (b"", b"name=systemd"):
+            for part in reversed(group.split(b"/")):
+                if part.endswith((b".scope", b".service")):
+                    return printable(part)
     return ""
 
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with open(path, "rb") as file:
+            return file.read(_READ_BYTES)
     except OSError:
         return b""

@@ -9,8 +9,11 @@ import os
 import signal
 from dataclasses import dataclass
 
+from nestd.formats.printable import printable
+
 # MODPROBE_OPTIONS, LIBVIRT_* and the like of whoever started nestd must not reach a program.
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
+_LONGEST_COMPLAINT = 1024  # characters
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,9 @@ class Result:
 
     @property
     def complaint(self) -> str:
-        """The last line that it wrote to stderr, or its exit status in words."""
-        lines = self.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
-        return lines[-1].strip() if lines else f"exit status {self.status}"
+        """The last line that it wrote to stderr, printable, or its exit status in words."""
+        lines = self.stderr.strip().split(b"\n")
+        return printable(lines[-1].strip(), _LONGEST_COMPLAINT) or f"exit status {self.status}"
 
 
 async def run(*command: str, timeout: float) -> Result:

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Words of others as they may stand in a sentence, a list or the log: one line, printable, short.
+
+Whoever may start a process chooses its name, its arguments and often its control group.
+"""
+
+from __future__ import annotations
+
+LONGEST = 256  # characters: a file's name, which has 255 bytes at most, is shown whole
+
+
+def printable(data: bytes, longest: int = LONGEST) -> str:
+    r"""DATA read as UTF-8. What is not, and what does not print, becomes an escape like \xff or \n.
+
+    What is longer than LONGEST characters ends with "..." there.
+    """
+    text = data[: 4 * longest].decode("utf-8", "backslashreplace")
+    shown = "".join(char if char.isprintable() else _escape(char) for char in text)
+    return shown if len(shown) <= longest else shown[: longest - 3] + "..."
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape").decode("ascii")
