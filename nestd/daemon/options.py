@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,4 +40,14 @@ def parse(arguments: Sequence[str]) -> Options:
     found = parser.parse_args(arguments)
     if found.root is not None and not found.simulate and not found.root.is_dir():
         parser.error(f"--root: {found.root} is no directory")
+    if found.simulate and found.root is not None and _is_this_machine(found.root):
+        parser.error(f"--root: {found.root} is this machine itself, no place for a simulated one")
     return Options(found.bus, found.root, found.simulate, found.log_level)
+
+
+def _is_this_machine(root: Path) -> bool:
+    """Whether ROOT leads to "/", be it through links or a mount; it need not exist."""
+    try:
+        return os.path.samefile(root, "/")
+    except OSError:
+        return os.path.realpath(root) == "/"
