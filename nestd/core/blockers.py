@@ -9,7 +9,12 @@ from nestd.core.model import Blocker, BlockerKind
 from nestd.host.kvm_holders import KvmHolder
 from nestd.host.sysfs import Availability, ModuleFacts
 
-MOST_NAMED = 20  # blockers in one sentence
+# Blockers in one sentence: all of them, within what a D-Bus message and a log entry can hold.
+MOST_NAMED = 1000
+
+# /dev/kvm and a virtual machine's descriptors pin the module that owns them: the vendor's on x86,
+# kvm on s390x and POWER, where a machine pins kvm_hv besides (arch/powerpc/kvm/powerpc.c).
+_ONLY_FOR_MACHINES = ("kvm_hv",)
 
 
 def find(
@@ -28,8 +33,9 @@ def find(
     uses = module.refcount - len(module.holders)
     if not module.loaded or uses == 0:
         return tuple(found)
-    found += [_process(holder) for holder in holders]
-    if not holders:
+    pinning = [each for each in holders if each.machine or module.name not in _ONLY_FOR_MACHINES]
+    found += [_process(holder) for holder in pinning]
+    if not pinning:
         detail = (
             f"its reference count is {module.refcount}"
             if uses > 0
