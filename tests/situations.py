@@ -29,6 +29,7 @@ S390_NESTED = "/sys/module/kvm/parameters/nested"
 Files = Mapping[str, Union[str, bytes, None]]
 
 ARM = HostKind(
+    name="arm",
     machine="aarch64",
     release="6.12.0-55.el10.aarch64",
     cpuinfo="processor\t: 0\nFeatures\t: fp asimd\n",

@@ -60,6 +60,7 @@ class SimulatedModule:
 class HostKind:
     """One kind of host."""
 
+    name: str
     machine: str
     release: str
     cpuinfo: str
@@ -126,6 +127,7 @@ def _modules(*modules: SimulatedModule) -> Mapping[str, SimulatedModule]:
 KINDS: Mapping[str, HostKind] = MappingProxyType(
     {
         "intel": HostKind(
+            name="intel",
             machine="x86_64",
             release="5.14.0-503.11.1.el9_5.x86_64",
             cpuinfo="processor\t: 0\nvendor_id\t: GenuineIntel\nflags\t\t: fpu vme msr vmx ept\n",
@@ -135,6 +137,7 @@ KINDS: Mapping[str, HostKind] = MappingProxyType(
             modules=_modules(_KVM_INTEL, _KVM_AMD, _KVM_X86),
         ),
         "amd": HostKind(
+            name="amd",
             machine="x86_64",
             release="5.14.0-503.11.1.el9_5.x86_64",
             cpuinfo="processor\t: 0\nvendor_id\t: AuthenticAMD\nflags\t\t: fpu vme msr svm npt\n",
@@ -144,6 +147,7 @@ KINDS: Mapping[str, HostKind] = MappingProxyType(
             modules=_modules(_KVM_INTEL, _KVM_AMD, _KVM_X86),
         ),
         "power": HostKind(
+            name="power",
             machine="ppc64le",
             release="4.18.0-553.22.1.el8_10.ppc64le",
             cpuinfo="processor\t: 0\ncpu\t\t: POWER9, altivec supported\n\n"
@@ -154,6 +158,7 @@ KINDS: Mapping[str, HostKind] = MappingProxyType(
             modules=_modules(_KVM_HV, _KVM_POWER),
         ),
         "s390": HostKind(
+            name="s390",
             machine="s390x",
             release="5.14.0-503.11.1.el9_5.s390x",
             cpuinfo="vendor_id       : IBM/S390\nfeatures\t: esan3 zarch stfle sie\n",

@@ -9,12 +9,15 @@ root: nestd notices, as it does with modprobe.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
+import itertools
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Callable
+from typing import Callable, NoReturn
 
 from nestd.formats.kernel_params import ParameterType, accepts, number, truth
 from nestd.formats.next_load import next_load
@@ -27,14 +30,19 @@ from nestd.host.sysfs import ModuleFacts, modules_disabled, read_module
 
 MACHINES = "/simulated/machines"
 KMOD = 30
+_KIND = "/simulated/kind"  # the name of the host's kind
 _FIRST_PID = 4711
+_OWN_FILE = "fd/3"  # of a machine's process: its file in MACHINES
 _S390_CLASH = (
     "kvm-s390: A KVM host that supports nesting cannot back its KVM guests with huge pages"
 )
 
 
 class SimulatedKernel:
-    """Implements nestd.host.kernel.Kernel over a directory."""
+    """Implements nestd.host.kernel.Kernel over a directory.
+
+    Raises OSError where that is a simulated host of another kind.
+    """
 
     can_load = True
 
@@ -44,9 +52,12 @@ class SimulatedKernel:
         self._watch: DirectoryWatch | None = None
         self.machine = kind.machine
         self.release = kind.release
-        if not root.at(MACHINES).is_dir():  # else it lives on as it was left
+        if root.at(MACHINES).is_dir():  # it lives on as it was left
+            _check_kind(root, kind)
+        else:
             install(root, kind)
             root.at(MACHINES).mkdir(parents=True)
+            root.at(_KIND).write_text(kind.name + "\n")
             for name in kind.loaded:
                 if not self.read_module(name).loaded:
                     self._insert(name, ())
@@ -87,12 +98,17 @@ class SimulatedKernel:
             return
         files = () if only_these else read_config(self._root, KMOD).files
         configured = next_load(files, read_cmdline(self._root), name, kmod=KMOD)
+        if configured.alias_by is not None:
+            self._load_other(configured.alias_by.text.rpartition(" ")[2])
         if configured.install_by is not None and not only_these:
             raise LoadError("modprobe loaded nothing and said nothing")
-        assigned = [(each.parameter, each.value) for each in configured.assignments]
         for needed in self._kind.modules[name].needs:
             if not self.read_module(needed).loaded:
                 await self.load(needed)
+        if configured.denied_by is not None:
+            reason = f"Operation not permitted; kernel: Module {name} is blacklisted"
+            raise LoadError(f"could not insert '{name}': {reason}")
+        assigned = [(each.parameter, each.value) for each in configured.assignments]
         self._insert(name, [*assigned, *parameters])
         self._show_machines()
 
@@ -124,6 +140,14 @@ class SimulatedKernel:
         if self._watch is not None:
             self._watch.close()
             self._watch = None
+
+    def _load_other(self, name: str) -> NoReturn:
+        """What comes of an alias: `alias kvm_intel off`, or another of KVM's modules."""
+        if name.replace("-", "_") in self._kind.modules:
+            raise LoadError("modprobe loaded nothing and said nothing")
+        # How modprobe says that there is no such file.
+        reason = "Unknown symbol in module, or unknown parameter (see dmesg)"
+        raise LoadError(f"could not insert '{name}': {reason}")
 
     def _insert(self, name: str, assigned: Sequence[tuple[str, str | None]]) -> None:
         """What the kernel's load_module() does: parse the parameters, start, appear in sysfs."""
@@ -162,23 +186,35 @@ class SimulatedKernel:
 
     def _show_machines(self) -> None:
         """Let /proc and the reference counts show the machines that there are now."""
-        machines = self._machines()
-        proc = self._root.at("/proc")
-        for process in proc.glob("[0-9]*"):
-            if process.name not in machines:
-                shutil.rmtree(process)
-        for pid, name in machines.items():
-            _show_process(self._root, pid, name)
+        with _alone(self._root.at(MACHINES)):
+            machines = self._machines()
+            self._show_processes(set(machines))
         for name in self._kind.modules:
             if self._directory(name).is_dir():
                 holders = len(os.listdir(self._directory(name) / "holders"))
                 uses = len(machines) if name in self._pinned() else 0
                 self._write(name, "refcnt", str(holders + uses))
 
-    def _machines(self) -> dict[str, str]:
-        """The machines' names by process id, which is the same as long as the machine runs."""
-        names = sorted(os.listdir(self._root.at(MACHINES)))
-        return {str(_FIRST_PID + sum(name.encode()) * 31 % 25000): name for name in names}
+    def _show_processes(self, machines: set[str]) -> None:
+        """One process for each of MACHINES, with the same id for as long as the machine runs."""
+        taken = set()
+        for process in self._root.at("/proc").glob("[0-9]*"):
+            name = _machine_of(process)
+            if name in machines:
+                machines.discard(name)
+                taken.add(process.name)
+            else:
+                shutil.rmtree(process)
+        for name in sorted(machines):
+            # In most cases the same number each time, as examples in texts would have it.
+            first = _FIRST_PID + sum(os.fsencode(name)) * 31 % 25000
+            pid = next(pid for pid in map(str, itertools.count(first)) if pid not in taken)
+            taken.add(pid)
+            _show_process(self._root, pid, name)
+
+    def _machines(self) -> list[str]:
+        """The machines' names."""
+        return os.listdir(self._root.at(MACHINES))
 
     def _pinned(self) -> tuple[str, ...]:
         """The modules that a running machine pins."""
@@ -199,16 +235,42 @@ class SimulatedKernel:
         path.chmod(mode)
 
 
+def _check_kind(root: Root, kind: HostKind) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        found = root.at(_KIND).read_text("ascii", "replace").strip()
+        if found != kind.name:
+            raise OSError(f"{root.path} holds a simulated host of another kind: {found}")
+
+
+@contextlib.contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Keep out who else simulates the kernel of the same root meanwhile."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _machine_of(process: Path) -> str:
+    try:
+        return os.path.basename(os.readlink(process / _OWN_FILE))
+    except OSError:
+        return ""
+
+
 def _show_process(root: Root, pid: str, name: str) -> None:
     directory = root.at(f"/proc/{pid}")
-    if directory.exists():
-        return
     (directory / "fd").mkdir(parents=True)
+    (directory / _OWN_FILE).symlink_to(f"{MACHINES}/{name}")
     (directory / "fd" / "11").symlink_to("/dev/kvm")
     (directory / "fd" / "12").symlink_to("anon_inode:kvm-vm")
     (directory / "exe").symlink_to("/usr/libexec/qemu-kvm")
-    (directory / "cmdline").write_bytes(f"/usr/libexec/qemu-kvm\0-name\0guest={name}\0".encode())
-    (directory / "cgroup").write_text(f"0::/machine.slice/machine-qemu-{name}.scope\n")
+    guest = os.fsencode(name).replace(b",", b",,")  # as QEMU's options have it
+    (directory / "cmdline").write_bytes(b"/usr/libexec/qemu-kvm\0-name\0guest=" + guest + b"\0")
+    group = b"0::/machine.slice/machine-qemu-" + os.fsencode(name) + b".scope\n"
+    (directory / "cgroup").write_bytes(group)
 
 
 def _refused(number: int, what: str) -> OSError:
