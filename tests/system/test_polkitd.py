@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import polkit
@@ -15,7 +15,7 @@ import pytest
 import tiers
 from callers import CHALLENGED, DENIED, DONE, User, user
 from private_bus import PrivateBus
-from running_nestd import Nestd
+from running_nestd import BUS_NAME, MANAGER, ROOT, Nestd, running_nestd
 from users import nobody
 
 from nestd.bus.authorization import Action
@@ -23,6 +23,7 @@ from nestd.bus.transport import Connection
 from nestd.bus.wire import Call, Route, Variant
 
 POLICY = Path(__file__).parents[2] / "systemd" / "org.nestd1.policy"
+LIBVIRTD, LOG_DAEMON = f"{ROOT}/log/libvirtd", "org.nestd1.LogDaemon"
 AGENT = "org.freedesktop.PolicyKit1.AuthenticationAgent"
 AGENT_METHODS = {"BeginAuthentication": "sssa{ss}sa(sa{sv})", "CancelAuthentication": "s"}
 SECONDS = 10
@@ -69,6 +70,7 @@ def test_root_may_and_others_are_challenged(bus: PrivateBus, intel: Nestd, tmp_p
         ("action.lookup('module') == 'kvm_intel'", (DONE, DONE, CHALLENGED)),
         ("action.lookup('module') == 'kvm_amd'", (CHALLENGED, CHALLENGED, CHALLENGED)),
         ("action.id == 'org.nestd1.inhibit'", (CHALLENGED, CHALLENGED, DONE)),
+        ("action.lookup('who') == 'backup'", (CHALLENGED, CHALLENGED, DONE)),
         ("action.id == 'org.nestd1.manage'", (DONE, DONE, DONE)),
     ],
 )
@@ -176,6 +178,76 @@ def test_a_prompt_names_the_module(bus: PrivateBus, intel: Nestd, tmp_path: Path
             ]
             # auth_admin_keep: nobody is asked again for some minutes.
             assert await stranger.set_nested(True, interactive=True) == DONE
+            assert shown.prompts.empty()
+
+    with polkit.real(bus.address, tmp_path, [POLICY]):
+        as_nobody(bus, test)
+
+
+@pytest.fixture
+def libvirtd(bus: PrivateBus, tmp_path: Path) -> Iterator[Nestd]:
+    """nestd on a host where a process that only sleeps stands for libvirtd."""
+    root = tmp_path / "root"
+    for directory in ("etc/libvirt", "run", "usr/sbin", "var/log/libvirt"):
+        (root / directory).mkdir(parents=True)
+    (root / "proc").symlink_to("/proc")
+    program = root / "usr/sbin/libvirtd"
+    program.symlink_to("/bin/sleep")
+    with subprocess.Popen([str(program), "600"]) as process:
+        (root / "run/libvirtd.pid").write_text(str(process.pid))
+        with running_nestd(bus.address, tmp_path) as nestd:
+            yield nestd
+        process.kill()
+
+
+def test_a_prompt_names_the_daemon(bus: PrivateBus, libvirtd: Nestd, tmp_path: Path) -> None:
+    async def test(stranger: User) -> None:
+        async def ask(member: str, signature: str, *args: object) -> str:
+            return await stranger.ask(
+                LIBVIRTD, LOG_DAEMON, member, signature, *args, interactive=True
+            )
+
+        async with agent(bus, answers=True) as shown:
+            assert await ask("SetFilters", "ssa{sv}", "1:qemu", "start", {}) == DONE
+            # It is allowed, but who only sleeps cannot be asked to do it.
+            unavailable = "org.nestd1.Error.DaemonUnavailable"
+            assert await ask("StartDebug", "sua{sv}", "1:qemu", 60, {}) == unavailable
+            texts = [shown.prompts.get_nowait()[:2] for _ in range(shown.prompts.qsize())]
+        assert texts == [
+            (
+                "org.nestd1.configure-logs",
+                "Authentication is required to change the log settings of libvirtd.",
+            ),
+            (
+                "org.nestd1.debug-logs",
+                "Authentication is required to start or stop the debug logs of libvirtd.",
+            ),
+        ]
+
+    with polkit.real(bus.address, tmp_path, [POLICY]):
+        as_nobody(bus, test)
+
+
+@pytest.mark.usefixtures("intel")
+def test_a_prompt_to_inhibit(bus: PrivateBus, tmp_path: Path) -> None:
+    async def test(stranger: User) -> None:
+        async with agent(bus, answers=True) as shown:
+            [guard] = await stranger.connection.call(
+                BUS_NAME,
+                ROOT,
+                MANAGER,
+                "Inhibit",
+                "ss",
+                ("backup", "it runs"),
+                interactive=True,
+                take_descriptor=True,
+            )
+            os.close(int(str(guard)))
+            # Not who: that is a text of the caller's own, and for rules to look at.
+            assert shown.prompts.get_nowait()[:2] == (
+                "org.nestd1.inhibit",
+                "Authentication is required to hold up reloads of the KVM modules.",
+            )
             assert shown.prompts.empty()
 
     with polkit.real(bus.address, tmp_path, [POLICY]):
