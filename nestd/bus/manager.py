@@ -21,7 +21,11 @@ from nestd.core.support_archive import DEFAULT_LOG_BYTES, check_log_bytes
 
 
 class ManagerInterface(Interface):
-    """The host that a Manager manages."""
+    """The host that a Manager manages.
+
+    Vendor and HostModule are constant: they stay what they were at nestd's start, whatever modules
+    are installed, removed or loaded later. What is so now is in Describe and the modules' objects.
+    """
 
     spec = InterfaceSpec.load("org.nestd1.Manager")
 
@@ -29,6 +33,8 @@ class ManagerInterface(Interface):
         self._manager = manager
         self._daemons = daemons
         self._authorizer = authorizer
+        snapshot = manager.view.snapshot()
+        self._vendor, self._host_module = snapshot.vendor, snapshot.host_module
 
     def methods(self) -> Mapping[str, Handler]:
         return {
@@ -48,8 +54,8 @@ class ManagerInterface(Interface):
         snapshot = self._manager.view.snapshot()
         return {
             "Version": __version__,
-            "Vendor": snapshot.vendor.value,
-            "HostModule": module_path(snapshot.host_module),
+            "Vendor": self._vendor.value,
+            "HostModule": module_path(self._host_module),
             "HostVirtualization": snapshot.virtualization,
             "MachineCount": snapshot.machine_count,
         }

@@ -72,7 +72,8 @@ class ModuleInterface(Interface):
         self, call: Call, parameters: Mapping[str, str], word: object, options: object
     ) -> Sequence[object]:
         when = arguments.when(word, When)
-        token = str(arguments.options(options, _TOKEN).get("token", ""))
+        given = arguments.options(options, _TOKEN)
+        token = str(given["token"]) if "token" in given else None
         while True:
             change = await self._manager.request(self._name, parameters, when, token)
             if change.nothing_to_do:

@@ -98,16 +98,19 @@ class Change:
 
 
 def make_change(
-    facts: HostFacts, module: str, parameters: Mapping[str, str], when: When, token: str = ""
+    facts: HostFacts,
+    module: str,
+    parameters: Mapping[str, str],
+    when: When,
+    token: str | None = None,
 ) -> Change:
-    """Check a request and work it out. Raises the errors of nestd.core.errors that say why not."""
+    """Check a request and work it out. Raises the errors of nestd.core.errors that say why not.
+
+    TOKEN is that of the plan that the caller made it from, None for one that made none.
+    """
     check_present(facts, module)
-    if not parameters:
-        raise InvalidParameter("No parameter is given.")
-    checked = {
-        _known(facts, module, name): _value(facts, module, name, value)
-        for name, value in parameters.items()
-    }
+    checked = _checked(facts, module, parameters)
+    check_loadable(facts, module, checked)
     after = facts.with_own(_edited(facts, module, checked))
     if clash(after, module) and (when is not When.BOOT or not checked.keys().isdisjoint(CLASHING)):
         raise Conflict(CLASH)
@@ -127,9 +130,9 @@ def make_change(
         overridden=overridden,
         refused=refused(after, module),
         token=_token(facts, module, checked, when),
-        from_plan=bool(token),
+        from_plan=token is not None,
     )
-    if token and token != change.token:
+    if token is not None and token != change.token:
         raise StalePlan("Something that the plan was made from has changed: make a new plan.")
     return change
 
@@ -184,16 +187,29 @@ def shown(text: str) -> str:
 
 
 def check_present(facts: HostFacts, module: str) -> None:
-    """Refuse a module that is not there or part of the kernel image."""
-    availability = facts.modules[module].availability
-    if availability is Availability.MISSING:
+    """Refuse a module that is not there."""
+    if facts.modules[module].availability is Availability.MISSING:
         raise Missing(f"This host has no module {module}.")
-    if availability is Availability.BUILTIN:
+
+
+def check_loadable(facts: HostFacts, module: str, asked: Mapping[str, str]) -> None:
+    """Refuse a module that is part of the kernel image, with what would do what was ASKED for."""
+    if facts.modules[module].availability is not Availability.BUILTIN:
+        return
+    ways = []
+    if any(asked.values()):
+        given = (f"{module}.{name}={value}" for name, value in asked.items() if value)
+        ways.append(f"with {' '.join(given)}")
+    if not all(asked.values()):
+        dropped = (f"{module}.{name}" for name, value in asked.items() if not value)
+        ways.append(f"without {' '.join(dropped)}")
+    if not asked:
         parameter = NESTED if module in nested_holders(facts.machine) else "PARAMETER"
-        raise BuiltIn(
-            f"{module} is built into this kernel, where modprobe.d has no effect: boot with"
-            f" {module}.{parameter}=1 (or =0) on the kernel command line."
-        )
+        ways.append(f"with {module}.{parameter}=1 (or =0)")
+    raise BuiltIn(
+        f"{module} is built into this kernel, where modprobe.d has no effect: boot"
+        f" {' and '.join(ways)} on the kernel command line."
+    )
 
 
 def check_reloadable(facts: HostFacts, module: str) -> None:
@@ -203,6 +219,21 @@ def check_reloadable(facts: HostFacts, module: str) -> None:
             f"{module} is loaded, but is not in /lib/modules/{facts.release} any more: it could not"
             " be loaded again before the next boot."
         )
+
+
+def _checked(facts: HostFacts, module: str, parameters: Mapping[str, str]) -> Mapping[str, str]:
+    """PARAMETERS as they will be written; each must be the module's, and its value one for it."""
+    if not parameters:
+        raise InvalidParameter("No parameter is given.")
+    checked: dict[str, str] = {}
+    for name, value in parameters.items():
+        spelled = _known(facts, module, name)
+        if spelled in checked:
+            raise InvalidParameter(
+                f'{spelled} is given twice: "-" and "_" are the same in a parameter\'s name.'
+            )
+        checked[spelled] = _value(facts, module, name, value)
+    return checked
 
 
 def _known(facts: HostFacts, module: str, name: str) -> str:

@@ -21,6 +21,7 @@ from nestd.core.change import (
     Effect,
     check_allowed,
     check_effective,
+    check_loadable,
     check_present,
     check_reloadable,
     check_supported,
@@ -99,7 +100,7 @@ class Manager:
         )
 
     def prepare(
-        self, module: str, parameters: Mapping[str, str], when: When, token: str = ""
+        self, module: str, parameters: Mapping[str, str], when: When, token: str | None = None
     ) -> Change:
         """Check a change of PARAMETERS ("" removes one). Raises what stands against it."""
         change = make_change(self.view.facts(), module, parameters, when, token)
@@ -113,7 +114,7 @@ class Manager:
         return change
 
     async def request(
-        self, module: str, parameters: Mapping[str, str], when: When, token: str = ""
+        self, module: str, parameters: Mapping[str, str], when: When, token: str | None = None
     ) -> Change:
         """prepare() in its turn: on the state that the changes asked for before leave."""
         async with self.reloads.lock:
@@ -127,7 +128,7 @@ class Manager:
         """
         async with self.reloads.lock:
             # The state may have changed while the caller was asked for a password.
-            asked, token = change, change.token if change.from_plan else ""
+            asked, token = change, change.token if change.from_plan else None
             await self._settled(asked.module)
             change = self.prepare(asked.module, asked.parameters, asked.when, token)
             check_allowed(change, asked)
@@ -143,6 +144,7 @@ class Manager:
         """Check a reload without a change. Raises what stands against it."""
         facts = self.view.facts()
         check_present(facts, module)
+        check_loadable(facts, module, {})
         check_supported(self.view.kernel.can_load, Effect.RELOAD)
         if not facts.modules[module].loaded:
             raise Missing(f"{module} is not loaded: there is nothing to reload.")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -179,6 +180,9 @@ def test_a_stale_plan_is_refused(intel: Nestd) -> None:
         intel.kvm_conf.write_bytes(intel.kvm_conf.read_bytes() + b"# a line\n")
         error = await refused(client.set_nested("kvm_intel", False, "now", token=token))
         assert error.name == OWN + "StalePlan"
+        empty = Variant("s", "")
+        error = await refused(client.set_nested("kvm_intel", False, "now", token=empty))
+        assert error.name == OWN + "StalePlan"
         token = Variant("s", str((await client.plan("kvm_intel", {"nested": "0"}, "now"))["token"]))
         assert await client.set_nested("kvm_intel", False, "now", token=token) != "/"
 
@@ -208,6 +212,7 @@ def test_changes_at_once_are_served_in_turn(intel: Nestd) -> None:
         ({"nested": "9" * 10_000}, "boot", OWN + "InvalidParameter"),
         ({"n" * 10_000: "1"}, "boot", OWN + "InvalidParameter"),
         ({"nes ted": "1"}, "boot", OWN + "InvalidParameter"),
+        ({"enable-shadow-vmcs": "1", "enable_shadow_vmcs": "0"}, "boot", OWN + "InvalidParameter"),
         ({}, "boot", OWN + "InvalidParameter"),
         ({"nested": "1"}, "sometime", "org.freedesktop.DBus.Error.InvalidArgs"),
         ({"nested": "1"}, "", "org.freedesktop.DBus.Error.InvalidArgs"),
@@ -370,6 +375,20 @@ def test_no_kvm_is_readable_and_refuses_changes(bus: PrivateBus, tmp_path: Path)
         run(nestd, test)
 
 
+def test_vendor_and_host_module_are_constant(intel: Nestd) -> None:
+    """Also where the module goes for good: of a property that is annotated so, clients ask once."""
+
+    async def test(client: Client) -> None:
+        [listed] = intel.root.glob("lib/modules/*/modules.dep")
+        listed.write_text("")
+        shutil.rmtree(intel.root / "sys/module/kvm_intel")
+        await client.wait_for_property(INTEL, "State", "missing")
+        assert await client.get(ROOT, MANAGER, "Vendor") == "intel"
+        assert await client.get(ROOT, MANAGER, "HostModule") == INTEL
+
+    run(intel, test)
+
+
 def test_built_in_kvm_names_the_kernel_command_line(bus: PrivateBus, tmp_path: Path) -> None:
     async def test(client: Client) -> None:
         assert await client.module("kvm_intel", "Availability", "Nested", "State") == [
@@ -379,13 +398,28 @@ def test_built_in_kvm_names_the_kernel_command_line(bus: PrivateBus, tmp_path: P
         ]
         error = await refused(client.set_nested("kvm_intel", False, "now"))
         assert error.name == OWN + "BuiltIn"
-        assert "kvm_intel.nested=" in error.text
+        assert "boot with kvm_intel.nested=0 on the kernel command line" in error.text
+        asked = {"nested": "", "ept": "0", "enable-apicv": "0"}
+        error = await refused(client.set_parameters("kvm_intel", asked, "boot"))
+        assert error.name == OWN + "BuiltIn"
+        assert (
+            "boot with kvm_intel.ept=0 kvm_intel.enable_apicv=0 and without kvm_intel.nested on"
+            in error.text
+        )
+        error = await refused(client.set_parameters("kvm_intel", {"nested": ""}, "boot"))
+        assert "boot without kvm_intel.nested on the kernel command line" in error.text
+        error = await refused(client.set_parameters("kvm_intel", {"no-such": "1"}, "boot"))
+        assert error.name == OWN + "InvalidParameter"
+        error = await refused(client.call(INTEL, MODULE, "Reload", "sa{sv}", "now", {}))
+        assert error.name == OWN + "BuiltIn"
+        assert "boot with kvm_intel.nested=1 (or =0) on" in error.text
         [blockers] = await client.call(INTEL, MODULE, "ListBlockers")
         assert [each[0] for each in blockers] == ["builtin"]  # type: ignore[attr-defined]
         assert await client.call(INTEL, MODULE, "CanReload") == ("na",)
 
     parameters = tmp_path / "root/sys/module/kvm_intel/parameters"
     parameters.mkdir(parents=True)
-    (parameters / "nested").write_text("Y\n")
+    for name in ("nested", "ept", "enable_apicv"):
+        (parameters / name).write_text("Y\n")
     with running_nestd(bus.address, tmp_path) as nestd:
         run(nestd, test)
