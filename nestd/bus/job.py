@@ -43,5 +43,6 @@ class JobInterface(Interface):
         self._manager.reloads.check_cancellable(self._job)
         details = {"module": self._job.module}
         await self._authorizer.require(call, Action.RELOAD_MODULES, details)
-        await self._manager.reloads.cancel(self._job)
+        uid = await self._authorizer.uid_of(call.sender)
+        await self._manager.reloads.cancel(self._job, uid)
         return []

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
@@ -10,6 +11,9 @@ from nestd.bus.authorization import Action, Authorizer
 from nestd.bus.exported import Interface
 from nestd.bus.interface import InterfaceSpec
 from nestd.bus.wire import INVALID_ARGS, BusError, Call
+from nestd.core.events import NOTICE, Event, about
+
+_log = logging.getLogger(__name__)
 
 
 class LogControl(Protocol):
@@ -64,5 +68,9 @@ class LogControlInterface(Interface):
         if value not in words:
             raise BusError(INVALID_ARGS, f"{name} is one of {', '.join(words)}.")
         await self._authorizer.require(call, Action.MANAGE, {})
+        uid = await self._authorizer.uid_of(call.sender)
+        fields = about(Event.LOG_CONTROLLED, property=name, value=value, caller_uid=uid)
+        # Before it counts: afterwards nobody might be told who had silenced the log.
+        _log.log(NOTICE, "User %d sets %s to %s", uid, name, value, extra=fields)
         change = self._log.set_level if is_level else self._log.set_target
         change(str(value))

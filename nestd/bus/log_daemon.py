@@ -94,7 +94,7 @@ class LogDaemonInterface(Interface):
     async def _stop_debug(self, call: Call) -> Sequence[object]:
         if self._daemon.debug.until:
             await self._authorizer.require(call, Action.DEBUG_LOGS, self._details)
-            await self._daemon.debug.stop()
+            await self._daemon.debug.stop(await self._authorizer.uid_of(call.sender))
         return []
 
     async def _plan(self, call: Call) -> Sequence[object]:

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from nestd.core.debug_session import DebugRequest, DebugSession, Target, boot_time
 from nestd.core.errors import DaemonUnavailable, InvalidOutput, NestdError, WriteFailed
-from nestd.core.events import NOTICE, Event, about
+from nestd.core.events import NOTICE, OURSELVES, Event, about
 from nestd.core.log_request import LogSettings, check_directories
 from nestd.core.log_runtime import Running, Runtime
 from nestd.core.log_state import timeout_of
@@ -96,11 +96,14 @@ class DebugKeeper:
         )
         log.log(NOTICE, text, self._name, request.seconds, session.filters, extra=fields)
 
-    async def stop(self) -> None:
-        """End the session, with what was there before restored. Raises DaemonUnavailable."""
+    async def stop(self, uid: int) -> None:
+        """End the session for the user UID, with what was there before restored.
+
+        Raises DaemonUnavailable.
+        """
         async with self._lock:
             if self._session is not None:
-                await self._end("it was asked to")
+                await self._end(f"user {uid} asked for it", uid)
 
     async def resume(self) -> None:
         """Take over the session that a nestd before us left."""
@@ -186,7 +189,7 @@ class DebugKeeper:
         if target.timeout is not None:
             await self._runtime.set_timeout(0)
 
-    async def _end(self, why: str) -> None:
+    async def _end(self, why: str, uid: int = OURSELVES) -> None:
         session = self._session
         assert session is not None
         if not session.over:
@@ -197,7 +200,7 @@ class DebugKeeper:
         await self._restore(session.target)
         self._records.remove(self._record)
         self._set(None)
-        fields = about(Event.DEBUG_ENDED, daemon=self._name)
+        fields = about(Event.DEBUG_ENDED, daemon=self._name, caller_uid=uid)
         log.log(NOTICE, "The debug session of %s has ended: %s", self._name, why, extra=fields)
 
     async def _restore(self, target: Target | None) -> None:

@@ -14,9 +14,8 @@ import logging
 
 from nestd.core.drift import Drift, OnDrift, Remedy, find_drift, find_loss
 from nestd.core.errors import NestdError
-from nestd.core.events import Event, about
+from nestd.core.events import NOTICE, OURSELVES, Event, about
 from nestd.core.facts import HostFacts
-from nestd.core.in_place import set_in_place
 from nestd.core.jobs import Job
 from nestd.core.manager import Manager
 from nestd.core.model import When
@@ -26,7 +25,6 @@ from nestd.host.moved_file import Identity, identity, moved_to
 
 GRACE_SECONDS = 3.0
 """How long a drift lasts before it counts: people and package managers work in several steps."""
-NESTD = 0  # the user that nestd acts for, and as
 MOST_CAUSES = 16
 """Of one module; whatever writes ever other values is told of that often, and then left alone."""
 _OWN = "own"  # a state that nestd was asked to bring about
@@ -174,7 +172,8 @@ class DriftWatch:
             outlook = f"nothing is done about it: {drift.hindrance}"
         else:
             outlook = drift.remedy.value
-        fields = about(Event.DRIFT_FOUND, module=drift.module, policy=policy.value)
+        file = self._view.facts().own.path
+        fields = about(Event.DRIFT_FOUND, module=drift.module, file=file, policy=policy.value)
         log.warning("%s; %s", drift.text, outlook, extra=fields)
 
     async def _put_right(self, drift: Drift, remedy: Remedy) -> None:
@@ -182,12 +181,13 @@ class DriftWatch:
         try:
             job = None
             if remedy is Remedy.RELOAD:
-                job = await self._manager.reload(drift.module, When.IDLE, NESTD)
+                job = await self._manager.reload(drift.module, When.IDLE, OURSELVES)
             elif remedy is Remedy.IN_PLACE:
                 await self._set_in_place(drift)
+                log.log(NOTICE, "%s was put right as it runs", drift.module)
             else:
                 change = self._manager.prepare(drift.module, drift.wanted, When.IDLE)
-                job = await self._manager.apply(change, NESTD)
+                job = await self._manager.apply(change, OURSELVES)
             if job is not None:
                 self._jobs.add(job.id)
         except NestdError as error:
@@ -197,6 +197,6 @@ class DriftWatch:
 
     async def _set_in_place(self, drift: Drift) -> None:
         async with self._manager.reloads.lock:
-            types = self._view.facts().types_of(drift.module)
-            set_in_place(self._view.kernel, drift.module, drift.wanted, types, None)
+            facts, reloads = self._view.facts(), self._manager.reloads
+            await reloads.set_in_place(facts, drift.module, drift.wanted, None, OURSELVES)
             self._view.config_changed()

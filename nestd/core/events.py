@@ -16,6 +16,8 @@ from enum import Enum
 NOTICE = (logging.INFO + logging.WARNING) // 2
 """The level of what is normal but worth to be seen, as syslog(3) has it."""
 PREFIX = "NESTD_"
+OURSELVES = 0
+"""The caller's user id where nobody called: what nestd does by itself, it does as root."""
 
 
 class Event(Enum):
@@ -29,11 +31,17 @@ class Event(Enum):
     RELOAD_REFUSED = "d26751be705f48bb90c1e719e9b70a18", ("module", "job", "caller_uid")
     RELOAD_ROLLED_BACK = "60ee206026e24241a500b01209394458", ("module", "job", "caller_uid")
     RELOAD_FAILED = "4d54c69486234015a622a519008c07c0", ("module", "job", "caller_uid")
+    JOB_CANCELLED = "fd69f73f950f433e81e1dc7276fc81bf", ("module", "job", "caller_uid")
     RECORD_SET_ASIDE = "c3c77d8e659b46e789f72fe22f823ff1", ("job",)
-    DRIFT_FOUND = "1b44a5d164e64d4bbca2338c75644e8d", ("module", "policy")
-    FILTERS_CHANGED = "719deacdfe294efca33ba5e3c82af497", ("daemon", "filters", "caller_uid")
+    DRIFT_FOUND = "1b44a5d164e64d4bbca2338c75644e8d", ("module", "file", "policy")
+    FILTERS_CHANGED = (
+        "719deacdfe294efca33ba5e3c82af497",
+        ("daemon", "when", "filters", "outputs", "file", "caller_uid"),
+    )
     DEBUG_STARTED = "e4a094a10bbb440c9d73c3ebf3f82fa1", ("daemon", "filters", "caller_uid")
-    DEBUG_ENDED = "7087c461533a46b1a1cc2495098f288d", ("daemon",)
+    DEBUG_ENDED = "7087c461533a46b1a1cc2495098f288d", ("daemon", "caller_uid")
+    LOGS_COLLECTED = "f58c0e43b61845e3ad8e2bd91c7e6c77", ("caller_uid",)
+    LOG_CONTROLLED = "5267341ed38a4b519b62047d3b593812", ("property", "value", "caller_uid")
     SETTINGS_WRONG = "3838c6dcd6c842b6b534cdffc01842c3", ("file", "line", "key")
 
     def __init__(self, message_id: str, names: tuple[str, ...]) -> None:

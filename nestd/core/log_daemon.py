@@ -31,7 +31,7 @@ from nestd.core.log_request import LogSettings
 from nestd.core.log_runtime import Running, Runtime
 from nestd.core.log_state import LogConfig, LogState, overridden_by, read_config
 from nestd.core.log_units import UnitFacts, Units
-from nestd.formats import environment_file, log_filters
+from nestd.formats import environment_file, log_filters, log_outputs
 from nestd.host import libvirt_daemons
 from nestd.host.files import read_below, remove_leftovers
 from nestd.host.libvirt_daemons import DaemonProcess, fingerprint
@@ -170,11 +170,24 @@ class LogDaemon:
             finally:
                 await self.look(units=False)
                 self.on_change()
-        filters = log_filters.canonical(change.settings.filters)
-        fields = about(Event.FILTERS_CHANGED, daemon=self.name, filters=filters, caller_uid=uid)
+        self._tell(change, uid)
+
+    def _tell(self, change: LogChange, uid: int) -> None:
+        settings, when = change.settings, change.when.value
+        filters = log_filters.canonical(settings.filters)
+        outputs = log_outputs.canonical(settings.outputs or ())
+        fields = about(
+            Event.FILTERS_CHANGED,
+            daemon=self.name,
+            when=when,
+            filters=filters,
+            outputs=outputs,
+            file="" if change.file is None else change.file.path,
+            caller_uid=uid,
+        )
+        told = f"{filters or 'none'}{'; outputs: ' if outputs else ''}{outputs}"
         text = "User %d set the log filters of %s (%s): %s"
-        word = change.when.value
-        log.log(NOTICE, text, uid, self.name, word, filters or "none", extra=fields)
+        log.log(NOTICE, text, uid, self.name, when, told, extra=fields)
 
     async def _apply(self, change: LogChange) -> None:
         replacement = None

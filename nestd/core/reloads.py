@@ -186,6 +186,12 @@ class Reloads:
             carrier.record(transaction)
             kernel = self.view.kernel
             await asyncio.to_thread(set_in_place, kernel, module, values, types, replacement)
+        except RolledBack as error:
+            job = transaction.job
+            fields = about(Event.RELOAD_ROLLED_BACK, module=module, job=job, caller_uid=uid)
+            text = "User %d was to change %s as it runs: %s"
+            log.warning(text, uid, module, error, extra=fields)
+            raise
         finally:
             carrier.finish(transaction)
 
@@ -194,8 +200,8 @@ class Reloads:
         if job.state is not JobState.WAITING:
             raise Busy(f"Job {job.id} is {job.state.value}: only a waiting job can be cancelled.")
 
-    async def cancel(self, job: Job) -> None:
-        """End a waiting job; the configuration stays as written. Raises Busy.
+    async def cancel(self, job: Job, uid: int) -> None:
+        """End a waiting job for the user UID; the configuration stays as written. Raises Busy.
 
         One that is about to reload decides first: its record is not taken away under it.
         """
@@ -203,6 +209,8 @@ class Reloads:
         async with self.lock:
             self.check_cancellable(job)
             self._end_waiting(job.module)
+        fields = about(Event.JOB_CANCELLED, module=job.module, job=job.id, caller_uid=uid)
+        log.log(NOTICE, "Job %d was cancelled by user %d", job.id, uid, extra=fields)
 
     def supersede(self, module: str) -> None:
         """What waited for MODULE no longer does, and what ran before a failure is not wanted."""

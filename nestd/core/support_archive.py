@@ -19,7 +19,7 @@ from typing import Callable, TypeVar
 from nestd import __version__
 from nestd.core.archive_writer import ArchiveWriter
 from nestd.core.errors import InvalidArgument, LimitsExceeded
-from nestd.core.events import NOTICE
+from nestd.core.events import NOTICE, Event, about
 from nestd.core.next_loads import next_loads
 from nestd.core.view import HostView
 from nestd.host import collected, log_files, versions
@@ -80,7 +80,8 @@ class SupportArchives:
     async def _run(self, pipe: PatientPipe, max_bytes: int, uid: int) -> None:
         deadline = asyncio.get_running_loop().call_later(MOST_SECONDS, pipe.cancel)
         started = time.monotonic()
-        log.log(NOTICE, "Logs are being collected for the user %d", uid)
+        fields = about(Event.LOGS_COLLECTED, caller_uid=uid)
+        log.log(NOTICE, "Logs are being collected for the user %d", uid, extra=fields)
         try:
             await self._collect(pipe, max_bytes)
             log.info("Logs were collected in %.1f s", time.monotonic() - started)

@@ -23,6 +23,9 @@ LIMIT = 64 << 10  # bytes
 MOST_REPORTED = 20  # of a file that is something else altogether
 _SPEC = ("on_drift = option('report', 'reapply', default='report')",)
 
+# `key =`, `"key" =`, `[section]` and `[[section]]`.
+_BEGINNING = re.compile(r"""\s*(?:\[\s*)*(?P<quote>["']?)(?P<name>.*?)(?P=quote)\s*[]=]""")
+
 log = logging.getLogger(__name__)
 
 
@@ -108,21 +111,26 @@ def _validate(values: dict[str, Any], lines: list[str]) -> tuple[dict[str, Any],
     assigned = {key: value for key, value in values.items() if key not in sections}
     config = ConfigObj(assigned, configspec=spec, interpolation=False)
     result = config.validate(Validator(), preserve_errors=True)
+    places = _places(lines)
     problems = [
-        Problem(_line_of(key, lines), key, f"{_short(error)} The default serves.")
+        Problem(places.get(key, 0), key, f"{_short(error)} The default serves.")
         for _, key, error in flatten_errors(config, result)
     ]
     unknown = [*(key for _, key in get_extra_values(config)), *sections]
-    problems += [Problem(_line_of(key, lines), key, "there is no such key") for key in unknown]
+    problems += [Problem(places.get(key, 0), key, "there is no such key") for key in unknown]
     for _, key, _ in flatten_errors(config, result):
         config.restore_default(key)
     return config.dict(), problems
 
 
-def _line_of(key: str, lines: list[str]) -> int:
-    """Where KEY is assigned, or the section of that name begins; configobj does not tell."""
-    found = re.compile(rf"""\s*(\[\s*)*["']?{re.escape(key)}["']?\s*[]=]""")
-    return next((number for number, line in enumerate(lines, 1) if found.match(line)), 0)
+def _places(lines: list[str]) -> dict[str, int]:
+    """In which line a key is assigned first, or a section begins; configobj does not tell."""
+    places: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        found = _BEGINNING.match(line)
+        if found is not None:
+            places.setdefault(found["name"], number)
+    return places
 
 
 def _short(error: object) -> str:

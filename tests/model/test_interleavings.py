@@ -121,7 +121,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule()
     def cancel(self) -> None:
         for job in self.reloads.jobs.current():
-            self.run(self.reloads.cancel(job))
+            self.run(self.reloads.cancel(job, 0))
             assert job.state is JobState.CANCELLED
 
     @rule()

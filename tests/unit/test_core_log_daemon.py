@@ -8,6 +8,7 @@ and fails on demand.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import subprocess
 import time
@@ -26,6 +27,7 @@ from nestd.core.errors import (
     RolledBack,
     WriteFailed,
 )
+from nestd.core.events import Event
 from nestd.core.log_change import LogWhen
 from nestd.core.log_daemon import LogDaemon
 from nestd.core.log_units import NoUnits, UnitFacts
@@ -294,7 +296,7 @@ def test_an_end_that_fails_is_tried_again(host: Host, monkeypatch: pytest.Monkey
         await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None), 0)
         host.flag("fail-daemon-log-filters")
         with pytest.raises(DaemonUnavailable):
-            await daemon.debug.stop()
+            await daemon.debug.stop(0)
         assert daemon.state.debug_until != 0
         host.flag("fail-daemon-log-filters", there=False)
         while daemon.state.debug_until:
@@ -309,7 +311,7 @@ def test_a_daemon_that_is_gone_at_the_end_is_let_be(host: Host) -> None:
         await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None), 0)
         host.process.kill()
         host.process.wait()
-        await daemon.debug.stop()
+        await daemon.debug.stop(0)
         assert daemon.state.debug_until == 0
 
     run(host, test)
@@ -328,3 +330,36 @@ def test_damaged_records_are_dropped(host: Host, record: bytes) -> None:
 
     run(host, test)
     unchanged(host)
+
+
+def told(caplog: pytest.LogCaptureFixture, event: Event) -> list[dict[str, str]]:
+    fields = [getattr(record, "journal_fields", {}) for record in caplog.records]
+    return [dict(each) for each in fields if each.get("MESSAGE_ID") == event.message_id]
+
+
+def test_changes_and_sessions_leave_entries(host: Host, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="nestd")
+
+    async def test(daemon: LogDaemon) -> None:
+        change = await daemon.prepare("1:qemu", "1:stderr", LogWhen.START)
+        await daemon.apply(change, 1000)
+        await daemon.debug.start(daemon.prepare_debug("1:util", None, 60, None), 1000)
+        await daemon.debug.stop(1001)
+
+    run(host, test)
+    common = {"NESTD_DAEMON": "libvirtd", "NESTD_CALLER_UID": "1000"}
+    assert told(caplog, Event.FILTERS_CHANGED) == [
+        {
+            **common,
+            "MESSAGE_ID": Event.FILTERS_CHANGED.message_id,
+            "NESTD_WHEN": "start",
+            "NESTD_FILTERS": "1:qemu",
+            "NESTD_OUTPUTS": "1:stderr",
+            "NESTD_FILE": "/etc/libvirt/libvirtd.conf",
+        }
+    ]
+    assert told(caplog, Event.DEBUG_STARTED) == [
+        {**common, "MESSAGE_ID": Event.DEBUG_STARTED.message_id, "NESTD_FILTERS": "1:util"}
+    ]
+    [ended] = told(caplog, Event.DEBUG_ENDED)
+    assert ended["NESTD_CALLER_UID"] == "1001"

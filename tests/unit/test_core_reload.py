@@ -92,7 +92,7 @@ def test_a_job_that_reloads_is_not_cancelled(tmp_path: Path) -> None:
         await kernel.unloaded.wait()
         assert job.state is JobState.LOADING
         with pytest.raises(Busy, match="only a waiting job"):
-            await manager.reloads.cancel(job)
+            await manager.reloads.cancel(job, 0)
         assert records(root) == [str(job.id)]
         kernel.go_on.set()
         assert await until_ended(job) is JobState.DONE
@@ -120,7 +120,7 @@ def test_a_job_that_is_cancelled_at_the_last_moment_reloads_nothing(tmp_path: Pa
         job = await set_nested(manager, "0", When.IDLE)
         assert job is not None
         await asked.wait()
-        cancelling = asyncio.ensure_future(manager.reloads.cancel(job))
+        cancelling = asyncio.ensure_future(manager.reloads.cancel(job, 0))
         await asyncio.sleep(0)
         go_on.set()
         try:
@@ -604,7 +604,7 @@ def test_a_job_that_has_ended_waits_for_nothing(
         job = await set_nested(manager, "0", When.IDLE)
         assert job is not None
         await asked.wait()
-        await manager.reloads.cancel(job)
+        await manager.reloads.cancel(job, 0)
         go_on.set()
         await asyncio.sleep(0.02)
         assert job.blockers == ()

@@ -197,7 +197,7 @@ def test_what_nestd_was_asked_for_is_no_drift(
         await host.set(INTEL, When.IDLE, nested="0", ept="0")
         await settled(host, lines)
         [job] = host.manager.reloads.jobs.current()
-        await host.manager.reloads.cancel(job)
+        await host.manager.reloads.cancel(job, 0)
         await settled(host, lines)
         assert lines.texts == []
         assert host.runs(INTEL) == "Y"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,12 @@ def test_anything_can_be_in_the_file(data: bytes) -> None:
     for problem in problems:
         assert "\n" not in str(problem)
         assert problem.line <= data.count(b"\n") + 1
+
+
+def test_a_file_full_of_unknown_keys_is_read_in_time() -> None:
+    lines = [b"k%x = 1\n" % number for number in range(6000)]
+    started = time.process_time()
+    settings, problems = parse(b"".join(lines))
+    assert time.process_time() - started < 3
+    assert settings == Settings()
+    assert [problem.line for problem in problems] == list(range(1, len(lines) + 1))
