@@ -86,6 +86,7 @@ def tries() -> Mapping[str, Callable[[], object]]:
         "write a control group": lambda: _write(Path("/sys/fs/cgroup/probe")),
         "write sysfs": lambda: _open("/sys/kernel/mm/transparent_hugepage/enabled", os.O_WRONLY),
         # The files are put there for this.
+        "see the passwords": lambda: _read_something(Path("/etc/shadow")),
         "see /root": lambda: Path("/root/probe").read_text(),
         "see /home": lambda: Path("/home/probe").read_text(),
         "see /tmp of all": lambda: Path("/tmp/probe-of-all").read_text(),
@@ -128,6 +129,12 @@ def _replace(directory: Path) -> None:
 def _write(path: Path) -> None:
     path.write_text("")
     path.unlink()
+
+
+def _read_something(path: Path) -> None:
+    """What is inaccessible is an empty file."""
+    if not path.read_text():
+        raise PermissionError(errno.EACCES, "there is nothing in it")
 
 
 def _open(path: str, flags: int, request: int | None = None) -> None:
