@@ -3,28 +3,50 @@
 
 from __future__ import annotations
 
+import importlib.resources
+import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import installation
 import pytest
-from container import Container
+from container import Container, wait_for
+
+from nestd.bus.interface import InterfaceSpec
 
 pytestmark = pytest.mark.nspawn
 
+SECONDS = 20.0
+PROPERTIES = "org.freedesktop.DBus.Properties"
+ID = "{id}"  # of a job that waits
 MANAGER = ("org.nestd1", "/org/nestd1", "org.nestd1.Manager")
 MODULE = ("org.nestd1", "/org/nestd1/module/kvm_intel", "org.nestd1.Module")
+JOB = ("org.nestd1", f"/org/nestd1/job/{ID}", "org.nestd1.Job")
+LOG_DAEMON = ("org.nestd1", "/org/nestd1/log/libvirtd", "org.nestd1.LogDaemon")
+LOG_CONTROL = ("org.nestd1", "/org/freedesktop/LogControl1", "org.freedesktop.LogControl1")
+OBJECTS = (MANAGER, MODULE, JOB, LOG_DAEMON, LOG_CONTROL)
 READING = (
     (*MANAGER, "ListMachines"),
     (*MANAGER, "GetModule", "s", "kvm_intel"),
+    (*MANAGER, "GetLogDaemon", "s", "libvirtd"),
     (*MANAGER, "Validate"),
+    (*MANAGER, "CheckGuest", "s", "<domain type='kvm'><os><type>hvm</type></os></domain>"),
     (*MANAGER, "Describe"),
     (*MANAGER, "ListInhibitors"),
+    (*MANAGER, "GetJob", "u", ID),
     (*MODULE, "Plan", "a{ss}s", "1", "nested", "1", "boot"),
     (*MODULE, "ListBlockers"),
     (*MODULE, "CanReload"),
-    ("org.nestd1", "/org/nestd1", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects"),
-    ("org.nestd1", "/org/nestd1", "org.freedesktop.DBus.Introspectable", "Introspect"),
-    (*MODULE[:2], "org.freedesktop.DBus.Properties", "GetAll", "s", "org.nestd1.Module"),
+    (*LOG_DAEMON, "GetRunning"),
+    (*LOG_DAEMON, "CheckFilters", "ss", "1:qemu", ""),
+    (*LOG_DAEMON, "Plan", "sa{sv}", "1:qemu", "0"),
+    *((*each[:2], PROPERTIES, "GetAll", "s", each[2]) for each in OBJECTS),
+    (*MANAGER[:2], PROPERTIES, "Get", "ss", MANAGER[2], "Version"),
+    (*MANAGER[:2], "org.freedesktop.DBus.ObjectManager", "GetManagedObjects"),
+    (*MANAGER[:2], "org.freedesktop.DBus.Introspectable", "Introspect"),
+    (*MANAGER[:2], "org.freedesktop.DBus.Peer", "Ping"),
+    (*MANAGER[:2], "org.freedesktop.DBus.Peer", "GetMachineId"),
 )
 CHANGING = (
     (*MODULE, "SetNested", "bsa{sv}", "true", "boot", "0"),
@@ -33,26 +55,91 @@ CHANGING = (
     (*MODULE, "Reload", "sa{sv}", "now", "0"),
     (*MANAGER, "Inhibit", "ss", "me", "because"),
     (*MANAGER, "CollectLogs", "a{sv}", "0"),
+    (*JOB, "Cancel"),
+    (*LOG_DAEMON, "SetFilters", "ssa{sv}", "1:qemu", "start", "0"),
+    (*LOG_DAEMON, "StartDebug", "sua{sv}", "1:qemu", "60", "0"),
+    (*LOG_DAEMON, "StopDebug"),
+    (*LOG_CONTROL[:2], PROPERTIES, "Set", "ssv", LOG_CONTROL[2], "LogLevel", "s", "debug"),
+    (*LOG_CONTROL[:2], PROPERTIES, "Set", "ssv", LOG_CONTROL[2], "LogTarget", "s", "null"),
 )
 KVM_CONF = "/etc/modprobe.d/kvm.conf"
+LIBVIRTD_CONF = "/etc/libvirt/libvirtd.conf"
+REFCNT = "/sys/module/kvm_intel/refcnt"
 AUTH_REQUIRED = "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
 ACCESS_DENIED = "org.freedesktop.DBus.Error.AccessDenied"
 
+# What stands for libvirt: a daemon that only sleeps, and its settings in nestd's own /tmp.
+UNIT_FILE = "/run/systemd/system/libvirtd.service"
+UNIT = """\
+[Service]
+Type=exec
+ExecStart=/usr/sbin/libvirtd infinity
+ExecStartPost=/bin/sh -c 'echo $MAINPID > /run/libvirtd.pid'
+"""
+VIRT_ADMIN = """\
+#!/bin/sh
+cd /tmp
+[ $# = 4 ] || { printf %s "$5" > "$4"; exit; }
+[ -e "$4" ] || case $4 in *-outputs) printf 3:journald > "$4" ;; *) : > "$4" ;; esac
+cat "$4"; echo
+"""
 
-@pytest.mark.parametrize("call", READING, ids=lambda call: call[3])
+
+@pytest.fixture(scope="module", autouse=True)
+def _libvirtd(machine: Container) -> Iterator[None]:
+    """libvirt as nestd sees it, and a debug session, which only who may can end."""
+    machine.write(UNIT_FILE, UNIT)
+    machine.write("/usr/bin/virt-admin", VIRT_ADMIN)
+    machine.file("/usr/bin/virt-admin").chmod(0o755)
+    machine.output("mkdir", "-p", "/var/log/libvirt")
+    machine.output("ln", "-s", "/usr/bin/sleep", "/usr/sbin/libvirtd")
+    machine.output("systemctl", "daemon-reload")
+    machine.output("systemctl", "start", "libvirtd")
+    start = ("busctl", "call", *LOG_DAEMON, "StartDebug", "sua{sv}", "1:util", "3600", "0")
+    assert wait_for(lambda: machine.run(*start).returncode == 0, SECONDS)
+    yield
+    machine.output("busctl", "call", *LOG_DAEMON, "StopDebug")
+    machine.output("systemctl", "stop", "libvirtd")
+    for path in ("/usr/sbin/libvirtd", "/usr/bin/virt-admin", "/run/libvirtd.pid", UNIT_FILE):
+        machine.file(path).unlink()
+    machine.output("systemctl", "daemon-reload")
+
+
+def test_each_member_is_among_the_calls() -> None:
+    folder = importlib.resources.files("nestd.bus.interfaces")
+    names = [each.name[: -len(".xml")] for each in folder.iterdir() if each.name.endswith(".xml")]
+    specs = [InterfaceSpec.load(name) for name in names]
+    calls = (*READING, *CHANGING)
+    methods = {f"{spec.name}.{name}" for spec in specs for name in spec.methods}
+    assert {f"{call[2]}.{call[3]}" for call in calls} == methods
+    assert {each[2] for each in OBJECTS} == {spec.name for spec in specs if spec.properties}
+    writable = {
+        (spec.name, name)
+        for spec in specs
+        for name, each in spec.properties.items()
+        if each.writable
+    }
+    assert {call[5:7] for call in calls if call[3] == "Set"} == writable
+
+
+@pytest.mark.parametrize("call", READING, ids=lambda call: "-".join(call[3:6:2]))
 def test_anyone_may_read(machine: Container, call: tuple[str, ...]) -> None:
-    done = _call(machine, call, user="somebody")
+    with _with_a_job(machine, call) as complete:
+        done = _call(machine, complete, user="somebody")
     assert done.returncode == 0, done.stderr
-    assert done.stdout
+    assert bool(done.stdout) == bool(InterfaceSpec.load(call[2]).methods[call[3]].out_signature)
+    if call[3] == "GetAll":
+        assert all(f'"{name}"' in done.stdout for name in InterfaceSpec.load(call[5]).properties)
 
 
 @pytest.mark.parametrize("call", CHANGING, ids=lambda call: call[3])
 def test_who_is_nobody_changes_nothing(machine: Container, call: tuple[str, ...]) -> None:
-    before = machine.file(KVM_CONF).read_bytes()
-    done = _call(machine, call, user="somebody")
+    with _with_a_job(machine, call) as complete:
+        before = _state(machine)
+        done = _call(machine, complete, user="somebody")
+        assert _state(machine) == before
     assert done.returncode != 0
     assert AUTH_REQUIRED in done.stderr
-    assert machine.file(KVM_CONF).read_bytes() == before
 
 
 def test_the_bus_lets_nothing_else_through(machine: Container) -> None:
@@ -95,6 +182,32 @@ def test_each_action_is_known_to_polkit(machine: Container) -> None:
 
 def test_nestctl_speaks_to_it(machine: Container) -> None:
     assert "kvm_intel, loaded" in machine.output("nestctl", "status", user="somebody")
+
+
+@contextmanager
+def _with_a_job(machine: Container, call: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The call with the number of a job that waits, where it asks for one."""
+    if not any(ID in word for word in call):
+        yield call
+        return
+    machine.write(REFCNT, "1\n")
+    reload = machine.output(
+        "busctl", "--json=short", "call", *MODULE, "Reload", "sa{sv}", "idle", "0"
+    )
+    [path] = json.loads(reload)["data"]
+    try:
+        yield tuple(word.replace(ID, path.rpartition("/")[2]) for word in call)
+    finally:
+        machine.output("busctl", "call", JOB[0], path, JOB[2], "Cancel")
+    # Not before: a job that is left would unload the module, and that of the host.
+    machine.write(REFCNT, "0\n")
+
+
+def _state(machine: Container) -> tuple[object, ...]:
+    """All that a call could change."""
+    files = [machine.file(path).read_bytes() for path in (KVM_CONF, LIBVIRTD_CONF)]
+    log = machine.output("busctl", "get-property", *LOG_CONTROL, "LogLevel", "LogTarget")
+    return (*files, log, machine.output("busctl", "call", *MANAGER, "Describe"))
 
 
 def _call(machine: Container, call: tuple[str, ...], user: str) -> subprocess.CompletedProcess[str]:
