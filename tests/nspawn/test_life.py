@@ -3,13 +3,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Callable
 
 import pytest
 from container import Container, wait_for
 
+from nestd.core.events import Event
+
 pytestmark = pytest.mark.nspawn
 
+SETTINGS = "/etc/nestd/nestd.conf"
 MAY_BE_HELD_UP = 20.0
 PROPERTY = ("busctl", "get-property", "org.nestd1", "/org/nestd1", "org.nestd1.Manager", "Vendor")
 START_LIMIT_MS = 3000  # on a machine that does other things meanwhile
@@ -54,21 +60,34 @@ def test_watchdog_bites_on_sigstop(machine: Container) -> None:
     assert "Fatal Python error: Aborted" in journal, "where it hung"
 
 
-def test_reload_leaves_the_process(machine: Container) -> None:
-    before = machine.property("MainPID")
-    machine.output("systemctl", "reload", "nestd")
+def test_reload_reads_the_settings_and_leaves_the_process(machine: Container) -> None:
+    process = machine.property("MainPID")
+    search = ("journalctl", "--quiet", "--output=json", "NESTD_KEY=frequency")
+    assert machine.output(*search) == ""
+    with _settings(machine, "on_drift = report\n\nfrequency = 7\n"):
+        machine.output("systemctl", "reload", "nestd")
+        # systemctl waits for the signal to be sent, not for what comes of it.
+        assert wait_for(lambda: machine.output(*search) != "", MAY_BE_HELD_UP)
+    entry = json.loads(machine.output(*search))
+    expected = {
+        "MESSAGE": f'{SETTINGS}:3: "frequency": there is no such key',
+        "MESSAGE_ID": Event.SETTINGS_WRONG.message_id,
+        "NESTD_FILE": SETTINGS,
+        "NESTD_LINE": "3",
+        "PRIORITY": "4",
+        "_PID": process,
+    }
+    assert expected.items() <= entry.items()
     assert machine.output(*PROPERTY) == 's "intel"\n'
-    assert machine.property("MainPID") == before
+    assert machine.property("MainPID") == process
 
 
 def test_wrong_settings_are_reported_with_catalog_entry(machine: Container) -> None:
-    machine.write("/etc/nestd/nestd.conf", "on_drift = panic\n")
-    machine.output("systemctl", "restart", "nestd")
-    found = machine.output("journalctl", "--catalog", "NESTD_KEY=on_drift")
-    assert '/etc/nestd/nestd.conf:1: "on_drift"' in found
+    with _settings(machine, "on_drift = panic\n"):
+        machine.output("systemctl", "restart", "nestd")
+        found = machine.output("journalctl", "--catalog", "NESTD_KEY=on_drift")
+    assert f'{SETTINGS}:1: "on_drift"' in found
     assert "The default serves in its place" in found
-    machine.write("/etc/nestd/nestd.conf", "")
-    machine.output("systemctl", "reload", "nestd")
 
 
 def test_log_level_can_be_changed(machine: Container) -> None:
@@ -87,6 +106,19 @@ def test_start_and_memory(
     record_testsuite_property("RSS", f"{memory} kB")
     assert starts[0] < START_LIMIT_MS
     assert memory < MEMORY_LIMIT_KIB
+
+
+@contextmanager
+def _settings(machine: Container, text: str) -> Iterator[None]:
+    """nestd.conf has TEXT meanwhile."""
+    file = machine.file(SETTINGS)
+    before = file.read_text()
+    file.write_text(text)
+    try:
+        yield
+    finally:
+        file.write_text(before)
+        machine.output("systemctl", "reload", "nestd")
 
 
 def _start_milliseconds(machine: Container) -> int:
