@@ -85,8 +85,15 @@ class Change:
         return not self.edits and self.effect is Effect.NONE
 
     @property
+    def hopeless(self) -> bool:
+        """Whether a load could not bring it about: see check_effective()."""
+        return self.when is not When.BOOT and bool(self.overridden or self.refused)
+
+    @property
     def diff(self) -> str:
         """What changes in kvm.conf, as a unified diff."""
+        if self.hopeless:
+            return ""
         before, after = (
             (data or b"").decode("utf-8", "backslashreplace").splitlines(keepends=True)
             for data in (self.old, self.data)
@@ -142,7 +149,7 @@ def check_effective(change: Change) -> None:
 
     For the next boot it is written all the same: then it is the module's state that tells.
     """
-    if change.when is When.BOOT:
+    if not change.hopeless:
         return
     if change.refused is not None:
         raise Conflict(refusal(change.module, change.refused))

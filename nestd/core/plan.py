@@ -25,8 +25,10 @@ class Plan:
 
 
 def steps(change: Change) -> tuple[str, ...]:
-    """What would be done, in order, as phrases."""
+    """What would be done, in order, as phrases; nothing where the request would be refused."""
     module = change.module
+    if change.hopeless:
+        return ()
     assigned = " ".join(f"{name}={value or ''}" for name, value in change.wanted.items())
     reload = [
         f"unload {module}",
@@ -51,7 +53,8 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
     """
     module = change.module
     load = facts.next_load(module)
-    found = [f"{precedence(change, *lost)}." for lost in change.overridden.items()]
+    found = ["As things are, this would be refused."] if change.hopeless else []
+    found += [f"{precedence(change, *lost)}." for lost in change.overridden.items()]
     if change.refused is not None:
         found.append(refusal(module, change.refused))
     found += [
@@ -83,6 +86,7 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
             f"{initramfs} holds a copy of {module}, which is loaded at boot with the options in"
             " there: make it anew after the change."
         )
-    if facts.machine.startswith("ppc") and change.effect is Effect.IN_PLACE:
+    in_place = change.effect is Effect.IN_PLACE
+    if in_place and NESTED in change.wanted and facts.machine.startswith("ppc"):
         found.append("Guests that already are hypervisors go on being so until they are restarted.")
     return tuple(found)

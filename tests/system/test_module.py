@@ -189,6 +189,24 @@ def test_a_stale_plan_is_refused(intel: Nestd) -> None:
     run(intel, test)
 
 
+def test_a_plan_does_nothing_where_the_change_would_be_refused(intel: Nestd) -> None:
+    (intel.root / "etc/modprobe.d/zz.conf").write_text("options kvm_intel nested=1\n")
+
+    async def test(client: Client) -> None:
+        asked = {"nested": "0"}
+        error = await refused(client.set_parameters("kvm_intel", asked, "now"))
+        assert error.name == OWN + "Overridden"
+        plan = await client.plan("kvm_intel", asked, "now")
+        assert (plan["diff"], plan["steps"]) == ("", [])
+        first, second = plan["warnings"]  # type: ignore[misc]
+        assert first == "As things are, this would be refused."
+        assert "/etc/modprobe.d/zz.conf:1 sets nested=1" in second
+        plan = await client.plan("kvm_intel", asked, "boot")
+        assert plan["steps"] == ["write /etc/modprobe.d/kvm.conf"]
+
+    run(intel, test)
+
+
 def test_changes_at_once_are_served_in_turn(intel: Nestd) -> None:
     """Each is worked out on what the one before left; none is refused for a plan it never made."""
 

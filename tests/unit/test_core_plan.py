@@ -16,6 +16,8 @@ from nestd.host.root import Root
 from nestd.host.simulated_host import KINDS
 from nestd.host.simulated_kernel import KMOD, SimulatedKernel
 
+REFUSED = "As things are, this would be refused."
+
 
 def warnings_with(
     directory: Path, kind: str, module: str, config: bytes, initramfs: str = ""
@@ -53,15 +55,17 @@ def test_nothing_to_warn_of(tmp_path: Path) -> None:
 def test_each_trap_is_named(
     tmp_path: Path, kind: str, module: str, config: bytes, words: str
 ) -> None:
-    [warning] = warnings_with(tmp_path, kind, module, config)
+    *refused, warning = warnings_with(tmp_path, kind, module, config)
     assert words in warning
+    assert refused == ([REFUSED] if b"=Y" in config else [])
 
 
 def test_who_decides_instead(tmp_path: Path) -> None:
     config = b"options kvm_intel nested=1\n"
     assert warnings_with(tmp_path, "intel", "kvm_intel", config) == ()
     (tmp_path / "etc/modprobe.d/zz.conf").write_bytes(b"options kvm_intel nested=0\n")
-    [warning] = warnings_with(tmp_path, "intel", "kvm_intel", config)
+    refused, warning = warnings_with(tmp_path, "intel", "kvm_intel", config)
+    assert refused == REFUSED
     assert warning == (
         "/etc/modprobe.d/zz.conf:1 sets nested=0 for kvm_intel and decides over"
         " /etc/modprobe.d/kvm.conf."
@@ -71,7 +75,7 @@ def test_who_decides_instead(tmp_path: Path) -> None:
 def test_the_kernel_command_line_decides(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir(parents=True)
     (tmp_path / "proc/cmdline").write_bytes(b"ro kvm-intel.nested=0 module_blacklist=kvm_intel\n")
-    overridden, denied = warnings_with(tmp_path, "intel", "kvm_intel", b"")
+    _, overridden, denied = warnings_with(tmp_path, "intel", "kvm_intel", b"")
     assert overridden.startswith("The kernel command line (/proc/cmdline) sets nested=0")
     assert denied.startswith("The kernel command line forbids to load kvm_intel")
 
