@@ -87,6 +87,7 @@ class Manager:
 
     async def plan(self, module: str, parameters: Mapping[str, str], when: When) -> plan.Plan:
         """What a change would do, doing nothing."""
+        await self.view.read_types()
         facts = self.view.facts()
         change = make_change(facts, module, parameters, when)
         image = await initramfs.holding(self.view.root, facts.release, module)
@@ -119,6 +120,7 @@ class Manager:
         """prepare() in its turn: on the state that the changes asked for before leave."""
         async with self.reloads.lock:
             await self._settled(module)
+            await self.view.read_types()
             return self.prepare(module, parameters, when, token)
 
     async def apply(self, change: Change, uid: int) -> Job | None:

@@ -112,8 +112,10 @@ class HostView:
         return self._snapshot
 
     async def read_types(self) -> None:
-        """Ask what the modules' files declare; they change with the packages that bring them."""
-        self._types = {name: await self.kernel.parameter_types(name) for name in self.modules}
+        """Ask what the modules' files declare where that is not known: they may come later."""
+        unknown = [name for name in self.modules if not self._types.get(name)]
+        found = await asyncio.gather(*map(self.kernel.parameter_types, unknown))
+        self._types = {**self._types, **dict(zip(unknown, found))}
 
     async def holders(self) -> tuple[KvmHolder, ...]:
         """The processes that use KVM at this moment."""

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import io
+
 from nestd.host import program
+from nestd.host.files import open_regular
 from nestd.host.root import Root
 
 _SECONDS = 10.0
@@ -23,11 +26,11 @@ async def host_virtualization(root: Root) -> str:
 def cpu_flags(root: Root) -> frozenset[str]:
     """The flags (x86) or features (s390x) of the first processor in /proc/cpuinfo."""
     try:
-        text = root.at("/proc/cpuinfo").read_text("ascii", "replace")
+        with open_regular(root.at("/proc/cpuinfo")) or io.BytesIO() as file:
+            for line in file:
+                key, _, value = line.decode("ascii", "replace").partition(":")
+                if key.strip() in ("flags", "features"):
+                    return frozenset(value.split())
     except OSError:
-        return frozenset()
-    for line in text.splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() in ("flags", "features"):
-            return frozenset(value.split())
+        pass
     return frozenset()

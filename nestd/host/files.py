@@ -15,6 +15,7 @@ import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from nestd.host.root import Root
 
@@ -24,9 +25,24 @@ DEFAULT_LIMIT = 16 << 20  # bytes; a configuration file beyond that is somebody'
 def read_regular(path: Path, limit: int = DEFAULT_LIMIT) -> bytes | None:
     """The bytes of a regular file, None where there is nothing of that name.
 
+    Raises OSError: EFBIG past LIMIT bytes, and what open_regular() and read(2) raise.
+    """
+    opened = open_regular(path)
+    if opened is None:
+        return None
+    with opened as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return data
+
+
+def open_regular(path: Path) -> BinaryIO | None:
+    """A regular file opened to be read, None where there is nothing of that name.
+
     Never hangs (a FIFO is refused, not opened for waiting). Raises OSError: EISDIR for a directory,
-    EINVAL for another special file, EFBIG past LIMIT bytes, ELOOP or ENOLINK for a link that leads
-    nowhere, and whatever open(2) and read(2) say.
+    EINVAL for another special file, ELOOP or ENOLINK for a link that leads nowhere, and whatever
+    open(2) says.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
@@ -34,16 +50,13 @@ def read_regular(path: Path, limit: int = DEFAULT_LIMIT) -> bytes | None:
         if path.is_symlink():
             raise OSError(errno.ENOLINK, "is a link that leads nowhere", str(path)) from None
         return None
-    with os.fdopen(fd, "rb") as file:
-        status = os.fstat(fd)
-        if stat.S_ISDIR(status.st_mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "is not a regular file", str(path))
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
-    return data
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(fd, "rb")
+    os.close(fd)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "is not a regular file", str(path))
 
 
 def read_below(root: Root, absolute: str, limit: int = DEFAULT_LIMIT) -> bytes | None:

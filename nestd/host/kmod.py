@@ -55,6 +55,8 @@ async def modprobe(
 
 async def parameter_types(base: Path, release: str, name: str) -> dict[str, ParameterType]:
     """The parameters that the module's file declares, from modinfo(8)'s parmtype fields."""
+    if _has_fifo(base / "lib/modules" / release):
+        return {}
     try:
         answer = await program.run(
             "modinfo", "-b", str(base), "-k", release, "-F", "parmtype", name, timeout=QUERY_SECONDS
@@ -67,3 +69,8 @@ async def parameter_types(base: Path, release: str, name: str) -> dict[str, Para
         if separator:
             types[parameter] = parameter_type(type_name, module=name, parameter=parameter)
     return types
+
+
+def _has_fifo(directory: Path) -> bool:
+    """Whether kmod would wait for ever in one of depmod's lists there."""
+    return any(path.is_fifo() for path in directory.glob("modules.*"))

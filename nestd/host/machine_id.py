@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from nestd.host.files import read_regular
 from nestd.host.root import Root
 
 
@@ -10,7 +11,9 @@ def machine_id(root: Root) -> str:
     """32 hexadecimal digits, "" where the host has none."""
     for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
         try:
-            return root.at(path).read_text("ascii").strip()
+            found = (read_regular(root.at(path)) or b"").decode("ascii").strip()
         except (OSError, ValueError):
             continue
+        if found:
+            return found
     return ""

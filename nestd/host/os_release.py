@@ -7,6 +7,7 @@ import contextlib
 import shlex
 from dataclasses import dataclass
 
+from nestd.host.files import read_regular
 from nestd.host.root import Root
 
 _PATHS = ("/etc/os-release", "/usr/lib/os-release")
@@ -25,10 +26,11 @@ def read_os_release(root: Root) -> OsRelease:
     """Read it; a line that a shell could not read is left out."""
     for path in _PATHS:
         try:
-            text = root.follow(path).read_text("utf-8", "replace")
+            data = read_regular(root.follow(path))
         except OSError:
             continue
-        return _release(text)
+        if data is not None:
+            return _release(data.decode("utf-8", "replace"))
     return OsRelease()
 
 

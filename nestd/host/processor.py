@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nestd.host.files import open_regular
 from nestd.host.root import Root
 
 PATH = "/proc/cpuinfo"
@@ -36,9 +38,9 @@ def read_processor(root: Root) -> Processor:
     """Read it. Blocks: the kernel makes the text anew, with some KB for each of the processors."""
     first: dict[str, str] = {}
     try:
-        with root.at(PATH).open("r", encoding="ascii", errors="replace") as file:
+        with open_regular(root.at(PATH)) or io.BytesIO() as file:
             for line in file:
-                key, separator, value = line.partition(":")
+                key, separator, value = line.decode("ascii", "replace").partition(":")
                 if separator:
                     first.setdefault(key.strip(), value.strip())
     except OSError:

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import IO
 
+from nestd.host.files import read_regular
 from nestd.host.root import Root
 
 _DIRECTORY = "/run/nestd/transactions"
@@ -103,9 +104,10 @@ class Records:
 
 def _boot_id(root: Root) -> str:
     try:
-        return root.at("/proc/sys/kernel/random/boot_id").read_text("ascii", "replace").strip()
+        found = read_regular(root.at("/proc/sys/kernel/random/boot_id")) or b""
     except OSError:
         return ""
+    return found.decode("ascii", "replace").strip()
 
 
 def _entries(directory: Path) -> list[str]:

@@ -12,8 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 
+from nestd.host.files import read_regular
 from nestd.host.root import Root
 
+_SYSFS_BYTES = 64 << 10  # of a file; the kernel shows a page, which has 4 to 64 KiB
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
@@ -100,11 +102,10 @@ def _names_in_list(path: Path, _mtime: int, _size: int) -> frozenset[str]:
     """The modules' names of a list whose lines begin with the path of a .ko file."""
     names = set()
     try:
-        with path.open("rb") as file:
-            for line in file:
-                basename = os.path.basename(line.split(b":", 1)[0].strip())
-                stem = basename.split(b".ko", 1)[0].replace(b"-", b"_")
-                names.add(stem.decode("ascii", "replace"))
+        for line in (read_regular(path) or b"").splitlines():
+            basename = os.path.basename(line.split(b":", 1)[0].strip())
+            stem = basename.split(b".ko", 1)[0].replace(b"-", b"_")
+            names.add(stem.decode("ascii", "replace"))
     except OSError:
         return frozenset()
     return frozenset(names)
@@ -118,9 +119,10 @@ def _parameters(directory: Path) -> tuple[dict[str, str], set[str]]:
             mode = path.stat().st_mode
             if not mode & stat.S_IRUSR:
                 continue
-            values[name] = path.read_text("utf-8", "backslashreplace").rstrip("\n")
+            data = read_regular(path, _SYSFS_BYTES) or b""
         except OSError:
             continue
+        values[name] = data.decode("utf-8", "backslashreplace").rstrip("\n")
         if mode & stat.S_IWUSR:
             writable.add(name)
     return values, writable
@@ -135,9 +137,10 @@ def _entries(directory: Path) -> list[str]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("ascii", "replace").strip()
+        data = read_regular(path, _SYSFS_BYTES) or b""
     except OSError:
         return ""
+    return data.decode("ascii", "replace").strip()
 
 
 def _integer(text: str) -> int:
