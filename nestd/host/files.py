@@ -19,6 +19,8 @@ from typing import BinaryIO
 
 from nestd.host.root import Root
 
+# Digests and signatures that the kernel or a package made of the old bytes: wrong for other ones.
+_OF_THE_CONTENTS = ("security.ima", "security.evm")
 DEFAULT_LIMIT = 16 << 20  # bytes; a configuration file beyond that is somebody's mistake
 
 
@@ -207,11 +209,41 @@ def _copy_identity(source: Path, fd: int) -> None:
         return
     os.fchown(fd, status.st_uid, status.st_gid)
     os.fchmod(fd, stat.S_IMODE(status.st_mode))
-    for attribute in os.listxattr(source):
-        try:
-            os.setxattr(fd, attribute, os.getxattr(source, attribute))
-        except OSError as error:
-            # A label of the kernel's own making (EPERM) or a file system without (ENOTSUP); a label
-            # that was really set and cannot be kept is no reason to lose it silently.
-            if error.errno not in (errno.ENOTSUP, errno.ENODATA):
-                raise
+    for attribute in _attributes(source):
+        if attribute not in _OF_THE_CONTENTS:
+            _copy_attribute(source, fd, attribute)
+
+
+def _attributes(source: Path) -> list[str]:
+    try:
+        return os.listxattr(source)
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:  # a file system without
+            return []
+        raise
+
+
+def _copy_attribute(source: Path, fd: int, attribute: str) -> None:
+    """Raises OSError, naming it, where it cannot be kept: no label is lost silently.
+
+    One that the new file has by itself is not set: a security label takes a right of its own
+    (SELinux's relabelto), even for the same value.
+    """
+    try:
+        value = os.getxattr(source, attribute)
+        if _attribute(fd, attribute) != value:
+            os.setxattr(fd, attribute, value)
+    except OSError as error:
+        # Shown by the file system, but not to be set; or gone meanwhile.
+        if error.errno not in (errno.ENOTSUP, errno.ENODATA):
+            lost = f"its attribute {attribute} cannot be kept: {error.strerror}"
+            raise OSError(error.errno, lost, str(source)) from error
+
+
+def _attribute(fd: int, attribute: str) -> bytes | None:
+    try:
+        return os.getxattr(fd, attribute)
+    except OSError as error:
+        if error.errno == errno.ENODATA:
+            return None
+        raise

@@ -44,6 +44,63 @@ def test_a_security_label_is_kept(tmp_path: Path) -> None:
     assert os.getxattr(path, "security.selinux") == b"system_u:object_r:modules_conf_t:s0\0"
 
 
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EACCES])
+def test_a_label_that_cannot_be_kept_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """SELinux without the right to relabel (EACCES), or a process without CAP_FOWNER (EPERM)."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    path = tmp_path / "kvm.conf"
+    path.write_bytes(b"old")
+    os.setxattr(path, "user.label", b"of somebody")
+    monkeypatch.setattr(os, "setxattr", refuse)
+    with pytest.raises(OSError, match=r"its attribute user\.label cannot be kept") as caught:
+        files.replace(path, b"new", b"old")
+    assert caught.value.errno == number
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["kvm.conf"]
+
+
+@pytest.mark.parametrize("attribute", ["security.selinux", "security.ima", "security.evm"])
+def test_no_attribute_is_set_without_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attribute: str
+) -> None:
+    """One that a new file gets by itself takes no right; digests are of the old bytes."""
+
+    def value(place: object, name: str) -> bytes:
+        if isinstance(place, int) and attribute != "security.selinux":
+            raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
+        return b"system_u:object_r:modules_conf_t:s0"
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    path = tmp_path / "kvm.conf"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "listxattr", lambda place: [attribute])
+    monkeypatch.setattr(os, "getxattr", value)
+    monkeypatch.setattr(os, "setxattr", refuse)
+    files.replace(path, b"new", b"old")
+    assert path.read_bytes() == b"new"
+
+
+def test_a_file_system_without_attributes_is_no_hindrance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    path = tmp_path / "kvm.conf"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "listxattr", refuse)
+    files.replace(path, b"new", b"old")
+    assert path.read_bytes() == b"new"
+
+
 def test_a_new_file_is_0644_and_its_directory_is_made(tmp_path: Path) -> None:
     path = tmp_path / "etc" / "modprobe.d" / "kvm.conf"
     before = os.umask(0o077)
