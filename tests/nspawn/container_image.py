@@ -6,11 +6,13 @@
 
 base/ boots systemd with dbus and polkit; the packages that nestd depends on are downloaded in it
 but not installed, so that apt without a network finds out what the .deb asks for. build/ is base/
-and what builds and checks packages.
+with what debian/control asks for to build, so that what is missing there is missed, and with what
+checks packages.
 """
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -21,6 +23,7 @@ sys.path.insert(0, str(HERE.parent))  # for running it by hand
 import debian_image  # noqa: E402
 
 CACHE = HERE.parent.parent / ".cache" / "nspawn"
+CONTROL = HERE.parent.parent / "packaging" / "debian" / "control"
 
 BASE = (
     "dbus",
@@ -40,20 +43,7 @@ DEPENDENCIES = (
     "python3-pyudev",
     "python3-rich",
 )
-BUILD = (
-    *DEPENDENCIES,
-    "dbus-daemon",
-    "debhelper",
-    "dh-python",
-    "libxml2-utils",
-    "lintian",
-    "pybuild-plugin-pyproject",
-    "man-db",
-    "python3-hypothesis",
-    "python3-pytest",
-    "python3-setuptools",
-    "rpmlint",
-)
+LINTERS = ("lintian", "rpmlint")
 
 FILES = {
     "etc/hostname": "nestd-test\n",
@@ -87,7 +77,7 @@ useradd --no-create-home somebody
 
 def directory() -> Path:
     """Where the roots are, or will be once they have been built."""
-    return CACHE / debian_image.key([Path(__file__)])
+    return CACHE / debian_image.key([Path(__file__), CONTROL])
 
 
 def build() -> Path:
@@ -97,12 +87,13 @@ def build() -> Path:
 
 def _make(work: Path) -> None:
     root, base = work / "build", work / "base"
+    build = " ".join((*_build_dependencies(), *LINTERS))
     apt = 'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get --yes --no-install-recommends'
     hooks = [
         f'chroot "$1" sh -c {shlex.quote(FINISH)}',
         f"{apt} --download-only install {' '.join(DEPENDENCIES)}",
         f'cp --archive --one-file-system "$1" {shlex.quote(str(base))}',
-        f'{apt} -oDPkg::Chroot-Directory="$1" install {" ".join(BUILD)}',
+        f'{apt} -oDPkg::Chroot-Directory="$1" install {build}',
     ]
     debian_image.install(
         work,
@@ -114,6 +105,12 @@ def _make(work: Path) -> None:
     debian_image.write(base, FILES)
     # Forbids package managers to start and stop services; mmdebstrap removes it from build/ only.
     (base / "usr/sbin/policy-rc.d").unlink()
+
+
+def _build_dependencies() -> list[str]:
+    """The names in debian/control; which versions are right is for dpkg-buildpackage to say."""
+    [field] = re.findall(r"^Build-Depends:((?:.*\n )*.*)", CONTROL.read_text(), re.MULTILINE)
+    return [entry.split()[0] for entry in field.split(",")]
 
 
 if __name__ == "__main__":

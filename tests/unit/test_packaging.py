@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the packages' files say, against what they package."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tiers
+
+import nestd
+
+CHECKOUT = Path(__file__).parents[2]
+TESTS = CHECKOUT / "tests"
+CONTROL = CHECKOUT / "packaging" / "debian" / "control"
+RULES = CHECKOUT / "packaging" / "debian" / "rules"
+SPEC = CHECKOUT / "packaging" / "nestd.spec"
+
+# Modules whose package, of the same name in Debian and in Fedora, is not python3-MODULE.
+PACKAGES = {"validate": "python3-configobj"}
+
+
+@pytest.mark.parametrize("family", ["debian", "fedora"])
+def test_what_the_tests_use_is_asked_for_to_build(family: str) -> None:
+    asked = _asked_to_build(family)
+    modules = {name for name in _imported_from_elsewhere() if not _is_of_python(name)}
+    assert {"hypothesis", "pytest", "dbus_next"} <= modules
+    packages = {PACKAGES.get(name, f"python3-{name.replace('_', '-')}") for name in modules}
+    programs = {str(getattr(need, family)) for need in tiers.TIERS["unit"].needs}
+    assert packages | programs <= asked
+
+
+def test_both_builds_leave_out_the_same_tests() -> None:
+    assert _left_out(RULES) == _left_out(SPEC)
+    assert all((CHECKOUT / path).exists() for path in _left_out(SPEC))
+
+
+def _asked_to_build(family: str) -> set[str]:
+    if family == "fedora":
+        return set(re.findall(r"^BuildRequires:\s+(\S+)", SPEC.read_text(), re.MULTILINE))
+    [field] = re.findall(r"^Build-Depends:((?:.*\n )*.*)", CONTROL.read_text(), re.MULTILINE)
+    return {entry.split()[0] for entry in field.split(",")}
+
+
+def _left_out(path: Path) -> set[str]:
+    return set(re.findall(r"--deselect (\S+)", path.read_text()))
+
+
+def _run_at_build() -> Iterator[Path]:
+    """The files that pytest or a test runs when a package is built."""
+    yield TESTS / "conftest.py"
+    yield CHECKOUT / "nestd" / "__main__.py"
+    left_out = _left_out(SPEC)
+    for path in (TESTS / "unit").glob("*.py"):
+        if str(path.relative_to(CHECKOUT)) not in left_out:
+            yield path
+
+
+def _imported_from_elsewhere() -> set[str]:
+    """The first words of all modules that are imported at a build and not of this checkout."""
+    names = set()
+    files = list(_run_at_build())
+    for path in files:  # grows meanwhile
+        for name in _imports(ast.parse(path.read_text())):
+            own = [base.joinpath(*name.split(".")) for base in (CHECKOUT, TESTS)]
+            modules = [each.with_suffix(".py") for each in own]
+            modules += [each / "__init__.py" for each in own]
+            files += [each for each in modules if each.exists() and each not in files]
+            first = name.split(".")[0]
+            if not any(each.exists() for each in modules) and first != nestd.__name__:
+                names.add(first)
+    return names
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            if node.module.split(".")[0] == nestd.__name__:
+                # What is imported from one of its packages may be a module.
+                yield from (f"{node.module}.{each.name}" for each in node.names)
+
+
+def _is_of_python(name: str) -> bool:
+    """Whether a module comes with Python itself, wherever that is."""
+    spec = importlib.util.find_spec(name)
+    return spec is not None and not re.search("/(site|dist)-packages/", str(spec.origin))
