@@ -14,6 +14,7 @@ from container import Boot, Container, Overlay, wait_for
 pytestmark = pytest.mark.nspawn
 
 OTHERS = ("/etc/modprobe.d/kvm.conf", "/etc/libvirt/libvirtd.conf")
+PLACES = ("/etc", "/usr", "/lib/systemd", "/var/lib")
 SET = ("org.nestd1", "/org/nestd1/module/kvm_intel", "org.nestd1.Module", "SetNested")
 SECONDS = 20.0
 Prepare = Callable[[str, Path], Overlay]
@@ -27,6 +28,7 @@ def test_upgraded_removed_and_installed_again(
         machine.output("busctl", "call", *SET, "bsa{sv}", "true", "boot", "0")
         before = [machine.file(path).read_bytes() for path in OTHERS]
         process = machine.property("MainPID")
+        assert machine.output("find", "/var/lib/nestd", "-type", "f") != ""
 
         installation.upgrade(kind, machine.output)
         assert wait_for(lambda: _is_active(machine), SECONDS)
@@ -36,7 +38,7 @@ def test_upgraded_removed_and_installed_again(
         assert machine.property("LoadState") == "not-found"
         assert machine.run("busctl", "status", "org.nestd1").returncode != 0
         assert [machine.file(path).read_bytes() for path in OTHERS] == before
-        left = machine.output("find", "/etc", "/usr", "/lib/systemd", "-name", "*nestd*").split()
+        left = machine.output("find", *PLACES, "-name", "*nestd*").split()
         assert [path for path in left if "polkit-1/rules.d" not in path] == []
 
         installation.install(kind, machine.output)

@@ -13,10 +13,12 @@ import pytest
 import tiers
 
 import nestd
+from nestd.host import memory
 
 CHECKOUT = Path(__file__).parents[2]
 TESTS = CHECKOUT / "tests"
 CONTROL = CHECKOUT / "packaging" / "debian" / "control"
+POSTRM = CHECKOUT / "packaging" / "debian" / "nestd.postrm"
 RULES = CHECKOUT / "packaging" / "debian" / "rules"
 SPEC = CHECKOUT / "packaging" / "nestd.spec"
 
@@ -37,6 +39,14 @@ def test_what_the_tests_use_is_asked_for_to_build(family: str) -> None:
 def test_both_builds_leave_out_the_same_tests() -> None:
     assert _left_out(RULES) == _left_out(SPEC)
     assert all((CHECKOUT / path).exists() for path in _left_out(SPEC))
+
+
+def test_what_nestd_remembers_goes_with_the_packages() -> None:
+    unit = (CHECKOUT / "systemd" / "nestd.service").read_text()
+    [name] = re.findall(r"^StateDirectory=(.*)$", unit, re.MULTILINE)
+    ghosts = re.findall(r"^%ghost .*%{_localstatedir}(\S+)$", SPEC.read_text(), re.MULTILINE)
+    assert {f"/var{path}" for path in ghosts} == {f"/var/lib/{name}", memory.KNOWN_KVM_CONF}
+    assert f"rm -rf /var/lib/{name}\n" in POSTRM.read_text()
 
 
 def _asked_to_build(family: str) -> set[str]:
