@@ -48,6 +48,19 @@ def test_upgraded_removed_and_installed_again(
 
 
 @pytest.mark.parametrize("kind", installation.KINDS)
+def test_without_a_running_systemd(kind: str, prepare: Prepare, tmp_path: Path) -> None:
+    """As in the build of an image: nothing that only a booted system can do is tried."""
+    overlay = prepare(kind, tmp_path)
+    said: list[str] = []
+    for step in (installation.upgrade, installation.install_libvirt, installation.remove):
+        step(kind, lambda *command: said.append(overlay.run(*command)))
+    # With dpkg, the triggers of other packages complain.
+    if kind == "rpm":
+        assert [text for text in said if "Failed" in text or "not been booted" in text] == []
+    assert not (overlay.directory / "upper" / "usr" / "bin" / "nestd").is_file()
+
+
+@pytest.mark.parametrize("kind", installation.KINDS)
 def test_libvirt_may_come_later(kind: str, prepare: Prepare, boot: Boot, tmp_path: Path) -> None:
     """In its sandbox nestd may write to a directory that was there when it started."""
     overlay = prepare(kind, tmp_path)

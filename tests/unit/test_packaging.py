@@ -13,11 +13,13 @@ import pytest
 import tiers
 
 import nestd
-from nestd.host import memory
+from nestd.bus.names import log_daemon_path
+from nestd.host import log_records, memory
 
 CHECKOUT = Path(__file__).parents[2]
 TESTS = CHECKOUT / "tests"
 CONTROL = CHECKOUT / "packaging" / "debian" / "control"
+PRERM = CHECKOUT / "packaging" / "debian" / "nestd.prerm"
 POSTRM = CHECKOUT / "packaging" / "debian" / "nestd.postrm"
 RULES = CHECKOUT / "packaging" / "debian" / "rules"
 SPEC = CHECKOUT / "packaging" / "nestd.spec"
@@ -47,6 +49,31 @@ def test_what_nestd_remembers_goes_with_the_packages() -> None:
     ghosts = re.findall(r"^%ghost .*%{_localstatedir}(\S+)$", SPEC.read_text(), re.MULTILINE)
     assert {f"/var{path}" for path in ghosts} == {f"/var/lib/{name}", memory.KNOWN_KVM_CONF}
     assert f"rm -rf /var/lib/{name}\n" in POSTRM.read_text()
+
+
+def test_both_kinds_end_debug_sessions_before_nestd_stops() -> None:
+    [preun] = re.findall(r"^%preun\n((?:.+\n)+)", SPEC.read_text(), re.MULTILINE)
+    before, loop = _around_loop(preun.replace("%%", "%"), "%systemd_preun")
+    assert "[ $1 -eq 0 ] && [ -d /run/systemd/system ]" in before
+    before, same = _around_loop(PRERM.read_text(), "#DEBHELPER#")
+    assert '[ "$1" = remove ] && [ -d /run/systemd/system ]' in before
+    assert loop == same
+    assert f"{log_records._DIRECTORY}/*.debug" in loop
+    assert f'call org.nestd1 "{log_daemon_path("${daemon%.debug}")}"' in loop
+    assert "StopDebug || :\n" in loop
+
+
+@pytest.mark.parametrize("script", ["post", "preun", "transfiletriggerin"])
+def test_systemd_is_spoken_to_only_where_it_runs(script: str) -> None:
+    [lines] = re.findall(rf"^%{script}\b.*\n((?:.+\n)+)", SPEC.read_text(), re.MULTILINE)
+    assert "-d /run/systemd/system ]" in lines.split("systemctl")[0].split("busctl")[0]
+
+
+def _around_loop(script: str, end: str) -> tuple[str, str]:
+    """What comes before the loop over the sessions, and the loop; END stands behind it."""
+    before, loop, after = re.split(r"(^ *for .*?done\n)", script, flags=re.MULTILINE | re.DOTALL)
+    assert end in after
+    return before, loop
 
 
 def _asked_to_build(family: str) -> set[str]:
