@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import fnmatch
 import importlib.util
 import re
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from nestd.host import log_records, memory
 CHECKOUT = Path(__file__).parents[2]
 TESTS = CHECKOUT / "tests"
 CONTROL = CHECKOUT / "packaging" / "debian" / "control"
+COPYRIGHT = CHECKOUT / "packaging" / "debian" / "copyright"
 PRERM = CHECKOUT / "packaging" / "debian" / "nestd.prerm"
 POSTRM = CHECKOUT / "packaging" / "debian" / "nestd.postrm"
 RULES = CHECKOUT / "packaging" / "debian" / "rules"
@@ -69,11 +71,34 @@ def test_systemd_is_spoken_to_only_where_it_runs(script: str) -> None:
     assert "-d /run/systemd/system ]" in lines.split("systemctl")[0].split("busctl")[0]
 
 
+def test_copyright_says_what_files_say() -> None:
+    stanzas = re.findall(
+        r"^Files: ((?:.+\n )*.+)\n(?:.+\n)*?License: (.+)$", COPYRIGHT.read_text(), re.MULTILINE
+    )
+    for path in _with_a_license():
+        name = str(path.relative_to(CHECKOUT))
+        [*_, stated] = [
+            license
+            for patterns, license in stanzas
+            if any(fnmatch.fnmatch(name, pattern) for pattern in patterns.split())
+        ]
+        assert f"SPDX-License-Identifier: {stated}" in path.read_text()[:500], name
+    assert all(any(CHECKOUT.glob(name)) for names, _ in stanzas for name in names.split())
+
+
 def _around_loop(script: str, end: str) -> tuple[str, str]:
     """What comes before the loop over the sessions, and the loop; END stands behind it."""
     before, loop, after = re.split(r"(^ *for .*?done\n)", script, flags=re.MULTILINE | re.DOTALL)
     assert end in after
     return before, loop
+
+
+def _with_a_license() -> Iterator[Path]:
+    """The files that name one in a header."""
+    for top in ("nestd", "packaging", "systemd", "tests"):
+        for path in (CHECKOUT / top).rglob("*"):
+            if path.is_file() and b"SPDX-License-Identifier: " in path.read_bytes()[:500]:
+                yield path
 
 
 def _asked_to_build(family: str) -> set[str]:
