@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from nestd.bus.authorization import Action
+from nestd.core.events import PREFIX, Event
 from nestd.daemon import settings
 
 MAN = Path(__file__).parents[2] / "packaging" / "man"
@@ -62,8 +63,44 @@ def test_actions_are_those_of_polkit() -> None:
     assert shown == {action.value for action in Action}
 
 
-def test_promises_are_all_there() -> None:
-    assert re.findall(r"^\.IP (\d)\. 4$", _plain("nestd.8"), re.MULTILINE) == list("123456")
+def test_promises_are_those_of_the_readme() -> None:
+    readme = (MAN.parents[1] / "README.md").read_text()
+    promised = _section(readme, "## What it promises", "## ")
+    text = _section(_plain("nestd.8"), ".SS What nestd promises", ".SH ")
+    text = re.sub(r"^\.IP (\d)\. 4$", r"\1.", text, flags=re.MULTILINE)
+    words = re.sub(r"\\\([lr]q", '"', text).split()
+    assert words == promised.split()
+    assert "6." in words
+
+
+def test_journal_is_that_of_the_events() -> None:
+    section = _section(_plain("nestd.8"), ".SH JOURNAL", ".SH ")
+    entries = dict(re.findall(r"^\.TP\n\.B (\w+)\n((?:[^.].*\n)+)", section, re.MULTILINE))
+    told = {name: text for name, text in entries.items() if PREFIX in text}
+    fields = {name: tuple(re.findall(rf"{PREFIX}\w+", text)) for name, text in told.items()}
+    assert fields == {event.message_id: event.fields for event in Event}
+    every = {field for event in Event for field in event.fields}
+    assert entries.keys() - told.keys() == every
+
+
+def test_sandbox_says_what_is_writable() -> None:
+    unit = (MAN.parents[1] / "systemd" / "nestd.service").read_text()
+    writable = set()
+    for setting, base in (("ReadWritePaths", ""), ("Runtime", "/run/"), ("State", "/var/lib/")):
+        for value in re.findall(rf"^{setting}(?:Directory)?=(.*)$", unit, re.MULTILINE):
+            writable |= {base + word.lstrip("-") for word in value.split()}
+    assert len(writable) == 5
+    section = _section(_plain("nestd.8"), ".SH SANDBOX", "If kvm.conf")
+    assert set(re.findall(r"^\.I (/\S+)", section, re.MULTILINE)) == writable
+
+
+def test_environment_is_what_nestd_reads() -> None:
+    section = _section(_plain("nestd.8"), ".SH ENVIRONMENT", ".SH ")
+    read = {"DBUS_SYSTEM_BUS_ADDRESS"}  # by the library
+    for path in (MAN.parents[1] / "nestd").rglob("*.py"):
+        if "cli" not in path.parts:
+            read |= set(re.findall(r'environ(?:\.get\(|\[)"(\w+)"', path.read_text()))
+    assert set(re.findall("[A-Z]+_[A-Z_]+", section)) == read
 
 
 def test_keys_are_those_of_the_settings() -> None:
@@ -74,6 +111,10 @@ def test_keys_are_those_of_the_settings() -> None:
     for line in settings._SPEC:
         for word in re.findall("'([^']*)'", line):
             assert f".B {word}\n" in section
+
+
+def _section(page: str, title: str, end: str) -> str:
+    return page.split(f"\n{title}\n")[1].split(f"\n{end}")[0] + "\n"
 
 
 def _plain(page: str) -> str:
