@@ -17,7 +17,7 @@ import pytest
 from callers import ERROR, INTEL, LOG_CONTROL
 from private_bus import KINDS, private_bus
 from raw_client import REPLY_SERIAL, RawClient, Received, array, pad, string
-from running_nestd import BUS_NAME, MANAGER, MODULE, PROPERTIES, ROOT, Nestd, running_nestd
+from running_nestd import BUS_NAME, JOB, MANAGER, MODULE, PROPERTIES, ROOT, Nestd, running_nestd
 
 from nestd.bus import protocol
 from nestd.bus.interface import InterfaceSpec
@@ -27,12 +27,23 @@ MIB = 1 << 20
 MOST_GROWTH = 20 * MIB
 LONGEST_WAIT = 5.0  # seconds, for a well-behaved client on a machine that is busy with the flood
 INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
+OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"
+PEER = "org.freedesktop.DBus.Peer"
 LOG_INTERFACE = "org.freedesktop.LogControl1"
 ROOMY = "".join(
     f'<limit name="{name}">{value}</limit>'
     for name, value in (("max_connections_per_user", 2000), ("max_completed_connections", 2000))
 )
-OBJECTS = {ROOT: MANAGER, INTEL: MODULE}
+LOG_DAEMON = f"{ROOT}/log/libvirtd"
+JOB_PATH = f"{ROOT}/job/1"
+OBJECTS = {
+    ROOT: MANAGER,
+    INTEL: MODULE,
+    JOB_PATH: JOB,
+    LOG_DAEMON: "org.nestd1.LogDaemon",
+    LOG_CONTROL: LOG_INTERFACE,
+}
+LIBVIRTD_CONF = "etc/libvirt/libvirtd.conf"
 LIMITED = ERROR + "LimitsExceeded"
 INVALID = ERROR + "InvalidArgs"
 OWN_ERROR = "org.nestd1.Error."
@@ -90,13 +101,20 @@ class Polite(threading.Thread):
 
 
 class Target:
-    """The nestd that all these tests share."""
+    """The nestd that all these tests share: it has an object of each kind, a waiting job too."""
 
     def __init__(self, nestd: Nestd) -> None:
         self.nestd = nestd
-        self.kvm_conf = nestd.kvm_conf.read_bytes()
+        self.files = [nestd.kvm_conf, nestd.root / LIBVIRTD_CONF]
+        self.contents = [file.read_bytes() for file in self.files]
         self._status = Path(f"/proc/{nestd.process.pid}/status")
+        nestd.start_machine("web01")
         with self.client() as client:  # what is loaded with the first calls is no growth
+            deadline = time.monotonic() + 20
+            while not self._machine_count(client):
+                assert time.monotonic() < deadline
+            job = client.reply_to(call(client, INTEL, MODULE, "Reload", "sa{sv}", "idle", {}))
+            assert job.text == JOB_PATH
             for path, interface in OBJECTS.items():
                 client.reply_to(call(client, path, INTROSPECTABLE, "Introspect"))
                 client.reply_to(call(client, path, PROPERTIES, "GetAll", "s", interface))
@@ -104,6 +122,13 @@ class Target:
 
     def client(self) -> RawClient:
         return RawClient(self.nestd.address, timeout=30)
+
+    def check_unchanged(self) -> None:
+        """Nobody changed a file or the job."""
+        assert [file.read_bytes() for file in self.files] == self.contents
+        with self.client() as client:
+            state = client.reply_to(call(client, JOB_PATH, PROPERTIES, "Get", "ss", JOB, "State"))
+            assert state.body.endswith(b"\0waiting\0")
 
     def growth(self) -> int:
         """Bytes between the start and the most memory that there ever was."""
@@ -113,6 +138,11 @@ class Target:
         """The fewest of several looks: one may find a file that a worker is just reading."""
         place = f"/proc/{self.nestd.process.pid}/fd"
         return min(len(os.listdir(place)) for _ in range(200))
+
+    def _machine_count(self, client: RawClient) -> int:
+        serial = call(client, ROOT, PROPERTIES, "Get", "ss", MANAGER, "MachineCount")
+        [count] = struct.unpack_from("<I", client.reply_to(serial).body, 4)
+        return int(count)
 
     def _bytes(self, name: str) -> int:
         lines = self._status.read_text().splitlines()
@@ -126,6 +156,9 @@ def shared(
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4096), hard))
     directory = tmp_path_factory.mktemp("nestd")
+    for path in ("usr/sbin/libvirtd", LIBVIRTD_CONF):
+        (directory / "root" / path).parent.mkdir(parents=True)
+        (directory / "root" / path).touch()
     with ExitStack() as stack:
         bus = stack.enter_context(private_bus(request.param, ROOMY))
         nestd = running_nestd(bus.address, directory, "--simulate", "intel")
@@ -146,7 +179,7 @@ def target(shared: Target, record_property: Callable[[str, object], None]) -> It
     assert polite.longest < LONGEST_WAIT
     assert shared.growth() < MOST_GROWTH
     assert shared.nestd.process.poll() is None
-    assert shared.nestd.kvm_conf.read_bytes() == shared.kvm_conf
+    shared.check_unchanged()
     assert "Traceback" not in shared.nestd.log.read_text()
 
 
@@ -222,14 +255,22 @@ VALUES: dict[str, tuple[object, ...]] = {
 }
 
 
+def methods_of_all_objects() -> Iterator[tuple[str, str, str, str]]:
+    """Path, interface, member and signature of all that can be called."""
+    for path, own in OBJECTS.items():
+        only_root = [OBJECT_MANAGER] if path == ROOT else []
+        for interface in (own, PROPERTIES, INTROSPECTABLE, PEER, *only_root):
+            for member, types in InterfaceSpec.load(interface).methods.items():
+                yield path, interface, member, types.in_signature
+
+
 def test_wrong_signatures(target: Target) -> None:
     with target.client() as client:
-        for path, interface in OBJECTS.items():
-            for member, types in InterfaceSpec.load(interface).methods.items():
-                for signature, values in VALUES.items():
-                    if signature != types.in_signature:
-                        serial = call(client, path, interface, member, signature, *values)
-                        assert client.reply_to(serial).error == INVALID, (member, signature)
+        for path, interface, member, right in methods_of_all_objects():
+            for signature, values in VALUES.items():
+                if signature != right:
+                    serial = call(client, path, interface, member, signature, *values)
+                    assert client.reply_to(serial).error == INVALID, (member, signature)
 
 
 def test_arrays_of_16_mebibytes(target: Target) -> None:
@@ -278,11 +319,14 @@ def test_descriptors_are_not_taken(target: Target) -> None:
     reader, writer = os.pipe()
     handles = b"".join(struct.pack("<I", number) for number in range(10))
     with target.client() as client:
-        for path, interface in OBJECTS.items():
-            for member in InterfaceSpec.load(interface).methods:
-                fds = [writer] * 10
-                serial = client.call(BUS_NAME, path, interface, member, "h" * 10, handles, fds=fds)
-                assert client.reply_to(serial).error == INVALID
+        for path, interface, member, _ in methods_of_all_objects():
+            fds = [writer] * 10
+            serial = client.call(BUS_NAME, path, interface, member, "h" * 10, handles, fds=fds)
+            assert client.reply_to(serial).error == INVALID
+        names = pad(string(LOG_INTERFACE), 4) + string("LogLevel")
+        args = ("Set", "ssv", names + b"\1h\0" + handles[:4])
+        serial = client.call(BUS_NAME, LOG_CONTROL, PROPERTIES, *args, fds=[writer])
+        assert client.reply_to(serial).error == INVALID
     assert target.descriptors() <= descriptors
     os.close(writer)
     assert os.read(reader, 1) == b""  # nobody else has the other end
