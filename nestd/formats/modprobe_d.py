@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Union
 
 from nestd.formats.logical_lines import LogicalLine, logical_lines
@@ -103,10 +104,11 @@ class BadLine:
 Directive = Union[Options, Blacklist, Install, Remove, Alias, Softdep, Weakdep, BadLine]
 
 
+@lru_cache(maxsize=64)  # more files than hosts have; each is asked about many times
 def parse(data: bytes, *, kmod: int) -> tuple[Directive, ...]:
     """All directives of a file, in order. KMOD is the major version of the installed kmod."""
     directives = []
-    for line in logical_lines(data, kmod=kmod):
+    for line in logical_lines(data, kmod=kmod, blank=False):
         if line.text and not line.text.startswith(b"#") and line.text.strip(b"\t "):
             directives.append(_directive(line, kmod))
     return tuple(directives)

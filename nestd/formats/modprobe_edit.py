@@ -10,7 +10,9 @@ stays without one; a last line that is not finished (it ends in a backslash) sta
 
 Remove: every assignment of the parameter goes, each with one separator; an options line that is
 left with nothing goes whole, with its line end. So a value that is set in a file without one and
-removed again leaves the bytes that were there before, whatever they are.
+removed again leaves the bytes that were there before, whatever they are. A file that was made for
+the value stays, empty: to remove it is a matter for people, who may have left it empty to mask one
+of the same name in a lower directory.
 
 What counts as an assignment is what the kernel would see: all the module's options of the file
 joined by libkmod and split by the kernel. Commented lines are never touched.
@@ -19,6 +21,7 @@ joined by libkmod and split by the kernel. Commented lines are never touched.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import accumulate
@@ -152,7 +155,8 @@ class _Edit:
     def _with_line(self, data: bytes, assignment: bytes) -> bytes:
         """DATA with a new line at its end, or before a last line that is not finished."""
         line = b"options " + self.module + b" " + assignment
-        lines = list(logical_lines(data, kmod=self.kmod))
+        # What is left out has its line end, like most lines.
+        lines = deque(logical_lines(data, kmod=self.kmod, blank=False), maxlen=1)
         last = lines[-1] if lines else None
         if last is not None and not last.terminated and not last.unfinished:
             # Never a "\r" here: it would become part of the foreign line.

@@ -3,8 +3,13 @@
 
 from __future__ import annotations
 
-import pytest
+import time
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nestd.formats.logical_lines import LogicalLine, logical_lines
 from nestd.formats.modprobe_d import (
     Alias,
     BadLine,
@@ -183,3 +188,18 @@ def test_nothing_gives_nothing(data: bytes) -> None:
 )
 def test_dashes_become_underscores_outside_of_brackets(name: bytes, normal: bytes | None) -> None:
     assert normalize(name) == normal
+
+
+@given(st.lists(st.sampled_from([b"\\", b"\n", b"#", b" ", b"\t", b"a", b"\0", b"\\\n"])))
+def test_only_lines_that_say_nothing_are_left_out(pieces: list[bytes]) -> None:
+    def meaningful(*, blank: bool) -> list[LogicalLine]:
+        lines = logical_lines(b"".join(pieces), kmod=30, blank=blank)
+        return [line for line in lines if line.text.strip(b"\t ") and line.text[:1] != b"#"]
+
+    assert meaningful(blank=False) == meaningful(blank=True)
+
+
+def test_comments_cost_next_to_nothing() -> None:
+    before = time.process_time()
+    assert parse(b"# comment line here\n" * 50_000, kmod=30) == ()
+    assert time.process_time() - before < 0.1
