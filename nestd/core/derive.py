@@ -11,7 +11,6 @@ from nestd.core.model import Answer, Module, ModuleState, Snapshot, Vendor
 from nestd.core.values import NESTED, acceptable, answer, canonical, differing, same, version
 from nestd.core.vendors import HOST_MODULES, default_nested, detect, nested_holders
 from nestd.formats.kernel_params import KernelVersion, ParameterType
-from nestd.formats.modprobe_edit import configured
 from nestd.formats.next_load import Assignment
 from nestd.host.sysfs import Availability, ModuleFacts
 
@@ -36,7 +35,7 @@ def derive_module(facts: HostFacts, name: str) -> Module:
     """One module's state."""
     running = facts.modules[name]
     assignments = facts.next_load(name).assignments
-    own = configured_in(facts, name)
+    own = facts.configured(name)
     types = facts.types_of(name)
     kind = types.get(NESTED, ParameterType.UNKNOWN)
     kernel = version(facts.release)
@@ -55,11 +54,6 @@ def derive_module(facts: HostFacts, name: str) -> Module:
     )
 
 
-def configured_in(facts: HostFacts, name: str) -> dict[str, str | None]:
-    """What kvm.conf asks for: the last assignment of each parameter (None: without "=")."""
-    return dict(configured(facts.own.data or b"", name, kmod=facts.kmod))
-
-
 def refused(facts: HostFacts, name: str) -> Assignment | None:
     """The first assignment that would make the next load fail, if there is one."""
     types = facts.types_of(name)
@@ -75,7 +69,7 @@ def beaten(facts: HostFacts, name: str) -> dict[str, Assignment]:
     types = facts.types_of(name)
     load = facts.next_load(name)
     lost = {}
-    for parameter, value in configured_in(facts, name).items():
+    for parameter, value in facts.configured(name).items():
         winner = load.effective(parameter)
         kind = types.get(parameter, ParameterType.UNKNOWN)
         if (
@@ -149,7 +143,7 @@ def _state(facts: HostFacts, name: str, assignments: tuple[Assignment, ...]) -> 
         return ModuleState.MISSING
     if running.availability is Availability.BUILTIN:
         return ModuleState.BUILTIN
-    if refused(facts, name) is not None or clash(facts, name):
+    if facts.obstacles or refused(facts, name) is not None or clash(facts, name):
         return ModuleState.CONFIG_ERROR
     if beaten(facts, name):
         return ModuleState.OVERRIDDEN

@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 
 from nestd.core.change import place, refusal
-from nestd.core.derive import beaten, configured_in, next_values, pending, plain, refused
+from nestd.core.derive import beaten, next_values, pending, plain, refused
 from nestd.core.facts import HostFacts
 from nestd.core.values import canonical
 from nestd.formats.kernel_params import ParameterType
@@ -86,8 +86,8 @@ def find_drift(facts: HostFacts, module: str) -> Drift | None:
 
 def find_loss(facts: HostFacts, module: str, moved: Path, saved: bytes) -> Drift | None:
     """What is no longer asked for MODULE since kvm.conf, with SAVED in it, was moved to MOVED."""
-    before = plain(configured_in(facts.with_own(saved), module))
-    kept = configured_in(facts, module)
+    before = plain(facts.with_own(saved).configured(module))
+    kept = facts.configured(module)
     lost = {name: value for name, value in before.items() if name not in kept}
     if not lost:
         return None
@@ -103,6 +103,8 @@ def find_loss(facts: HostFacts, module: str, moved: Path, saved: bytes) -> Drift
 
 def _hindrance(facts: HostFacts, module: str) -> str:
     """Why the next load would not bring what kvm.conf asks for: a matter for people."""
+    if facts.obstacles:
+        return facts.obstacles[0].rstrip(".")
     bad = refused(facts, module)
     if bad is not None:
         return refusal(module, bad).rstrip(".")

@@ -6,15 +6,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from types import MappingProxyType
 
 from nestd.core.vendors import nested_holders
 from nestd.formats.kernel_params import ParameterType
+from nestd.formats.modprobe_edit import configured
 from nestd.formats.next_load import ConfigFile, NextLoad, next_load
 from nestd.host.kvm_conf import OwnFile
 from nestd.host.sysfs import ModuleFacts
 
 # The same files are asked about many times for one look at the host.
 _next_load = lru_cache(maxsize=32)(next_load)
+_configured = lru_cache(maxsize=32)(configured)
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,16 @@ class HostFacts:
     files: tuple[ConfigFile, ...]
     cmdline: bytes
     problems: tuple[str, ...]
+    obstacles: tuple[str, ...]  # those of the problems in which a load would hang or go astray
     modules_disabled: bool
 
     def next_load(self, module: str) -> NextLoad:
         """What the next load of MODULE passes."""
         return _next_load(self.files, self.cmdline, module, kmod=self.kmod)
+
+    def configured(self, module: str) -> Mapping[str, str | None]:
+        """What kvm.conf asks for: the last assignment of each parameter (None: without "=")."""
+        return MappingProxyType(_configured(self.own.data or b"", module, kmod=self.kmod))
 
     def with_own(self, data: bytes) -> HostFacts:
         """The same host with DATA in kvm.conf."""

@@ -8,7 +8,6 @@ and listeners compare it with what they last had. Nothing is ever patched from a
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from typing import Callable
 
@@ -19,20 +18,17 @@ from nestd.core.shared_look import SharedLook
 from nestd.core.vendors import modules_of
 from nestd.formats.kernel_params import ParameterType
 from nestd.host import kvm_holders, libvirt_domains
+from nestd.host.config_watch import ConfigWatch
 from nestd.host.detect_virt import cpu_flags
-from nestd.host.inotify import DirectoryWatch
 from nestd.host.kernel import Change, Kernel, KernelEvent
-from nestd.host.kvm_conf import read_own
 from nestd.host.kvm_holders import KvmHolder
-from nestd.host.modprobe_config import ModprobeConfig, directories, read_cmdline, read_config
+from nestd.host.modprobe_config import read_cmdline
 from nestd.host.root import Root
 from nestd.host.sysfs import modules_disabled
 
 SETTLE_SECONDS = 0.01  # events come in bursts; one look serves the burst
 TRANSIENT_SECONDS = 0.05  # until a module that is coming or going is looked at again
 _TRANSIENT = ("coming", "going")
-
-log = logging.getLogger(__name__)
 
 
 class HostView:
@@ -46,8 +42,7 @@ class HostView:
         self._virtualization = virtualization
         self._flags = cpu_flags(root)
         self._types: Mapping[str, Mapping[str, ParameterType]] = {}
-        self._config: ModprobeConfig | None = None
-        self._config_watch: DirectoryWatch | None = None
+        self._config = ConfigWatch(root, kmod)
         self._loop = asyncio.get_running_loop()
         self._snapshot: Snapshot | None = None
         self._scan = SharedLook(lambda: kvm_holders.scan(root, libvirt_domains.names_by_pid(root)))
@@ -61,19 +56,14 @@ class HostView:
     async def start(self) -> None:
         """Begin to listen, then read what events do not tell."""
         self.kernel.subscribe(self._on_event)
-        places = [self.root.at(directory) for directory in directories(self.kmod)]
-        try:
-            self._config_watch = DirectoryWatch(places, self.config_changed)
-        except OSError as error:
-            log.warning("modprobe.d is not watched, but read at every look: %s", error.strerror)
+        self._config.watch(self.config_changed)
         await self.read_types()
         await self._count()
 
     def close(self) -> None:
         """Stop listening."""
         self.kernel.close()
-        if self._config_watch is not None:
-            self._config_watch.close()
+        self._config.close()
         for pending in (self._look, self._recount):
             if pending is not None:
                 pending.cancel()
@@ -83,22 +73,19 @@ class HostView:
         self._listeners.append(callback)
 
     def facts(self) -> HostFacts:
-        """Everything as it is now. The module's values are always read, modprobe.d after a hint."""
-        if self._config is None:
-            self._config = read_config(self.root, self.kmod)
-        config = self._config
-        if self._config_watch is None or not self._config_watch.is_complete:
-            self._config = None
+        """Everything as it is now."""
+        config, own = self._config.read()
         return HostFacts(
             machine=self.kernel.machine,
             release=self.kernel.release,
             kmod=self.kmod,
             modules={name: self.kernel.read_module(name) for name in self.modules},
             types=self._types,
-            own=read_own(self.root, config.files),
+            own=own,
             files=config.files,
             cmdline=read_cmdline(self.root),
             problems=config.problems,
+            obstacles=config.obstacles,
             modules_disabled=modules_disabled(self.root),
         )
 
@@ -131,7 +118,7 @@ class HostView:
 
     def config_changed(self) -> None:
         """modprobe.d was or may have been written: read it at the next look."""
-        self._config = None
+        self._config.forget()
         self._notify_soon()
 
     def _forget_snapshot(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
-import errno
 import os
 import struct
 from collections.abc import Iterable, Iterator
@@ -21,8 +20,10 @@ _IN_MODIFY, _IN_ATTRIB, _IN_CLOSE_WRITE, _IN_MOVED = 0x2, 0x4, 0x8, 0xC0
 _IN_CREATE, _IN_DELETE, _IN_DELETE_SELF, _IN_MOVE_SELF = 0x100, 0x200, 0x400, 0x800
 _IN_ONLYDIR, _IN_MASK_ADD = 0x01000000, 0x20000000
 _ENTRIES = _IN_MODIFY | _IN_ATTRIB | _IN_CLOSE_WRITE | _IN_MOVED | _IN_CREATE | _IN_DELETE
+_COMES_OR_GOES = _IN_CREATE | _IN_MOVED | _IN_DELETE
 _ITSELF = _IN_DELETE_SELF | _IN_MOVE_SELF
 _EVENT = struct.Struct("iIII")  # wd, mask, cookie, length of the name that follows
+_OVERFLOW = -1  # its descriptor
 _READ_BYTES = 65536
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -35,16 +36,14 @@ class DirectoryWatch:
     """
 
     def __init__(self, directories: Iterable[Path], callback: Callable[[], None]) -> None:
-        self._directories = tuple(directories)
         self._callback = callback
         self._watched: set[int] = set()  # descriptors of watched directories
-        self._awaited: dict[int, set[bytes]] = {}  # of parents, with the entries that matter there
+        self._named: dict[int, set[bytes]] = {}  # of others, with the entries that matter there
         self._fd = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._fd < 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), "inotify_init1")
-        self.is_complete = True  # else changes happen that are not told
-        self._watch_all()
+        self.watch(directories)
         asyncio.get_running_loop().add_reader(self._fd, self._ready)
 
     def close(self) -> None:
@@ -52,24 +51,39 @@ class DirectoryWatch:
         asyncio.get_running_loop().remove_reader(self._fd)
         os.close(self._fd)
 
+    def watch(self, directories: Iterable[Path], entries: Iterable[Path] = ()) -> None:
+        """From now on watch DIRECTORIES, and of the directories of ENTRIES these alone."""
+        self._directories, self._entries = tuple(directories), tuple(entries)
+        self._watch_all()
+
     def _watch_all(self) -> None:
+        before = {*self._watched, *self._named}
+        self._watched, self._named = set(), {}
         for directory in self._directories:
             descriptor = self._add(directory, _ENTRIES | _ITSELF)
             if descriptor >= 0:
                 self._watched.add(descriptor)
                 continue
-            for child, parent in zip((directory, *directory.parents), directory.parents):
-                descriptor = self._add(parent, _IN_CREATE | _IN_MOVED | _ITSELF)
-                if descriptor >= 0:
-                    self._awaited.setdefault(descriptor, set()).add(os.fsencode(child.name))
+            for child in (directory, *directory.parents):
+                if self._add_named(child, _COMES_OR_GOES):
                     break
+        for entry in self._entries:
+            # A directory on the way, or a link: what it is changes only with its name.
+            is_file = entry.is_file() and not entry.is_symlink()
+            self._add_named(entry, _ENTRIES if is_file else _COMES_OR_GOES)
+        for descriptor in before.difference(self._watched, self._named):
+            _libc.inotify_rm_watch(self._fd, descriptor)
+
+    def _add_named(self, entry: Path, mask: int) -> bool:
+        """Watch one entry of a directory; whether there is that directory."""
+        descriptor = self._add(entry.parent, mask | _ITSELF)
+        if descriptor >= 0:
+            self._named.setdefault(descriptor, set()).add(os.fsencode(entry.name))
+        return descriptor >= 0
 
     def _add(self, directory: Path, mask: int) -> int:
         flags = mask | _IN_ONLYDIR | _IN_MASK_ADD
-        descriptor = int(_libc.inotify_add_watch(self._fd, os.fsencode(directory), flags))
-        if descriptor < 0 and ctypes.get_errno() not in (errno.ENOENT, errno.ENOTDIR):
-            self.is_complete = False  # ENOSPC: the user's watches are used up
-        return descriptor
+        return int(_libc.inotify_add_watch(self._fd, os.fsencode(directory), flags))
 
     def _ready(self) -> None:
         matters = False
@@ -84,9 +98,10 @@ class DirectoryWatch:
             self._callback()
 
     def _matters(self, descriptor: int, mask: int, name: bytes) -> bool:
-        if descriptor in self._watched or not name:  # no name: the directory itself, or overflow
+        if descriptor in self._watched or descriptor == _OVERFLOW:
             return True
-        return name in self._awaited.get(descriptor, ())
+        names = self._named.get(descriptor)  # None: no longer watched
+        return names is not None and (name in names or not name)  # no name: the directory itself
 
 
 def _events(data: bytes) -> Iterator[tuple[int, int, bytes]]:

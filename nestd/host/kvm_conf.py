@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nestd.formats.next_load import ConfigFile
 from nestd.host.files import read_below
+from nestd.host.modprobe_config import MOST_BYTES
 from nestd.host.root import Root
 
 PATH = "/etc/modprobe.d/kvm.conf"
@@ -34,7 +35,7 @@ def read_own(root: Root, files: tuple[ConfigFile, ...]) -> OwnFile:
     place = root.at(PATH)
     try:
         place = root.follow(PATH)
-        data = read_below(root, PATH)
+        data = read_below(root, PATH, MOST_BYTES)
     except OSError as error:
         return OwnFile(PATH, place, None, b"", problem=error.strerror or str(error))
     name = os.path.basename(PATH)

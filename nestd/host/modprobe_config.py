@@ -7,14 +7,19 @@ the names, whatever directory each is in.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 
 from nestd.formats import kernel_cmdline
 from nestd.formats.next_load import ConfigFile
 from nestd.host.files import read_regular
 from nestd.host.root import Root
+
+MOST_BYTES = 1 << 20
+"""Of one file. kmod has no limit; nestd has, since it reads on behalf of any user."""
 
 # What kmod does differently from these versions on.
 READS_USR_LOCAL = 29
@@ -43,6 +48,9 @@ class ModprobeConfig:
     files: tuple[ConfigFile, ...]
     masked: tuple[MaskedFile, ...]
     problems: tuple[str, ...]  # one sentence each
+    # Those of them because of which no load is to be begun: it would hang, or do nobody knows what.
+    obstacles: tuple[str, ...]
+    places: frozenset[Path]  # what can only change together with one of these, links included
 
 
 def directories(kmod: int) -> tuple[str, ...]:
@@ -56,7 +64,8 @@ def directories(kmod: int) -> tuple[str, ...]:
 def read_config(root: Root, kmod: int) -> ModprobeConfig:
     """Read what version KMOD of libkmod would read. Blocks for as long as the disk does.
 
-    Never hangs on a FIFO and never raises OSError: what cannot be read is named in the problems.
+    Never hangs on a FIFO and never raises OSError: what cannot be read is named in the problems. A
+    file of more than MOST_BYTES is not read.
     """
     reader = _Reader(root, kmod)
     reader.seed_pseudo_files()
@@ -83,11 +92,13 @@ class _Reader:
         self._seen: set[tuple[int, int]] = set()  # directories: device and inode
         self._masked: list[MaskedFile] = []
         self._problems: list[str] = []
+        self._obstacles: list[str] = []
+        self._places: set[Path] = set()
 
     def seed_pseudo_files(self) -> None:
         """Lists that depmod made of the modules' own wishes; read like configuration files."""
         try:
-            release = (read_regular(self._root.at(_RELEASE)) or b"").strip()
+            release = (read_regular(self._follow(_RELEASE)) or b"").strip()
         except OSError:
             release = b""
         if release:
@@ -95,13 +106,13 @@ class _Reader:
             names += ["modules.weakdep"] if self._kmod >= READS_WEAKDEP else []
             for name in names:
                 path = f"/lib/modules/{os.fsdecode(release)}/{name}"
-                if self._root.at(path).exists():
+                if self._follow(path).exists():
                     self._paths[name.encode()] = path
 
     def list_directory(self, directory: str) -> None:
         """Add the directory's files; a file in the directory's place counts as one of its name."""
         try:
-            place = self._root.follow(directory)
+            place = self._follow(directory)
             status = os.stat(place)
             if (status.st_dev, status.st_ino) in self._seen:
                 return  # /lib is a link to /usr/lib
@@ -124,7 +135,23 @@ class _Reader:
         """Read every file that was not masked."""
         contents = ((path, self._content(path)) for _, path in sorted(self._paths.items()))
         files = tuple(ConfigFile(path, data) for path, data in contents if data is not None)
-        return ModprobeConfig(files, tuple(self._masked), tuple(self._problems))
+        return ModprobeConfig(
+            files=files,
+            masked=tuple(self._masked),
+            problems=tuple(self._problems),
+            obstacles=tuple(self._obstacles),
+            places=frozenset(self._places),
+        )
+
+    def _follow(self, path: str) -> Path:
+        """Root.follow(), remembering what it depends on."""
+        trail = []
+        try:
+            for place in self._root.trail(path):
+                trail.append(place)
+        finally:
+            self._places.update(trail)
+        return trail[-1]
 
     def _is_candidate(self, name: bytes) -> bool:
         endings = [b".conf"] if self._kmod >= IGNORES_ALIAS_FILES else [b".conf", b".alias"]
@@ -132,7 +159,7 @@ class _Reader:
 
     def _is_taken(self, path: str) -> bool:
         try:
-            place = self._root.follow(path)
+            place = self._follow(path)
             if place == self._root.at(_NULL):
                 return True
             status = os.stat(place)
@@ -162,14 +189,24 @@ class _Reader:
             if stat.S_ISCHR(status.st_mode) and status.st_rdev == _NULL_DEVICE:
                 return b""  # mounted over it
             if stat.S_ISFIFO(status.st_mode):
-                self._problem(path, "is a FIFO, in which modprobe hangs")
+                self._obstacle(path, "is a FIFO, in which modprobe hangs")
                 return None
-            return read_regular(place)
+            if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+                self._obstacle(path, "is a device, from which modprobe may read without end")
+                return None
+            return read_regular(place, MOST_BYTES)
         except FileNotFoundError:
             return None  # a link that leads nowhere was named before
         except OSError as error:
-            self._problem(path, f"cannot be read: {error.strerror}")
+            if error.errno == errno.EFBIG:
+                self._obstacle(path, f"is larger than the {MOST_BYTES} bytes that nestd reads")
+            else:
+                self._problem(path, f"cannot be read: {error.strerror}")
             return None
+
+    def _obstacle(self, path: str, what: str) -> None:
+        self._problem(path, what)
+        self._obstacles.append(self._problems[-1])
 
     def _problem(self, path: str, what: str) -> None:
         self._problems.append(f"{_printable(path)} {what}.")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import os
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -27,21 +28,32 @@ class Root:
 
         What does not exist leads to itself. Raises OSError ELOOP.
         """
+        *_, last = self.trail(absolute)
+        return last
+
+    def trail(self, absolute: str) -> Iterator[Path]:
+        """All places on the way of follow(), links and directories included; the file comes last.
+
+        Raises OSError ELOOP behind them.
+        """
         here, rest, links = PurePosixPath("/"), deque(PurePosixPath(absolute).parts), 0
         while rest:
             part = rest.popleft()
             if part == "..":
                 here = here.parent
+                yield self.at(str(here))
                 continue
             here /= part  # an absolute part starts anew
             place = self.at(str(here))
+            if here.name:
+                yield place
             if here.name and place.is_symlink():
                 links += 1
                 if links > _MOST_LINKS:
                     raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), absolute)
                 rest.extendleft(reversed(PurePosixPath(os.readlink(place)).parts))
                 here = here.parent
-        return self.at(str(here))
+        yield self.at(str(here))
 
     @property
     def is_this_machine(self) -> bool:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -11,7 +12,13 @@ import pytest
 from users import acting_as, nobody
 
 from nestd.formats.next_load import ConfigFile
-from nestd.host.modprobe_config import MaskedFile, directories, read_cmdline, read_config
+from nestd.host.modprobe_config import (
+    MOST_BYTES,
+    MaskedFile,
+    directories,
+    read_cmdline,
+    read_config,
+)
 from nestd.host.root import Root
 
 
@@ -125,12 +132,28 @@ def test_a_directory_among_the_files_does_not_mask(tmp_path: Path) -> None:
     )
 
 
-def test_a_fifo_is_reported_and_does_not_hang(tmp_path: Path) -> None:
+def test_a_fifo_is_in_the_way_of_modprobe(tmp_path: Path) -> None:
     write(tmp_path, "etc/modprobe.d/b.conf", b"x")
     os.mkfifo(tmp_path / "etc/modprobe.d/a.conf")
     config = read_config(Root(tmp_path), 34)
     assert config.files == (ConfigFile("/etc/modprobe.d/b.conf", b"x"),)
     assert config.problems == ("/etc/modprobe.d/a.conf is a FIFO, in which modprobe hangs.",)
+    assert config.obstacles == config.problems
+
+
+def test_a_fifo_that_is_masked_is_in_nobodys_way(tmp_path: Path) -> None:
+    write(tmp_path, "etc/modprobe.d/a.conf")
+    (tmp_path / "lib/modprobe.d").mkdir(parents=True)
+    os.mkfifo(tmp_path / "lib/modprobe.d/a.conf")
+    assert read_config(Root(tmp_path), 34).obstacles == ()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make a device")
+def test_a_device_without_an_end_is_in_the_way_of_modprobe(tmp_path: Path) -> None:
+    (tmp_path / "etc/modprobe.d").mkdir(parents=True)
+    os.mknod(tmp_path / "etc/modprobe.d/a.conf", stat.S_IFCHR | 0o600, os.makedev(1, 5))
+    [obstacle] = read_config(Root(tmp_path), 34).obstacles
+    assert obstacle.startswith("/etc/modprobe.d/a.conf is a device")
 
 
 def test_an_unreadable_file_is_reported() -> None:
@@ -138,16 +161,20 @@ def test_an_unreadable_file_is_reported() -> None:
         os.chmod(name, 0o755)  # others may look into it, unlike pytest's
         write(Path(name), "etc/modprobe.d/a.conf").chmod(0)
         with acting_as(nobody()):
-            problems = read_config(Root(Path(name)), 34).problems
-    assert problems == ("/etc/modprobe.d/a.conf cannot be read: Permission denied.",)
+            config = read_config(Root(Path(name)), 34)
+    assert config.problems == ("/etc/modprobe.d/a.conf cannot be read: Permission denied.",)
+    assert config.obstacles == ()  # modprobe goes on without it
 
 
 def test_a_file_beyond_all_reason_is_reported(tmp_path: Path) -> None:
     with write(tmp_path, "etc/modprobe.d/a.conf").open("r+b") as file:
-        file.truncate(17 << 20)
+        file.truncate(MOST_BYTES + 1)
     config = read_config(Root(tmp_path), 34)
     assert config.files == ()
-    assert config.problems == ("/etc/modprobe.d/a.conf cannot be read: File too large.",)
+    assert config.problems == (
+        "/etc/modprobe.d/a.conf is larger than the 1048576 bytes that nestd reads.",
+    )
+    assert config.obstacles == config.problems  # what modprobe would do with it is not known
 
 
 def test_a_file_in_the_place_of_a_directory_counts_by_its_name(tmp_path: Path) -> None:

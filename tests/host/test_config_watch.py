@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""modprobe.d at each look and through inotify, with links that lead out of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from nestd.host.config_watch import ConfigWatch
+from nestd.host.root import Root
+
+KMOD = 30
+SETTLED_SECONDS = 0.15  # until the time stamps of what was written count
+TOLD_SECONDS = 5.0
+
+OLD, NEW = b"options kvm_intel nested=1\n", b"options kvm_intel nested=0\n"
+LINK = "/etc/modprobe.d/zz.conf"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    """zz.conf leads to /srv/one/t.conf by way of /etc/next, which is a link itself."""
+    for directory in ("etc/modprobe.d", "srv/one", "srv/two"):
+        (tmp_path / directory).mkdir(parents=True)
+    root = Root(tmp_path)
+    root.at("/srv/one/t.conf").write_bytes(OLD)
+    root.at("/srv/two/t.conf").write_bytes(NEW)
+    root.at("/srv/now").symlink_to("/srv/one")
+    root.at("/etc/next").symlink_to("/srv/now/t.conf")
+    root.at(LINK).symlink_to("../next")
+    return root
+
+
+def read(config: ConfigWatch) -> list[bytes]:
+    found, _own = config.read()
+    return [file.data for file in found.files]
+
+
+def in_place(root: Root) -> None:
+    root.at("/srv/one/t.conf").write_bytes(NEW)
+
+
+def replaced(root: Root) -> None:
+    root.at("/srv/one/new").write_bytes(NEW)
+    os.rename(root.at("/srv/one/new"), root.at("/srv/one/t.conf"))
+
+
+def link_on_the_way(root: Root) -> None:
+    root.at("/etc/next").unlink()
+    root.at("/etc/next").symlink_to("/srv/two/t.conf")
+
+
+def directory_on_the_way(root: Root) -> None:
+    root.at("/srv/two/now").symlink_to("/srv/two")
+    os.rename(root.at("/srv/two/now"), root.at("/srv/now"))
+
+
+def directory_is_another(root: Root) -> None:
+    os.rename(root.at("/srv/one"), root.at("/srv/three"))
+    os.rename(root.at("/srv/two"), root.at("/srv/one"))
+
+
+CHANGES = [in_place, replaced, link_on_the_way, directory_on_the_way, directory_is_another]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_a_link_leads_to_is_read_at_the_next_look(
+    root: Root, change: Callable[[Root], None]
+) -> None:
+    time.sleep(SETTLED_SECONDS)
+    config = ConfigWatch(root, KMOD)
+    assert read(config) == [OLD]
+    assert config.read() is config.read()  # not read again for nothing
+    change(root)
+    assert read(config) == [NEW]
+
+
+def test_a_target_that_goes_and_comes(root: Root) -> None:
+    time.sleep(SETTLED_SECONDS)
+    config = ConfigWatch(root, KMOD)
+    assert read(config) == [OLD]
+    root.at("/srv/one/t.conf").unlink()
+    assert read(config) == []
+    time.sleep(SETTLED_SECONDS)
+    assert read(config) == []
+    root.at("/srv/one/t.conf").write_bytes(NEW)
+    assert read(config) == [NEW]
+
+
+def test_two_changes_within_a_tick_of_the_clock_are_two(root: Root) -> None:
+    config = ConfigWatch(root, KMOD)
+    for data in (OLD, NEW) * 50:
+        root.at("/srv/one/t.conf").write_bytes(data)
+        assert read(config) == [data]
+
+
+def test_kvm_conf_is_of_the_same_look(root: Root) -> None:
+    root.at("/etc/modprobe.d/kvm.conf").symlink_to("/srv/one/t.conf")
+    time.sleep(SETTLED_SECONDS)
+    config = ConfigWatch(root, KMOD)
+    config.read()
+    in_place(root)
+    found, own = config.read()
+    assert own.data == NEW
+    assert {file.data for file in found.files} == {NEW}
+
+
+class Watched:
+    """A watched configuration: what it was read as after each hint."""
+
+    def __init__(self, root: Root) -> None:
+        self.config = ConfigWatch(root, KMOD)
+        self.hints = 0
+        self.hint = asyncio.Event()
+        self.config.watch(self._hint)
+
+    def _hint(self) -> None:
+        self.hints += 1
+        self.hint.set()
+
+    async def until(self, expected: list[bytes]) -> None:
+        """Wait for the hint after which that is read; nothing is asked in between."""
+
+        async def told() -> None:
+            while True:
+                await self.hint.wait()
+                self.hint.clear()
+                if read(self.config) == expected:
+                    return
+
+        await asyncio.wait_for(told(), TOLD_SECONDS)
+
+    async def quiet(self) -> None:
+        """Let all hints come, reading at each."""
+        while not self.hint.is_set():
+            await asyncio.sleep(SETTLED_SECONDS)
+            if not self.hint.is_set():
+                return
+            self.hint.clear()
+            read(self.config)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_behind_a_link_is_told(root: Root, change: Callable[[Root], None]) -> None:
+    async def body() -> None:
+        watched = Watched(root)
+        await watched.until([OLD])
+        await watched.quiet()
+        change(root)
+        await watched.until([NEW])
+        watched.config.close()
+
+    asyncio.run(body())
+
+
+def test_the_watch_goes_where_the_links_go(root: Root) -> None:
+    async def body() -> None:
+        watched = Watched(root)
+        await watched.until([OLD])
+        link_on_the_way(root)
+        await watched.until([NEW])
+        await watched.quiet()
+        before = watched.hints
+        root.at("/srv/one/t.conf").write_bytes(b"")  # no longer of interest
+        root.at("/etc/hosts").write_bytes(b"")  # beside a link on the way
+        root.at("/srv/two/other").write_bytes(b"")
+        await asyncio.sleep(SETTLED_SECONDS)
+        assert watched.hints == before
+        root.at("/srv/two/t.conf").write_bytes(OLD)
+        await watched.until([OLD])
+        watched.config.close()
+
+    asyncio.run(body())
+
+
+def test_directories_that_appear_later_are_noticed(root: Root) -> None:
+    async def body() -> None:
+        watched = Watched(root)
+        root.at(LINK).unlink()
+        await watched.until([])
+        await watched.quiet()
+        directory = root.at("/usr/local/lib/modprobe.d")
+        for place in (*reversed(list(directory.parents)[:3]), directory):
+            place.mkdir(exist_ok=True)
+        (directory / "a.conf").write_bytes(OLD)
+        await watched.until([OLD])
+        root.at("/run").symlink_to("/srv/volatile")
+        await watched.quiet()
+        root.at("/srv/volatile/modprobe.d").mkdir(parents=True)
+        root.at("/srv/volatile/modprobe.d/z.conf").write_bytes(NEW)
+        await watched.until([OLD, NEW])
+        watched.config.close()
+
+    asyncio.run(body())
