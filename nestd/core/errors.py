@@ -89,6 +89,12 @@ class NoSuchJob(NestdError):
     """There is no job of that number, or no longer."""
 
 
+def check_ours(is_ours: bool) -> None:
+    """Raises NotSupported where another nestd acts on this host."""
+    if not is_ours:
+        raise NotSupported("Another nestd serves this host: ask that one.")
+
+
 def system_reason(error: OSError) -> str:
     """What a failed system call says, as a part of a sentence."""
     said = error.strerror or str(error)

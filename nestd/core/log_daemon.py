@@ -21,6 +21,7 @@ from nestd.core.errors import (
     ConfigUnparsable,
     DaemonUnavailable,
     InvalidFilter,
+    check_ours,
     write_failed,
 )
 from nestd.core.events import NOTICE, Event, about
@@ -56,10 +57,13 @@ class LogDaemon:
         records: LogRecords,
         admin: VirtAdmin,
         on_change: Callable[[], None],
+        *,
+        is_ours: bool = True,
     ) -> None:
         self.name = name
         self.root = root
         self.on_change = on_change  # called after what was asked for here
+        self._is_ours = is_ours
         self._units = units
         self.unit = UnitFacts()
         self._runtime = Runtime(name, admin)
@@ -111,7 +115,7 @@ class LogDaemon:
 
     async def plan(self, filters: str, outputs: str | None) -> LogPlan:
         """What a change for the daemon's next start would write."""
-        change = await self.prepare(filters, outputs, LogWhen.START)
+        change = await self._prepare(filters, outputs, LogWhen.START)
         assert change.file is not None
         file = change.file
 
@@ -125,6 +129,12 @@ class LogDaemon:
         self, filters: str, outputs: str | None, when: LogWhen, *, restart: bool = False
     ) -> LogChange:
         """Check a change. Raises what stands against it."""
+        check_ours(self._is_ours)
+        return await self._prepare(filters, outputs, when, restart=restart)
+
+    async def _prepare(
+        self, filters: str, outputs: str | None, when: LogWhen, *, restart: bool = False
+    ) -> LogChange:
         config = await asyncio.to_thread(self._config)
         settings = log_request.requested(self.root, config, filters, outputs)
         log_request.check_directories(self.root, settings.outputs or ())
@@ -143,8 +153,9 @@ class LogDaemon:
     ) -> DebugRequest:
         """Check a debug session of SECONDS; "" or None outputs mean a file of its own.
 
-        Raises InvalidArgument, InvalidFilter, InvalidOutput or DaemonUnavailable.
+        Raises InvalidArgument, InvalidFilter, InvalidOutput, NotSupported or DaemonUnavailable.
         """
+        check_ours(self._is_ours)
         limit = DEFAULT_MAX_BYTES if max_bytes is None else max_bytes
         check_limits(seconds, limit)
         settings = log_request.requested(self.root, self._state.config, filters, outputs or None)

@@ -34,11 +34,15 @@ log = logging.getLogger(__name__)
 
 
 class LogDaemons:
-    """All of them, by name. Use start() before anything else."""
+    """All of them, by name. Use start() before anything else.
 
-    def __init__(self, root: Root, units: Units) -> None:
+    Where another nestd acts on this host, IS_OURS is false: then this one only looks on.
+    """
+
+    def __init__(self, root: Root, units: Units, *, is_ours: bool = True) -> None:
         self._root = root
         self._units = units
+        self._is_ours = is_ours
         self._records = LogRecords(root)
         self._installed: dict[str, LogDaemon] = {}
         self._daemons: dict[str, LogDaemon] = {}
@@ -113,7 +117,7 @@ class LogDaemons:
         )
         for name, daemon in found.items():
             self._watch_process(daemon)
-            if name in new:
+            if name in new and self._is_ours:
                 await daemon.resume()
         self._installed = found
         self._daemons = _in_use(found)
@@ -121,7 +125,15 @@ class LogDaemons:
 
     def _new(self, name: str) -> LogDaemon:
         admin = VirtAdmin(libvirt_daemons.admin_uri(self._root, name))
-        return LogDaemon(self._root, name, self._units, self._records, admin, self._changed)
+        return LogDaemon(
+            self._root,
+            name,
+            self._units,
+            self._records,
+            admin,
+            self._changed,
+            is_ours=self._is_ours,
+        )
 
     def _watch_process(self, daemon: LogDaemon) -> None:
         """A daemon that is killed leaves its pid file as it was."""

@@ -81,10 +81,23 @@ class Reload:
             if transaction.replacement is not None and not transaction.replacement.committed:
                 transaction.replacement.commit()
             await self._kernel.load(transaction.module)
+            if self._was_overtaken(transaction):
+                await self._kernel.unload(transaction.module)
+                await self._kernel.load(transaction.module)
             await self.verify(transaction.module, transaction.wanted)
         except Exception as error:  # whatever it is, the module is not left unloaded
             await self.roll_back(transaction, _reason(error))
         self.finish(transaction)
+
+    def _was_overtaken(self, transaction: Transaction) -> bool:
+        """Whether it runs as before: udev, say, has loaded it before the file was in place."""
+        facts = self._kernel.read_module(transaction.module)
+        before = transaction.before
+        return (
+            facts.loaded
+            and bool(differing(transaction.wanted, before, self._types))
+            and not differing(before, facts.parameters, self._types)
+        )
 
     async def roll_back(self, transaction: Transaction, reason: str) -> None:
         """Restore file and module; always raises: RolledBack, or ReloadFailed."""

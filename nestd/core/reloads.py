@@ -20,9 +20,9 @@ from nestd.core.errors import (
     Conflict,
     Inhibited,
     NestdError,
-    NotSupported,
     ReloadFailed,
     RolledBack,
+    check_ours,
     write_failed,
 )
 from nestd.core.events import NOTICE, Event, about
@@ -86,7 +86,7 @@ class Reloads:
         self.records = records
         self.lock = asyncio.Lock()
         self._shutdown_delay = shutdown_delay or AsyncExitStack
-        self._is_ours = True
+        self.is_ours = True  # the host, to act on: see claim()
         self.jobs = Jobs()
         self.inhibitors = Inhibitors()
         self.waiting = Waiting(self.jobs, self._attempt, self.blockers, self._in_use)
@@ -105,13 +105,12 @@ class Reloads:
 
     def claim(self) -> bool:
         """Whether no other nestd acts on this host's modules, be it on another bus."""
-        self._is_ours = self.records.claim()
-        return self._is_ours
+        self.is_ours = self.records.claim()
+        return self.is_ours
 
     def check_ours(self) -> None:
         """Refuse to act beside another nestd. Raises NotSupported."""
-        if not self._is_ours:
-            raise NotSupported("Another nestd serves this host: ask that one.")
+        check_ours(self.is_ours)
 
     async def blockers(self, module: str) -> tuple[Blocker, ...]:
         """What keeps MODULE from being reloaded at this moment."""

@@ -24,6 +24,7 @@ from nestd.core.errors import (
     DaemonUnavailable,
     InvalidOutput,
     NestdError,
+    NotSupported,
     RolledBack,
     WriteFailed,
 )
@@ -99,10 +100,13 @@ class Host:
         directory = self.root / "run/nestd/logs"
         return sorted(os.listdir(directory)) if directory.exists() else []
 
-    async def daemon(self, seconds: float = 5) -> LogDaemon:
+    async def daemon(self, seconds: float = 5, *, is_ours: bool = True) -> LogDaemon:
         root = Root(self.root)
         admin = VirtAdmin("uri", str(self.root / "virt-admin"), seconds)
-        daemon = LogDaemon(root, "libvirtd", self.units, LogRecords(root), admin, lambda: None)
+        records = LogRecords(root)
+        daemon = LogDaemon(
+            root, "libvirtd", self.units, records, admin, lambda: None, is_ours=is_ours
+        )
         await daemon.look()
         return daemon
 
@@ -363,3 +367,18 @@ def test_changes_and_sessions_leave_entries(host: Host, caplog: pytest.LogCaptur
     ]
     [ended] = told(caplog, Event.DEBUG_ENDED)
     assert ended["NESTD_CALLER_UID"] == "1001"
+
+
+def test_beside_another_nestd_only_reading_is_served(host: Host) -> None:
+    async def test(daemon: LogDaemon) -> None:
+        await daemon.debug.start(daemon.prepare_debug("1:util", None, 60, None), 0)
+        second = await host.daemon(is_ours=False)
+        for when in LogWhen:
+            with pytest.raises(NotSupported, match="Another nestd"):
+                await second.prepare("1:qemu", None, when)
+        with pytest.raises(NotSupported, match="Another nestd"):
+            second.prepare_debug("1:qemu", None, 60, None)
+        assert (await second.plan("1:qemu", None)).steps
+        assert (await second.running()).filters == "1:*util* "
+
+    run(host, test)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nestd.core.log_daemon import LogDaemon
 from nestd.core.log_daemons import LogDaemons
 from nestd.core.log_units import Mode, NoUnits, UnitFacts, mode
 from nestd.host.root import Root
@@ -83,3 +84,24 @@ def test_without_units_all_are_there(tmp_path: Path) -> None:
         return names
 
     assert asyncio.run(test()) == ("libvirtd", "virtqemud")
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_what_another_nestd_left_is_taken_over_unless_it_still_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_ours: bool
+) -> None:
+    (tmp_path / "usr/sbin").mkdir(parents=True)
+    (tmp_path / "usr/sbin/libvirtd").touch()
+    resumed = []
+
+    async def resume(daemon: LogDaemon) -> None:
+        resumed.append(daemon.name)
+
+    async def test() -> None:
+        daemons = LogDaemons(Root(tmp_path), NoUnits(), is_ours=is_ours)
+        await daemons.start()
+        await daemons.close()
+
+    monkeypatch.setattr(LogDaemon, "resume", resume)
+    asyncio.run(test())
+    assert resumed == (["libvirtd"] if is_ours else [])

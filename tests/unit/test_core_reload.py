@@ -82,6 +82,31 @@ def records(root: Root) -> list[str]:
     return sorted(os.listdir(root.at("/run/nestd/transactions")))
 
 
+class Eager(SimulatedKernel):
+    """Somebody loads the module as soon as it is unloaded."""
+
+    async def unload(self, name: str) -> None:
+        await super().unload(name)
+        await super().load(name)
+
+
+def test_who_loads_it_before_the_file_is_in_place_is_overtaken_in_turn(tmp_path: Path) -> None:
+    async def body() -> None:
+        root = Root(tmp_path)
+        conf = root.at("/etc/modprobe.d/kvm.conf")
+        kernel = Eager(root, KINDS["intel"])
+        before = conf.read_bytes()
+        manager = await start(root, kernel)
+        job = await set_nested(manager, "0", When.NOW)
+        assert job is not None
+        assert job.state is JobState.DONE
+        assert kernel.read_module(MODULE).parameters["nested"] == "N"
+        assert conf.read_bytes() == before + b"options kvm_intel nested=0\n"
+        await stop(manager)
+
+    asyncio.run(body())
+
+
 def test_a_job_that_reloads_is_not_cancelled(tmp_path: Path) -> None:
     async def body() -> None:
         root = Root(tmp_path)
