@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -45,6 +45,9 @@ CLASH = (
 )
 
 
+STUCK = "No module is loaded or unloaded as long as modprobe would have to read this:"
+
+
 class MoreToDo(Exception):
     """The host has changed, and the same request needs leave for more than it was given."""
 
@@ -59,25 +62,32 @@ class Effect(Enum):
 
 @dataclass(frozen=True)
 class Change:
-    """A checked request. data is what kvm.conf will hold; old what it holds (None: no file)."""
+    """A checked request.
+
+    data is what kvm.conf will hold; old what it holds (None: no file); base what it was made from,
+    which is another file's where there is none.
+    """
 
     module: str
     parameters: Mapping[str, str]  # as they will be written; "" removes the assignment
     when: When
     path: str
     old: bytes | None
+    base: bytes
     data: bytes
     effect: Effect
     wanted: Mapping[str, str | None]  # to verify on the running module
     overridden: Mapping[str, Assignment]  # by parameter, who decides instead
     refused: Assignment | None  # one that would make the next load fail
+    obstacles: tuple[str, ...]  # files in the way of every load
     token: str
     from_plan: bool  # the caller gave the token, and wants this or nothing
 
     @property
     def edits(self) -> bool:
         """Whether kvm.conf changes."""
-        return self.data != (self.old or b"")
+        # A copy of the file in a lower directory would only mask it.
+        return self.data != self.base
 
     @property
     def nothing_to_do(self) -> bool:
@@ -87,12 +97,13 @@ class Change:
     @property
     def hopeless(self) -> bool:
         """Whether a load could not bring it about: see check_effective()."""
-        return self.when is not When.BOOT and bool(self.overridden or self.refused)
+        lost = self.overridden or self.refused or self.obstacles
+        return self.when is not When.BOOT and bool(lost)
 
     @property
     def diff(self) -> str:
         """What changes in kvm.conf, as a unified diff."""
-        if self.hopeless:
+        if self.hopeless or not self.edits:
             return ""
         before, after = (
             (data or b"").decode("utf-8", "backslashreplace").splitlines(keepends=True)
@@ -131,11 +142,13 @@ def make_change(
         when=when,
         path=facts.own.path,
         old=facts.own.data,
+        base=facts.own.base,
         data=after.own.base,
         effect=effect,
         wanted=wanted,
         overridden=overridden,
         refused=refused(after, module),
+        obstacles=facts.obstacles,
         token=_token(facts, module, checked, when),
         from_plan=token is not None,
     )
@@ -151,6 +164,7 @@ def check_effective(change: Change) -> None:
     """
     if not change.hopeless:
         return
+    check_unobstructed(change.obstacles)
     if change.refused is not None:
         raise Conflict(refusal(change.module, change.refused))
     for parameter, winner in change.overridden.items():
@@ -241,6 +255,12 @@ def _checked(facts: HostFacts, module: str, parameters: Mapping[str, str]) -> Ma
             )
         checked[spelled] = _value(facts, module, name, value)
     return checked
+
+
+def check_unobstructed(obstacles: Sequence[str]) -> None:
+    """Refuse to unload what modprobe would not load again."""
+    if obstacles:
+        raise ConfigUnparsable(f"{STUCK} {obstacles[0]}")
 
 
 def _known(facts: HostFacts, module: str, name: str) -> str:

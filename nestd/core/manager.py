@@ -25,6 +25,7 @@ from nestd.core.change import (
     check_present,
     check_reloadable,
     check_supported,
+    check_unobstructed,
     make_change,
     refusal,
     shown,
@@ -151,6 +152,7 @@ class Manager:
         if not facts.modules[module].loaded:
             raise Missing(f"{module} is not loaded: there is nothing to reload.")
         check_reloadable(facts, module)
+        check_unobstructed(facts.obstacles)
         self.reloads.check_ours()
         bad = refused(facts, module)
         if bad is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nestd.core.change import Change, Effect, place, precedence, refusal
+from nestd.core.change import STUCK, Change, Effect, place, precedence, refusal
 from nestd.core.derive import misplaced_nested
 from nestd.core.facts import HostFacts
 from nestd.core.model import Blocker, When
@@ -55,6 +55,7 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
     load = facts.next_load(module)
     found = ["As things are, this would be refused."] if change.hopeless else []
     found += [f"{precedence(change, *lost)}." for lost in change.overridden.items()]
+    found += [f"{STUCK} {obstacle}" for obstacle in change.obstacles]
     if change.refused is not None:
         found.append(refusal(module, change.refused))
     found += [

@@ -20,7 +20,7 @@ from nestd.core.model import JobState
 from nestd.core.transaction import Transaction
 from nestd.core.values import differing, passable
 from nestd.formats.kernel_params import ParameterType
-from nestd.host.kernel import Kernel, LoadError, NotThisMachine
+from nestd.host.kernel import Kernel, LoadError, LoadTimeout, NotThisMachine
 from nestd.host.records import Records
 
 # QEMU's capability probes and udev's workers hold the module for moments.
@@ -86,7 +86,8 @@ class Reload:
                 await self._kernel.load(transaction.module)
             await self.verify(transaction.module, transaction.wanted)
         except Exception as error:  # whatever it is, the module is not left unloaded
-            await self.roll_back(transaction, _reason(error))
+            hangs = isinstance(error, LoadTimeout)
+            await self.roll_back(transaction, _reason(error), modprobe_hangs=hangs)
         self.finish(transaction)
 
     def _was_overtaken(self, transaction: Transaction) -> bool:
@@ -99,11 +100,16 @@ class Reload:
             and not differing(before, facts.parameters, self._types)
         )
 
-    async def roll_back(self, transaction: Transaction, reason: str) -> None:
-        """Restore file and module; always raises: RolledBack, or ReloadFailed."""
+    async def roll_back(
+        self, transaction: Transaction, reason: str, *, modprobe_hangs: bool = False
+    ) -> None:
+        """Restore file and module; always raises: RolledBack, or ReloadFailed.
+
+        With MODPROBE_HANGS the configuration is not loaded from again.
+        """
         self.record(transaction.at(JobState.ROLLING_BACK), must=False)
         file_restored = self._restore_file(transaction)
-        await self._restore_module(transaction, reason)
+        await self._restore_module(transaction, reason, modprobe_hangs)
         text = f"{transaction.module} was not reloaded and runs as before: {reason}"
         if not file_restored:
             # The record stays, and with it the old file: the next start tries again.
@@ -181,7 +187,9 @@ class Reload:
             return False
         return True
 
-    async def _restore_module(self, transaction: Transaction, reason: str) -> None:
+    async def _restore_module(
+        self, transaction: Transaction, reason: str, modprobe_hangs: bool
+    ) -> None:
         """Load as it ran before: as configured, else with the old values and no configuration.
 
         What can be written to the running module needs no load.
@@ -193,7 +201,8 @@ class Reload:
             return
         explicit = passable(before, self._types)
         tried = []
-        for parameters, only_these in (((), False), (explicit, True), ((), True)):
+        ways = ((), False), (explicit, True), ((), True)
+        for parameters, only_these in ways[1:] if modprobe_hangs else ways:
             try:
                 await self._unload_other(module)
                 await self._kernel.load(module, parameters, only_these=only_these)

@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 
 from nestd.core import blockers
-from nestd.core.change import refusal
+from nestd.core.change import STUCK, refusal
 from nestd.core.derive import next_values, plain, refused
 from nestd.core.errors import (
     Busy,
@@ -60,6 +60,8 @@ down."""
 def _hindrance(facts: HostFacts, transaction: Transaction) -> str:
     """Why a waiting reload can no longer bring what was asked for, as a sentence; "" if it can."""
     module = transaction.module
+    if facts.obstacles:
+        return f"{STUCK} {facts.obstacles[0]}"
     bad = refused(facts, module)
     if bad is not None:
         return refusal(module, bad)

@@ -19,6 +19,10 @@ class LoadError(Exception):
     """A module did not load; the text is one sentence with the kernel's or modprobe's reason."""
 
 
+class LoadTimeout(LoadError):
+    """modprobe did not end in time: another attempt of the same kind would not either."""
+
+
 class NotThisMachine(Exception):
     """The files are those of another machine (--root): no module of it can be acted upon."""
 

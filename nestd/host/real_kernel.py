@@ -11,7 +11,7 @@ from typing import Callable
 
 from nestd.formats.kernel_params import ParameterType
 from nestd.host import kmod
-from nestd.host.kernel import KernelEvent, LoadError, NotThisMachine
+from nestd.host.kernel import KernelEvent, LoadError, LoadTimeout, NotThisMachine
 from nestd.host.kernel_log import KernelLog
 from nestd.host.root import Root
 from nestd.host.sysfs import ModuleFacts, read_module
@@ -54,7 +54,9 @@ class RealKernel:
         with KernelLog(self._root) as log:
             try:
                 answer = await kmod.modprobe(name, parameters, only_these=only_these)
-            except (OSError, TimeoutError) as error:
+            except TimeoutError as error:
+                raise LoadTimeout(str(error)) from error
+            except OSError as error:
                 raise LoadError(str(error)) from error
             reasons = log.about(name, name.replace("_", "-"), "kvm")
         if not self.read_module(name).loaded:
