@@ -189,5 +189,5 @@ async def _start(kind: HostKind, root: Path, requests: socket.socket) -> tuple[H
 
 async def _all_jobs_ended(reloads: Reloads) -> str:
     waits = [waiter.task for waiter in reloads.waiting._waiters.values() if waiter.task]
-    await asyncio.wait_for(asyncio.gather(*waits), 10)
+    await asyncio.wait_for(asyncio.gather(*waits), 60)
     return ""
