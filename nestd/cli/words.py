@@ -74,6 +74,9 @@ def drift(host: Host, module: Module) -> Iterator[str]:
         yield from _overridden(module)
     elif module.state == "config-error":
         passed = [assignment(each) for each in module.assignments]
+        if not passed:
+            yield "A file in modprobe.d stops modprobe: nestctl validate names it."
+            return
         one_of = "" if len(passed) == 1 else "one of "
         yield f"{name} would refuse {one_of}{', '.join(passed)}: correct it there."
     elif module.state == "builtin" and module is host.main:

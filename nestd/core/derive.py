@@ -56,10 +56,10 @@ def derive_module(facts: HostFacts, name: str) -> Module:
 
 def refused(facts: HostFacts, name: str) -> Assignment | None:
     """The first assignment that would make the next load fail, if there is one."""
-    types = facts.types_of(name)
+    types, kernel = facts.types_of(name), version(facts.release)
     for assignment in facts.next_load(name).assignments:
         kind = types.get(assignment.parameter, ParameterType.UNKNOWN)
-        if not acceptable(kind, assignment.value, version(facts.release)):
+        if not acceptable(kind, assignment.value, kernel):
             return assignment
     return None
 

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from nestd.formats import kernel_cmdline, kernel_params, modprobe_d, shell_pattern
 from nestd.formats.modprobe_d import Alias, BadLine, Blacklist, Directive, Install, Options
@@ -83,10 +84,9 @@ def next_load(files: Sequence[ConfigFile], cmdline: bytes, module: str, *, kmod:
         install_by=_first_install(directives, name),
         alias_by=_first_alias(directives, name),
         comment_in_options=_comments(joined, paths),
-        bad_lines=tuple(
-            Origin(path, bad.line, _text(bad.text))
-            for path, bad in directives
-            if isinstance(bad, BadLine)
+        bad_lines=(
+            *(bad for file in files for bad in _bad_lines_of(file, kmod)),
+            *_bad_lines(kernel_cmdline.PATH, kernel_cmdline.parse(cmdline, kmod=kmod)),
         ),
     )
 
@@ -103,6 +103,17 @@ def _printable(path: str) -> str:
 def _text(data: bytes) -> str:
     text = text_for_people(data[: _LONGEST_TEXT + 1])
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 3] + "..."
+
+
+@lru_cache(maxsize=64)  # they are the same for every module
+def _bad_lines_of(file: ConfigFile, kmod: int) -> tuple[Origin, ...]:
+    return tuple(_bad_lines(_printable(file.path), modprobe_d.parse(file.data, kmod=kmod)))
+
+
+def _bad_lines(path: str, directives: Iterable[Directive]) -> Iterator[Origin]:
+    for bad in directives:
+        if isinstance(bad, BadLine):
+            yield Origin(path, bad.line, _text(bad.text))
 
 
 def _options(

@@ -100,6 +100,13 @@ def test_every_state_has_words(
     assert result.out.startswith(f"Nested virtualization {headline}")
 
 
+def test_a_load_that_would_fail_although_nothing_is_assigned_has_a_cause_to_look_up(
+    bus: PrivateBus,
+) -> None:
+    with scripted_nestd(bus.address, Script(state="config-error")):
+        assert "stops modprobe: nestctl validate names it." in nestctl(bus.address).out
+
+
 def test_the_developers_switch_shows_where_it_happened(bus: PrivateBus) -> None:
     result = nestctl(bus.address, "--traceback", "status")
     assert "Traceback" in result.err

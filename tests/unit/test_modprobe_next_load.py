@@ -112,6 +112,11 @@ def test_the_kernels_own_blacklist(cmdline: bytes, denied: bool) -> None:
     assert (load(b"", b"", cmdline).denied_by is not None) is denied
 
 
+def test_a_bad_word_of_the_command_line_is_named() -> None:
+    [bad] = next_load([], b"quiet kvm[.nested=0", "kvm", kmod=30).bad_lines
+    assert (bad.file, bad.line) == ("/proc/cmdline", 0)
+
+
 def test_bad_lines_of_all_files_are_named_and_cut() -> None:
     found = load(b"\nmodprobe kvm_amd nested=1\n", b"x" * 300 + b"\n")
     assert found.bad_lines == (

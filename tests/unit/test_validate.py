@@ -274,7 +274,11 @@ HOSTS: Mapping[str, Host] = {
         {"config-parameters": ("warn", "nest", "modinfo -p kvm_intel")},
         {KVM_CONF: "options kvm_intel nest=1\n"},
     ),
-    "a FIFO in modprobe.d": intel(
+    "a file in modprobe.d that is too large": intel(
+        {"config-files": ("fail", "No module can be loaded", "/etc/modprobe.d/odd.conf is larger")},
+        {"/etc/modprobe.d/odd.conf": b"#" * (1 << 21)},
+    ),
+    "a directory in modprobe.d": intel(
         {"config-files": ("warn", "is a directory")},
         {"/etc/modprobe.d/odd.conf/file": ""},
     ),

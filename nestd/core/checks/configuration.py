@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from nestd.core.change import place
 from nestd.core.derive import misplaced_nested
-from nestd.core.finding import Finding, passed, warn
+from nestd.core.finding import Finding, fail, passed, warn
 from nestd.core.situation import Situation
 from nestd.core.values import NESTED
 from nestd.core.vendors import nested_holders
@@ -19,7 +19,15 @@ _ABOUT_KVM = re.compile(r"kvm|\bnested\b")
 
 
 def files(situation: Situation) -> Finding:
-    """Files that kmod cannot read, and kvm.conf where nestd cannot edit it."""
+    """Files that kmod hangs in or cannot read, and kvm.conf where nestd cannot edit it."""
+    obstacles = situation.facts.obstacles
+    if obstacles:
+        return fail(
+            "config-files",
+            "No module can be loaded, and none is unloaded, as long as modprobe would have to read"
+            " this: " + " ".join(obstacles[:MOST_NAMED]),
+            "Put a plain text file in its place, or remove it.",
+        )
     own = situation.facts.own
     if own.problem:
         return warn(
