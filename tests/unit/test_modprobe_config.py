@@ -172,7 +172,7 @@ def test_a_file_beyond_all_reason_is_reported(tmp_path: Path) -> None:
     config = read_config(Root(tmp_path), 34)
     assert config.files == ()
     assert config.problems == (
-        "/etc/modprobe.d/a.conf is larger than the 1048576 bytes that nestd reads.",
+        f"/etc/modprobe.d/a.conf is larger than the {MOST_BYTES} bytes that nestd reads.",
     )
     assert config.obstacles == config.problems  # what modprobe would do with it is not known
 
