@@ -11,6 +11,7 @@ from nestd.core.facts import HostFacts
 from nestd.core.model import Blocker, When
 from nestd.core.values import NESTED
 from nestd.core.vendors import nested_holders
+from nestd.formats.next_load import NextLoad
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,6 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
     INITRAMFS is the path of the initial RAM disk that holds the module, "" for none.
     """
     module = change.module
-    load = facts.next_load(module)
     found = ["As things are, this would be refused."] if change.hopeless else []
     found += [f"{precedence(change, *lost)}." for lost in change.overridden.items()]
     found += [f"{STUCK} {obstacle}" for obstacle in change.obstacles]
@@ -63,7 +63,21 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
         f" to {' or '.join(nested_holders(facts.machine))}."
         for name, assignment in misplaced_nested(facts)
     ]
-    found += [
+    found += _oddities(facts.next_load(module), module)
+    if initramfs:
+        found.append(
+            f"{initramfs} holds a copy of {module}, which is loaded at boot with the options in"
+            " there: make it anew after the change."
+        )
+    in_place = change.effect is Effect.IN_PLACE
+    if in_place and NESTED in change.wanted and facts.machine.startswith("ppc"):
+        found.append("Guests that already are hypervisors go on being so until they are restarted.")
+    return tuple(found)
+
+
+def _oddities(load: NextLoad, module: str) -> list[str]:
+    """What makes a load of MODULE another thing than people may think."""
+    found = [
         f"{place(origin)}: what follows the # is no comment there but passed to the kernel:"
         f" {origin.text}"
         for origin in load.comment_in_options
@@ -82,12 +96,4 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
         found.append(f"{place(load.blacklisted_by)} keeps udev from loading {module} by itself.")
     if load.denied_by is not None:
         found.append(f"The kernel command line forbids to load {module}: {load.denied_by.text}")
-    if initramfs:
-        found.append(
-            f"{initramfs} holds a copy of {module}, which is loaded at boot with the options in"
-            " there: make it anew after the change."
-        )
-    in_place = change.effect is Effect.IN_PLACE
-    if in_place and NESTED in change.wanted and facts.machine.startswith("ppc"):
-        found.append("Guests that already are hypervisors go on being so until they are restarted.")
-    return tuple(found)
+    return found
