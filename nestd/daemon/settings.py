@@ -23,8 +23,8 @@ LIMIT = 64 << 10  # bytes
 MOST_REPORTED = 20  # of a file that is something else altogether
 _SPEC = ("on_drift = option('report', 'reapply', default='report')",)
 
-# `key =`, `"key" =`, `[section]` and `[[section]]`.
-_BEGINNING = re.compile(r"""\s*(?:\[\s*)*(?P<quote>["']?)(?P<name>.*?)(?P=quote)\s*[]=]""")
+# `key =`, `"key" =`, `section]` and `section]]`, in time that grows as the line does.
+_BEGINNING = re.compile(r"""(?:"([^"]*)"\s*|'([^']*)'\s*|([^]=]*))[]=]""")
 
 log = logging.getLogger(__name__)
 
@@ -127,9 +127,9 @@ def _places(lines: list[str]) -> dict[str, int]:
     """In which line a key is assigned first, or a section begins; configobj does not tell."""
     places: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
-        found = _BEGINNING.match(line)
+        found = _BEGINNING.match(line.lstrip("[ \t"))
         if found is not None:
-            places.setdefault(found["name"], number)
+            places.setdefault("".join(filter(None, found.groups())).rstrip(), number)
     return places
 
 

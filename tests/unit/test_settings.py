@@ -63,6 +63,9 @@ def test_defaults(data: bytes) -> None:
         (b"on_drift = reapply\nx = '''\n", REAPPLY, ["nestd.conf:2", "cannot be read"]),
         (b"on_drift = reapply\n# \xff\n", Settings(), ["nestd.conf:2", "UTF-8"]),
         (b"%(x)s = 1\n", Settings(), ["nestd.conf:1", '"%(x)s"']),
+        (b"# x\n 'x=y' = 1\n", Settings(), ["nestd.conf:2", '"x=y"']),
+        (b'\n"x"  = 1\n', Settings(), ["nestd.conf:2", '"x"']),
+        (b"\n [ x ]\n", Settings(), ["nestd.conf:2", '"x"']),
     ],
 )
 def test_what_is_wrong_is_reported(data: bytes, expected: Settings, wrong: list[str]) -> None:
@@ -165,3 +168,10 @@ def test_a_file_full_of_unknown_keys_is_read_in_time() -> None:
     assert time.process_time() - started < 3
     assert settings == Settings()
     assert [problem.line for problem in problems] == list(range(1, len(lines) + 1))
+
+
+@pytest.mark.parametrize("word", [b" ", b"# ", b"#x    "])
+def test_a_long_line_is_read_in_time(word: bytes) -> None:
+    started = time.process_time()
+    assert parse(word * 10_000 + b"\non_drift = reapply\n") == (REAPPLY, ())
+    assert time.process_time() - started < 1
