@@ -27,6 +27,7 @@ INTERNAL_ERROR = "Internal error; see the journal of nestd."
 _TURN_CALLS = 16
 _TURN_SECONDS = 0.01
 _LARGE_BODY = 16 << 10  # bytes; up to here it is read at once, in a few milliseconds
+_LARGE_SECONDS = 0.5  # enough for all that is no waiting
 _CONGESTED_SECONDS = 0.01  # until it is looked again whether the bus has read the answers
 
 
@@ -118,27 +119,34 @@ class Dispatcher:
 
     async def _work(self, header: Header, route: Route, message: bytes) -> None:
         try:
-            if not _is_large(message):
-                await self._serve(header, route, message)
+            if read_size(message).body > _LARGE_BODY:
+                await self._serve_large(header, route, message)
             else:
-                # One at a time, whoever sends how many: its values take more memory than its bytes,
-                # and reference cycles of futures and tracebacks keep them until they are collected.
-                async with self._large:
-                    await self._serve(header, route, message)
-                    gc.collect()
+                await self._serve(header, route, _read_soon(header, route, message))
         except asyncio.CancelledError:
             self._answer_error(header, BusError(wire.FAILED, "The call was given up."))
             raise
         finally:
             self._callers.release(header.sender, len(message))
 
-    async def _serve(self, header: Header, route: Route, message: bytes) -> None:
+    async def _serve_large(self, header: Header, route: Route, message: bytes) -> None:
+        """One at a time, whoever sends how many: its values take more memory than its bytes.
+
+        But one that waits, for a person's password say, does not keep the others from their turn.
+        """
+        async with self._large:
+            reading = asyncio.ensure_future(asyncio.to_thread(_read_call, header, route, message))
+            serving = asyncio.ensure_future(self._serve(header, route, reading))
+            await asyncio.wait({reading})
+            await asyncio.wait({serving}, timeout=_LARGE_SECONDS)
+            del reading
+            # Reference cycles of futures and tracebacks keep the values until they are collected.
+            gc.collect()
+        await serving
+
+    async def _serve(self, header: Header, route: Route, reading: Awaitable[Call]) -> None:
         try:
-            if _is_large(message):
-                call = await asyncio.to_thread(_read_call, header, route, message)
-            else:
-                call = _read_call(header, route, message)
-            result = await cast("Awaitable[Sequence[object]]", route.run(call))
+            result = await cast("Awaitable[Sequence[object]]", route.run(await reading))
             self._answer(header, route, result)
         except BusError as error:
             self._answer_error(header, error)
@@ -164,8 +172,8 @@ class Dispatcher:
         self._answer_error(header, BusError(wire.FAILED, INTERNAL_ERROR))
 
 
-def _is_large(message: bytes) -> bool:
-    return read_size(message).body > _LARGE_BODY
+async def _read_soon(header: Header, route: Route, message: bytes) -> Call:
+    return _read_call(header, route, message)
 
 
 def _read_call(header: Header, route: Route, message: bytes) -> Call:

@@ -14,6 +14,7 @@ import polkit
 import pytest
 from callers import CHALLENGED, DENIED, DONE, ERROR, INTEL, LOG_CONTROL, User, user
 from private_bus import PrivateBus
+from raw_client import RawClient, array, pad, string
 from running_nestd import (
     BUS_NAME,
     MANAGER,
@@ -25,7 +26,7 @@ from running_nestd import (
     Nestd,
     client_of,
 )
-from users import nobody
+from users import acting_as, nobody
 
 from nestd.bus.authorization import MOST_QUESTIONS, QUIET_SECONDS, Action
 from nestd.bus.callers import MAX_CALLS_PER_SENDER
@@ -248,6 +249,30 @@ def test_a_slow_polkit_holds_nobody_else_up(bus: PrivateBus, intel: Nestd) -> No
         assert await waiting == DONE
 
     as_nobody(bus, test)
+
+
+@pytest.mark.usefixtures("mock")
+def test_a_large_call_that_waits_for_polkit_holds_no_other_up(
+    bus: PrivateBus, intel: Nestd
+) -> None:
+    async def body() -> None:
+        set_mock(bus, "SimulateHang", "b", "true")
+        with acting_as(nobody()):
+            stranger = RawClient(bus.address)
+        entry = pad(string("nested"), 4) + string("0")
+        arguments = array(pad(entry, 8) * 1000 + entry, 8)
+        arguments = pad(pad(arguments, 4) + string("boot"), 4) + array(b"", 8)
+        with stranger:
+            stranger.call(BUS_NAME, INTEL, MODULE, "SetParameters", "a{ss}sa{sv}", arguments)
+            await asked(bus, 1)
+            async with client_of(intel) as other:
+                started = time.monotonic()
+                await other.call(
+                    ROOT, MANAGER, "CheckGuest", "s", f"<domain>{' ' * 20_000}</domain>"
+                )
+                assert time.monotonic() - started < QUICK
+
+    asyncio.run(body())
 
 
 def test_a_polkit_that_dies_while_it_is_asked_means_no(
