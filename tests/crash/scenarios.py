@@ -22,6 +22,7 @@ from nestd.core.recovery import recover
 from nestd.core.reloads import Reloads
 from nestd.core.view import HostView
 from nestd.formats.kernel_params import ParameterType
+from nestd.host import config_watch
 from nestd.host.kernel import KernelEvent, LoadError
 from nestd.host.records import Records
 from nestd.host.root import Root
@@ -179,6 +180,8 @@ async def _start(kind: HostKind, root: Path, requests: socket.socket) -> tuple[H
 
     asyncio.to_thread = inline  # type: ignore[assignment]
     waiting.FIRST_PAUSE = 0.001
+    # Whether files are read once more depends on no clock: their names are new with each change.
+    config_watch._TICK_SECONDS = 0.0
     place = Root(root)
     view = HostView(place, RemoteKernel(kind, place, requests), KMOD, "none")
     await view.read_types()
