@@ -104,14 +104,24 @@ class BadLine:
 Directive = Union[Options, Blacklist, Install, Remove, Alias, Softdep, Weakdep, BadLine]
 
 
-@lru_cache(maxsize=64)  # more files than hosts have; each is asked about many times
 def parse(data: bytes, *, kmod: int) -> tuple[Directive, ...]:
     """All directives of a file, in order. KMOD is the major version of the installed kmod."""
+    return (_parse_large if len(data) > _LARGE else _parse_small)(data, kmod)
+
+
+def _parse(data: bytes, kmod: int) -> tuple[Directive, ...]:
     directives = []
     for line in logical_lines(data, kmod=kmod, blank=False):
         if line.text and not line.text.startswith(b"#") and line.text.strip(b"\t "):
             directives.append(_directive(line, kmod))
     return tuple(directives)
+
+
+# Each file is asked about many times, and everybody may ask what it would be with another value.
+# More files than hosts have; but directives take fifty times the memory of their bytes.
+_LARGE = 16 << 10  # bytes
+_parse_small = lru_cache(maxsize=64)(_parse)
+_parse_large = lru_cache(maxsize=4)(_parse)
 
 
 def normalize(name: bytes) -> bytes | None:

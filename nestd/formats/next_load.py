@@ -105,7 +105,7 @@ def _text(data: bytes) -> str:
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 3] + "..."
 
 
-@lru_cache(maxsize=64)  # they are the same for every module
+@lru_cache(maxsize=8)  # they are the same for every module; costly only where there are many
 def _bad_lines_of(file: ConfigFile, kmod: int) -> tuple[Origin, ...]:
     return tuple(_bad_lines(_printable(file.path), modprobe_d.parse(file.data, kmod=kmod)))
 

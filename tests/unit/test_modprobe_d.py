@@ -203,3 +203,13 @@ def test_comments_cost_next_to_nothing() -> None:
     before = time.process_time()
     assert parse(b"# comment line here\n" * 50_000, kmod=30) == ()
     assert time.process_time() - before < 0.1
+
+
+def test_large_files_are_not_all_kept_in_memory() -> None:
+    line = b"options kvm nx_huge_pages=auto\n"
+    data = [line * 1000 + b"# %d\n" % number for number in range(10)]
+    first = parse(data[0], kmod=30)
+    assert parse(data[0], kmod=30) is first
+    for other in data[1:]:
+        parse(other, kmod=30)
+    assert parse(data[0], kmod=30) is not first
