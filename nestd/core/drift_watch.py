@@ -10,8 +10,10 @@ kvm.conf was, to find it again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 
+from nestd.core.change import MoreToDo
 from nestd.core.drift import Drift, OnDrift, Remedy, find_drift, find_loss
 from nestd.core.errors import NestdError
 from nestd.core.events import NOTICE, OURSELVES, Event, about
@@ -186,14 +188,19 @@ class DriftWatch:
                 await self._set_in_place(drift)
                 log.log(NOTICE, "%s was put right as it runs", drift.module)
             else:
-                change = self._manager.prepare(drift.module, drift.wanted, When.IDLE)
-                job = await self._manager.apply(change, OURSELVES)
+                job = await self._write(drift)
             if job is not None:
                 self._jobs.add(job.id)
         except NestdError as error:
             log.warning("%s cannot be put right: %s", drift.module, error)
         finally:
             self._acting.discard(drift.module)
+
+    async def _write(self, drift: Drift) -> Job | None:
+        while True:
+            change = await self._manager.request(drift.module, drift.wanted, When.IDLE)
+            with contextlib.suppress(MoreToDo):  # than before somebody else's turn: anew
+                return await self._manager.apply(change, OURSELVES)
 
     async def _set_in_place(self, drift: Drift) -> None:
         async with self._manager.reloads.lock:

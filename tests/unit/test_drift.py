@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from nestd.core.change import Change
 from nestd.core.drift import OnDrift
 from nestd.core.drift_watch import MOST_CAUSES, DriftWatch
 from nestd.core.errors import RolledBack
+from nestd.core.jobs import Job
 from nestd.core.manager import Manager
 from nestd.core.model import JobState, When
 from nestd.core.reloads import Reloads
@@ -387,6 +389,29 @@ def test_kvm_conf_moved_away_by_a_package_is_written_again(
         host.conf.rename(host.conf.with_name(f"kvm.conf.{suffix}"))
         await settled(host, lines)
         assert not host.conf.exists()
+
+    run(tmp_path, OnDrift.REAPPLY, test)
+
+
+def test_what_has_more_to_be_done_to_it_meanwhile_is_put_right_all_the_same(
+    tmp_path: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(host: Host) -> None:
+        await host.set(INTEL, When.NOW, nested="0")
+        await settled(host, lines)
+        apply = host.manager.apply
+        reloaded = []
+
+        async def apply_after_a_reload(change: Change, uid: int) -> Job | None:
+            if not reloaded:
+                reloaded.append(await host.modprobe(INTEL, nested="1"))
+            return await apply(change, uid)
+
+        monkeypatch.setattr(host.manager, "apply", apply_after_a_reload)
+        host.conf.rename(host.conf.with_name("kvm.conf.rpmsave"))
+        await until(lambda: host.conf.exists() and b"nested=0" in host.conf.read_bytes())
+        await until(lambda: host.manager.view.kernel.read_module(INTEL).loaded)
+        await until(lambda: host.runs(INTEL) == "N")
 
     run(tmp_path, OnDrift.REAPPLY, test)
 
