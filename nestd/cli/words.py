@@ -78,7 +78,10 @@ def drift(host: Host, module: Module) -> Iterator[str]:
             yield "A file in modprobe.d stops modprobe: nestctl validate names it."
             return
         one_of = "" if len(passed) == 1 else "one of "
-        yield f"{name} would refuse {one_of}{', '.join(passed)}: correct it there."
+        yield (
+            f"{name} would refuse {one_of}{', '.join(passed)}, or a file in modprobe.d stops"
+            " modprobe: nestctl validate tells which."
+        )
     elif module.state == "builtin" and module is host.main:
         yield f"Only the kernel command line sets it: {name}.{NESTED}=1, or 0 for off."
 

@@ -49,7 +49,7 @@ def derive_module(facts: HostFacts, name: str) -> Module:
         assignments=assignments,
         nested=_running(kind, running, kernel),
         nested_configured=answer(kind, own[NESTED], kernel) if NESTED in own else Answer.UNSET,
-        nested_next=Answer.INVALID if clash(facts, name) else _next(kind, assignments, kernel),
+        nested_next=_next(facts, name, assignments),
         state=_state(facts, name, assignments),
     )
 
@@ -126,9 +126,11 @@ def _running(kind: ParameterType, facts: ModuleFacts, kernel: KernelVersion) -> 
     return Answer.UNKNOWN if found is Answer.INVALID else found
 
 
-def _next(
-    kind: ParameterType, assignments: tuple[Assignment, ...], kernel: KernelVersion
-) -> Answer:
+def _next(facts: HostFacts, name: str, assignments: tuple[Assignment, ...]) -> Answer:
+    stuck = facts.obstacles and facts.modules[name].availability is not Availability.BUILTIN
+    if stuck or clash(facts, name):
+        return Answer.INVALID
+    kind, kernel = facts.types_of(name).get(NESTED, ParameterType.UNKNOWN), version(facts.release)
     nested = [each.value for each in assignments if each.parameter == NESTED]
     answers = [answer(kind, value, kernel) for value in nested]
     if not answers:

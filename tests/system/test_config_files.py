@@ -111,6 +111,8 @@ def test_for_the_next_boot_it_is_written_beside_a_fifo(intel: Nestd) -> None:
         assert str(fifo.relative_to(intel.root)) in warning
         assert await client.set_nested("kvm_intel", False, "boot") == "/"
         assert intel.kvm_conf.read_text().endswith(OFF)
+        told = await client.module("kvm_intel", "NestedConfigured", "NestedNext", "State")
+        assert told == ["no", "invalid", "config-error"]
 
     run(intel, test)
 

@@ -275,7 +275,14 @@ HOSTS: Mapping[str, Host] = {
         {KVM_CONF: "options kvm_intel nest=1\n"},
     ),
     "a file in modprobe.d that is too large": intel(
-        {"config-files": ("fail", "No module can be loaded", "/etc/modprobe.d/odd.conf is larger")},
+        {
+            "config-files": (
+                "fail",
+                "No module can be loaded",
+                "/etc/modprobe.d/odd.conf is larger",
+            ),
+            "next-load": (),
+        },
         {"/etc/modprobe.d/odd.conf": b"#" * (1 << 21)},
     ),
     "a directory in modprobe.d": intel(
@@ -346,7 +353,10 @@ HOSTS: Mapping[str, Host] = {
     ),
     "s390, nested and hpage together": Host(
         "s390",
-        {"huge-pages": ("fail", f"{KVM_CONF}:1 sets hpage", CLASH, "Invalid argument")},
+        {
+            "huge-pages": ("fail", f"{KVM_CONF}:1 sets hpage", CLASH, "Invalid argument"),
+            "next-load": (),
+        },
         {
             KVM_CONF: "options kvm nested=1 hpage=1\n",
             S390_NESTED: "1\n",

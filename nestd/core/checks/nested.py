@@ -45,6 +45,8 @@ def next_load(situation: Situation) -> Finding | None:
     bad = refused(situation.facts, module.name)
     if bad is not None:
         return _refused(module, bad)
+    if module.nested_next is Answer.INVALID:
+        return None  # there is none, which config-files or huge-pages tells
     if module.nested_next is Answer.DEFAULT:
         following, source = situation.default, "nothing sets it, and that is its default"
     else:
