@@ -14,7 +14,7 @@ def printable(data: bytes, longest: int = LONGEST) -> str:
 
     What is longer than LONGEST characters ends with "..." there.
     """
-    text = data[: 4 * longest].decode("utf-8", "backslashreplace")
+    text = data[: 4 * (longest + 1)].decode("utf-8", "backslashreplace")
     shown = "".join(char if char.isprintable() else _escape(char) for char in text)
     return shown if len(shown) <= longest else shown[: longest - 3] + "..."
 

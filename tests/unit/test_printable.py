@@ -37,6 +37,7 @@ def process(root: Root, pid: int, guest: bytes = BAD, group: bytes = b"machine-x
         ("\x00\x85\u2028\ud7ff".encode(), r"\x00\x85\u2028\ud7ff"),
         (b"x" * LONGEST, "x" * LONGEST),
         (b"x" * (LONGEST + 1), "x" * (LONGEST - 3) + "..."),
+        ("🐧".encode() * (LONGEST + 1), "🐧" * (LONGEST - 3) + "..."),
         (b"\xff" * 100_000, (r"\xff" * LONGEST)[: LONGEST - 3] + "..."),
     ],
 )
