@@ -172,6 +172,7 @@ class Reloads:
         It is on record meanwhile, so that the next start rolls back what a crash cut in half.
         Raises RolledBack or OSError with nothing changed.
         """
+        running = facts.modules[module].parameters
         transaction = Transaction(
             job=self.records.next_job(),
             module=module,
@@ -179,7 +180,8 @@ class Reloads:
             when=When.NOW,
             step=JobState.ROLLING_BACK,
             wanted=values,
-            before=facts.modules[module].parameters,
+            # Whatever else others write until then is theirs.
+            before={name: running[name] for name in values if name in running},
             replacement=replacement,
         )
         carrier, types = self._carrier(module), facts.types_of(module)

@@ -11,11 +11,16 @@ import pytest
 
 from nestd.core.errors import RolledBack
 from nestd.core.in_place import set_in_place
+from nestd.core.recovery import recover
+from nestd.core.reload import Reload
+from nestd.core.reloads import Reloads
+from nestd.core.view import HostView
 from nestd.formats.kernel_params import ParameterType
 from nestd.host import files
+from nestd.host.records import Records
 from nestd.host.root import Root
 from nestd.host.simulated_host import KINDS
-from nestd.host.simulated_kernel import SimulatedKernel
+from nestd.host.simulated_kernel import KMOD, SimulatedKernel
 
 
 def test_a_module_that_has_gone_meanwhile_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -31,3 +36,26 @@ def test_a_module_that_has_gone_meanwhile_leaves_nothing_behind(tmp_path: Path) 
         set_in_place(kernel, "kvm_hv", {"nested": "0"}, types, replacement)
     assert conf.read_bytes() == old
     assert sorted(os.listdir(conf.parent)) == sorted(before)
+
+
+def test_after_a_crash_only_what_nestd_wrote_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Root(tmp_path)
+
+    async def body() -> None:
+        view = HostView(root, SimulatedKernel(root, KINDS["power"]), KMOD, "none")
+        await view.start()
+        reloads = Reloads(view, Records(root))
+        with monkeypatch.context() as crash:
+            crash.setattr(Reload, "finish", lambda self, transaction: None)
+            await reloads.set_in_place(view.facts(), "kvm_hv", {"nested": "0"}, None, 0)
+        view.kernel.write_parameter("kvm_hv", "one_vm_per_core", "1")
+        await recover(reloads)
+        after = view.kernel.read_module("kvm_hv").parameters
+        assert (after["nested"], after["one_vm_per_core"]) == ("Y", "Y")
+        assert reloads.records.read_all() == {}
+        await reloads.close()
+        view.close()
+
+    asyncio.run(body())
