@@ -87,6 +87,7 @@ def running_nestd(
             [sys.executable, "-m", "nestd", "--bus", address, "--root", str(root), *arguments],
             env={
                 **os.environ,
+                **shipped_environment(),
                 "PYTHONPATH": str(Path(nestd.__file__).parents[1]),
                 "NOTIFY_SOCKET": str(notify),
                 **(environment or {}),
@@ -101,6 +102,13 @@ def running_nestd(
         finally:
             process.kill()
             process.wait()
+
+
+def shipped_environment() -> dict[str, str]:
+    """What the unit file sets."""
+    lines = (Path(__file__).parents[1] / "systemd/nestd.service").read_text().splitlines()
+    words = " ".join(line.partition("=")[2] for line in lines if line.startswith("Environment="))
+    return dict(word.split("=", 1) for word in words.split())  # type: ignore[misc]
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], ready: socket.socket, log: Path) -> None:

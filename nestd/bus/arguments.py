@@ -45,9 +45,9 @@ def options(given: object, known: Mapping[str, str]) -> dict[str, object]:
 
 
 def strings(given: object) -> dict[str, str]:
-    """An a{ss}."""
-    assert isinstance(given, Mapping)
-    return {str(key): str(value) for key, value in given.items()}
+    """An a{ss}; not copied, for it may be a large one."""
+    assert isinstance(given, dict)
+    return given
 
 
 def label(what: str, given: object) -> str:

@@ -10,7 +10,7 @@ from nestd.bus.wire import LIMITS_EXCEEDED, BusError
 
 MAX_CALLS_PER_SENDER = 16
 MAX_CALLS = 1024
-MAX_BYTES = 4 << 20
+MAX_BYTES = 5 << 19
 """Bytes of arguments in all calls at work."""
 _SMALL = 4096
 """Bytes; such a call is taken from whoever has none at work, even when others have too many."""

@@ -314,6 +314,28 @@ def test_arguments_that_fill_a_mebibyte(target: Target) -> None:
             assert len(answer.text) < 1000
 
 
+def test_ten_clients_with_two_mebibytes_each(target: Target) -> None:
+    """Small in bytes, large as values: those of one call at a time are there, or none."""
+    parameters = {f"p{number}": "x" * 15 for number in range(30_000)}
+    features = "".join(
+        f"<feature name='feature{number}' policy='require'/>" for number in range(20_000)
+    )
+    text = f"<domain type='kvm'><cpu mode='host-model'>{features}</cpu></domain>"
+    assert len(text) > MIB * 0.8
+
+    def ask(client: RawClient) -> list[int]:
+        change = call(client, INTEL, MODULE, "SetParameters", "a{ss}sa{sv}", parameters, "boot", {})
+        return [change, call(client, ROOT, MANAGER, "CheckGuest", "s", text)]
+
+    with ExitStack() as stack:
+        clients = [stack.enter_context(target.client()) for _ in range(10)]
+        asked = [(client, ask(client)) for client in clients]
+        found = [[answer.error for answer in answers(*each)] for each in asked]
+    assert {change for change, _ in found} <= {PARAMETER, LIMITED}
+    assert {check for _, check in found} <= {INVALID, LIMITED}
+    assert found != [[LIMITED, LIMITED]] * 10
+
+
 def test_descriptors_are_not_taken(target: Target) -> None:
     descriptors = target.descriptors()
     reader, writer = os.pipe()

@@ -143,7 +143,7 @@ def test_many_at_once_keep_nobody_waiting(bus: PrivateBus, tmp_path: Path) -> No
     """The largest XML that is read, and whole validations, while another asks for little."""
 
     async def test(client: Client, nestd: Nestd) -> None:
-        large = guest("amd-host-passthrough").replace("</domain>", "<a/>" * 9_000 + "</domain>")
+        large = guest("amd-host-passthrough").replace("</domain>", "<a/>" * 4_500 + "</domain>")
         async with client_of(nestd) as other:
             calls = [asyncio.ensure_future(check_guest(client, large)) for _ in range(12)]
             looks = [asyncio.ensure_future(validate(client)) for _ in range(4)]
