@@ -92,9 +92,9 @@ def _answer(host: Host, default: str) -> Iterator[Text]:
     if module is not None and module.nested != "unknown":
         style = f"{STRONG} {GOOD if module.nested == 'yes' else WARN}"
     yield styled((words.headline(host, default), style))
-    for each in host.modules.values():
-        for sentence in words.drift(host, each):
-            yield styled((sentence, WARN))
+    sentences = (each for module in host.modules.values() for each in words.drift(host, module))
+    for sentence in dict.fromkeys(sentences):  # what is odd about all of them is told once
+        yield styled((sentence, WARN))
 
 
 def _next_step(host: Host, program: str, blockers: tuple[Blocker, ...]) -> Iterator[RenderableType]:

@@ -97,8 +97,8 @@ class Change:
     @property
     def hopeless(self) -> bool:
         """Whether a load could not bring it about: see check_effective()."""
-        lost = self.overridden or self.refused or self.obstacles
-        return self.when is not When.BOOT and bool(lost)
+        stuck = self.effect is Effect.RELOAD and bool(self.obstacles)
+        return self.when is not When.BOOT and (stuck or bool(self.overridden or self.refused))
 
     @property
     def diff(self) -> str:

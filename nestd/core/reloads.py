@@ -188,7 +188,8 @@ class Reloads:
         try:
             carrier.record(transaction)
             kernel = self.view.kernel
-            await asyncio.to_thread(set_in_place, kernel, module, values, types, replacement)
+            setting = asyncio.to_thread(set_in_place, kernel, module, values, types, replacement)
+            await asyncio.shield(setting)
         except RolledBack as error:
             job = transaction.job
             fields = about(Event.RELOAD_ROLLED_BACK, module=module, job=job, caller_uid=uid)

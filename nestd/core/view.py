@@ -24,7 +24,7 @@ from nestd.host.kernel import Change, Kernel, KernelEvent
 from nestd.host.kvm_holders import KvmHolder
 from nestd.host.modprobe_config import read_cmdline
 from nestd.host.root import Root
-from nestd.host.sysfs import modules_disabled
+from nestd.host.sysfs import Availability, modules_disabled
 
 SETTLE_SECONDS = 0.01  # events come in bursts; one look serves the burst
 TRANSIENT_SECONDS = 0.05  # until a module that is coming or going is looked at again
@@ -100,9 +100,12 @@ class HostView:
 
     async def read_types(self) -> None:
         """Ask what the modules' files declare where that is not known: they may come later."""
-        unknown = [name for name in self.modules if not self._types.get(name)]
+        unknown = [name for name in self.modules if not self._types.get(name) and self._has(name)]
         found = await asyncio.gather(*map(self.kernel.parameter_types, unknown))
         self._types = {**self._types, **dict(zip(unknown, found))}
+
+    def _has(self, module: str) -> bool:
+        return self.kernel.read_module(module).availability is not Availability.MISSING
 
     async def holders(self) -> tuple[KvmHolder, ...]:
         """The processes that use KVM at this moment."""

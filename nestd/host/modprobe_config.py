@@ -18,7 +18,7 @@ from nestd.formats.next_load import ConfigFile
 from nestd.host.files import read_regular
 from nestd.host.root import Root
 
-MOST_BYTES = 256 << 10
+MOST_BYTES = 128 << 10
 """Of one file. kmod has no limit; nestd has, since it reads on behalf of any user."""
 
 # What kmod does differently from these versions on.

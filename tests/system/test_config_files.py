@@ -101,6 +101,19 @@ def test_nothing_is_unloaded_while_modprobe_would_hang_in_a_fifo(intel: Nestd, n
     run(intel, test)
 
 
+def test_what_needs_no_load_is_done_beside_a_fifo(intel: Nestd) -> None:
+    async def test(client: Client) -> None:
+        os.mkfifo(intel.kvm_conf.with_name("zz.conf"))
+        before = module_identity(intel)
+        assert await client.set_nested("kvm_intel", True, "now") == "/"
+        asked = {"halt_poll_ns": "1"}
+        assert await client.set_parameters("kvm", asked, "now") == "/"
+        assert (intel.root / "sys/module/kvm/parameters/halt_poll_ns").read_text() == "1\n"
+        assert module_identity(intel) == before
+
+    run(intel, test)
+
+
 def test_for_the_next_boot_it_is_written_beside_a_fifo(intel: Nestd) -> None:
     fifo = intel.kvm_conf.with_name("zz.conf")
 
