@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import shlex
 import shutil
 import subprocess
@@ -19,6 +20,8 @@ from pathlib import Path
 from typing import Callable
 
 SUITE = "bookworm"
+# The distribution's own programs, Python among them: mmdebstrap's helpers are written in it.
+PATH = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
@@ -84,7 +87,9 @@ def run(work: Path, *command: str) -> None:
     with open(path, "ab") as log:
         log.write(f"+ {shlex.join(command)}\n".encode())
         log.flush()
-        done = subprocess.run(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        environment = {**os.environ, "PATH": PATH}
+        nothing = subprocess.DEVNULL
+        done = subprocess.run(command, stdout=log, stderr=log, stdin=nothing, env=environment)
     if done.returncode:
         lines = path.read_text(errors="replace").splitlines()[-30:]
         raise BuildError("\n".join([f"The image cannot be built; the end of {path}:", *lines]))

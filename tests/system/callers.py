@@ -80,6 +80,6 @@ async def _outcome(call: Awaitable[Sequence[object]]) -> str:
     except BusError as error:
         return error.name
     for descriptor in answers:
-        if isinstance(descriptor, int):
+        if type(descriptor) is int:  # and no bool
             os.close(descriptor)
     return DONE
