@@ -82,6 +82,15 @@ TIERS: Mapping[str, Tier] = {
             Need("qemu-system-x86_64", "qemu-system-x86", "qemu-system-x86-core"),
         ),
     ),
+    "arch": Tier(
+        "the service on the kernels of POWER9 and IBM Z, in emulated machines",
+        (
+            _MMDEBSTRAP,
+            Need("cpio", "cpio", "cpio"),
+            Need("qemu-system-ppc64", "qemu-system-ppc", "qemu-system-ppc-core"),
+            Need("qemu-system-s390x", "qemu-system-misc", "qemu-system-s390x-core"),
+        ),
+    ),
     "nspawn": Tier(
         "the installed packages in a container that boots systemd",
         (_MMDEBSTRAP, Need("systemd-nspawn", "systemd-container", "systemd-container")),

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Inside the guest: runs the functions test_* beside this file in their order, and reports each.
+
+After each test comes restore() of its file, which undoes what a test may change.
+
+A line on the console per test and event, as results.py reads it. pytest would take longer to start
+than the tests take: the processor is emulated.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any, Callable
+
+import service
+
+
+def main() -> None:
+    service.start()
+    for path in sorted(Path(__file__).parent.glob("test_*.py")):
+        module = importlib.import_module(path.stem)
+        for name, function in list(vars(module).items()):
+            if name.startswith("test_"):
+                _run(f"{path.name}::{name}", function)
+                module.restore()
+    service.kill()
+
+
+def _run(name: str, function: Callable[[], None]) -> None:
+    _report(test=name, start=True)
+    started, text = time.monotonic(), ""
+    try:
+        function()
+    except Exception:
+        text = f"{traceback.format_exc()}\n--- nestd's log ---\n{service.log()}"
+    seconds = round(time.monotonic() - started, 1)
+    outcome = "failed" if text else "passed"
+    _report(test=name, outcome=outcome, seconds=seconds, text=text, properties=[])
+
+
+def _report(**entry: Any) -> None:
+    # A line of its own also after what others wrote; the newline that ends it is the proof of it.
+    sys.stdout.write(f"\n{json.dumps(entry)}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
