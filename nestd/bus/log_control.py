@@ -49,22 +49,22 @@ class LogControlInterface(Interface):
 
     spec = InterfaceSpec.load("org.freedesktop.LogControl1")
 
-    def __init__(self, log: LogControl, authorizer: Authorizer) -> None:
-        self._log = log
+    def __init__(self, control: LogControl, authorizer: Authorizer) -> None:
+        self._control = control
         self._authorizer = authorizer
 
     def properties(self) -> Mapping[str, object]:
         return {
-            "LogLevel": self._log.level,
-            "LogTarget": self._log.target,
-            "SyslogIdentifier": self._log.identifier,
+            "LogLevel": self._control.level,
+            "LogTarget": self._control.target,
+            "SyslogIdentifier": self._control.identifier,
         }
 
     async def set_property(self, call: Call, name: str, value: object) -> None:
         if self.properties()[name] == value:
             return
         is_level = name == "LogLevel"
-        words = self._log.levels() if is_level else self._log.targets()
+        words = self._control.levels() if is_level else self._control.targets()
         if value not in words:
             raise BusError(INVALID_ARGS, f"{name} is one of {', '.join(words)}.")
         await self._authorizer.require(call, Action.MANAGE, {})
@@ -72,5 +72,5 @@ class LogControlInterface(Interface):
         fields = about(Event.LOG_CONTROLLED, property=name, value=value, caller_uid=uid)
         # Before it counts: afterwards nobody might be told who had silenced the log.
         _log.log(NOTICE, "User %d sets %s to %s", uid, name, value, extra=fields)
-        change = self._log.set_level if is_level else self._log.set_target
+        change = self._control.set_level if is_level else self._control.set_target
         change(str(value))

@@ -12,7 +12,9 @@ from nestd.core.model import Answer, Vendor
 from nestd.core.situation import Situation
 
 HPAGE = "hpage"
-CLASH = "kvm-s390: A KVM host that supports nesting cannot back its KVM guests with huge pages"
+_KERNEL_SAYS = (
+    "kvm-s390: A KVM host that supports nesting cannot back its KVM guests with huge pages"
+)
 _FIRST_RHEL = (8, 2)
 
 
@@ -113,7 +115,7 @@ def s390_huge_pages(situation: Situation) -> Finding | None:
         return fail(
             "huge-pages",
             f"{where} and nested is set too: the two exclude each other, and kvm will not load"
-            f' ("Invalid argument"; the kernel log says "{CLASH}").',
+            f' ("Invalid argument"; the kernel log says "{_KERNEL_SAYS}").',
             f"Choose one: remove {HPAGE}=1, or switch nesting off with: nestctl nested off"
             " --at-boot",
         )
