@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from nestd.formats import safe_xml
 
 ROOT = "qemuCaps"
+MOST_ELEMENTS = 50_000  # libvirt's own file, which lists each model and feature of a processor
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class QemuCapabilities:
 
 def parse(text: str) -> QemuCapabilities:
     """Read such a file. Raises safe_xml.XmlError."""
-    root = safe_xml.parse(text, ROOT)
+    root = safe_xml.parse(text, ROOT, MOST_ELEMENTS)
     flags = {each.get("name", "") for each in root.iterfind("flag")}
     properties = root.iterfind("hostCPU[@type='kvm']/property[@value='true']")
     return QemuCapabilities(

@@ -15,7 +15,6 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser, ParseError
 
 MOST_BYTES = 1 << 20  # what a message may have too; a large domain's XML has 100 KB
-MOST_ELEMENTS = 5_000
 MOST_DEPTH = 256  # a chain of 200 disk images is nested that deep
 
 
@@ -23,7 +22,7 @@ class XmlError(ValueError):
     """The text is no XML that is read here; the message is one plain sentence."""
 
 
-def parse(text: str, root: str) -> Element:
+def parse(text: str, root: str, most_elements: int) -> Element:
     """The document's root element, which is to be called ROOT. Raises XmlError.
 
     An encoding that the text declares is of no importance: it is text already.
@@ -34,15 +33,15 @@ def parse(text: str, root: str) -> Element:
         raise XmlError("The XML holds characters that are not Unicode.") from None
     if size > MOST_BYTES:
         raise XmlError(f"The XML has {size} bytes; {MOST_BYTES} are the most that is read.")
-    element = _read(text, root)
+    element = _read(text, root, most_elements)
     if isinstance(element, str):
         raise XmlError(element)
     return element
 
 
-def _read(text: str, root: str) -> Element | str:
+def _read(text: str, root: str, most_elements: int) -> Element | str:
     """The root element, or what is wrong; not raised, for a traceback would keep half a tree."""
-    parser = DefusedXMLParser(target=_LimitedBuilder(root), forbid_dtd=True)
+    parser = DefusedXMLParser(target=_LimitedBuilder(root, most_elements), forbid_dtd=True)
     try:
         parser.feed(text)
         element = parser.close()
@@ -59,8 +58,9 @@ def _read(text: str, root: str) -> Element | str:
 class _LimitedBuilder:
     """A TreeBuilder that gives up where a document grows beyond the limits."""
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, most_elements: int) -> None:
         self._root = root
+        self._most_elements = most_elements
         self._builder = TreeBuilder()
         self._elements = 0
         self._depth = 0
@@ -70,8 +70,8 @@ class _LimitedBuilder:
             raise XmlError(f"The XML's root element is {_shown(tag)}, not <{self._root}>.")
         self._elements += 1
         self._depth += 1
-        if self._elements > MOST_ELEMENTS:
-            raise XmlError(f"The XML has more than {MOST_ELEMENTS} elements.")
+        if self._elements > self._most_elements:
+            raise XmlError(f"The XML has more than {self._most_elements} elements.")
         if self._depth > MOST_DEPTH:
             raise XmlError(f"The XML's elements are nested more than {MOST_DEPTH} deep.")
         self._builder.start(tag, dict(attributes))

@@ -186,6 +186,12 @@ def test_libvirt_cache(root: Root) -> None:
     assert read_cache(root, "s390x") is None
 
 
+def test_a_cache_that_lists_every_model_of_a_processor(root: Root) -> None:
+    models = "<cpu type='kvm' name='x'/>\n" * 20_000
+    write(root, f"{DIRECTORY}/one.xml", CACHE.replace("<kvmS", f"{models}<kvmS"))
+    assert read_cache(root, "x86_64") is not None
+
+
 def test_the_newest_of_the_caches_that_can_be_read(root: Root) -> None:
     old = CACHE.replace("<kvmSupportsNesting/>", "").replace("<flag name='kvm'/>", "")
     texts = {"old": old, "new": CACHE, "damaged": CACHE[:-20], "other": "<domain/>"}

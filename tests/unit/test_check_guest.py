@@ -33,7 +33,8 @@ from nestd.core.check_guest import GuestReport, check_guest, read_domain
 from nestd.core.errors import InvalidArgument
 from nestd.core.finding import Verdict
 from nestd.core.situation import Situation
-from nestd.formats.safe_xml import MOST_BYTES, MOST_DEPTH, MOST_ELEMENTS
+from nestd.formats.domain_xml import MOST_ELEMENTS
+from nestd.formats.safe_xml import MOST_BYTES, MOST_DEPTH
 
 GUESTS = {path.stem: path for path in sorted(Path(__file__).with_name("guests").glob("*.xml"))}
 SCHEMA = Path("/usr/share/libvirt/schemas/domain.rng")
