@@ -160,7 +160,8 @@ def test_strings_that_fill_a_mebibyte_are_served(toy: Toy) -> None:
         longest_stall(client)
         serial = client.call(NAME, ROOT, NAME, "Strings", "a{ss}", body)
         assert client.reply_to(serial).body == struct.pack("<I", MOST)
-        assert longest_stall(client) < 0.1
+        # Reading it on the loop would take some 0.3 s; collecting garbage takes some 20 ms.
+        assert longest_stall(client) < 0.2
         assert toy.resident() - before < 12 * MIB
 
 
@@ -189,7 +190,7 @@ def test_others_are_served_while_large_bodies_are_read(toy: Toy) -> None:
         replies = answers(client, serials)
         assert {reply.error for reply in replies} <= {"", ERROR + "LimitsExceeded"}
         assert "" in {reply.error for reply in replies}
-        assert max(waits) < 0.5
+        assert max(waits) < 1  # all eight together take some 2 s
         assert toy.resident() - before < 20 * MIB
 
 
