@@ -13,12 +13,12 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from private_bus import die_with_parent
+from private_bus import PrivateBus, die_with_parent
 
 import nestd
 from nestd.bus.transport import Connection
@@ -219,3 +219,19 @@ async def client_of(nestd: Nestd) -> AsyncIterator[Client]:
         yield client
     finally:
         connection.close()
+
+
+def on_host(
+    bus: PrivateBus,
+    directory: Path,
+    vendor: str,
+    test: Callable[[Client, Nestd], Awaitable[None]],
+) -> None:
+    """Run TEST with a client of nestd's on a fresh simulated host, whose files are in DIRECTORY."""
+    with running_nestd(bus.address, directory, "--simulate", vendor) as nestd:
+
+        async def body() -> None:
+            async with client_of(nestd) as client:
+                await test(client, nestd)
+
+        asyncio.run(body())

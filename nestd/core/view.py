@@ -28,7 +28,6 @@ from nestd.host.sysfs import Availability, modules_disabled
 
 SETTLE_SECONDS = 0.01  # events come in bursts; one look serves the burst
 TRANSIENT_SECONDS = 0.05  # until a module that is coming or going is looked at again
-_TRANSIENT = ("coming", "going")
 
 
 class HostView:
@@ -167,6 +166,5 @@ class HostView:
         self._snapshot = None
         for listener in self._listeners:
             listener()
-        states = (self.kernel.read_module(name).initstate for name in self.modules)
-        if any(state in _TRANSIENT for state in states):
+        if any(self.kernel.read_module(name).in_transit for name in self.modules):
             self._notify_soon(TRANSIENT_SECONDS)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,3 +23,19 @@ def intel(bus: PrivateBus, tmp_path: Path) -> Iterator[Nestd]:
     """nestd on a fresh simulated Intel host."""
     with running_nestd(bus.address, tmp_path, "--simulate", "intel") as nestd:
         yield nestd
+
+
+@pytest.fixture
+def beside_libvirtd(bus: PrivateBus, tmp_path: Path) -> Iterator[Nestd]:
+    """nestd on a host where a process that only sleeps stands for libvirtd."""
+    root = tmp_path / "root"
+    for directory in ("etc/libvirt", "run", "usr/sbin", "var/log/libvirt"):
+        (root / directory).mkdir(parents=True)
+    (root / "proc").symlink_to("/proc")
+    program = root / "usr/sbin/libvirtd"
+    program.symlink_to("/bin/sleep")
+    with subprocess.Popen([str(program), "600"]) as process:
+        (root / "run/libvirtd.pid").write_text(str(process.pid))
+        with running_nestd(bus.address, tmp_path) as nestd:
+            yield nestd
+        process.kill()

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import cast
 
 import pytest
 from private_bus import PrivateBus
-from running_nestd import MANAGER, ROOT, Client, Nestd, client_of, running_nestd
+from running_nestd import MANAGER, ROOT, Client, Nestd, client_of, on_host, running_nestd
 
 from nestd.bus.wire import BusError
 
@@ -46,22 +45,6 @@ async def check_guest(client: Client, xml: str) -> tuple[bool, Findings]:
     ready, found = await client.call(ROOT, MANAGER, "CheckGuest", "s", xml)
     assert isinstance(ready, bool)
     return ready, by_id(found)
-
-
-def on_host(
-    bus: PrivateBus,
-    directory: Path,
-    vendor: str,
-    test: Callable[[Client, Nestd], Awaitable[None]],
-) -> None:
-    """Run TEST with a fresh simulated host."""
-    with running_nestd(bus.address, directory, "--simulate", vendor) as nestd:
-
-        async def body() -> None:
-            async with client_of(nestd) as client:
-                await test(client, nestd)
-
-        asyncio.run(body())
 
 
 @pytest.mark.parametrize("vendor", HOST_MODULES)

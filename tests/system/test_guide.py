@@ -8,13 +8,11 @@ the logs.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from private_bus import PrivateBus
-from running_nestd import Client, Nestd, client_of, running_nestd
+from running_nestd import Client, Nestd, on_host
 from situations import S390_NESTED, findings, make_situation
 
 from nestd.bus.wire import BusError
@@ -25,18 +23,6 @@ from nestd.core.situation import Situation
 CONFLICT = "org.nestd1.Error.Conflict"
 CLASH = "kvm-s390: A KVM host that supports nesting cannot back its KVM guests with huge pages"
 NESTED_HV = "<nested-hv state='on'/>"
-
-
-def on_host(
-    bus: PrivateBus, directory: Path, vendor: str, test: Callable[[Client, Nestd], Awaitable[None]]
-) -> None:
-    with running_nestd(bus.address, directory, "--simulate", vendor) as nestd:
-
-        async def body() -> None:
-            async with client_of(nestd) as client:
-                await test(client, nestd)
-
-        asyncio.run(body())
 
 
 def domain(inside: str = "", *, arch: str = "", machine: str = "") -> str:

@@ -7,15 +7,14 @@ The daemon is a process that only sleeps: what is allowed to be asked of it ends
 from __future__ import annotations
 
 import asyncio
-import subprocess
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import polkit
 import pytest
 from callers import DENIED, DONE, User, user
 from private_bus import PrivateBus
-from running_nestd import ROOT, Nestd, running_nestd
+from running_nestd import ROOT, Nestd
 from users import nobody
 
 from nestd.bus.authorization import Action
@@ -27,18 +26,8 @@ UNAVAILABLE = "org.nestd1.Error.DaemonUnavailable"
 
 
 @pytest.fixture
-def nestd(bus: PrivateBus, tmp_path: Path) -> Iterator[Nestd]:
-    root = tmp_path / "root"
-    for directory in ("etc/libvirt", "run", "usr/sbin", "var/log/libvirt"):
-        (root / directory).mkdir(parents=True)
-    (root / "proc").symlink_to("/proc")
-    program = root / "usr/sbin/libvirtd"
-    program.symlink_to("/bin/sleep")
-    with subprocess.Popen([str(program), "600"]) as process:
-        (root / "run/libvirtd.pid").write_text(str(process.pid))
-        with running_nestd(bus.address, tmp_path) as nestd:
-            yield nestd
-        process.kill()
+def nestd(beside_libvirtd: Nestd) -> Nestd:
+    return beside_libvirtd
 
 
 def as_nobody(bus: PrivateBus, test: Callable[[User], Awaitable[None]]) -> None:

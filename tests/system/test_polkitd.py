@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import polkit
@@ -15,7 +15,7 @@ import pytest
 import tiers
 from callers import CHALLENGED, DENIED, DONE, User, user
 from private_bus import PrivateBus
-from running_nestd import BUS_NAME, MANAGER, ROOT, Nestd, running_nestd
+from running_nestd import BUS_NAME, MANAGER, ROOT, Nestd
 from users import nobody
 
 from nestd.bus.authorization import Action
@@ -184,23 +184,7 @@ def test_a_prompt_names_the_module(bus: PrivateBus, intel: Nestd, tmp_path: Path
         as_nobody(bus, test)
 
 
-@pytest.fixture
-def libvirtd(bus: PrivateBus, tmp_path: Path) -> Iterator[Nestd]:
-    """nestd on a host where a process that only sleeps stands for libvirtd."""
-    root = tmp_path / "root"
-    for directory in ("etc/libvirt", "run", "usr/sbin", "var/log/libvirt"):
-        (root / directory).mkdir(parents=True)
-    (root / "proc").symlink_to("/proc")
-    program = root / "usr/sbin/libvirtd"
-    program.symlink_to("/bin/sleep")
-    with subprocess.Popen([str(program), "600"]) as process:
-        (root / "run/libvirtd.pid").write_text(str(process.pid))
-        with running_nestd(bus.address, tmp_path) as nestd:
-            yield nestd
-        process.kill()
-
-
-def test_a_prompt_names_the_daemon(bus: PrivateBus, libvirtd: Nestd, tmp_path: Path) -> None:
+def test_a_prompt_names_the_daemon(bus: PrivateBus, beside_libvirtd: Nestd, tmp_path: Path) -> None:
     async def test(stranger: User) -> None:
         async def ask(member: str, signature: str, *args: object) -> str:
             return await stranger.ask(
