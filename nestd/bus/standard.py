@@ -9,6 +9,7 @@ from nestd.bus import wire
 from nestd.bus.exported import Exported, Interface
 from nestd.bus.interface import InterfaceSpec, PropertySpec
 from nestd.bus.wire import BusError, Call, Variant
+from nestd.formats.printable import one_line
 
 INTROSPECTABLE = InterfaceSpec.load("org.freedesktop.DBus.Introspectable")
 PEER = InterfaceSpec.load("org.freedesktop.DBus.Peer")
@@ -136,5 +137,4 @@ def unknown_method(path: str, member: str) -> BusError:
 
 def _shown(name: str) -> str:
     """A name that a stranger sent, as it may stand in a sentence."""
-    printable = "".join(char if char.isprintable() else "?" for char in name[:256])
-    return printable + ("..." if len(name) > 256 else "")
+    return one_line(name[:256]) + ("..." if len(name) > 256 else "")

@@ -24,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nestd.cli.errors import CliError
+from nestd.formats.printable import one_line
 
 GOOD, WARN, BAD, DIM, STRONG = "green", "yellow", "bold red", "dim", "bold"
 WIDEST = 100
@@ -33,23 +34,18 @@ _PIPE_WIDTH = 100_000
 Cell = typing.Union[str, Text]
 
 
-def printable(text: str) -> str:
-    """Foreign text as it may stand on a terminal."""
-    return "".join(char if char.isprintable() else "?" for char in text)
-
-
 def styled(*parts: str | tuple[str, str]) -> Text:
     """Text of plain parts and of (part, style)."""
     text = Text()
     for part in parts:
         words, style = (part, "") if isinstance(part, str) else part
-        text.append(printable(words), style or None)
+        text.append(one_line(words), style or None)
     return text
 
 
 def cell(value: Cell) -> Text:
     """A value as text that is safe to print."""
-    return value if isinstance(value, Text) else Text(printable(value))
+    return value if isinstance(value, Text) else Text(one_line(value))
 
 
 def fields(rows: Iterable[tuple[str, Cell]]) -> RenderableType:

@@ -31,6 +31,7 @@ from nestd.core.vendors import default_nested, nested_holders
 from nestd.formats.kernel_params import ParameterType
 from nestd.formats.modprobe_edit import EditError, set_parameters
 from nestd.formats.next_load import Assignment, Origin
+from nestd.formats.printable import one_line
 from nestd.host.sysfs import Availability
 
 # What neither libkmod nor the kernel takes for anything but itself: no white space, no quotes, no
@@ -203,7 +204,7 @@ def place(at: Assignment | Origin) -> str:
 def shown(text: str) -> str:
     """A caller's word as a message may repeat it: in quotes, printable, short."""
     start = text[:LONGEST_SHOWN]
-    printable = "".join(char if char.isprintable() else "?" for char in start)
+    printable = one_line(start)
     return f'"{printable}"' if start == text else f'"{printable}..."'
 
 

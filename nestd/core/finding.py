@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from nestd.formats.printable import one_line
+
 
 class Verdict(Enum):
     """How a finding bears on nested virtualization."""
@@ -33,23 +35,19 @@ class Finding:
 
 def passed(id: str, summary: str) -> Finding:
     """A finding that is as it should be."""
-    return Finding(id, Verdict.PASS, _line(summary))
+    return Finding(id, Verdict.PASS, one_line(summary))
 
 
 def note(id: str, summary: str, hint: str = "") -> Finding:
     """A finding to know."""
-    return Finding(id, Verdict.NOTE, _line(summary), hint)
+    return Finding(id, Verdict.NOTE, one_line(summary), hint)
 
 
 def warn(id: str, summary: str, hint: str) -> Finding:
     """A finding to be seen to."""
-    return Finding(id, Verdict.WARN, _line(summary), hint)
+    return Finding(id, Verdict.WARN, one_line(summary), hint)
 
 
 def fail(id: str, summary: str, hint: str) -> Finding:
     """A finding in whose way nested virtualization stops."""
-    return Finding(id, Verdict.FAIL, _line(summary), hint)
-
-
-def _line(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)
+    return Finding(id, Verdict.FAIL, one_line(summary), hint)

@@ -68,7 +68,7 @@ def next_load(files: Sequence[ConfigFile], cmdline: bytes, module: str, *, kmod:
     """
     name = module.replace("-", "_").encode()
     directives = [
-        (_printable(file.path), directive)
+        (path_for_people(file.path), directive)
         for file in files
         for directive in modprobe_d.parse(file.data, kmod=kmod)
     ]
@@ -96,7 +96,8 @@ def text_for_people(data: bytes) -> str:
     return data.decode("utf-8", "backslashreplace")
 
 
-def _printable(path: str) -> str:
+def path_for_people(path: str) -> str:
+    """A file's name, which need not be UTF-8, likewise."""
     return text_for_people(path.encode("utf-8", "surrogateescape"))
 
 
@@ -107,7 +108,7 @@ def _text(data: bytes) -> str:
 
 @lru_cache(maxsize=8)  # they are the same for every module; costly only where there are many
 def _bad_lines_of(file: ConfigFile, kmod: int) -> tuple[Origin, ...]:
-    return tuple(_bad_lines(_printable(file.path), modprobe_d.parse(file.data, kmod=kmod)))
+    return tuple(_bad_lines(path_for_people(file.path), modprobe_d.parse(file.data, kmod=kmod)))
 
 
 def _bad_lines(path: str, directives: Iterable[Directive]) -> Iterator[Origin]:

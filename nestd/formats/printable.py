@@ -19,5 +19,10 @@ def printable(data: bytes, longest: int = LONGEST) -> str:
     return shown if len(shown) <= longest else shown[: longest - 3] + "..."
 
 
+def one_line(text: str) -> str:
+    """TEXT with a question mark for each character that does not print, line ends among them."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
 def _escape(char: str) -> str:
     return char.encode("unicode_escape").decode("ascii")

@@ -14,6 +14,8 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser, ParseError
 
+from nestd.formats.printable import one_line
+
 MOST_BYTES = 1 << 20  # what a message may have too; a large domain's XML has 100 KB
 MOST_DEPTH = 256  # a chain of 200 disk images is nested that deep
 
@@ -89,6 +91,5 @@ class _LimitedBuilder:
 
 def _shown(tag: str) -> str:
     name = tag.rpartition("}")[2]
-    printable = "".join(char if char.isprintable() else "?" for char in name[:40])
     space = ", in a namespace of its own" if tag.startswith("{") else ""
-    return f"<{printable}>{space}"
+    return f"<{one_line(name[:40])}>{space}"

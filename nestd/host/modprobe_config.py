@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nestd.formats import kernel_cmdline
-from nestd.formats.next_load import ConfigFile
+from nestd.formats.next_load import ConfigFile, path_for_people
 from nestd.host.files import read_regular
 from nestd.host.root import Root
 
@@ -176,7 +176,9 @@ class _Reader:
 
     def _add(self, name: bytes, path: str) -> None:
         if name in self._paths:
-            self._masked.append(MaskedFile(_printable(path), _printable(self._paths[name])))
+            self._masked.append(
+                MaskedFile(path_for_people(path), path_for_people(self._paths[name]))
+            )
         else:
             self._paths[name] = path
 
@@ -209,8 +211,4 @@ class _Reader:
         self._obstacles.append(self._problems[-1])
 
     def _problem(self, path: str, what: str) -> None:
-        self._problems.append(f"{_printable(path)} {what}.")
-
-
-def _printable(path: str) -> str:
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+        self._problems.append(f"{path_for_people(path)} {what}.")
