@@ -21,8 +21,8 @@ from pathlib import Path
 from private_bus import PrivateBus, die_with_parent
 
 import nestd
-from nestd.bus.transport import Connection
-from nestd.bus.wire import Signal, Variant
+from nestd.dbus.connection.transport import Connection
+from nestd.dbus.connection.wire import Signal, Variant
 
 START_SECONDS = 30
 SIGNAL_SECONDS = 20

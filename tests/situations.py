@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Union
 
-from nestd.core.finding import Finding
-from nestd.core.situation import Situation
-from nestd.core.validate import validate
-from nestd.core.view import HostView
+from nestd.core.checks.finding import Finding
+from nestd.core.checks.host.validate import validate
+from nestd.core.checks.situation import Situation
+from nestd.core.modules.view import HostView
+from nestd.host.machine.surroundings import read_surroundings
 from nestd.host.root import Root
-from nestd.host.simulated_host import KINDS, HostKind
-from nestd.host.simulated_kernel import KMOD, SimulatedKernel
-from nestd.host.surroundings import read_surroundings
+from nestd.host.simulated.host import KINDS, HostKind
+from nestd.host.simulated.kernel import KMOD, SimulatedKernel
 
 KVM_CONF = "/etc/modprobe.d/kvm.conf"
 X86_RELEASE = KINDS["intel"].release

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from nestd.bus.wire import Variant
-from nestd.core.change import shown
+from nestd.core.changes.change import shown
 from nestd.core.errors import InvalidArgument
-from nestd.core.log_change import LogWhen
+from nestd.core.logs.change import LogWhen
 from nestd.core.model import When
+from nestd.dbus.connection.wire import Variant
 
 _LONGEST_LABEL = 256
 

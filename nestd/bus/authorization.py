@@ -18,8 +18,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import Enum
 
-from nestd.bus.transport import Connection
-from nestd.bus.wire import (
+from nestd.dbus.connection.transport import Connection
+from nestd.dbus.connection.wire import (
     ACCESS_DENIED,
     AUTH_REQUIRED,
     LIMITS_EXCEEDED,

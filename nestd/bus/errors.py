@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from nestd.bus import wire
-from nestd.bus.wire import BusError
 from nestd.core import errors
+from nestd.dbus.connection import wire
+from nestd.dbus.connection.wire import BusError
 
 _OWN = "org.nestd1.Error."
 _STANDARD = "org.freedesktop.DBus.Error."

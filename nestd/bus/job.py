@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nestd.bus.authorization import Action, Authorizer
-from nestd.bus.exported import Handler, Interface
-from nestd.bus.interface import InterfaceSpec
 from nestd.bus.module import blockers
 from nestd.bus.names import module_path
-from nestd.bus.wire import Call
-from nestd.core.jobs import Job
 from nestd.core.manager import Manager
+from nestd.core.reloads.jobs import Job
+from nestd.dbus.connection.wire import Call
+from nestd.dbus.objects.exported import Handler, Interface
+from nestd.dbus.objects.interface import InterfaceSpec
 
 
 class JobInterface(Interface):

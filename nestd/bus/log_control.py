@@ -8,10 +8,10 @@ from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from nestd.bus.authorization import Action, Authorizer
-from nestd.bus.exported import Interface
-from nestd.bus.interface import InterfaceSpec
-from nestd.bus.wire import INVALID_ARGS, BusError, Call
-from nestd.core.events import NOTICE, Event, about
+from nestd.core.journal_events import NOTICE, Event, about
+from nestd.dbus.connection.wire import INVALID_ARGS, BusError, Call
+from nestd.dbus.objects.exported import Interface
+from nestd.dbus.objects.interface import InterfaceSpec
 
 _log = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer
-from nestd.bus.exported import Handler, Interface
-from nestd.bus.interface import InterfaceSpec
-from nestd.bus.wire import Call, Variant
-from nestd.core.log_change import LogWhen
-from nestd.core.log_daemon import LogDaemon
-from nestd.formats import log_filters, log_outputs
+from nestd.core.logs.change import LogWhen
+from nestd.core.logs.daemon import LogDaemon
+from nestd.dbus.connection.wire import Call, Variant
+from nestd.dbus.objects.exported import Handler, Interface
+from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.formats.libvirt import log_filters, log_outputs
 
 _SET = {"outputs": "s", "restart": "b"}
 _PLAN = {"outputs": "s"}

@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from nestd import __version__
 from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer
-from nestd.bus.exported import Handler, Interface
-from nestd.bus.interface import InterfaceSpec
 from nestd.bus.names import job_path, log_daemon_path, module_path
-from nestd.bus.wire import Call
+from nestd.core.archive.archives import DEFAULT_LOG_BYTES, check_log_bytes
+from nestd.core.checks.finding import Finding
 from nestd.core.errors import NoSuchJob
-from nestd.core.finding import Finding
-from nestd.core.inhibitors import Inhibitor
-from nestd.core.log_daemons import LogDaemons
+from nestd.core.logs.daemons import LogDaemons
 from nestd.core.manager import Manager
-from nestd.core.support_archive import DEFAULT_LOG_BYTES, check_log_bytes
+from nestd.core.reloads.inhibitors import Inhibitor
+from nestd.dbus.connection.wire import Call
+from nestd.dbus.objects.exported import Handler, Interface
+from nestd.dbus.objects.interface import InterfaceSpec
 
 
 class ManagerInterface(Interface):

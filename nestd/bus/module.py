@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer, Verdict
-from nestd.bus.exported import Handler, Interface
-from nestd.bus.interface import InterfaceSpec
 from nestd.bus.names import NO_OBJECT, job_path
-from nestd.bus.wire import Call, Variant
-from nestd.core.change import Change, Effect, MoreToDo
+from nestd.core.changes.change import Change, Effect, MoreToDo
 from nestd.core.errors import NestdError
 from nestd.core.manager import Manager
 from nestd.core.model import Blocker, When
-from nestd.core.values import NESTED
+from nestd.core.modules.values import NESTED
+from nestd.dbus.connection.wire import Call, Variant
+from nestd.dbus.objects.exported import Handler, Interface
+from nestd.dbus.objects.interface import InterfaceSpec
 
 _TOKEN = {"token": "s"}
 _NOT_AT_BOOT = (When.NOW, When.IDLE)

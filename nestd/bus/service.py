@@ -21,12 +21,12 @@ from nestd.bus.names import (
     log_daemon_path,
     module_path,
 )
-from nestd.bus.objects import ObjectTree
-from nestd.bus.transport import Connection
-from nestd.core.jobs import Job
-from nestd.core.log_daemon import LogDaemon
-from nestd.core.log_daemons import LogDaemons
+from nestd.core.logs.daemon import LogDaemon
+from nestd.core.logs.daemons import LogDaemons
 from nestd.core.manager import Manager
+from nestd.core.reloads.jobs import Job
+from nestd.dbus.connection.transport import Connection
+from nestd.dbus.objects.tree import ObjectTree
 
 JOB_STAYS_SECONDS = 10.0  # after its end
 

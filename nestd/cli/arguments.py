@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nestd import __version__
-from nestd.cli import change, checks, inhibit, jobs, logs, reading, shell, status, watch
+from nestd.cli.commands import change, checks, inhibit, jobs, logs, reading, shell, status, watch
 from nestd.cli.parsing import Parser
 
 KINDS = ("intel", "amd", "power", "s390")

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from enum import IntEnum
 from types import MappingProxyType
 
-from nestd.bus import wire
-from nestd.bus.wire import BusError
+from nestd.dbus.connection import wire
+from nestd.dbus.connection.wire import BusError
 
 _OWN = "org.nestd1.Error."
 BUSY = _OWN + "Busy"

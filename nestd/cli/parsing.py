@@ -10,7 +10,7 @@ from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormat
 from typing import Any, NoReturn
 
 from nestd.cli.errors import Exit
-from nestd.cli.session import Run, RunOffline
+from nestd.cli.service.session import Run, RunOffline
 
 _LARGEST = 0xFFFFFFFF
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}

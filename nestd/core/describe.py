@@ -7,12 +7,12 @@ import json
 from collections.abc import Sequence
 
 from nestd import __version__
-from nestd.core.facts import HostFacts
-from nestd.core.inhibitors import Inhibitor
-from nestd.core.jobs import Job
-from nestd.core.log_state import LogState
+from nestd.core.logs.state import LogState
 from nestd.core.model import Blocker, Machine, Module, Snapshot
-from nestd.formats import log_filters, log_outputs
+from nestd.core.modules.facts import HostFacts
+from nestd.core.reloads.inhibitors import Inhibitor
+from nestd.core.reloads.jobs import Job
+from nestd.formats.libvirt import log_filters, log_outputs
 
 
 def describe(

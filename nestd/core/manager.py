@@ -14,8 +14,9 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from nestd.core import plan
-from nestd.core.change import (
+from nestd.core.archive.archives import SupportArchives
+from nestd.core.changes import plan
+from nestd.core.changes.change import (
     CLASH,
     Change,
     Effect,
@@ -30,20 +31,20 @@ from nestd.core.change import (
     refusal,
     shown,
 )
-from nestd.core.derive import clash, next_values, pending, plain, refused
+from nestd.core.checks.inspector import Inspector
 from nestd.core.describe import describe
 from nestd.core.errors import Busy, Conflict, InvalidArgument, Missing, write_failed
-from nestd.core.events import NOTICE, Event, about
-from nestd.core.facts import HostFacts
-from nestd.core.inspector import Inspector
-from nestd.core.jobs import Job
-from nestd.core.log_state import LogState
+from nestd.core.journal_events import NOTICE, Event, about
+from nestd.core.logs.state import LogState
 from nestd.core.model import Blocker, Vendor, When
-from nestd.core.reloads import Reloads
-from nestd.core.support_archive import SupportArchives
-from nestd.core.values import NESTED
-from nestd.core.view import HostView
-from nestd.host import files, initramfs
+from nestd.core.modules.derive import clash, next_values, pending, plain, refused
+from nestd.core.modules.facts import HostFacts
+from nestd.core.modules.values import NESTED
+from nestd.core.modules.view import HostView
+from nestd.core.reloads.jobs import Job
+from nestd.core.reloads.queue import Reloads
+from nestd.host import files
+from nestd.host.machine import initramfs
 
 SETTLE_SECONDS = 2.0
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from nestd.formats.next_load import Assignment
-from nestd.host.sysfs import Availability
+from nestd.formats.modprobe.next_load import Assignment
+from nestd.host.kernel.sysfs import Availability
 
 
 class Vendor(Enum):

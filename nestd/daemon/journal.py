@@ -19,7 +19,7 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-from nestd.core.events import NOTICE
+from nestd.core.journal_events import NOTICE
 
 SOCKET = Path("/run/systemd/journal/socket")
 IDENTIFIER = "nestd"

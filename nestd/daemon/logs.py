@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Collection
 
-from nestd.core.events import NOTICE
+from nestd.core.journal_events import NOTICE
 from nestd.daemon import journal
 
 # As syslog(3), org.freedesktop.LogControl1 and systemctl name them.

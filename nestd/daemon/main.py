@@ -14,31 +14,32 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nestd import __version__
-from nestd.bus.logind import ShutdownDelay
 from nestd.bus.names import BUS_NAME
+from nestd.bus.peers.logind import ShutdownDelay
+from nestd.bus.peers.systemd_units import SystemdUnits
 from nestd.bus.service import Service
-from nestd.bus.systemd_units import SystemdUnits
-from nestd.bus.transport import Connection
-from nestd.bus.wire import BusError
-from nestd.core.drift_watch import DriftWatch
-from nestd.core.log_daemons import LogDaemons
-from nestd.core.log_units import NoUnits
+from nestd.core.drift.watch import DriftWatch
+from nestd.core.logs.daemons import LogDaemons
+from nestd.core.logs.units import NoUnits
 from nestd.core.manager import Manager
-from nestd.core.recovery import recover
-from nestd.core.reloads import Reloads
-from nestd.core.view import HostView
+from nestd.core.modules.view import HostView
+from nestd.core.reloads.queue import Reloads
+from nestd.core.reloads.recovery import recover
 from nestd.daemon import options, settings
 from nestd.daemon.logs import Logs
 from nestd.daemon.notify import notify, start_watchdog
 from nestd.daemon.options import Options
-from nestd.host import kmod, simulated_kernel
-from nestd.host.detect_virt import host_virtualization
-from nestd.host.kernel import Kernel
-from nestd.host.machine_id import machine_id
-from nestd.host.real_kernel import FilesOnly, RealKernel
-from nestd.host.records import Records
+from nestd.dbus.connection.transport import Connection
+from nestd.dbus.connection.wire import BusError
+from nestd.host.kernel import kmod
+from nestd.host.kernel.interface import Kernel
+from nestd.host.kernel.real import FilesOnly, RealKernel
+from nestd.host.machine.detect_virt import host_virtualization
+from nestd.host.machine.machine_id import machine_id
 from nestd.host.root import Root
-from nestd.host.simulated_host import KINDS
+from nestd.host.simulated import kernel as simulated_kernel
+from nestd.host.simulated.host import KINDS
+from nestd.host.state.records import Records
 
 EXIT_OK, EXIT_FAILURE = 0, 1
 

@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from nestd.core.change import shown
-from nestd.core.drift import OnDrift
-from nestd.core.events import Event, about
+from nestd.core.changes.change import shown
+from nestd.core.drift.drift import OnDrift
+from nestd.core.journal_events import Event, about
 from nestd.host.files import read_below
 from nestd.host.root import Root
 

@@ -32,9 +32,9 @@ from raw_client import (
 )
 from toy_process import service_environment
 
-from nestd.bus import messages, stream
-from nestd.bus.transport import Connection
-from nestd.bus.wire import BusError, Call, Route, Signal
+from nestd.dbus.connection import messages, stream
+from nestd.dbus.connection.transport import Connection
+from nestd.dbus.connection.wire import BusError, Call, Route, Signal
 
 BUS = "org.freedesktop.DBus"
 BUS_PATH = "/org/freedesktop/DBus"

@@ -21,9 +21,9 @@ from raw_client import (
     string,
 )
 
-from nestd.bus import messages
-from nestd.bus.transport import Connection
-from nestd.bus.wire import Call, Route
+from nestd.dbus.connection import messages
+from nestd.dbus.connection.transport import Connection
+from nestd.dbus.connection.wire import Call, Route
 
 BUS = "org.freedesktop.DBus"
 

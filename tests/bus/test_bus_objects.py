@@ -15,12 +15,12 @@ from raw_client import RawClient, string
 from toy_process import Toy
 from toy_service import MACHINE_ID, NAME, ROOT
 
-from nestd.bus.dispatch import INTERNAL_ERROR
-from nestd.bus.exported import Exported, Interface
-from nestd.bus.interface import InterfaceSpec
-from nestd.bus.objects import ObjectTree
-from nestd.bus.transport import Connection
-from nestd.bus.wire import BusError, Signal, Variant
+from nestd.dbus.connection.dispatch import INTERNAL_ERROR
+from nestd.dbus.connection.transport import Connection
+from nestd.dbus.connection.wire import BusError, Signal, Variant
+from nestd.dbus.objects.exported import Exported, Interface
+from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.dbus.objects.tree import ObjectTree
 
 ERROR = "org.freedesktop.DBus.Error."
 BUS = "org.freedesktop.DBus"

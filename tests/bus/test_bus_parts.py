@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 import nestd
-from nestd.bus.callers import MAX_BYTES, MAX_CALLS, MAX_CALLS_PER_SENDER, Callers
-from nestd.bus.interface import Emits, InterfaceSpec
-from nestd.bus.matching import MatchRule
-from nestd.bus.messages import Header
-from nestd.bus.wire import LIMITS_EXCEEDED, BusError
+from nestd.dbus.connection.callers import MAX_BYTES, MAX_CALLS, MAX_CALLS_PER_SENDER, Callers
+from nestd.dbus.connection.matching import MatchRule
+from nestd.dbus.connection.messages import Header
+from nestd.dbus.connection.wire import LIMITS_EXCEEDED, BusError
+from nestd.dbus.objects.interface import Emits, InterfaceSpec
 
 CONTRACTS = Path(nestd.__file__).parent / "bus" / "interfaces"
 

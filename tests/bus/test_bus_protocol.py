@@ -18,9 +18,15 @@ from raw_client import MEMBER, PATH, SENDER, SIGNATURE, array, message, string
 from toy_process import service_environment
 
 import nestd
-from nestd.bus import protocol
-from nestd.bus.messages import METHOD_CALL, SIGNAL, ProtocolError, read_known_fields, read_size
-from nestd.bus.wire import Variant
+from nestd.dbus.connection import protocol
+from nestd.dbus.connection.messages import (
+    METHOD_CALL,
+    SIGNAL,
+    ProtocolError,
+    read_known_fields,
+    read_size,
+)
+from nestd.dbus.connection.wire import Variant
 
 PACKAGE = Path(nestd.__file__).parent
 TEXT = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=20)
@@ -287,9 +293,9 @@ def test_one_file_knows_dbus_next() -> None:
     ],
 )
 def test_import(change: str, error: str) -> None:
-    program = f"{change}\nimport nestd.bus.protocol"
+    program = f"{change}\nimport nestd.dbus.connection.protocol"
     if "typing" in change and not hasattr(typing, "no_type_check_decorator"):
-        program = "import nestd.bus.protocol"
+        program = "import nestd.dbus.connection.protocol"
     command = [sys.executable, "-c", program]
     run = subprocess.run(command, capture_output=True, text=True, env=service_environment())
     assert (run.returncode == 0) == (not error)

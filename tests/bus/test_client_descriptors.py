@@ -15,11 +15,11 @@ import toy_service
 from raw_client import RawClient, message
 from toy_process import Toy
 
-from nestd.bus import wire
-from nestd.bus.messages import Header
-from nestd.bus.stream import MessageStream
-from nestd.bus.transport import Connection
-from nestd.bus.wire import BusError
+from nestd.dbus.connection import wire
+from nestd.dbus.connection.messages import Header
+from nestd.dbus.connection.stream import MessageStream
+from nestd.dbus.connection.transport import Connection
+from nestd.dbus.connection.wire import BusError
 
 PEER = "org.freedesktop.DBus.Peer"
 

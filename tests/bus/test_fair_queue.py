@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 from raw_client import CALL, MEMBER, PATH, SENDER, message
 
-from nestd.bus import protocol
-from nestd.bus.fair_queue import MAX_BYTES, FairQueue
+from nestd.dbus.connection import protocol
+from nestd.dbus.connection.fair_queue import MAX_BYTES, FairQueue
 
 
 def put(queue: FairQueue, sender: str, member: str = "M", size: int = 0) -> list[str]:

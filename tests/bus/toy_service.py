@@ -10,11 +10,11 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from nestd.bus.exported import Handler
-from nestd.bus.interface import InterfaceSpec
-from nestd.bus.objects import Interface, ObjectTree
-from nestd.bus.transport import Connection
-from nestd.bus.wire import INVALID_ARGS, BusError, Call
+from nestd.dbus.connection.transport import Connection
+from nestd.dbus.connection.wire import INVALID_ARGS, BusError, Call
+from nestd.dbus.objects.exported import Handler
+from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.dbus.objects.tree import Interface, ObjectTree
 
 NAME = "org.example.Toy"
 ROOT = "/org/example/Toy"

@@ -18,12 +18,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nestd.bus.exported import Handler, Interface
-from nestd.bus.interface import InterfaceSpec
 from nestd.bus.names import BUS_NAME, MANAGER_PATH
-from nestd.bus.objects import ObjectTree
-from nestd.bus.transport import Connection
-from nestd.bus.wire import BusError, Call, Variant
+from nestd.dbus.connection.transport import Connection
+from nestd.dbus.connection.wire import BusError, Call, Variant
+from nestd.dbus.objects.exported import Handler, Interface
+from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.dbus.objects.tree import ObjectTree
 
 _SECONDS = 20
 OWN = "org.nestd1.Error."

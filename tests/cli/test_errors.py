@@ -11,9 +11,9 @@ from private_bus import PrivateBus
 from run_nestctl import COMMAND, environment, nestctl, nestctl_program
 from scripted_nestd import OWN, Script, scripted_nestd
 
-from nestd.bus import wire
-from nestd.bus.wire import BusError
 from nestd.cli.errors import Exit, explain
+from nestd.dbus.connection import wire
+from nestd.dbus.connection.wire import BusError
 
 STANDARD = "org.freedesktop.DBus.Error."
 

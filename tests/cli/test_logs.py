@@ -16,7 +16,7 @@ from run_nestctl import nestctl, start_nestctl
 from running_nestd import Nestd
 from scripted_nestd import OWN, Script, scripted_nestd
 
-from nestd.bus.wire import BusError, Variant
+from nestd.dbus.connection.wire import BusError, Variant
 
 ARCHIVE = gzip.compress(os.urandom(3_000_000))
 

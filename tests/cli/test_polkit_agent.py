@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nestd.cli.polkit_agent import command, polkit_agent, start_time
+from nestd.cli.local.polkit_agent import command, polkit_agent, start_time
 
 AGENT = """\
 #!/bin/bash

@@ -14,21 +14,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from nestd.core import waiting
 from nestd.core.errors import NestdError
 from nestd.core.manager import Manager
 from nestd.core.model import When
-from nestd.core.recovery import recover
-from nestd.core.reloads import Reloads
-from nestd.core.view import HostView
-from nestd.formats.kernel_params import ParameterType
-from nestd.host import config_watch
-from nestd.host.kernel import KernelEvent, LoadError
-from nestd.host.records import Records
+from nestd.core.modules.view import HostView
+from nestd.core.reloads import waiting
+from nestd.core.reloads.queue import Reloads
+from nestd.core.reloads.recovery import recover
+from nestd.formats.modprobe.kernel_params import ParameterType
+from nestd.host.kernel.interface import KernelEvent, LoadError
+from nestd.host.kernel.sysfs import ModuleFacts, read_module
+from nestd.host.modprobe import watch as config_watch
 from nestd.host.root import Root
-from nestd.host.simulated_host import KINDS, HostKind
-from nestd.host.simulated_kernel import KMOD, SimulatedKernel
-from nestd.host.sysfs import ModuleFacts, read_module
+from nestd.host.simulated.host import KINDS, HostKind
+from nestd.host.simulated.kernel import KMOD, SimulatedKernel
+from nestd.host.state.records import Records
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ import scenarios
 from scenarios import SCENARIOS, Scenario
 
 from nestd.host.root import Root
-from nestd.host.simulated_kernel import SimulatedKernel
+from nestd.host.simulated.kernel import SimulatedKernel
 
 ALTERING = (
     "openat", "write", "sendto", "rename", "link", "unlink", "mkdir", "fsync",

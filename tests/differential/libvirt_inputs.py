@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from random import Random
 
-from nestd.formats.log_categories import CATEGORIES
+from nestd.formats.libvirt.log_categories import CATEGORIES
 
 _LEVELS = ["1", "2", "3", "4"]
 _ODD_LEVELS = [

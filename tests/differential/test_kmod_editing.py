@@ -16,9 +16,9 @@ from host_trees import file_bytes
 from hypothesis import strategies as st
 from kmod_oracle import Oracle
 
-from nestd.formats import kernel_params
-from nestd.formats.logical_lines import logical_lines
-from nestd.formats.modprobe_edit import EditError, configured, set_parameters
+from nestd.formats.modprobe import kernel_params
+from nestd.formats.modprobe.edit import EditError, configured, set_parameters
+from nestd.formats.modprobe.logical_lines import logical_lines
 
 EXAMPLES = int(os.environ.get("NESTD_KMOD_EXAMPLES", "300"))
 MODULE = "kvm_intel"

@@ -14,9 +14,9 @@ from host_trees import Tree, trees
 from hypothesis import assume
 from kmod_oracle import RELEASE
 
-from nestd.formats import kernel_cmdline, modprobe_d
-from nestd.formats.next_load import NextLoad, next_load
-from nestd.host.modprobe_config import IGNORES_DEAD_LINKS, read_cmdline, read_config
+from nestd.formats.modprobe import kernel_cmdline, modprobe_d
+from nestd.formats.modprobe.next_load import NextLoad, next_load
+from nestd.host.modprobe.config import IGNORES_DEAD_LINKS, read_cmdline, read_config
 from nestd.host.root import Root
 
 EXAMPLES = int(os.environ.get("NESTD_KMOD_EXAMPLES", "300")) // 10

@@ -18,10 +18,10 @@ from host_trees import Tree, trees
 from hypothesis import assume
 from kmod_oracle import Oracle
 
-from nestd.formats import kernel_cmdline, modprobe_d
-from nestd.formats.logical_lines import LogicalLine, logical_lines
-from nestd.formats.next_load import ConfigFile, next_load
-from nestd.host.modprobe_config import IGNORES_DEAD_LINKS, read_cmdline, read_config
+from nestd.formats.modprobe import kernel_cmdline, modprobe_d
+from nestd.formats.modprobe.logical_lines import LogicalLine, logical_lines
+from nestd.formats.modprobe.next_load import ConfigFile, next_load
+from nestd.host.modprobe.config import IGNORES_DEAD_LINKS, read_cmdline, read_config
 from nestd.host.root import Root
 
 pytestmark = pytest.mark.needs("libkmod.so.2")

@@ -20,10 +20,10 @@ import libvirt_inputs
 import pytest
 import tiers
 
-from nestd.formats import log_filters, log_outputs
-from nestd.formats.libvirt_conf import Conf, ConfError, Kind, parse
-from nestd.formats.libvirt_conf_edit import set_string
-from nestd.formats.log_items import InvalidItem
+from nestd.formats.libvirt import log_filters, log_outputs
+from nestd.formats.libvirt.conf import Conf, ConfError, Kind, parse
+from nestd.formats.libvirt.conf_edit import set_string
+from nestd.formats.libvirt.log_items import InvalidItem
 
 pytestmark = pytest.mark.libvirt
 

@@ -11,7 +11,7 @@ from typing import Callable
 
 import pytest
 
-from nestd.host.config_watch import ConfigWatch
+from nestd.host.modprobe.watch import ConfigWatch
 from nestd.host.root import Root
 
 KMOD = 30

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from nestd.core.view import HostView
+from nestd.core.modules.view import HostView
 from nestd.host import inotify
 from nestd.host.root import Root
-from nestd.host.simulated_host import KINDS
-from nestd.host.simulated_kernel import KMOD, SimulatedKernel
+from nestd.host.simulated.host import KINDS
+from nestd.host.simulated.kernel import KMOD, SimulatedKernel
 
 
 def test_modprobe_d_is_read_at_every_look_where_it_cannot_be_watched(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nestd.host.real_kernel import RealKernel
+from nestd.host.kernel.real import RealKernel
 from nestd.host.root import Root
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from nestd.core.log_file import FileChange, read_bytes
-from nestd.host.kvm_conf import read_own
+from nestd.core.logs.file import FileChange, read_bytes
+from nestd.host.modprobe.kvm_conf import read_own
 from nestd.host.root import Root
 
 

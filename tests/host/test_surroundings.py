@@ -10,15 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from nestd.host import initramfs, program
-from nestd.host.initramfs import Initramfs, look
-from nestd.host.kvm_device import KvmDevice, read_device
-from nestd.host.libvirt_cache import DIRECTORY, read_cache
-from nestd.host.os_release import OsRelease, read_os_release
-from nestd.host.processor import Processor, read_processor
+from nestd.host import program
+from nestd.host.kernel.kvm_device import KvmDevice, read_device
+from nestd.host.libvirt.cache import DIRECTORY, read_cache
+from nestd.host.machine import initramfs
+from nestd.host.machine.initramfs import Initramfs, look
+from nestd.host.machine.os_release import OsRelease, read_os_release
+from nestd.host.machine.processor import Processor, read_processor
+from nestd.host.machine.surroundings import read_surroundings
+from nestd.host.machine.virtualbox import sign_of_virtualbox
 from nestd.host.root import Root
-from nestd.host.surroundings import read_surroundings
-from nestd.host.virtualbox import sign_of_virtualbox
 
 X86 = """\
 processor	: 0

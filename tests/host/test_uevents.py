@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from nestd.core.view import HostView
-from nestd.host import kvm_holders, uevents
-from nestd.host.kernel import Change, KernelEvent
-from nestd.host.real_kernel import RealKernel
+from nestd.core.modules.view import HostView
+from nestd.host.kernel import kvm_holders, uevents
+from nestd.host.kernel.interface import Change, KernelEvent
+from nestd.host.kernel.real import RealKernel
 from nestd.host.root import Root
 
 KVM_CREATE_VM = 0xAE01

@@ -11,10 +11,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from nestd.host.kernel import KernelEvent
+from nestd.host.kernel.interface import KernelEvent
+from nestd.host.kernel.sysfs import read_module
+from nestd.host.kernel.uevents import UeventWatch
 from nestd.host.root import Root
-from nestd.host.sysfs import read_module
-from nestd.host.uevents import UeventWatch
 
 
 async def main() -> None:

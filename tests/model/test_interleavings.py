@@ -18,18 +18,20 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from nestd.core import reload, reloads, waiting
 from nestd.core.errors import Busy, Conflict, Inhibited, Overridden
-from nestd.core.inhibitors import Inhibitor
-from nestd.core.jobs import ENDS, Job
 from nestd.core.manager import Manager
 from nestd.core.model import JobState, When
-from nestd.core.recovery import recover
-from nestd.core.view import HostView
-from nestd.host.records import Records
+from nestd.core.modules.view import HostView
+from nestd.core.reloads import execution as reload
+from nestd.core.reloads import queue as reloads
+from nestd.core.reloads import waiting
+from nestd.core.reloads.inhibitors import Inhibitor
+from nestd.core.reloads.jobs import ENDS, Job
+from nestd.core.reloads.recovery import recover
 from nestd.host.root import Root
-from nestd.host.simulated_host import KINDS
-from nestd.host.simulated_kernel import KMOD, MACHINES, SimulatedKernel
+from nestd.host.simulated.host import KINDS
+from nestd.host.simulated.kernel import KMOD, MACHINES, SimulatedKernel
+from nestd.host.state.records import Records
 
 MODULE = "kvm_intel"
 FOREIGN = b"# of somebody else \xff\r\noptions kvm ignore_msrs=1\n"

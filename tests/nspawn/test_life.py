@@ -11,7 +11,7 @@ from typing import Callable
 import pytest
 from container import Container, wait_for
 
-from nestd.core.events import Event
+from nestd.core.journal_events import Event
 
 pytestmark = pytest.mark.nspawn
 

@@ -13,7 +13,7 @@ import installation
 import pytest
 from container import Container, wait_for
 
-from nestd.bus.interface import InterfaceSpec
+from nestd.dbus.objects.interface import InterfaceSpec
 
 pytestmark = pytest.mark.nspawn
 

@@ -11,8 +11,8 @@ from private_bus import PrivateBus
 from running_nestd import BUS_NAME, MANAGER, MODULE, PROPERTIES, ROOT
 from users import acting_as
 
-from nestd.bus.transport import Connection
-from nestd.bus.wire import BusError, Variant
+from nestd.dbus.connection.transport import Connection
+from nestd.dbus.connection.wire import BusError, Variant
 
 INTEL = f"{ROOT}/module/kvm_intel"
 LOG_CONTROL = "/org/freedesktop/LogControl1"

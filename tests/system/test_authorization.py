@@ -29,7 +29,7 @@ from running_nestd import (
 from users import acting_as, nobody
 
 from nestd.bus.authorization import MOST_QUESTIONS, QUIET_SECONDS, Action
-from nestd.bus.callers import MAX_CALLS_PER_SENDER
+from nestd.dbus.connection.callers import MAX_CALLS_PER_SENDER
 
 QUICK = 4.0  # seconds, far below nestd's own limits, for those who have no part in the trouble
 

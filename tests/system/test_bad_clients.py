@@ -19,9 +19,9 @@ from private_bus import KINDS, private_bus
 from raw_client import REPLY_SERIAL, RawClient, Received, array, pad, string
 from running_nestd import BUS_NAME, JOB, MANAGER, MODULE, PROPERTIES, ROOT, Nestd, running_nestd
 
-from nestd.bus import protocol
-from nestd.bus.interface import InterfaceSpec
-from nestd.bus.wire import Variant
+from nestd.dbus.connection import protocol
+from nestd.dbus.connection.wire import Variant
+from nestd.dbus.objects.interface import InterfaceSpec
 
 MIB = 1 << 20
 MOST_GROWTH = 20 * MIB

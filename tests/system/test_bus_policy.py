@@ -34,7 +34,7 @@ from raw_client import ERROR as ERROR_MESSAGE
 from running_nestd import BUS_NAME, ROOT, running_nestd
 from users import acting_as, nobody
 
-from nestd.bus.interface import InterfaceSpec
+from nestd.dbus.objects.interface import InterfaceSpec
 
 POLICY = Path(__file__).parents[2] / "systemd" / "org.nestd1.conf"
 # What /usr/share/dbus-1/system.conf says before it includes the policies of services, with polkit's

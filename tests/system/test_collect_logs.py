@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 from running_nestd import BUS_NAME, MANAGER, ROOT, Nestd
 
-from nestd.bus.transport import Connection
-from nestd.bus.wire import BusError, Variant
-from nestd.core.support_archive import MOST_AT_ONCE, MOST_LOG_BYTES
+from nestd.core.archive.archives import MOST_AT_ONCE, MOST_LOG_BYTES
+from nestd.dbus.connection.transport import Connection
+from nestd.dbus.connection.wire import BusError, Variant
 
 MIB = 1 << 20
 PASSWORD = b"s3cret-Passw0rd"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from nestd.core.archive.archives import MOST_AT_ONCE, SupportArchives
 from nestd.core.errors import LimitsExceeded
-from nestd.core.support_archive import MOST_AT_ONCE, SupportArchives
-from nestd.core.view import HostView
-from nestd.host.real_kernel import FilesOnly
+from nestd.core.modules.view import HostView
+from nestd.host.kernel.real import FilesOnly
 from nestd.host.root import Root
 
 

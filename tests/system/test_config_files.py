@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from running_nestd import MODULE, PROPERTIES, ROOT, Client, Nestd, client_of
 
-from nestd.bus.wire import BusError
-from nestd.host.modprobe_config import MOST_BYTES
+from nestd.dbus.connection.wire import BusError
+from nestd.host.modprobe.config import MOST_BYTES
 
 INTEL = f"{ROOT}/module/kvm_intel"
 PEER = "org.freedesktop.DBus.Peer"

@@ -16,7 +16,7 @@ import pytest
 from private_bus import PrivateBus
 from running_nestd import BUS_NAME, MANAGER, ROOT, Client, client_of, running_nestd
 
-from nestd.bus.transport import Connection
+from nestd.dbus.connection.transport import Connection
 
 SCHEMA = json.loads(Path(__file__).with_name("describe.schema.json").read_text())
 HOST_MODULES = {"intel": "kvm_intel", "amd": "kvm_amd", "power": "kvm_hv", "s390": "kvm"}

@@ -16,9 +16,9 @@ import pytest
 from private_bus import PrivateBus
 from running_nestd import MANAGER, ROOT, Client, Nestd, client_of, running_nestd
 
-from nestd.bus.transport import Connection
-from nestd.bus.wire import BusError
-from nestd.formats.log_presets import preset
+from nestd.dbus.connection.transport import Connection
+from nestd.dbus.connection.wire import BusError
+from nestd.formats.libvirt.log_presets import preset
 
 LOG_DAEMON = "org.nestd1.LogDaemon"
 PATH = f"{ROOT}/log/libvirtd"

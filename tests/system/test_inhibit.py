@@ -11,8 +11,8 @@ import pytest
 from private_bus import PrivateBus
 from running_nestd import JOB, MANAGER, ROOT, Client, Nestd, client_of, running_nestd
 
-from nestd.bus.transport import Connection
-from nestd.bus.wire import BusError
+from nestd.dbus.connection.transport import Connection
+from nestd.dbus.connection.wire import BusError
 
 LIMIT = 16
 

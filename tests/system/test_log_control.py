@@ -13,7 +13,7 @@ from private_bus import PrivateBus
 from running_nestd import BUS_NAME, PROPERTIES, Client, Nestd, client_of
 from users import nobody
 
-from nestd.bus.wire import BusError, Variant
+from nestd.dbus.connection.wire import BusError, Variant
 
 INTERFACE = "org.freedesktop.LogControl1"
 

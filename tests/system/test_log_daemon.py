@@ -18,7 +18,7 @@ from libvirtd import Libvirtd
 from private_bus import PrivateBus
 from running_nestd import MANAGER, ROOT, Client, Nestd, client_of, running_nestd
 
-from nestd.bus.wire import BusError, Variant
+from nestd.dbus.connection.wire import BusError, Variant
 
 pytestmark = pytest.mark.libvirtd
 LOG_DAEMON = "org.nestd1.LogDaemon"

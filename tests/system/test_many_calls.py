@@ -7,7 +7,7 @@ import asyncio
 
 from running_nestd import BUS_NAME, MODULE, ROOT, Nestd, client_of
 
-from nestd.bus.transport import Connection
+from nestd.dbus.connection.transport import Connection
 
 CLIENTS, CALLS = 64, 16
 GROWTH = 20 << 20  # bytes

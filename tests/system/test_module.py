@@ -12,7 +12,7 @@ import pytest
 from private_bus import PrivateBus
 from running_nestd import MANAGER, MODULE, ROOT, Client, Nestd, client_of, running_nestd
 
-from nestd.bus.wire import BusError, Variant
+from nestd.dbus.connection.wire import BusError, Variant
 
 INTEL = f"{ROOT}/module/kvm_intel"
 OWN = "org.nestd1.Error."

@@ -19,8 +19,8 @@ from running_nestd import BUS_NAME, MANAGER, ROOT, Nestd
 from users import nobody
 
 from nestd.bus.authorization import Action
-from nestd.bus.transport import Connection
-from nestd.bus.wire import Call, Route, Variant
+from nestd.dbus.connection.transport import Connection
+from nestd.dbus.connection.wire import Call, Route, Variant
 
 POLICY = Path(__file__).parents[2] / "systemd" / "org.nestd1.policy"
 LIBVIRTD, LOG_DAEMON = f"{ROOT}/log/libvirtd", "org.nestd1.LogDaemon"

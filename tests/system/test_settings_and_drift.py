@@ -13,8 +13,8 @@ from private_bus import PrivateBus
 from running_nestd import MODULE, ROOT, SIGNAL_SECONDS, Client, Nestd, client_of, running_nestd
 
 from nestd.host.root import Root
-from nestd.host.simulated_host import KINDS
-from nestd.host.simulated_kernel import SimulatedKernel
+from nestd.host.simulated.host import KINDS
+from nestd.host.simulated.kernel import SimulatedKernel
 
 INTEL = f"{ROOT}/module/kvm_intel"
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 
 from running_nestd import Nestd, client_of
 
-from nestd.bus.exported import Handler, Interface
-from nestd.bus.interface import InterfaceSpec
-from nestd.bus.objects import ObjectTree
-from nestd.bus.transport import Connection
-from nestd.bus.wire import Call
+from nestd.dbus.connection.transport import Connection
+from nestd.dbus.connection.wire import Call
+from nestd.dbus.objects.exported import Handler, Interface
+from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.dbus.objects.tree import ObjectTree
 
 LOGIN1 = """
 <node><interface name="org.freedesktop.login1.Manager">

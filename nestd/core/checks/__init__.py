@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The checks of a host, a file a family: pure functions of a Situation.
+"""Validate and CheckGuest: findings about this host and about guests.
 
-Each looks at one thing and returns what it found, None where that does not concern this host.
+situation is what the checks judge, finding what they say, inspector runs them. host/ and guest/
+hold the checks, a file a family. Imports core.modules. Begin with inspector.
 """

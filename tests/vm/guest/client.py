@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from nestd.bus.transport import Connection
-from nestd.bus.wire import BusError, Signal, Variant
+from nestd.dbus.connection.transport import Connection
+from nestd.dbus.connection.wire import BusError, Signal, Variant
 
 NAME = "org.nestd1"
 ROOT = "/org/nestd1"

@@ -16,7 +16,7 @@ from typing import Callable
 
 from client import MANAGER, NAME, ROOT, Variant
 
-from nestd.bus.transport import Connection
+from nestd.dbus.connection.transport import Connection
 
 PASSWORD = "pl4ntedPw"  # VNC takes no more than eight characters; libvirt logs all of them
 LOG = Path("/var/log/libvirt/collect-test.log")

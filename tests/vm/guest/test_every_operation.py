@@ -26,7 +26,7 @@ import pytest
 from client import JOB, MANAGER, MODULE, PROPERTIES, ROOT, Client, Variant, refused, run
 
 import nestd
-from nestd.bus.interface import InterfaceSpec
+from nestd.dbus.objects.interface import InterfaceSpec
 
 FREEDESKTOP = "org.freedesktop.DBus"
 LOG_DAEMON, LOG_CONTROL = "org.nestd1.LogDaemon", "org.freedesktop.LogControl1"

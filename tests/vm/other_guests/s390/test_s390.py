@@ -13,8 +13,8 @@ from pathlib import Path
 
 from client import MANAGER, MODULE, ROOT, Client, refused, run
 
-from nestd.formats.kernel_params import ParameterType
-from nestd.host import kmod
+from nestd.formats.modprobe.kernel_params import ParameterType
+from nestd.host.kernel import kmod
 
 KVM_CONF = Path("/etc/modprobe.d/kvm.conf")
 PATH = f"{ROOT}/module/kvm"

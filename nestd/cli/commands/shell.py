@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""nestctl --simulate KIND shell: one service of our own over several commands."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+from argparse import REMAINDER, Namespace
+from pathlib import Path
+from typing import Any
+
+from nestd.cli.errors import CliError
+from nestd.cli.local.private_service import PrivateService
+from nestd.cli.parsing import add_command
+from nestd.cli.screen.words import VENDORS
+from nestd.cli.service.session import Session
+
+MACHINES = "simulated/machines"
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    about = "Keep one --simulate or --standalone for a whole shell"
+    parser = add_command(commands, "shell", run, about)
+    parser.add_argument("argument", nargs=REMAINDER, help="a program to run instead of a shell")
+
+
+async def run(session: Session, chosen: Namespace) -> int:
+    """Run a shell, or another program, whose system bus is ours; its exit status."""
+    private = session.private
+    assert private is not None  # or the command line was refused
+    command = chosen.argument[chosen.argument[:1] == ["--"] :]
+    if not command:
+        command = [os.environ.get("SHELL") or "/bin/sh"]
+        _introduce(session, private)
+    # Ctrl-C belongs to what runs in the shell.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, lambda: None)
+    try:
+        process = await asyncio.create_subprocess_exec(*command, env=_environment(private))
+    except OSError as error:
+        raise CliError(f"{command[0]} cannot be started: {error.strerror}.") from error
+    status = await process.wait()
+    return status if status >= 0 else 128 - status
+
+
+def _environment(private: PrivateService) -> dict[str, str]:
+    environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": private.address}
+    if private.root is not None:
+        environment["NESTD_ROOT"] = str(private.root)
+    if shutil.which("nestctl") is None:
+        environment["PATH"] = f"{Path(sys.argv[0]).resolve().parent}:{os.environ.get('PATH', '')}"
+    return environment
+
+
+def _introduce(session: Session, private: PrivateService) -> None:
+    say, commands = session.screen.say, session.screen.commands
+    if private.kind is None:
+        say("A nestd of your own serves this shell; exit ends it.")
+        commands("nestctl status", "busctl introspect org.nestd1 /org/nestd1")
+        return
+    say(f"A simulated {VENDORS[private.kind]} host serves this shell; exit ends it.")
+    say("Its files are below $NESTD_ROOT. A virtual machine is a file there:")
+    commands(f"touch $NESTD_ROOT/{MACHINES}/web1    starts one")
+    commands(f"rm $NESTD_ROOT/{MACHINES}/web1       ends it")
+    say("Ask nestd as you would on a real host:")
+    commands("nestctl status", "busctl introspect org.nestd1 /org/nestd1")

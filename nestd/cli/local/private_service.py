@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""nestd on a message bus of its own, for as long as one command: --standalone and --simulate.
+
+Nothing has to be installed for it but dbus-daemon. Both programs end with nestctl, whichever way
+it ends: on every orderly way they are stopped, and the kernel stops them should it be killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+import nestd
+from nestd.cli.errors import CliError, Exit
+from nestd.cli.service.client import Client
+
+START_SECONDS = 30.0
+# nestd brings a reload that is under way to its end first.
+STOP_SECONDS = 60.0
+
+_PR_SET_PDEATHSIG = 1
+_SEARCH_PATH = os.environ.get("PATH", os.defpath) + ":/usr/bin:/bin"
+
+# No <allow user>: then the bus admits its own user alone.
+_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <listen>unix:path={socket}</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow own="*"/>
+    <allow send_destination="*"/>
+    <allow receive_sender="*"/>
+  </policy>
+</busconfig>
+"""
+
+
+@dataclass(frozen=True)
+class PrivateService:
+    """A nestd of our own. root is where its host's files are, None for this machine's."""
+
+    address: str
+    root: Path | None
+    kind: str | None
+
+
+@contextlib.asynccontextmanager
+async def private_service(
+    kind: str | None, root: Path | None, *, show_log: bool = False
+) -> AsyncIterator[PrivateService]:
+    """Run dbus-daemon and nestd: over a simulated host, over ROOT, or over this machine.
+
+    Raises CliError where they do not start.
+    """
+    if kind is None and root is None:
+        await _check_alone()
+    async with contextlib.AsyncExitStack() as stack:
+        # Not in the current directory nor on a path of the user's: sockets want short names.
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nestctl-")))
+        log = directory / "log"
+        if show_log:
+            stack.callback(lambda: sys.stderr.write(log.read_text(errors="replace")))
+        address = await _start_bus(stack, directory)
+        if kind is not None and root is None:
+            root = directory / "host"
+        command = [sys.executable, "-m", "nestd", "--bus", address]
+        command += ["--simulate", kind] if kind else []
+        command += ["--root", str(root.resolve())] if root else []
+        process = await _start(stack, command, _environment(), log)
+        await _wait_until_ready(address, process, log)
+        try:
+            yield PrivateService(address, root, kind)
+        except CliError as error:
+            if error.code is Exit.NOT_REACHABLE and process.returncode is not None:
+                raise CliError(f"nestd has ended unexpectedly: {_last_line(log)}") from error
+            raise
+
+
+async def _check_alone() -> None:
+    """Two of them on one machine would get in each other's way."""
+    try:
+        client = await Client.connect(None)
+    except CliError:
+        return  # no system bus: no service on it
+    try:
+        if await client.is_running():
+            raise CliError(
+                "nestd already runs on this machine as a system service.",
+                "Leave out --standalone to use it.",
+            )
+    finally:
+        client.close()
+
+
+async def _start_bus(stack: contextlib.AsyncExitStack, directory: Path) -> str:
+    """Start dbus-daemon; the address at which it listens."""
+    program = shutil.which("dbus-daemon", path=_SEARCH_PATH)
+    if program is None:
+        raise CliError(
+            "The program dbus-daemon is needed for this, and is not installed.",
+            "Install it with: apt install dbus-daemon    (Debian, Ubuntu)\n"
+            "              or: dnf install dbus-daemon    (Fedora, RHEL)",
+        )
+    config = directory / "bus.conf"
+    config.write_text(_CONFIG.format(socket=directory / "bus"))
+    command = [program, f"--config-file={config}", "--nofork", "--nopidfile", "--print-address=1"]
+    process = await _start(stack, command, dict(os.environ), directory / "bus.log", pipe=True)
+    assert process.stdout is not None
+    address = (await process.stdout.readline()).decode().strip()
+    if not address:
+        raise CliError(f"dbus-daemon does not start: {_last_line(directory / 'bus.log')}")
+    return address
+
+
+async def _start(
+    stack: contextlib.AsyncExitStack,
+    command: Sequence[str],
+    environment: dict[str, str],
+    log: Path,
+    *,
+    pipe: bool = False,
+) -> asyncio.subprocess.Process:
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE if pipe else output,
+            stderr=output,
+            # "python -m" looks for modules in the current directory first: not in a user's.
+            cwd="/",
+            env=environment,
+            # Ctrl-C is for nestctl, which may have to put something right before they end.
+            start_new_session=True,
+            preexec_fn=_die_with(os.getpid()),
+        )
+    stack.push_async_callback(_stop, process)
+    return process
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with this very nestd to be found first, and nothing of a service manager's."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+    }
+    paths = [str(Path(nestd.__file__).resolve().parents[1]), environment.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = ":".join(path for path in paths if path)
+    return environment
+
+
+def _die_with(parent: int) -> Callable[[], None]:
+    """What a new process does first: have the kernel end it should nestctl be killed."""
+    prctl = ctypes.CDLL(None).prctl
+
+    def prepare() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return prepare
+
+
+async def _wait_until_ready(address: str, process: asyncio.subprocess.Process, log: Path) -> None:
+    client = await Client.connect(address)
+    ready = asyncio.Event()
+    ended = asyncio.ensure_future(process.wait())
+    owned = asyncio.ensure_future(ready.wait())
+    try:
+        await client.on_owner(lambda up: ready.set() if up else None)
+        if await client.is_running():
+            return
+        await asyncio.wait(
+            {ended, owned}, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        if not ready.is_set():
+            raise CliError(f"nestd does not start: {_last_line(log)}")
+    finally:
+        ended.cancel()
+        owned.cancel()
+        client.close()
+
+
+async def _stop(process: asyncio.subprocess.Process) -> int | None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+        except asyncio.TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+    return await process.wait()
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it gives no reason."

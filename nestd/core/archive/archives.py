@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Collects what a support request needs into a .tar.gz that a client reads from a pipe.
+
+The client has its end of the pipe at once, and the archive grows as it reads. One that goes away
+or does not read costs a thread and a pipe for a while and no more; the archive then lacks its
+end, which gunzip notices.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import tempfile
+import time
+from collections.abc import Awaitable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Callable, TypeVar
+
+from nestd import __version__
+from nestd.core.archive.writer import ArchiveWriter
+from nestd.core.errors import InvalidArgument, LimitsExceeded
+from nestd.core.journal_events import NOTICE, Event, about
+from nestd.core.modules.next_loads import next_loads
+from nestd.core.modules.view import HostView
+from nestd.host.collect import log_files
+from nestd.host.collect import sources as collected
+from nestd.host.collect.log_files import Place
+from nestd.host.collect.patient_pipe import GivenUp, PatientPipe, Stalled
+from nestd.host.collect.spool import spool
+from nestd.host.machine import versions
+from nestd.host.machine.host_name import host_name
+
+MOST_AT_ONCE = 3
+DEFAULT_LOG_BYTES = 100 << 20
+MOST_LOG_BYTES = 16 << 30
+CONFIG_BYTES = 1 << 20  # of each file
+OUTPUT_BYTES = 16 << 20  # of each program
+OUTPUT_SECONDS = 60.0
+PATIENCE_SECONDS = 30.0  # for a client to take the next part, at most some 100 KiB
+MOST_SECONDS = 3600.0  # for a whole archive, however slow its client is
+
+log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+def check_log_bytes(max_bytes: int) -> None:
+    """Raises InvalidArgument for more than is ever collected."""
+    if max_bytes > MOST_LOG_BYTES:
+        raise InvalidArgument(f'"max_bytes" is at most {MOST_LOG_BYTES}.')
+
+
+class SupportArchives:
+    """The archives that are being collected. DESCRIBE gives the whole state as JSON."""
+
+    def __init__(
+        self,
+        view: HostView,
+        describe: Callable[[], Awaitable[str]],
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._view = view
+        self._describe = describe
+        self._patience = patience
+        # Not asyncio's own threads: clients that do not read would take them from everybody.
+        self._threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="collect")
+        self._at_work: set[asyncio.Task[None]] = set()
+
+    def collect(self, max_bytes: int, uid: int) -> int:
+        """Begin an archive with at most MAX_BYTES of logs, for that user.
+
+        The descriptor to read it from is the caller's. Raises InvalidArgument, LimitsExceeded.
+        """
+        check_log_bytes(max_bytes)
+        if len(self._at_work) >= MOST_AT_ONCE:
+            raise LimitsExceeded(f"{MOST_AT_ONCE} archives are being collected: try again later.")
+        pipe = PatientPipe(self._patience)
+        task = asyncio.get_running_loop().create_task(self._run(pipe, max_bytes, uid))
+        self._at_work.add(task)
+        task.add_done_callback(self._at_work.discard)
+        return pipe.give_away()
+
+    async def _run(self, pipe: PatientPipe, max_bytes: int, uid: int) -> None:
+        deadline = asyncio.get_running_loop().call_later(MOST_SECONDS, pipe.cancel)
+        started = time.monotonic()
+        fields = about(Event.LOGS_COLLECTED, caller_uid=uid)
+        log.log(NOTICE, "Logs are being collected for the user %d", uid, extra=fields)
+        try:
+            await self._collect(pipe, max_bytes)
+            log.info("Logs were collected in %.1f s", time.monotonic() - started)
+        except BrokenPipeError:
+            log.info("Collecting logs was given up: the client went away")
+        except (Stalled, GivenUp):
+            log.warning("Collecting logs was given up: the client does not read")
+        except Exception:
+            log.exception("Collecting logs failed")
+        finally:
+            deadline.cancel()
+            pipe.close()
+
+    async def _collect(self, pipe: PatientPipe, max_bytes: int) -> None:
+        root, when = self._view.root, time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+        writer = ArchiveWriter(root, pipe, f"nestd-{host_name(root)}-{when}", max_bytes)
+        for name, source, text in await self._texts():
+            await self._thread(pipe, writer.text, "nestd", name, source, text)
+        if root.is_this_machine:
+            for output in collected.OUTPUTS:
+                await self._output(pipe, writer, output)
+        else:
+            what = "the journal, versions of programs"
+            writer.index.leave_out(what, "these are another machine's files")
+        await self._thread(
+            pipe, self._files, writer, collected.configuration(self._view.kmod), None
+        )
+        await self._thread(pipe, self._files, writer, collected.LOGS, max_bytes)
+        await self._thread(pipe, writer.end)
+
+    async def _texts(self) -> list[tuple[str, str, bytes]]:
+        """Name, source and bytes of what nestd itself has to say."""
+        facts = self._view.facts()
+        programs = ""
+        if self._view.root.is_this_machine:
+            programs = await versions.installed(facts.machine)
+        about = f"nestd: {__version__}\nkernel: {facts.release} {facts.machine}\n"
+        return [
+            ("describe.json", "Describe", (await self._describe()).encode()),
+            ("next-loads.conf", "modprobe.d as kmod reads it", next_loads(facts).encode()),
+            ("kernel-command-line", "the kernel", facts.cmdline),
+            ("versions", "the programs", f"{about}{programs}".encode()),
+        ]
+
+    async def _output(
+        self, pipe: PatientPipe, writer: ArchiveWriter, output: collected.Output
+    ) -> None:
+        command = " ".join(output.command)
+        with tempfile.TemporaryFile() as file:
+            try:
+                missing = await spool(
+                    *output.command,
+                    into=file,
+                    limit=OUTPUT_BYTES,
+                    timeout=OUTPUT_SECONDS,
+                    only=output.only,
+                )
+            except OSError as error:
+                writer.index.leave_out(command, f"cannot be run: {error.strerror}")
+                return
+            await self._thread(pipe, writer.output, "journal", output.name, command, file, missing)
+
+    def _files(self, writer: ArchiveWriter, places: Sequence[Place], max_bytes: int | None) -> None:
+        """In a worker thread: the files of those places, in all at most MAX_BYTES, newest first."""
+        found, left_out = log_files.find(self._view.root, places)
+        for each in left_out:
+            writer.leave_out(each.path, each.why)
+        left = max_bytes
+        for file in found:
+            if left is None:
+                writer.file(file, CONFIG_BYTES)
+            elif left > 0:
+                left -= writer.file(file, left)
+            else:
+                writer.leave_out(file.path, f"older than the {max_bytes} bytes that were asked for")
+        if max_bytes is not None and not found:
+            writer.leave_out(places[0].directory, "there are no logs of libvirt")
+
+    async def _thread(
+        self, pipe: PatientPipe, function: Callable[..., _T], *arguments: object
+    ) -> _T:
+        """Run FUNCTION in a worker thread, which is over, whatever happens, when this is."""
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._threads, function, *arguments)
+        try:
+            return await asyncio.shield(future)
+        finally:
+            if not future.done():
+                pipe.cancel()
+                await asyncio.wait({future})

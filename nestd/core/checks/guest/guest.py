@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A guest that is to be a hypervisor (L1), on the host that is to run it (L0)."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from nestd.core.checks.situation import Situation
+from nestd.formats.libvirt_xml.domain_xml import Domain
+
+_LONGEST_NAME = 60
+
+
+@dataclass(frozen=True)
+class Guest:
+    """What the guest checks judge."""
+
+    domain: Domain
+    situation: Situation
+
+    @property
+    def arch(self) -> str:
+        """The guest's architecture; libvirt takes the host's where the XML names none."""
+        return self.domain.arch or self.situation.facts.machine
+
+    @property
+    def edit(self) -> str:
+        """The command that changes its XML."""
+        name = self.domain.name
+        fits = name.isprintable() and 0 < len(name) <= _LONGEST_NAME
+        return f"virsh edit {shlex.quote(name) if fits else 'NAME'}"
+
+
+def add_to_domain(guest: Guest, xml: str) -> str:
+    """The hint to add XML to the guest's as a whole."""
+    return f"With {guest.edit}, add this inside of <domain>:\n{xml}"
+
+
+def add_to(guest: Guest, element: str, xml: str) -> str:
+    """The hint to add XML to an ELEMENT that is there."""
+    return f"With {guest.edit}, add this inside of <{element}>:\n{xml}"
+
+
+def replace(guest: Guest, what: str, xml: str) -> str:
+    """The hint to put XML in the place of WHAT, which is XML or a description of it."""
+    return f"With {guest.edit}, put this in the place of {what}:\n{xml}"

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What kind of machine the guest is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from nestd.core.changes.change import shown
+from nestd.core.checks.finding import Finding, fail, passed, warn
+from nestd.core.checks.guest.guest import Guest, replace
+
+_EMULATED = "qemu"
+_CONFIDENTIAL: Mapping[str, str] = MappingProxyType(
+    {
+        "sev": "AMD SEV",
+        "sev-snp": "AMD SEV-SNP",
+        "tdx": "Intel TDX",
+        "s390-pv": "IBM Secure Execution",
+    }
+)
+# What a host of an architecture runs with KVM (virt/kvm of each: a guest of the same kind).
+_GUESTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "x86_64": ("x86_64", "i686"),
+        "i686": ("i686",),
+        "ppc64le": ("ppc64le", "ppc64"),
+        "ppc64": ("ppc64le", "ppc64"),
+        "s390x": ("s390x",),
+    }
+)
+_MACHINES: Mapping[str, str] = MappingProxyType(
+    {
+        "ppc64le": "pseries",
+        "ppc64": "pseries",
+        "s390x": "s390-ccw-virtio",
+    }
+)
+_OVERRIDING = ("-cpu", "-machine", "-M", "-accel", "-enable-kvm", "-global")
+
+
+def runs_here(guest: Guest) -> bool:
+    """Whether it is a KVM guest of the host's own kind: else its processor needs no look."""
+    return guest.domain.type == "kvm" and guest.arch in _GUESTS.get(
+        guest.situation.facts.machine, ()
+    )
+
+
+def domain_type(guest: Guest) -> Finding:
+    """KVM, or something that the host's nesting has nothing to do with."""
+    kind = guest.domain.type
+    if kind == "kvm":
+        return passed("domain-type", "The guest runs on KVM.")
+    if not kind:
+        what = "The <domain> element has no type"
+    elif kind == _EMULATED:
+        what = (
+            "The guest's processor is emulated by QEMU (domain type qemu), which this host's"
+            " nested virtualization does not reach"
+        )
+    else:
+        what = f"The guest does not run on KVM (domain type {shown(kind)})"
+    return fail(
+        "domain-type", f"{what}.", replace(guest, "the <domain> tag", "<domain type='kvm'>")
+    )
+
+
+def os_type(guest: Guest) -> Finding | None:
+    """A machine of its own, or something else that libvirt knows."""
+    domain = guest.domain
+    if domain.os_type == "hvm":
+        return None
+    machine = f" machine={_quoted(domain.machine)}" if domain.machine else ""
+    arch = f" arch='{guest.situation.facts.machine}'"
+    xml = f"<type{arch}{machine}>hvm</type>"
+    if not domain.os_type:
+        return fail(
+            "os-type",
+            "The XML does not say what kind of machine the guest is (<os> has no <type>).",
+            replace(guest, "its <type> in <os>", xml),
+        )
+    return fail(
+        "os-type",
+        f"A guest of the kind {shown(domain.os_type)} has no hardware virtualization to pass on.",
+        replace(guest, "its <type> in <os>", xml),
+    )
+
+
+def architecture(guest: Guest) -> Finding | None:
+    """The host's own architecture; the rest is emulation."""
+    machine = guest.situation.facts.machine
+    if machine not in _GUESTS:
+        return None
+    if guest.arch in _GUESTS[machine]:
+        return passed("guest-architecture", f"The guest's architecture is {shown(guest.arch)}.")
+    return fail(
+        "guest-architecture",
+        f"The guest's architecture is {shown(guest.arch)}: this host, {machine}, can only emulate"
+        " it.",
+        replace(guest, "arch= in its <type>", f"arch='{machine}'"),
+    )
+
+
+def machine_type(guest: Guest) -> Finding | None:
+    """Guide, 7: on POWER and s390x one machine type alone has KVM."""
+    wanted, given = _MACHINES.get(guest.arch), guest.domain.machine
+    if wanted is None or not runs_here(guest):
+        return None
+    if not given or given == wanted or given.startswith(f"{wanted}-"):
+        return passed("machine-type", f"The guest's machine type is {wanted}.")
+    return fail(
+        "machine-type",
+        f"The guest's machine type is {shown(given)}, and only {wanted} can nest.",
+        replace(guest, "machine= in its <type>", f"machine='{wanted}'"),
+    )
+
+
+def launch_security(guest: Guest) -> Finding | None:
+    """A confidential guest can have none of its own."""
+    kind = guest.domain.launch_security
+    if not kind:
+        return None
+    name = _CONFIDENTIAL.get(kind, shown(kind))
+    return fail(
+        "launch-security",
+        f"The guest is a confidential one ({name}), and such guests cannot run virtual machines.",
+        f"With {guest.edit}, remove its <launchSecurity> element.",
+    )
+
+
+def qemu_arguments(guest: Guest) -> Finding | None:
+    """Arguments that go past libvirt, and past these checks."""
+    found = [each for each in guest.domain.qemu_arguments if each.startswith(_OVERRIDING)]
+    if not found:
+        return None
+    return warn(
+        "qemu-arguments",
+        f"The XML passes arguments straight to QEMU ({shown(' '.join(found))} ...), which may"
+        " change what these checks found.",
+        f"With {guest.edit}, say the same in <cpu> and <features>, and remove <qemu:commandline>.",
+    )
+
+
+def _quoted(text: str) -> str:
+    safe = "".join(char for char in text if char.isalnum() or char in "-_.")
+    return f"'{safe}'"

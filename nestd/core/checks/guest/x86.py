@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Guide, 8: whether a guest on Intel or AMD gets vmx or svm.
+
+What was seen with libvirt 9.0 and QEMU 7.2 on kvm_amd: QEMU leaves svm out of every named model
+when it uses KVM (kvm_default_props in target/i386/kvm/kvm-cpu.c) although libvirt's CPU map has it
+in EPYC, Opteron and others, and libvirt does not ask for what it takes to be in the model; so
+neither those models nor host-model, which becomes one, give it (kubevirt/kubevirt#10508). A feature
+that is named goes through. No Intel model has vmx; libvirt's host-model adds it where KVM nests.
+"""
+
+from __future__ import annotations
+
+from nestd.core.changes.change import shown
+from nestd.core.checks.finding import Finding, fail, passed, warn
+from nestd.core.checks.guest.guest import Guest, add_to, add_to_domain, replace
+from nestd.core.checks.guest.machine import runs_here
+from nestd.core.model import Vendor
+from nestd.formats.libvirt_xml.domain_xml import Cpu
+
+_FEATURES = {Vendor.INTEL: "vmx", Vendor.AMD: "svm"}
+_PAGING = {Vendor.INTEL: "vmx-ept", Vendor.AMD: "npt"}
+_GIVEN = ("require", "force", "optional")
+_WITHHELD = ("disable", "forbid")
+_WHOLE = ("host-passthrough", "maximum")
+_CUSTOM = ("", "custom")
+_HYPERVISOR = "hypervisor"
+PASSTHROUGH = "<cpu mode='host-passthrough'/>"
+
+
+def cpu(guest: Guest) -> Finding | None:
+    """Whether the guest's processor has vmx or svm."""
+    feature = _feature(guest)
+    if feature is None:
+        return None
+    given = guest.domain.cpu
+    if given is None:
+        return fail(
+            "cpu",
+            f"The XML has no <cpu>: the guest gets QEMU's plain default processor, without"
+            f" {feature}.",
+            add_to_domain(guest, PASSTHROUGH),
+        )
+    return (
+        _invalid(guest, given, feature)
+        or _named(guest, given, feature)
+        or _by_mode(guest, given, feature)
+    )
+
+
+def hypervisor(guest: Guest) -> Finding | None:
+    """Whether the guest can see that it runs on a hypervisor."""
+    given = guest.domain.cpu
+    if _feature(guest) is None or given is None:
+        return None
+    if not set(given.policies(_HYPERVISOR)) & set(_WITHHELD):
+        return None
+    return warn(
+        "hypervisor-feature",
+        "The guest is made to believe that it runs on a bare machine (the feature hypervisor is"
+        " disabled): it can nest, but does without all that makes a guest fast, and its own tools"
+        " do not warn of a third level.",
+        f"With {guest.edit}, remove from <cpu> the line with name='{_HYPERVISOR}'.",
+    )
+
+
+def kvm_hidden(guest: Guest) -> Finding | None:
+    """Whether the guest can see that the hypervisor is KVM."""
+    if _feature(guest) is None or guest.domain.kvm_hidden != "on":
+        return None
+    return warn(
+        "kvm-hidden",
+        "KVM is hidden from the guest: it can nest, but does without KVM's clock and the other"
+        " things that make a guest fast.",
+        replace(guest, "<hidden state='on'/> in <features>", "<hidden state='off'/>"),
+    )
+
+
+def paging(guest: Guest) -> Finding | None:
+    """Whether the guest's own guests get nested paging."""
+    given = guest.domain.cpu
+    if _feature(guest) is None or given is None:
+        return None
+    name = _PAGING[guest.situation.vendor]
+    if not set(given.policies(name)) & set(_WITHHELD):
+        return None
+    return warn(
+        "nested-paging",
+        f"The guest gets no {name}: its own virtual machines will be very slow.",
+        f"With {guest.edit}, remove from <cpu> the line with name='{name}'.",
+    )
+
+
+def _feature(guest: Guest) -> str | None:
+    return _FEATURES.get(guest.situation.vendor) if runs_here(guest) else None
+
+
+def _require(feature: str) -> str:
+    return f"<feature policy='require' name='{feature}'/>"
+
+
+def _invalid(guest: Guest, given: Cpu, feature: str) -> Finding | None:
+    """What libvirt would refuse."""
+    if given.mode not in (*_CUSTOM, *_WHOLE, "host-model"):
+        return fail(
+            "cpu",
+            f"libvirt knows no CPU mode {shown(given.mode)}.",
+            replace(guest, "<cpu>", PASSTHROUGH),
+        )
+    policies = given.policies(feature)
+    if len(policies) > 1 or not set(policies) <= {*_GIVEN, *_WITHHELD}:
+        return fail(
+            "cpu",
+            f"libvirt refuses what <cpu> says of {feature}: it is named twice, or with a policy"
+            " that there is not.",
+            replace(guest, f"all lines with name='{feature}' in <cpu>", _require(feature)),
+        )
+    other = next(name for name in _FEATURES.values() if name != feature)
+    if set(given.policies(other)) & {"require", "force"}:
+        return fail(
+            "cpu",
+            f"The guest asks for {other}, which this host's processor does not have: it has"
+            f" {feature}.",
+            replace(guest, f"the line with name='{other}' in <cpu>", _require(feature)),
+        )
+    return None
+
+
+def _named(guest: Guest, given: Cpu, feature: str) -> Finding | None:
+    """What is said of the feature itself, which decides whatever the mode is."""
+    [policy] = given.policies(feature) or [""]
+    if policy in _GIVEN:
+        return passed("cpu", f"The guest asks for {feature} (policy {policy}).")
+    if policy in _WITHHELD:
+        return fail(
+            "cpu",
+            f"The guest is denied {feature} (policy {policy}).",
+            replace(guest, f"the line with name='{feature}' in <cpu>", _require(feature)),
+        )
+    return None
+
+
+def _by_mode(guest: Guest, given: Cpu, feature: str) -> Finding:
+    """What the mode gives by itself."""
+    if given.mode in _WHOLE:
+        return passed("cpu", f"The guest gets the host's processor with {feature} ({given.mode}).")
+    like_host = given.mode == "host-model" or (given.match == "minimum" and given.model)
+    if like_host and guest.situation.vendor is Vendor.INTEL:
+        what = "host-model" if given.mode == "host-model" else "match minimum"
+        return passed("cpu", f"libvirt adds {feature} to the guest's processor ({what}).")
+    if given.mode in _CUSTOM and not given.model:
+        return fail(
+            "cpu",
+            "The XML names no processor model and no mode: the guest gets QEMU's plain default"
+            f" processor, without {feature}.",
+            replace(guest, "the <cpu> tag", "<cpu mode='host-passthrough'>")
+            if not given.empty
+            else replace(guest, "<cpu>", PASSTHROUGH),
+        )
+    name = "host-model" if given.mode == "host-model" else shown(given.model)
+    return fail(
+        "cpu",
+        f"The guest's processor, {name}, comes without {feature}: it is not part of a named model"
+        " unless it is asked for.",
+        replace(guest, "<cpu>", f"<cpu mode='{given.mode}'>\n  {_require(feature)}\n</cpu>")
+        if given.empty
+        else add_to(guest, "cpu", _require(feature)),
+    )

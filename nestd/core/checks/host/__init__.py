@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The checks of a host, a file a family: pure functions of a Situation.
+
+validate lists them in the order in which they are shown. Begin with validate.
+"""

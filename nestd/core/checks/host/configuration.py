@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What stands in modprobe.d about KVM and does not do what it looks like."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from nestd.core.changes.change import place
+from nestd.core.checks.finding import Finding, fail, passed, warn
+from nestd.core.checks.situation import Situation
+from nestd.core.modules.derive import misplaced_nested
+from nestd.core.modules.values import NESTED
+from nestd.core.modules.vendors import nested_holders
+from nestd.formats.modprobe.next_load import Origin
+
+MOST_NAMED = 5  # lines in one finding
+_ABOUT_KVM = re.compile(r"kvm|\bnested\b")
+
+
+def files(situation: Situation) -> Finding:
+    """Files that kmod hangs in or cannot read, and kvm.conf where nestd cannot edit it."""
+    obstacles = situation.facts.obstacles
+    if obstacles:
+        return fail(
+            "config-files",
+            "No module can be loaded, and none is unloaded, as long as modprobe would have to read"
+            " this: " + " ".join(obstacles[:MOST_NAMED]),
+            "Put a plain text file in its place, or remove it.",
+        )
+    own = situation.facts.own
+    if own.problem:
+        return warn(
+            "config-files",
+            f"{own.path} cannot be read or edited: {own.problem}.",
+            "Put a plain text file in its place, or remove it.",
+        )
+    problems = situation.facts.problems
+    if problems:
+        return warn(
+            "config-files",
+            "kmod cannot read all files of modprobe.d: " + " ".join(problems[:MOST_NAMED]),
+            "Repair or remove what is named there: it may hide options or stop modprobe.",
+        )
+    return passed("config-files", "All files of modprobe.d can be read.")
+
+
+def lines(situation: Situation) -> Finding:
+    """Lines about KVM that kmod ignores, with no more than a warning in the journal."""
+    bad = situation.facts.next_load("kvm").bad_lines
+    found = [_shown(origin) for origin in bad if _ABOUT_KVM.search(origin.text)]
+    if not found:
+        return passed("config-lines", "modprobe.d has no line about KVM that kmod ignores.")
+    return warn(
+        "config-lines",
+        f"kmod ignores what it cannot understand: {_some(found)}.",
+        "A line that sets an option reads: options MODULE NAME=VALUE, for example options"
+        f" {_holder(situation)} nested=1. Correct or remove the lines.",
+    )
+
+
+def comments(situation: Situation) -> Finding | None:
+    """A comment behind options, which is none."""
+    found = {
+        _shown(origin)
+        for name in situation.facts.modules
+        for origin in situation.facts.next_load(name).comment_in_options
+    }
+    if not found:
+        return None
+    return warn(
+        "config-comments",
+        "A # behind options begins no comment: all words after it are passed to the kernel, the"
+        f" last nested= among them counts: {_some(sorted(found))}.",
+        "Put the comment on a line of its own, with the # in the first column.",
+    )
+
+
+def wrong_module(situation: Situation) -> Finding | None:
+    """`options kvm nested=1` on x86, a common mistake: the core module has no such parameter."""
+    found = [
+        f"{place(assignment)} sets it for {name}"
+        for name, assignment in misplaced_nested(situation.facts)
+    ]
+    if not found:
+        return None
+    return warn(
+        "config-module",
+        f"{NESTED} is set for a module that has no such parameter, which has no effect:"
+        f" {_some(found)}.",
+        f"Write it for {_holder(situation)}: nestctl nested on.",
+    )
+
+
+def parameters(situation: Situation) -> Finding | None:
+    """Parameters that the module does not have: the kernel ignores them with a warning."""
+    module = situation.module
+    if module is None or situation.load is None:
+        return None
+    known = {*situation.facts.types_of(module.name), *module.parameters}
+    if not situation.facts.types.get(module.name) and not module.parameters:
+        return None  # neither the module's file nor the module is there to tell
+    found = [
+        f"{place(each)} sets {each.parameter}"
+        for each in situation.load.assignments
+        if each.parameter not in known
+    ]
+    if not found:
+        return None
+    return warn(
+        "config-parameters",
+        f"{module.name} has no such parameter, and the kernel ignores it: {_some(found)}.",
+        f"Correct the spelling (no quotes, no commas), or remove it. Its parameters are listed by:"
+        f" modinfo -p {module.name}.",
+    )
+
+
+def _holder(situation: Situation) -> str:
+    if situation.module is not None:
+        return situation.module.name
+    return next(iter(nested_holders(situation.facts.machine)), "kvm_intel")
+
+
+def _shown(origin: Origin) -> str:
+    return f"{place(origin)}: {origin.text}"
+
+
+def _some(found: Sequence[str]) -> str:
+    named: Iterable[str] = found[:MOST_NAMED]
+    more = len(found) - MOST_NAMED
+    return "; ".join(named) + (f"; and {more} more" if more > 0 else "")

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""/dev/kvm and who may use it."""
+
+from __future__ import annotations
+
+from nestd.core.checks.finding import Finding, fail, note, passed, warn
+from nestd.core.checks.situation import Situation
+from nestd.host.kernel.kvm_device import GROUP, PATH
+
+_UDEV = (
+    "udev gives it to the group kvm when it appears; to have that done again: udevadm trigger"
+    " --action=add --sysname-match=kvm"
+)
+
+
+def device(situation: Situation) -> Finding | None:
+    """Whether it is there and QEMU may open it."""
+    module, node = situation.module, situation.around.device
+    if module is None:
+        return None
+    if not node.exists and not module.loaded:
+        return note("device", f"There is no {PATH}, for {module.name} is not loaded.")
+    if not node.exists:
+        return fail(
+            "device",
+            f"{module.name} runs, but there is no {PATH}: no virtual machine can be started.",
+            "Look whether /dev is a devtmpfs (findmnt /dev) and whether this is a container, which"
+            f" has to be given {PATH}.",
+        )
+    if not node.is_device:
+        return fail(
+            "device",
+            f"{PATH} is not the device of KVM (character device 10:232).",
+            f"Remove it and reload {module.name}, or reboot: the kernel makes it anew.",
+        )
+    rights = f"{node.owner}:{node.group}, mode {node.mode:04o}"
+    if node.all_may_use:
+        return passed("device", f"{PATH} is there, for all users ({rights}).")
+    if node.group_may_use:
+        return passed("device", f"{PATH} is there, for the group {GROUP} ({rights}).")
+    return warn(
+        "device",
+        f"{PATH} is neither for all users nor for the group {GROUP} ({rights}): QEMU may be"
+        " refused.",
+        _UDEV,
+    )

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The module that has the "nested" parameter: there, loaded, loadable."""
+
+from __future__ import annotations
+
+from nestd.core.changes.change import place
+from nestd.core.checks.finding import Finding, fail, note, passed, warn
+from nestd.core.checks.situation import Situation
+from nestd.host.kernel.sysfs import Availability
+
+
+def module(situation: Situation) -> Finding | None:
+    """Whether it runs."""
+    found = situation.module
+    if found is None:
+        return None
+    if found.availability is Availability.MISSING:
+        return fail(
+            "module",
+            f"This kernel, {situation.facts.release}, has no module {found.name}.",
+            "Boot the distribution's standard kernel, with the package of its modules installed.",
+        )
+    if situation.builtin:
+        return passed("module", f"{found.name} is part of this kernel and runs.")
+    if not found.loaded:
+        return fail(
+            "module",
+            f"{found.name} is not loaded: this host can run no KVM virtual machine now.",
+            f"Load it with: modprobe {found.name}. If that fails, journalctl -k -g kvm says why.",
+        )
+    return passed("module", f"{found.name} is loaded.")
+
+
+def builtin(situation: Situation) -> Finding | None:
+    """A module of the kernel image takes its parameters from the kernel command line alone."""
+    found = situation.module
+    if found is None or not situation.builtin:
+        return None
+    return note(
+        "builtin",
+        f"{found.name} is built into the kernel: what modprobe.d says of it has no effect, and it"
+        " cannot be reloaded.",
+        f"To change it, boot with {found.name}.nested=1 (on) or {found.name}.nested=0 (off) on the"
+        " kernel command line.",
+    )
+
+
+def loading(situation: Situation) -> Finding | None:
+    """Whether modules can be loaded and unloaded at all."""
+    if not situation.facts.modules_disabled:
+        return None
+    return warn(
+        "module-loading",
+        "kernel.modules_disabled is 1: no module can be loaded or unloaded until the next boot.",
+        "Changes take effect at the next boot: ask for them with nestctl nested on --at-boot.",
+    )
+
+
+def autoload(situation: Situation) -> Finding | None:
+    """What keeps the module from being loaded, at boot or by hand."""
+    found, load = situation.module, situation.load
+    if found is None or load is None or situation.builtin:
+        return None
+    if load.denied_by is not None:
+        return fail(
+            "autoload",
+            "The kernel command line forbids that the module is loaded from the next boot on:"
+            f" {load.denied_by.text}.",
+            f"Remove {found.name} from module_blacklist= on the kernel command line and reboot.",
+        )
+    if load.install_by is not None:
+        return warn(
+            "autoload",
+            f"{place(load.install_by)} runs a command instead of loading {found.name}"
+            f" ({load.install_by.text}).",
+            "Remove that line, unless you know that its command loads the module.",
+        )
+    if load.blacklisted_by is not None:
+        return warn(
+            "autoload",
+            f"{place(load.blacklisted_by)} keeps {found.name} from being loaded at boot.",
+            f"Remove that line, or load the module by hand with: modprobe {found.name}.",
+        )
+    return None
+
+
+def initramfs(situation: Situation) -> Finding | None:
+    """Whether the initial RAM disk loads the module, with the options as they were copied there."""
+    found = situation.module
+    if found is None or situation.builtin:
+        return None
+    image = situation.around.initramfs
+    if image.holds is None:
+        return note(
+            "initramfs",
+            f"Whether {image.path} holds a copy of {found.name} is not known: neither lsinitrd nor"
+            " lsinitramfs can list it here.",
+            "If it does, make the image anew after each change.",
+        )
+    if not image.holds:
+        where = f"{image.path} holds no" if image.path else "No initramfs in /boot holds a"
+        return passed("initramfs", f"{where} copy of {found.name}.")
+    return warn(
+        "initramfs",
+        f"{image.path} holds a copy of {found.name}: at boot it is loaded from there, with the"
+        " options that were copied there when the image was made.",
+        "Make the image anew after each change: dracut -f (RHEL, Fedora, SUSE) or"
+        " update-initramfs -u (Debian, Ubuntu).",
+    )

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The nested parameter: what runs, what the next load brings, and who decides."""
+
+from __future__ import annotations
+
+from nestd.core.changes.change import place, refusal
+from nestd.core.checks.finding import Finding, fail, note, passed, warn
+from nestd.core.checks.situation import Situation
+from nestd.core.model import Answer, Module
+from nestd.core.modules.derive import beaten, refused
+from nestd.core.modules.values import NESTED
+from nestd.formats.modprobe.next_load import Assignment
+
+SWITCH_ON = "Switch it on with: nestctl nested on"
+_WORDS = {Answer.YES: "on", Answer.NO: "off"}
+
+
+def nested(situation: Situation) -> Finding | None:
+    """Guide, 3: what runs."""
+    module = situation.module
+    if module is None or not module.loaded:
+        return None
+    value = module.parameters.get(NESTED, "")
+    if module.nested is Answer.YES:
+        return passed("nested", f"Nested virtualization is on ({module.name}.nested={value}).")
+    if module.nested is Answer.NO:
+        return fail(
+            "nested",
+            f"Nested virtualization is off ({module.name}.nested={value}): guests of this host can"
+            " have no guests of their own.",
+            _switch_on(situation, module),
+        )
+    return fail(
+        "nested",
+        f"{module.name} shows no parameter {NESTED}: this kernel cannot nest, or does not say.",
+        "Boot a newer kernel.",
+    )
+
+
+def next_load(situation: Situation) -> Finding | None:
+    """Guide, 1, 2, 4 and 5: whether what runs is what the next load brings."""
+    module = situation.module
+    if module is None or situation.builtin:
+        return None
+    bad = refused(situation.facts, module.name)
+    if bad is not None:
+        return _refused(module, bad)
+    if module.nested_next is Answer.INVALID:
+        return None  # there is none, which config-files or huge-pages tells
+    if module.nested_next is Answer.DEFAULT:
+        following, source = situation.default, "nothing sets it, and that is its default"
+    else:
+        winner = next(each for each in reversed(module.assignments) if each.parameter == NESTED)
+        following, source = module.nested_next, f"{place(winner)} says so"
+    if following is Answer.UNKNOWN:
+        return note(
+            "next-load",
+            f"Nothing sets {NESTED} for {module.name}: its default in this kernel decides.",
+            f"To be sure, write it down: nestctl nested {_word(module.nested)} --at-boot",
+        )
+    if module.nested in _WORDS and module.nested is not following:
+        return _drift(module, following, source)
+    return passed(
+        "next-load",
+        f"From the next load of {module.name} on, nested virtualization will be"
+        f" {_word(following)}: {source}.",
+    )
+
+
+def _refused(module: Module, bad: Assignment) -> Finding:
+    correct = f"write {NESTED}=1 or {NESTED}=0" if bad.parameter == NESTED else "or remove it"
+    return fail("next-load", refusal(module.name, bad), f"Correct that line: {correct}.")
+
+
+def _drift(module: Module, following: Answer, source: str) -> Finding:
+    return warn(
+        "next-load",
+        f"Nested virtualization is {_word(module.nested)} now, but only until the next reboot or"
+        f" reload of {module.name}: then it will be {_word(following)} ({source}).",
+        f"To keep what runs: nestctl nested {_word(module.nested)} --at-boot. To have now what"
+        " comes next: nestctl reload.",
+    )
+
+
+def overridden(situation: Situation) -> Finding | None:
+    """Who decides instead of kvm.conf."""
+    module = situation.module
+    if module is None or situation.builtin:
+        return None
+    path = situation.facts.own.path
+    lost = beaten(situation.facts, module.name)
+    if not lost:
+        return passed("overridden", f"Nothing overrides what {path} says of {module.name}.")
+    winners = "; ".join(
+        f"{place(winner)} sets {parameter}={winner.value or ''}"
+        for parameter, winner in lost.items()
+    )
+    return warn(
+        "overridden",
+        f"{path} does not decide for {module.name}, for what comes later wins: {winners}.",
+        "Change or remove that, so that one place decides.",
+    )
+
+
+def _word(nested: Answer) -> str:
+    return _WORDS.get(nested, "on")
+
+
+def _switch_on(situation: Situation, module: Module) -> str:
+    if situation.builtin:
+        return f"Boot with {module.name}.nested=1 on the kernel command line."
+    return SWITCH_ON

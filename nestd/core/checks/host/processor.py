@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Whether this kind of machine, and this processor, can nest."""
+
+from __future__ import annotations
+
+from nestd.core.checks.finding import Finding, fail, note, passed, warn
+from nestd.core.checks.situation import Situation
+from nestd.core.model import Vendor
+from nestd.core.modules.vendors import MODULES
+
+FIRST_POWER = 9  # KVM's CPU_FTR_ARCH_300 (book3s_hv.c, kvmhv_enable_nested)
+_DAT_ENHANCEMENT = "3"  # the facility that KVM's nesting on s390x needs (kvm-s390.c)
+_X86_NAMES = {Vendor.INTEL: ("Intel VT-x", "vmx"), Vendor.AMD: ("AMD-V", "svm")}
+
+
+def architecture(situation: Situation) -> Finding:
+    """Guide, 12."""
+    machine = situation.facts.machine
+    if machine in MODULES:
+        return passed("architecture", f"KVM can nest on this architecture, {machine}.")
+    arm = (
+        " On arm64 newer kernels can nest; that is switched with kvm-arm.mode=nested on the kernel"
+        " command line, not with a module's parameter."
+        if machine == "aarch64"
+        else ""
+    )
+    return fail(
+        "architecture",
+        f"This architecture, {machine}, is none on which nested virtualization is supported.",
+        f"Use a host with an Intel, AMD, POWER9 or IBM Z processor.{arm}",
+    )
+
+
+def cpu(situation: Situation) -> Finding | None:
+    """Guide, 10 and 12: hardware virtualization, and why there is none."""
+    if situation.facts.machine not in MODULES:
+        return None
+    if not situation.around.processor.known:
+        return note("cpu", "What this host's processor can do is not known: no /proc/cpuinfo.")
+    if situation.facts.machine.startswith("ppc64"):
+        return _power(situation)
+    return _s390(situation) if situation.facts.machine == "s390x" else _x86(situation)
+
+
+def _x86(situation: Situation) -> Finding:
+    flags = situation.around.processor.flags
+    for name, flag in _X86_NAMES.values():
+        if flag in flags:
+            return passed("cpu", f"The processor has hardware virtualization: {name} ({flag}).")
+    if "hypervisor" in flags:
+        return fail(
+            "cpu",
+            "This host is itself a virtual machine, and the machine below gives it no hardware"
+            " virtualization (neither vmx nor svm).",
+            "On the machine below, enable nested virtualization, give this virtual machine the"
+            " host's processor (libvirt: <cpu mode='host-passthrough'/>), shut it down and start"
+            " it.",
+        )
+    return fail(
+        "cpu",
+        "The processor shows no hardware virtualization (neither vmx nor svm): it has none, or"
+        " the firmware has switched it off.",
+        "Enable Intel VT-x (Intel Virtualization Technology) or AMD-V (SVM Mode) in the firmware"
+        " set-up of this machine.",
+    )
+
+
+def _power(situation: Situation) -> Finding:
+    generation, mmu = situation.power_generation, situation.around.processor.mmu
+    if 0 < generation < FIRST_POWER:
+        return fail(
+            "cpu",
+            f"POWER{generation} does not work as a host for nested virtualization.",
+            "Use a host with a POWER9 processor.",
+        )
+    if mmu == "Hash":
+        return fail(
+            "cpu",
+            "The processor runs with the hash MMU, and KVM nests on POWER with the radix MMU only.",
+            "Remove disable_radix from the kernel command line and reboot.",
+        )
+    if generation and mmu == "Radix":
+        return passed("cpu", f"The processor is a POWER{generation} with the radix MMU.")
+    return note(
+        "cpu",
+        "It is not known whether this is a POWER9 processor with the radix MMU, which nested"
+        " virtualization takes.",
+        'Look for the lines "cpu" and "MMU" in /proc/cpuinfo.',
+    )
+
+
+def _s390(situation: Situation) -> Finding:
+    processor = situation.around.processor
+    if "sie" not in processor.flags:
+        return fail(
+            "cpu",
+            "The processor shows no start-interpretive-execution facility (sie), without which"
+            " there is no KVM.",
+            "Where this host is itself a virtual machine, enable nested virtualization on the"
+            " machine below; else ask who runs the machine why SIE is withheld from this LPAR.",
+        )
+    if processor.facilities and _DAT_ENHANCEMENT not in processor.facilities:
+        return warn(
+            "cpu",
+            "The processor has sie but not facility 3, without which KVM's guests see no sie,"
+            " whatever kvm.nested says.",
+            "Use a host with a newer IBM Z processor, or a z/VM or KVM below that passes the"
+            " facility on.",
+        )
+    return passed("cpu", "The processor has the start-interpretive-execution facility (sie).")

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What is known not to work, or not supported, in Red Hat's guide (RHEL 8, nested machines)."""
+
+from __future__ import annotations
+
+import re
+
+from nestd.core.changes.change import place
+from nestd.core.checks.finding import Finding, fail, note, passed
+from nestd.core.checks.situation import Situation
+from nestd.core.model import Answer, Vendor
+from nestd.core.modules.derive import clash, may_clash
+
+HPAGE = "hpage"
+_KERNEL_SAYS = (
+    "kvm-s390: A KVM host that supports nesting cannot back its KVM guests with huge pages"
+)
+_FIRST_RHEL = (8, 2)
+
+
+def preview(situation: Situation) -> Finding | None:
+    """Guide, 11."""
+    if situation.vendor is Vendor.NONE:
+        return None
+    return note(
+        "support",
+        "Nested virtualization is a technology preview in RHEL 8, hence not supported for"
+        " production.",
+        "Ask your distribution's vendor what is supported in the release that you run.",
+    )
+
+
+def system(situation: Situation) -> Finding:
+    """Guide, 13: the operating system of L0."""
+    found = situation.around.system
+    if found.id != "rhel":
+        name = found.pretty_name or found.id or "an unknown system"
+        return note(
+            "host-system",
+            f"This host runs {name}. Red Hat's guide, which these checks follow, speaks of hosts"
+            " with RHEL 8.2 and later.",
+        )
+    if _version(found.version_id) < _FIRST_RHEL:
+        return note(
+            "host-system",
+            f"This host runs RHEL {found.version_id}: as a host for nested virtualization RHEL 8.2"
+            " and later are meant.",
+            "Update the host.",
+        )
+    return passed("host-system", f"This host runs RHEL {found.version_id} (8.2 or later).")
+
+
+def hypervisors(situation: Situation) -> Finding | None:
+    """Guide, 15."""
+    if situation.vendor is Vendor.NONE:
+        return None
+    return note(
+        "hypervisors",
+        "Red Hat's guide speaks of one pairing of hypervisors: KVM of RHEL in the guest, on KVM of"
+        " RHEL on the host; and of Windows guests that use Hyper-V for WSL 2.",
+    )
+
+
+def power_preview(situation: Situation) -> Finding | None:
+    """Guide, 10."""
+    if situation.vendor is not Vendor.POWER:
+        return None
+    return note(
+        "power-support",
+        "On POWER9 nested virtualization is a technology preview, hence not supported; POWER8"
+        " works neither as host nor as the architecture of a nested guest.",
+    )
+
+
+def power_xive(situation: Situation) -> Finding | None:
+    """Guide, 20."""
+    if situation.vendor is not Vendor.POWER:
+        return None
+    return note(
+        "power-xive",
+        "The external interrupt virtualization engine (XIVE) is not available in guests that are"
+        " hypervisors: they can give their own guests an emulated XIVE controller only.",
+    )
+
+
+def amd_migration(situation: Situation) -> Finding | None:
+    """Guide, 18."""
+    if situation.vendor is not Vendor.AMD:
+        return None
+    if situation.nested is Answer.YES:
+        return note(
+            "amd-migration",
+            "With nested virtualization on, the virtual machines of this AMD host cannot be"
+            " migrated.",
+            "If you need migration, and no nesting: nestctl nested off.",
+        )
+    return passed(
+        "amd-migration",
+        "Nested virtualization does not run, so it keeps no virtual machine from being migrated.",
+    )
+
+
+def s390_huge_pages(situation: Situation) -> Finding | None:
+    """Guide, 19."""
+    module = situation.module
+    if situation.vendor is not Vendor.S390 or module is None:
+        return None
+    if not may_clash(situation.facts, module.name):
+        return passed(
+            "huge-pages", "This kernel allows huge pages for guests together with nesting."
+        )
+    if clash(situation.facts, module.name):
+        at = situation.facts.next_load(module.name).effective(HPAGE)
+        where = f"{place(at)} sets {HPAGE}" if at else f"{HPAGE} is set"
+        return fail(
+            "huge-pages",
+            f"{where} and nested is set too: the two exclude each other, and kvm will not load"
+            f' ("Invalid argument"; the kernel log says "{_KERNEL_SAYS}").',
+            f"Choose one: remove {HPAGE}=1, or switch nesting off with: nestctl nested off"
+            " --at-boot",
+        )
+    chosen = (
+        "huge pages for guests" if module.parameters.get(HPAGE, "0") != "0" else "no huge pages"
+    )
+    return note(
+        "huge-pages",
+        "On this kernel nested virtualization and huge pages as guests' memory exclude each other;"
+        f" now there are {chosen}.",
+    )
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:2])

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Is this host fit for nested virtualization? All checks of a host, in the order of reading."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+from nestd.core.checks.finding import Finding
+from nestd.core.checks.host import configuration, module, nested, processor, support
+from nestd.core.checks.host.device import device
+from nestd.core.checks.host.host_virtualization import host_virtualization
+from nestd.core.checks.host.libvirt import libvirt
+from nestd.core.checks.host.virtualbox import virtualbox
+from nestd.core.checks.situation import Situation
+
+CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
+    processor.architecture,
+    processor.cpu,
+    host_virtualization,
+    module.module,
+    module.builtin,
+    module.loading,
+    nested.nested,
+    nested.next_load,
+    nested.overridden,
+    module.autoload,
+    module.initramfs,
+    device,
+    configuration.files,
+    configuration.lines,
+    configuration.comments,
+    configuration.wrong_module,
+    configuration.parameters,
+    support.s390_huge_pages,
+    support.amd_migration,
+    support.power_xive,
+    support.power_preview,
+    libvirt,
+    virtualbox,
+    support.preview,
+    support.hypervisors,
+    support.system,
+)
+
+
+def validate(situation: Situation) -> tuple[Finding, ...]:
+    """What each of the checks that concern this host found."""
+    found = (check(situation) for check in CHECKS)
+    return tuple(finding for finding in found if finding is not None)

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Looks at the host for the checks. Anybody may ask for them, as often as they like."""
+
+from __future__ import annotations
+
+import asyncio
+
+from nestd.core.checks.finding import Finding
+from nestd.core.checks.guest.check_guest import GuestReport, check_guest, read_domain
+from nestd.core.checks.host.validate import validate
+from nestd.core.checks.situation import Situation
+from nestd.core.modules.view import HostView
+from nestd.host.machine.surroundings import Surroundings, read_surroundings
+
+
+class Inspector:
+    """The checks of a host and of guests on it."""
+
+    def __init__(self, view: HostView) -> None:
+        self._view = view
+        # One look into the initramfs at a time: it costs seconds, and the next call finds it known.
+        self._looking = asyncio.Lock()
+
+    async def validate(self) -> tuple[Finding, ...]:
+        """Whether the host is fit for nested virtualization."""
+        async with self._looking:
+            around = await self._surroundings(self._view.snapshot().host_module)
+        return validate(self._situation(around))
+
+    async def check_guest(self, domain_xml: str) -> GuestReport:
+        """Whether a guest with that XML can run guests on this host. Raises InvalidArgument."""
+        domain = await asyncio.to_thread(read_domain, domain_xml)
+        return check_guest(domain, self._situation(await self._surroundings("")))
+
+    async def _surroundings(self, module: str) -> Surroundings:
+        kernel = self._view.kernel
+        return await read_surroundings(self._view.root, kernel.machine, kernel.release, module)
+
+    def _situation(self, around: Surroundings) -> Situation:
+        return Situation(self._view.facts(), self._view.snapshot(), around)

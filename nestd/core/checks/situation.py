@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the checks judge: the host at one moment, with what is read for them alone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from nestd.core.model import Answer, Module, Snapshot, Vendor
+from nestd.core.modules.facts import HostFacts
+from nestd.core.modules.values import version
+from nestd.core.modules.vendors import HOST_MODULES, default_nested
+from nestd.formats.modprobe.next_load import NextLoad
+from nestd.host.kernel.sysfs import Availability
+from nestd.host.machine.surroundings import Surroundings
+
+_CPU_VENDORS = {"vmx": Vendor.INTEL, "svm": Vendor.AMD}
+
+
+@dataclass(frozen=True)
+class Situation:
+    """The host as far as the checks look at it."""
+
+    facts: HostFacts
+    snapshot: Snapshot
+    around: Surroundings
+
+    @cached_property
+    def vendor(self) -> Vendor:
+        """Whose KVM the processor is for, also where this kernel lacks the module."""
+        if self.snapshot.vendor is not Vendor.NONE:
+            return self.snapshot.vendor
+        if self.facts.machine.startswith("ppc64"):
+            return Vendor.POWER
+        if self.facts.machine == "s390x":
+            return Vendor.S390
+        flags = self.around.processor.flags
+        return next((_CPU_VENDORS[flag] for flag in _CPU_VENDORS if flag in flags), Vendor.NONE)
+
+    @cached_property
+    def module(self) -> Module | None:
+        """The module that has the "nested" parameter; None where the processor has no KVM."""
+        return self.snapshot.modules.get(HOST_MODULES.get(self.vendor, ""))
+
+    @cached_property
+    def load(self) -> NextLoad | None:
+        """What the next load of that module does."""
+        return None if self.module is None else self.facts.next_load(self.module.name)
+
+    @property
+    def nested(self) -> Answer:
+        """Whether nested virtualization is on in the module that runs."""
+        return Answer.UNKNOWN if self.module is None else self.module.nested
+
+    @property
+    def default(self) -> Answer:
+        """What "nested" is where nothing sets it; UNKNOWN where distributions differ."""
+        if self.vendor is Vendor.NONE:
+            return Answer.UNKNOWN
+        return default_nested(HOST_MODULES[self.vendor], version(self.facts.release))
+
+    @property
+    def builtin(self) -> bool:
+        """Whether the module is part of the kernel image, where modprobe.d has no effect."""
+        return self.module is not None and self.module.availability is Availability.BUILTIN
+
+    @property
+    def power_generation(self) -> int:
+        """The N of POWERN; 0 for another processor, or where it is not known."""
+        found = re.match(r"POWER(\d+)", self.around.processor.model)
+        return int(found.group(1)) if found else 0

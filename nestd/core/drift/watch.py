@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Finds drift when it happens, tells of it, and puts it right where nestd.conf asks for that.
+
+Each cause is dealt with once, until the next boot or a change that nestd is asked for: who reloads
+a module with other parameters over and over is not fought. /run/nestd/drift.json remembers the
+causes, so that a restart of nestd is no new occasion, and /var/lib/nestd/kvm.conf.json which file
+kvm.conf was, to find it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+
+from nestd.core.changes.change import MoreToDo
+from nestd.core.drift.drift import Drift, OnDrift, Remedy, find_drift, find_loss
+from nestd.core.errors import NestdError
+from nestd.core.journal_events import NOTICE, OURSELVES, Event, about
+from nestd.core.manager import Manager
+from nestd.core.model import When
+from nestd.core.modules.facts import HostFacts
+from nestd.core.reloads.jobs import Job
+from nestd.host.files import read_regular
+from nestd.host.modprobe.moved_file import Identity, identity, moved_to
+from nestd.host.state.memory import DRIFT_CAUSES, KNOWN_KVM_CONF, Memory
+
+GRACE_SECONDS = 3.0
+"""How long a drift lasts before it counts: people and package managers work in several steps."""
+MOST_CAUSES = 16
+"""Of one module; whatever writes ever other values is told of that often, and then left alone."""
+_OWN = "own"  # a state that nestd was asked to bring about
+
+log = logging.getLogger(__name__)
+
+
+class DriftWatch:
+    """Looks at every hint of a change. Use start() once the host's state is settled."""
+
+    def __init__(self, manager: Manager, policy: OnDrift, grace: float = GRACE_SECONDS) -> None:
+        self._manager = manager
+        self._view = manager.view
+        self._policy = policy
+        self._grace = grace
+        self._causes = Memory(self._view.root.at(DRIFT_CAUSES))
+        self._dealt_with: dict[str, dict[str, str]] = {}  # what was done, by module and cause
+        self._kvm_conf = Memory(self._view.root.at(KNOWN_KVM_CONF))
+        self._known = Identity(0, 0)  # the kvm.conf that was there last
+        self._acting: set[str] = set()  # modules that are being put right
+        self._jobs: set[int] = set()  # that put right
+        self._timers: dict[str, asyncio.TimerHandle] = {}  # by cause
+        self._later: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Begin with what an earlier nestd of this boot has dealt with."""
+        if not self._view.kernel.can_load:
+            return  # the files of another machine run nothing
+        for module, causes in self._causes.read().items():
+            if module in self._view.modules and isinstance(causes, dict):
+                self._dealt_with[module] = causes
+        memory = self._kvm_conf.read()
+        self._known = Identity(memory.get("inode", 0), memory.get("changed", 0))
+        self._view.listen(self._look)
+        self._manager.on_change.append(self._on_change)
+        self._manager.reloads.jobs.on_end.append(self._on_job_end)
+        self._look()
+
+    def set_policy(self, policy: OnDrift) -> None:
+        """From now on; what was only reported until now is put right by "reapply"."""
+        self._policy = policy
+        self._view.config_changed()  # hence a look
+
+    async def close(self) -> None:
+        """Do nothing more."""
+        for timer in (*self._timers.values(), self._later):
+            if timer is not None:
+                timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _on_change(self, module: str) -> None:
+        self._accept(module, ours=module in self._acting)
+
+    def _on_job_end(self, job: Job) -> None:
+        self._view.config_changed()  # hence facts that are new, and a look
+        self._accept(job.module, ours=job.id in self._jobs)
+        self._jobs.discard(job.id)
+
+    def _accept(self, module: str, *, ours: bool) -> None:
+        """What there is now is what nestd was asked for, "boot" and a job that failed included."""
+        if not ours:
+            self._dealt_with.pop(module, None)  # somebody has decided anew
+        drift = find_drift(self._view.facts(), module)
+        if drift is not None:
+            self._remember(drift, _OWN)
+
+    def _look(self) -> None:
+        self._later = None
+        loop = asyncio.get_running_loop()
+        if self._manager.reloads.lock.locked():
+            self._later = loop.call_later(self._grace, self._look)
+        found = {drift.key: drift for drift in self._drifts()}
+        for key in self._timers.keys() - found.keys():
+            self._timers.pop(key).cancel()
+        for key, drift in found.items():
+            if key not in self._timers and not self._is_dealt_with(drift):
+                self._timers[key] = loop.call_later(self._grace, self._due, key)
+
+    def _drifts(self) -> list[Drift]:
+        """What there is now, but for modules that nestd is about to change."""
+        facts = self._view.facts()
+        idle = [name for name in facts.modules if not self._is_busy(name)]
+        found = [find_drift(facts, name) for name in idle] + self._losses(facts, idle)
+        return [drift for drift in found if drift is not None]
+
+    def _losses(self, facts: HostFacts, modules: list[str]) -> list[Drift | None]:
+        """What was lost with a kvm.conf that was moved away."""
+        now = identity(facts.own.place)
+        if now == self._known:
+            return []
+        moved = moved_to(facts.own.place, self._known)
+        if moved is not None:
+            try:
+                saved = read_regular(moved) or b""
+            except OSError:
+                saved = b""
+            lost = [find_loss(facts, name, moved, saved) for name in modules]
+            if any(drift is not None and not self._is_dealt_with(drift) for drift in lost):
+                return lost
+        if now is not None and modules:
+            self._known = now
+            self._kvm_conf.write({"inode": now.inode, "changed": now.changed})
+        return []
+
+    def _is_busy(self, module: str) -> bool:
+        """Whether nestd itself changes MODULE, or waits to."""
+        reloads = self._manager.reloads
+        waits = any(job.module == module for job in reloads.jobs.current())
+        return waits or reloads.lock.locked()
+
+    def _is_dealt_with(self, drift: Drift) -> bool:
+        causes = self._dealt_with.get(drift.module, {})
+        done = causes.get(drift.key)
+        settled = (_OWN, OnDrift.REAPPLY.value, self._policy.value)
+        return done in settled or (done is None and len(causes) >= MOST_CAUSES)
+
+    def _remember(self, drift: Drift, done: str) -> None:
+        causes = self._dealt_with.setdefault(drift.module, {})
+        if causes.get(drift.key) != done:
+            causes[drift.key] = done
+            self._causes.write(self._dealt_with)
+
+    def _due(self, key: str) -> None:
+        """The drift has lasted."""
+        del self._timers[key]
+        drift = next((each for each in self._drifts() if each.key == key), None)
+        if drift is None:
+            self._look()  # at this moment nestd changes something: later
+            return
+        policy = self._policy
+        self._remember(drift, policy.value)
+        self._tell(drift, policy)
+        if policy is OnDrift.REAPPLY and drift.remedy is not None:
+            task = asyncio.create_task(self._put_right(drift, drift.remedy))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _tell(self, drift: Drift, policy: OnDrift) -> None:
+        if policy is OnDrift.REPORT:
+            outlook = f"nothing is done about it (on_drift = {policy.value})"
+        elif drift.remedy is None:
+            outlook = f"nothing is done about it: {drift.hindrance}"
+        else:
+            outlook = drift.remedy.value
+        file = self._view.facts().own.path
+        fields = about(Event.DRIFT_FOUND, module=drift.module, file=file, policy=policy.value)
+        log.warning("%s; %s", drift.text, outlook, extra=fields)
+
+    async def _put_right(self, drift: Drift, remedy: Remedy) -> None:
+        self._acting.add(drift.module)
+        try:
+            job = None
+            if remedy is Remedy.RELOAD:
+                job = await self._manager.reload(drift.module, When.IDLE, OURSELVES)
+            elif remedy is Remedy.IN_PLACE:
+                await self._set_in_place(drift)
+                log.log(NOTICE, "%s was put right as it runs", drift.module)
+            else:
+                job = await self._write(drift)
+            if job is not None:
+                self._jobs.add(job.id)
+        except NestdError as error:
+            log.warning("%s cannot be put right: %s", drift.module, error)
+        finally:
+            self._acting.discard(drift.module)
+
+    async def _write(self, drift: Drift) -> Job | None:
+        while True:
+            change = await self._manager.request(drift.module, drift.wanted, When.IDLE)
+            with contextlib.suppress(MoreToDo):  # than before somebody else's turn: anew
+                return await self._manager.apply(change, OURSELVES)
+
+    async def _set_in_place(self, drift: Drift) -> None:
+        async with self._manager.reloads.lock:
+            facts, reloads = self._view.facts(), self._manager.reloads
+            await reloads.set_in_place(facts, drift.module, drift.wanted, None, OURSELVES)
+            self._view.config_changed()

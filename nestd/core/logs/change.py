@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A change of a daemon's log settings that was asked for and checked, and what it would do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from nestd.core.logs.file import FileChange
+from nestd.core.logs.request import LogSettings
+from nestd.core.logs.runtime import Running
+
+
+class LogWhen(Enum):
+    """What a change is for, in the words of the D-Bus interface."""
+
+    NOW = "now"  # the file, and the daemon if it runs
+    RUNTIME = "runtime"  # the running daemon only
+    START = "start"  # the file only
+
+
+@dataclass(frozen=True)
+class LogChange:
+    """A checked request. file is None where the file, running None where the daemon stays."""
+
+    settings: LogSettings
+    when: LogWhen
+    restart: bool
+    file: FileChange | None
+    running: Running | None  # what the daemon uses now
+
+    @property
+    def edits(self) -> bool:
+        """Whether the file changes."""
+        return self.file is not None and self.file.edits
+
+    @property
+    def sets(self) -> bool:
+        """Whether the running daemon changes."""
+        if self.running is None:
+            return False
+        # What libvirt's default outputs are is not known: they are set each time.
+        return self.settings.outputs == () or not self.running.satisfies(self.settings)
+
+    @property
+    def nothing_to_do(self) -> bool:
+        """Whether everything is already as asked."""
+        return not (self.edits or self.sets or self.restart)
+
+
+@dataclass(frozen=True)
+class LogPlan:
+    """What a change of the file would do."""
+
+    diff: str
+    steps: tuple[str, ...]
+    warnings: tuple[str, ...]

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The libvirt daemons that are installed, looked at again whenever something hints at a change.
+
+Hints are the directories of configuration, process ids and programs, the ends of processes, and
+what the service manager tells; nothing is asked in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from nestd.core.changes.change import shown
+from nestd.core.errors import InvalidArgument
+from nestd.core.logs.daemon import LogDaemon
+from nestd.core.logs.state import LogState
+from nestd.core.logs.units import Mode, Units, mode
+from nestd.host.inotify import DirectoryWatch
+from nestd.host.libvirt import daemons as libvirt_daemons
+from nestd.host.libvirt.virt_admin import VirtAdmin
+from nestd.host.process_exit import ProcessExit
+from nestd.host.root import Root
+from nestd.host.state.debug_records import LogRecords
+
+SETTLE_SECONDS = 0.02  # events come in bursts; one look serves the burst
+_WATCHED = (
+    libvirt_daemons.CONFIG_DIRECTORY,
+    libvirt_daemons.PID_DIRECTORY,
+    libvirt_daemons.PROGRAM_DIRECTORIES[0],
+)
+
+log = logging.getLogger(__name__)
+
+
+class LogDaemons:
+    """All of them, by name. Use start() before anything else.
+
+    Where another nestd acts on this host, IS_OURS is false: then this one only looks on.
+    """
+
+    def __init__(self, root: Root, units: Units, *, is_ours: bool = True) -> None:
+        self._root = root
+        self._units = units
+        self._is_ours = is_ours
+        self._records = LogRecords(root)
+        self._installed: dict[str, LogDaemon] = {}
+        self._daemons: dict[str, LogDaemon] = {}
+        self._watch: DirectoryWatch | None = None
+        self._exits: dict[int, ProcessExit] = {}
+        self._hint = asyncio.Event()
+        self._units_hint = False
+        self._looking: asyncio.Task[None] | None = None
+        self.on_change: list[Callable[[], None]] = []  # daemons that came or went included
+
+    @property
+    def daemons(self) -> Mapping[str, LogDaemon]:
+        """Those that are installed, and belong to the mode that the host is in."""
+        return self._daemons
+
+    def states(self) -> tuple[LogState, ...]:
+        """What is told of each of them."""
+        return tuple(daemon.state for daemon in self._daemons.values())
+
+    def daemon(self, name: str) -> LogDaemon:
+        """The daemon NAME. Raises InvalidArgument for one that is not installed."""
+        if name not in self._daemons:
+            known = ", ".join(self._daemons) or "none"
+            raise InvalidArgument(f"No libvirt daemon {shown(name)} here; there are: {known}.")
+        return self._daemons[name]
+
+    async def start(self) -> None:
+        """Begin to listen, look, and go on with what the nestd before left."""
+        places = [self._root.at(directory) for directory in _WATCHED]
+        try:
+            self._watch = DirectoryWatch(places, self._hint.set)
+        except OSError as error:
+            log.warning("libvirt's files are not watched: %s", error.strerror)
+        self._units.listen(self._on_units)
+        await self._look(units=True)
+        self._looking = asyncio.create_task(self._keep_looking())
+
+    async def close(self) -> None:
+        """Stop listening; debug sessions are taken over by the next nestd."""
+        if self._looking is not None:
+            self._looking.cancel()
+        if self._watch is not None:
+            self._watch.close()
+        for each in self._exits.values():
+            each.close()
+        for daemon in self._installed.values():
+            await daemon.close()
+
+    def _on_units(self) -> None:
+        self._units_hint = True
+        self._hint.set()
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await self._hint.wait()
+            await asyncio.sleep(SETTLE_SECONDS)
+            self._hint.clear()
+            units, self._units_hint = self._units_hint, False
+            try:
+                await self._look(units=units)
+            except Exception:
+                log.exception("libvirt's daemons cannot be looked at")
+
+    async def _look(self, *, units: bool) -> None:
+        names = libvirt_daemons.installed(self._root)
+        for name in set(self._installed) - set(names):
+            await self._installed[name].close()
+        new = [name for name in names if name not in self._installed]
+        found = {name: self._installed.get(name) or self._new(name) for name in names}
+        await asyncio.gather(
+            *(daemon.look(units=units or name in new) for name, daemon in found.items())
+        )
+        for name, daemon in found.items():
+            self._watch_process(daemon)
+            if name in new and self._is_ours:
+                await daemon.resume()
+        self._installed = found
+        self._daemons = _in_use(found)
+        self._changed()
+
+    def _new(self, name: str) -> LogDaemon:
+        admin = VirtAdmin(libvirt_daemons.admin_uri(self._root, name))
+        return LogDaemon(
+            self._root,
+            name,
+            self._units,
+            self._records,
+            admin,
+            self._changed,
+            is_ours=self._is_ours,
+        )
+
+    def _watch_process(self, daemon: LogDaemon) -> None:
+        """A daemon that is killed leaves its pid file as it was."""
+        process = daemon.state.process
+        if process is None or process.pid in self._exits:
+            return
+
+        pid = process.pid
+
+        def ended() -> None:
+            del self._exits[pid]
+            self._hint.set()
+
+        try:
+            self._exits[pid] = ProcessExit(pid, ended)
+        except OSError as error:
+            log.debug("The end of %s is not watched: %s", daemon.name, error.strerror)
+
+    def _changed(self) -> None:
+        for listener in self.on_change:
+            listener()
+
+
+def _in_use(installed: Mapping[str, LogDaemon]) -> dict[str, LogDaemon]:
+    """Without those of the other mode; a daemon that runs is there in any case."""
+    found = mode({name: daemon.unit for name, daemon in installed.items()})
+    return {
+        name: daemon
+        for name, daemon in installed.items()
+        if found is Mode.UNKNOWN
+        or daemon.state.active
+        or (name == libvirt_daemons.MONOLITHIC) == (found is Mode.MONOLITHIC)
+    }

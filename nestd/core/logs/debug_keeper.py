@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Keeps a daemon's debug session: applied, applied again where the daemon restarts, and undone.
+
+What is to be restored is written down before the first step and forgotten after the last, so that
+a nestd that was killed in between takes over where it was. Time and size are looked at once a
+second while a session is there, and at no other time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from nestd.core.errors import DaemonUnavailable, InvalidOutput, NestdError, WriteFailed
+from nestd.core.journal_events import NOTICE, OURSELVES, Event, about
+from nestd.core.logs.debug_session import DebugRequest, DebugSession, Target, boot_time
+from nestd.core.logs.request import LogSettings, check_directories
+from nestd.core.logs.runtime import Running, Runtime
+from nestd.core.logs.state import timeout_of
+from nestd.formats.libvirt import log_outputs
+from nestd.formats.libvirt.log_items import InvalidItem
+from nestd.host.libvirt import daemons as libvirt_daemons
+from nestd.host.libvirt import log_targets
+from nestd.host.libvirt.daemons import DaemonProcess
+from nestd.host.root import Root
+from nestd.host.state.debug_records import LogRecords
+
+LOOK_SECONDS = 1.0
+RETRY_SECONDS = 5.0  # after the daemon did not answer
+
+log = logging.getLogger(__name__)
+
+
+class DebugKeeper:
+    """The session of the daemon NAME, if there is one. LOCK is held by whoever sets anything."""
+
+    def __init__(
+        self,
+        root: Root,
+        name: str,
+        records: LogRecords,
+        runtime: Runtime,
+        lock: asyncio.Lock,
+        on_change: Callable[[], None],
+    ) -> None:
+        self._root = root
+        self._name = name
+        self._record = f"{name}.debug"
+        self._records = records
+        self._runtime = runtime
+        self._lock = lock
+        self._session: DebugSession | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._not_before = 0.0  # when a daemon that did not answer is asked again
+        self._unsure = False  # whether the nestd before had applied all of it
+        self._on_change = on_change
+
+    @property
+    def until(self) -> int:
+        """When the session ends, in microseconds of CLOCK_REALTIME; 0 where there is none."""
+        return self._session.until if self._session is not None else 0
+
+    def wake(self) -> None:
+        """The daemon may have come or gone."""
+        self._wake.set()
+
+    async def start(self, request: DebugRequest, uid: int) -> None:
+        """Begin a session for the user UID, or go on with the one that is there with new settings.
+
+        Raises DaemonUnavailable, InvalidFilter, InvalidOutput or WriteFailed, and then leaves
+        everything as it was.
+        """
+        async with self._lock:
+            former = self._session
+            target = await self._target()
+            session = DebugSession.begin(request, target)
+            check_directories(self._root, self._settings(session, target).outputs or ())
+            session = replace(session, sizes=await self._sizes(session))
+            self._write(session)
+            try:
+                await self._apply(session, target)
+            except BaseException:
+                await self._fall_back(former, target)
+                raise
+            # The time that it took to apply is not the session's.
+            session = session.lasting(request.seconds)
+            with contextlib.suppress(WriteFailed):
+                self._write(session)
+            self._set(session)
+        text = "%s writes debug logs for %d s: %s"
+        fields = about(
+            Event.DEBUG_STARTED, daemon=self._name, filters=session.filters, caller_uid=uid
+        )
+        log.log(NOTICE, text, self._name, request.seconds, session.filters, extra=fields)
+
+    async def stop(self, uid: int) -> None:
+        """End the session for the user UID, with what was there before restored.
+
+        Raises DaemonUnavailable.
+        """
+        async with self._lock:
+            if self._session is not None:
+                await self._end(f"user {uid} asked for it", uid)
+
+    async def resume(self) -> None:
+        """Take over the session that a nestd before us left."""
+        record = self._records.read(self._record)
+        if record is None:
+            return
+        try:
+            session = DebugSession.from_json(record)
+        except ValueError as error:
+            log.warning("The debug session of %s cannot be read: %s", self._name, error)
+            self._records.remove(self._record)
+            return
+        self._unsure = True
+        self._set(session)
+
+    async def close(self) -> None:
+        """Stop keeping; the record stays for the next nestd."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._keeping
+
+    # The life of a session
+
+    def _set(self, session: DebugSession | None) -> None:
+        self._session = session
+        self._on_change()
+        self._wake.set()
+        if session is not None and (self._keeping is None or self._keeping.done()):
+            self._keeping = asyncio.create_task(self._keep())
+
+    async def _keep(self) -> None:
+        while self._session is not None:
+            self._wake.clear()
+            pause = max(0.0, min(LOOK_SECONDS, self._session.remaining))
+            if self._not_before > boot_time():
+                pause = LOOK_SECONDS
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), pause)
+            async with self._lock:
+                try:
+                    await self._look()
+                except NestdError as error:
+                    log.debug("The debug session of %s: %s", self._name, error)
+                    self._not_before = boot_time() + RETRY_SECONDS
+                except Exception:
+                    log.exception("The debug session of %s", self._name)
+                    self._not_before = boot_time() + RETRY_SECONDS
+
+    async def _look(self) -> None:
+        session = self._session
+        if session is None or (self._not_before > boot_time() and self._process() is not None):
+            return
+        if self._is_over():
+            await self._end("its time is over")
+            return
+        if session.grown(await self._sizes(session)) > session.max_bytes:
+            await self._end(f"more than {session.max_bytes} bytes were logged")
+            return
+        if session.target is None or not session.target.is_process(self._process()):
+            await self._apply_anew(session)
+        elif self._unsure:
+            await self._apply(session, session.target)
+            self._unsure = False
+
+    def _is_over(self) -> bool:
+        return self._session is not None and (self._session.over or self._session.remaining <= 0)
+
+    async def _apply_anew(self, session: DebugSession) -> None:
+        """The daemon has restarted, and uses what its file says."""
+        if self._process() is None:
+            return
+        target = await self._new_target()
+        session = replace(session, target=target)
+        self._write(session)
+        await self._apply(session, target)
+        self._session = session
+        self._unsure = False
+        log.info("%s has restarted, and writes debug logs again", self._name)
+
+    async def _apply(self, session: DebugSession, target: Target) -> None:
+        await self._runtime.apply(self._settings(session, target), target.before)
+        if target.timeout is not None:
+            await self._runtime.set_timeout(0)
+
+    async def _end(self, why: str, uid: int = OURSELVES) -> None:
+        session = self._session
+        assert session is not None
+        if not session.over:
+            session = session.ended()
+            self._session = session
+            with contextlib.suppress(WriteFailed):
+                self._write(session)
+        await self._restore(session.target)
+        self._records.remove(self._record)
+        self._set(None)
+        fields = about(Event.DEBUG_ENDED, daemon=self._name, caller_uid=uid)
+        log.log(NOTICE, "The debug session of %s has ended: %s", self._name, why, extra=fields)
+
+    async def _restore(self, target: Target | None) -> None:
+        """A process that came later uses what it started with: there is nothing to restore."""
+        if target is None or not target.is_process(self._process()):
+            return
+        try:
+            await self._runtime.restore(target.before)
+            if target.timeout is not None:
+                await self._runtime.set_timeout(target.timeout)
+        except DaemonUnavailable:
+            if target.is_process(self._process()):
+                raise
+
+    async def _fall_back(self, former: DebugSession | None, target: Target) -> None:
+        """A session could not begin: the one before goes on, or what was there before."""
+        if former is None or former.target is None:
+            self._records.remove(self._record)
+            return
+        with contextlib.suppress(NestdError):
+            self._write(former)
+            await self._apply(former, target)
+
+    async def _target(self) -> Target:
+        """The process as it was before any session. Raises DaemonUnavailable."""
+        session = self._session
+        former = None if session is None else session.target
+        if former is not None and former.is_process(self._process()):
+            return former
+        return await self._new_target()
+
+    async def _new_target(self) -> Target:
+        process = self._process()
+        if process is None:
+            raise DaemonUnavailable(f"{self._name} does not run.")
+        before = await self._runtime.read()
+        timeout = timeout_of(process)
+        return Target(process.pid, process.start, before.filters, before.outputs, timeout)
+
+    def _settings(self, session: DebugSession, target: Target) -> LogSettings:
+        try:
+            return session.settings(self._name, target.before)
+        except InvalidItem as error:
+            raise InvalidOutput(f"{self._name} reports an odd output: {error}.") from error
+
+    async def _sizes(self, session: DebugSession) -> dict[str, int]:
+        before = session.target.before if session.target is not None else Running("", "")
+        try:
+            outputs = session.settings(self._name, before).outputs or ()
+        except InvalidItem:
+            outputs = ()
+        paths = log_outputs.file_paths(outputs)
+        return dict(await asyncio.to_thread(log_targets.sizes, self._root, paths))
+
+    def _process(self) -> DaemonProcess | None:
+        return libvirt_daemons.read_process(self._root, self._name)
+
+    def _write(self, session: DebugSession) -> None:
+        try:
+            self._records.write(self._record, session.to_json())
+        except OSError as error:
+            raise WriteFailed(
+                f"Nothing was changed: the session cannot be noted down: {error.strerror}."
+            ) from error

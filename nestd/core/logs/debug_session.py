@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A debug session as it is written down: what was asked for, and what is to be restored."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+
+from nestd.core.errors import InvalidArgument
+from nestd.core.logs.request import LogSettings
+from nestd.core.logs.runtime import Running
+from nestd.formats.libvirt import log_filters, log_outputs
+from nestd.formats.libvirt.log_items import InvalidItem, Level
+from nestd.formats.libvirt.log_outputs import Destination, Output
+from nestd.host.libvirt import log_targets
+from nestd.host.libvirt.daemons import DaemonProcess
+
+MAX_SECONDS = 7 * 24 * 3600
+DEFAULT_MAX_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Target:
+    """The process that the session was applied to, and what it used before."""
+
+    pid: int
+    start: int
+    filters: str
+    outputs: str
+    timeout: int | None  # seconds after which it ends when idle, None for never
+
+    def is_process(self, process: DaemonProcess | None) -> bool:
+        """Whether PROCESS is the one."""
+        return process is not None and (process.pid, process.start) == (self.pid, self.start)
+
+    @property
+    def before(self) -> Running:
+        """What it reported."""
+        return Running(self.filters, self.outputs)
+
+
+@dataclass(frozen=True)
+class DebugSession:
+    """One session of a daemon. target is None until it has been applied to a process."""
+
+    filters: str
+    outputs: str | None  # None: the default file, beside the outputs that are there
+    until: int  # microseconds of CLOCK_REALTIME, to show
+    deadline: float  # seconds of CLOCK_BOOTTIME, which also goes on in sleep: what counts
+    max_bytes: int
+    sizes: Mapping[str, int]  # of the log files at the beginning, in bytes
+    target: Target | None = None
+    over: bool = False  # it only remains to restore what was there
+
+    @classmethod
+    def begin(cls, request: DebugRequest, target: Target) -> DebugSession:
+        """The session of REQUEST, to be applied to TARGET; its sizes are to be added."""
+        outputs = request.settings.outputs
+        return cls(
+            filters=log_filters.canonical(request.settings.filters),
+            outputs=None if outputs is None else log_outputs.canonical(outputs),
+            until=0,
+            deadline=0,
+            max_bytes=request.max_bytes,
+            sizes={},
+            target=target,
+        ).lasting(request.seconds)
+
+    def lasting(self, seconds: int) -> DebugSession:
+        """The same, with SECONDS from now on."""
+        until = time.time_ns() // 1000 + seconds * 1_000_000
+        return replace(self, until=until, deadline=boot_time() + seconds)
+
+    def settings(self, name: str, before: Running) -> LogSettings:
+        """What the daemon NAME is to use that used BEFORE. Raises InvalidItem."""
+        filters = log_filters.parse_strict(self.filters)
+        if self.outputs is not None:
+            return LogSettings(filters, log_outputs.parse_strict(self.outputs))
+        file = Output(Level.DEBUG, Destination.FILE, log_targets.debug_log(name))
+        return LogSettings(filters, log_outputs.add(before.parsed_outputs(), file))
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until it is to end."""
+        return self.deadline - boot_time()
+
+    def grown(self, sizes: Mapping[str, int]) -> int:
+        """By how many bytes the log files have grown; a file that was cut starts anew."""
+        before = {path: self.sizes.get(path, 0) for path in sizes}
+        return sum(
+            now - before[path] if now >= before[path] else now for path, now in sizes.items()
+        )
+
+    def to_json(self) -> bytes:
+        """For the record."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, record: bytes) -> DebugSession:
+        """Read a record. Raises ValueError for one that is damaged."""
+        try:
+            facts = json.loads(record)
+            target = facts.pop("target")
+            session = cls(**facts, target=None if target is None else Target(**target))
+            session.settings("libvirtd", Running("", ""))
+        except (InvalidItem, TypeError, KeyError, AttributeError) as error:
+            raise ValueError(str(error)) from error
+        return session
+
+    def ended(self) -> DebugSession:
+        """The same, but over."""
+        return replace(self, over=True)
+
+
+def boot_time() -> float:
+    """Seconds of CLOCK_BOOTTIME."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@dataclass(frozen=True)
+class DebugRequest:
+    """A session as it was asked for, checked."""
+
+    settings: LogSettings
+    seconds: int
+    max_bytes: int
+
+
+def check_limits(seconds: int, max_bytes: int) -> None:
+    """Refuse a session without an end in sight. Raises InvalidArgument."""
+    if not 1 <= seconds <= MAX_SECONDS:
+        raise InvalidArgument(
+            f"A debug session lasts from 1 to {MAX_SECONDS} seconds (a week), not {seconds}."
+        )
+    if max_bytes < 1:
+        raise InvalidArgument("max_bytes has to be at least 1.")

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A change of log settings in a configuration file: worked out, but not yet made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nestd.core.errors import ConfigUnparsable
+from nestd.core.logs.request import LogSettings
+from nestd.core.logs.state import FILTERS, OUTPUTS, LogConfig, located, read_config
+from nestd.formats.libvirt import log_filters, log_outputs
+from nestd.formats.libvirt.conf import MAX_BYTES, ConfError, Entry, parse
+from nestd.formats.libvirt.conf_edit import EditError, dead_duplicates, set_string
+from nestd.formats.unified_diff import unified_diff
+from nestd.host.files import Replacement, prepare, read_below
+from nestd.host.root import Root
+
+
+@dataclass(frozen=True)
+class FileChange:
+    """What a file holds (None: there is none), and what it is to hold."""
+
+    path: str
+    old: bytes | None
+    data: bytes
+
+    @property
+    def edits(self) -> bool:
+        """Whether anything changes."""
+        return self.data != (self.old or b"")
+
+    @property
+    def diff(self) -> str:
+        """What changes, as a unified diff."""
+        return unified_diff(self.old or b"", self.data, self.path)
+
+    @property
+    def outcome(self) -> LogConfig:
+        """What the file will say."""
+        return read_config(self.data, self.path)
+
+    def replacement(self, root: Root) -> Replacement:
+        """The new file, beside the old one. Raises OSError."""
+        return prepare(root.follow(self.path), self.data, self.old)
+
+
+def read_bytes(root: Root, path: str) -> bytes | None:
+    """The file's bytes, None if there is none. Raises OSError, also for more than libvirt reads."""
+    return read_below(root, path, MAX_BYTES)
+
+
+def change_file(path: str, old: bytes | None, settings: LogSettings) -> FileChange:
+    """Work out how the file comes to say SETTINGS; what it says already stays as it is written.
+
+    Raises ConfigUnparsable for a file that libvirt cannot read, or that cannot be edited.
+    """
+    wanted = {FILTERS: log_filters.canonical(settings.filters)}
+    if settings.outputs is not None:
+        wanted[OUTPUTS] = log_outputs.canonical(settings.outputs)
+    data = old or b""
+    try:
+        present = _present(data, path)
+        for name, value in wanted.items():
+            if present.get(name) != value:
+                data = set_string(data, name, value or None)
+    except ConfError as error:
+        raise ConfigUnparsable(f"libvirt cannot read {located(path, error)}.") from error
+    except EditError as error:
+        raise ConfigUnparsable(f"{path} cannot be edited: {error}.") from error
+    return FileChange(path, old, data)
+
+
+def duplicates(change: FileChange) -> tuple[str, ...]:
+    """Assignments that have no effect, for an earlier one counts."""
+    return tuple(
+        f"{change.path}:{line}: {name} is assigned again, which has no effect."
+        for name in (FILTERS, OUTPUTS)
+        for line in dead_duplicates(change.data, name)
+    )
+
+
+def _present(data: bytes, path: str) -> dict[str, str]:
+    """The canonical settings that are there and valid; one that is not set is ""."""
+    conf = parse(data)
+    config = read_config(data, path)
+    told = {
+        FILTERS: log_filters.canonical(config.filters),
+        OUTPUTS: log_outputs.canonical(config.outputs),
+    }
+    # An empty value may stand for one that libvirt refuses: then it has to be replaced.
+    return {name: value for name, value in told.items() if value or not _assigned(conf.first(name))}
+
+
+def _assigned(entry: Entry | None) -> bool:
+    return entry is not None and entry.value != b""

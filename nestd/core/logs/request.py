@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Log settings as a client asks for them: checked, and what there is to say about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from nestd.core.errors import InvalidFilter, InvalidOutput
+from nestd.core.logs.state import LogConfig
+from nestd.formats.libvirt import log_filters, log_outputs, log_warnings
+from nestd.formats.libvirt.log_filters import Filter
+from nestd.formats.libvirt.log_outputs import Output
+from nestd.formats.libvirt.log_presets import PRESETS, preset
+from nestd.host.libvirt import log_targets
+from nestd.host.root import Root
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """What is to be set; outputs of None stay as they are, those of () are libvirt's default."""
+
+    filters: tuple[Filter, ...]
+    outputs: tuple[Output, ...] | None = None
+
+
+def requested(
+    root: Root, config: LogConfig, filters: str, outputs: str | None = None
+) -> LogSettings:
+    """The settings of a client's words. FILTERS may be the name of a preset.
+
+    Raises InvalidFilter, and InvalidOutput also for a file that a client may not choose: one that
+    CONFIG names already is the administrator's choice.
+    """
+    try:
+        wanted = log_filters.parse_strict(_named(filters))
+    except log_filters.InvalidFilter as error:
+        known = ", ".join(each.name for each in PRESETS)
+        hint = "" if ":" in filters else f"; by name there are {known}"
+        raise InvalidFilter(_sentence(f"{error}{hint}")) from error
+    if outputs is None:
+        return LogSettings(wanted)
+    return LogSettings(wanted, _outputs(root, config, outputs))
+
+
+def check_directories(root: Root, outputs: Sequence[Output]) -> None:
+    """Refuse outputs that keep a daemon from starting, since it makes no directories."""
+    for path in log_outputs.file_paths(outputs):
+        missing = log_targets.missing_directory(root, path)
+        if missing:
+            raise InvalidOutput(f"{path} cannot be logged to: there is no directory {missing}.")
+
+
+def warnings(root: Root, config: LogConfig, settings: LogSettings) -> tuple[str, ...]:
+    """What to warn of in SETTINGS, with what CONFIG adds to them."""
+    outputs = config.outputs if settings.outputs is None else settings.outputs
+    found = [*log_warnings.warnings(settings.filters, outputs, config.level)]
+    found += _directories(root, outputs)
+    return tuple(_sentence(each) for each in found)
+
+
+def _named(filters: str) -> str:
+    if filters in {each.name for each in PRESETS}:
+        return preset(filters).filters
+    return filters
+
+
+def _outputs(root: Root, config: LogConfig, text: str) -> tuple[Output, ...]:
+    try:
+        outputs = log_outputs.parse_strict(text)
+    except log_outputs.InvalidOutput as error:
+        raise InvalidOutput(_sentence(str(error))) from error
+    configured = log_outputs.file_paths(config.outputs)
+    for number, output in enumerate(outputs, 1):
+        if output.name in configured or not log_outputs.file_paths([output]):
+            continue
+        rule = log_targets.objection(root, output.name)
+        if rule:
+            raise InvalidOutput(_sentence(f"output {number}, '{output}': {rule}"))
+    return outputs
+
+
+def _directories(root: Root, outputs: Sequence[Output]) -> Iterator[str]:
+    for path in log_outputs.file_paths(outputs):
+        missing = log_targets.missing_directory(root, path)
+        if missing:
+            yield f"{path} cannot be logged to: there is no directory {missing}"
+
+
+def _sentence(text: str) -> str:
+    """What the formats say in words without a full stop."""
+    return f"{text[:1].upper()}{text[1:]}."

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The log settings that a running libvirt daemon uses: read, set with a look at the result, undone.
+
+Only a daemon whose process has been seen may be asked, since asking starts one that is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Callable
+
+from nestd.core.errors import DaemonUnavailable, InvalidFilter, InvalidOutput, NestdError
+from nestd.core.logs.request import LogSettings
+from nestd.formats.libvirt import log_filters, log_outputs
+from nestd.formats.libvirt.log_filters import Filter
+from nestd.formats.libvirt.log_items import InvalidItem
+from nestd.formats.libvirt.log_outputs import Output
+from nestd.formats.libvirt.log_readback import filters_to_set, outputs_to_set
+from nestd.host.libvirt.virt_admin import Refused, VirtAdmin, VirtAdminError
+
+
+@dataclass(frozen=True)
+class Running:
+    """What a daemon reports, to the letter, so that exactly this can be restored."""
+
+    filters: str
+    outputs: str
+
+    def parsed_filters(self) -> tuple[Filter, ...]:
+        """The filters. Raises InvalidItem for what is none of libvirt's; Runtime gives no such."""
+        return log_filters.parse_readback(self.filters)
+
+    def parsed_outputs(self) -> tuple[Output, ...]:
+        """The outputs. Raises InvalidItem as well."""
+        return log_outputs.parse_readback(self.outputs)
+
+    def satisfies(self, settings: LogSettings) -> bool:
+        """Whether SETTINGS are in use. libvirt's default outputs are not told apart from others."""
+        if self.parsed_filters() != settings.filters:
+            return False
+        return not settings.outputs or self.parsed_outputs() == settings.outputs
+
+
+class Runtime:
+    """The daemon NAME behind ADMIN. Everything here raises DaemonUnavailable."""
+
+    def __init__(self, name: str, admin: VirtAdmin) -> None:
+        self._name = name
+        self._admin = admin
+
+    async def read(self) -> Running:
+        """What the daemon uses now."""
+        with self._explained():
+            running = Running(await self._admin.filters(), await self._admin.outputs())
+        try:
+            running.parsed_filters(), running.parsed_outputs()
+        except InvalidItem as error:
+            raise DaemonUnavailable(f"{self._name} reports what nobody knows: {error}.") from error
+        return running
+
+    async def apply(self, settings: LogSettings, before: Running) -> None:
+        """Set SETTINGS and read them back; BEFORE is restored where that fails.
+
+        Raises InvalidOutput or InvalidFilter where the daemon refuses them.
+        """
+        undo: list[Callable[[Running], Awaitable[None]]] = []
+        try:
+            if settings.outputs is not None:
+                undo.append(self._restore_outputs)
+                with self._explained(InvalidOutput):
+                    await self._admin.set_outputs(log_outputs.canonical(settings.outputs))
+            undo.append(self._restore_filters)
+            with self._explained(InvalidFilter):
+                await self._admin.set_filters(log_filters.canonical(settings.filters))
+            if not (await self.read()).satisfies(settings):
+                raise DaemonUnavailable(f"{self._name} does not use what it was told to use.")
+        except BaseException as error:
+            if isinstance(error, (InvalidFilter, InvalidOutput)):
+                undo.pop()  # what is refused has changed nothing
+            await self._undo(undo, before, error)
+            raise
+
+    async def restore(self, before: Running) -> None:
+        """Set what BEFORE tells, so that the daemon reports the same again."""
+        await self._restore_filters(before)
+        await self._restore_outputs(before)
+
+    async def set_timeout(self, seconds: int) -> bool:
+        """Have the daemon end when idle for SECONDS, 0 for never; False where libvirt cannot."""
+        with self._explained():
+            try:
+                await self._admin.set_timeout(seconds)
+            except Refused:
+                return False
+        return True
+
+    async def _restore_filters(self, before: Running) -> None:
+        with self._explained():
+            await self._admin.set_filters(filters_to_set(before.filters))
+
+    async def _restore_outputs(self, before: Running) -> None:
+        with self._explained():
+            await self._admin.set_outputs(outputs_to_set(before.outputs))
+
+    async def _undo(
+        self,
+        steps: Sequence[Callable[[Running], Awaitable[None]]],
+        before: Running,
+        error: BaseException,
+    ) -> None:
+        try:
+            for step in reversed(steps):
+                await step(before)
+        except NestdError as second:
+            if isinstance(error, NestdError):
+                raise DaemonUnavailable(
+                    f"{error} What was there before could not be restored: {second}"
+                ) from error
+
+    @contextmanager
+    def _explained(self, refusal: type[NestdError] = DaemonUnavailable) -> Iterator[None]:
+        try:
+            yield
+        except Refused as error:
+            raise refusal(f"{self._name} refuses: {error}.") from error
+        except VirtAdminError as error:
+            raise DaemonUnavailable(f"{self._name} cannot be asked: {error}.") from error

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The state of KVM's modules: facts are read, and a frozen Snapshot is derived from them.
+
+vendors says which modules a host has, values when two values are the same to the kernel, facts is
+what was read, derive what follows from it, view keeps it current. Imports host.kernel and
+host.modprobe. Begin with view, then derive.
+"""

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Parameter values: when two are the same to the kernel, and how one is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from nestd.core.model import Answer
+from nestd.formats.modprobe.kernel_params import (
+    KernelVersion,
+    ParameterType,
+    accepts,
+    number,
+    truth,
+)
+
+NESTED = "nested"
+
+_BOOLEANS = (ParameterType.BOOL, ParameterType.INVBOOL, ParameterType.BINT)
+_ANY_KERNEL = (99, 0)  # knows every spelling that any kernel knows
+_NULL_STRING = "(null)"  # how the kernel shows a charp that was never set
+# What "get" of these shows is in other words than what "set" takes ("not required" for "cond").
+_OTHER_WORDS = (ParameterType.NX_HUGE_PAGES, ParameterType.L1D_FLUSH)
+
+
+def canonical(kind: ParameterType, value: str | None) -> str:
+    """One spelling for all that the kernel takes as the same; VALUE itself where it takes none.
+
+    None stands for a parameter without "=", which is true for a bool (lib/cmdline.c).
+    """
+    text = _bytes(value)
+    if kind in _BOOLEANS:
+        boolean = truth(kind, text, kernel=_ANY_KERNEL)
+        return (value or "") if boolean is None else str(int(boolean))
+    found = None if text is None else number(kind, text)
+    return (value or "").strip() if found is None else str(found)
+
+
+def differing(
+    wanted: Mapping[str, str | None],
+    running: Mapping[str, str],
+    types: Mapping[str, ParameterType],
+) -> tuple[str, ...]:
+    """The parameters of WANTED that RUNNING shows otherwise; those it does not show don't count.
+
+    Nor do those that the kernel shows in other words: see untold().
+    """
+    return tuple(
+        name
+        for name, value in wanted.items()
+        if name in running
+        and _type(types, name) not in _OTHER_WORDS
+        and not same(name, _type(types, name), value, running[name])
+    )
+
+
+def untold(wanted: Mapping[str, str | None], types: Mapping[str, ParameterType]) -> tuple[str, ...]:
+    """The parameters of WANTED of which it cannot be told whether the module runs with them."""
+    return tuple(name for name in wanted if _type(types, name) in _OTHER_WORDS)
+
+
+def same(name: str, kind: ParameterType, one: str | None, other: str | None) -> bool:
+    """Whether two values of the parameter NAME are the same to the module that has it.
+
+    kvm_amd's "nested" is declared as an int, of which only the truth matters.
+    """
+    if name == NESTED:
+        found = answer(kind, one)
+        return found is answer(kind, other) and found is not Answer.INVALID
+    return canonical(kind, one) == canonical(kind, other)
+
+
+def passable(
+    running: Mapping[str, str], types: Mapping[str, ParameterType]
+) -> tuple[tuple[str, str], ...]:
+    """Those of the RUNNING values that the kernel surely takes back in the form it shows them."""
+    return tuple(
+        (name, value)
+        for name, value in running.items()
+        if _type(types, name) not in (ParameterType.UNKNOWN, *_OTHER_WORDS)
+        and value != _NULL_STRING
+        and " " not in value
+        and accepts(types[name], _bytes(value))
+    )
+
+
+def acceptable(kind: ParameterType, value: str | None, kernel: KernelVersion | None = None) -> bool:
+    """Whether KERNEL takes VALUE for such a parameter; without KERNEL, whether every one does."""
+    return accepts(kind, _bytes(value), kernel=kernel)
+
+
+def written(name: str, kind: ParameterType, value: str) -> str:
+    """How nestd writes VALUE: 1 or 0 for a bool, and for "nested" whatever a kernel has there."""
+    if name == NESTED and answer(kind, value) is not Answer.INVALID:
+        return "1" if answer(kind, value) is Answer.YES else "0"
+    return canonical(kind, value) if kind in _BOOLEANS else value
+
+
+def answer(kind: ParameterType, value: str | None, kernel: KernelVersion | None = None) -> Answer:
+    """What a value of "nested" means, as KERNEL reads it."""
+    boolean = truth(kind, _bytes(value), kernel=kernel)
+    if boolean is None:
+        return Answer.INVALID
+    return Answer.YES if boolean else Answer.NO
+
+
+def version(release: str) -> KernelVersion:
+    """Major and minor of a kernel release ("5.14.0-503.el9.x86_64": 5, 14); 0, 0 if it has none."""
+    found = re.match(r"(\d+)\.(\d+)", release)
+    return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+
+
+def _bytes(value: str | None) -> bytes | None:
+    # The kernel takes white space, a carriage return included, as the end of a value.
+    return None if value is None else value.strip().encode("utf-8", "backslashreplace")
+
+
+def _type(types: Mapping[str, ParameterType], name: str) -> ParameterType:
+    return types.get(name, ParameterType.UNKNOWN)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Which modules make up KVM on each architecture, and which vendor's KVM this host has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from types import MappingProxyType
+
+from nestd.core.model import Answer, Vendor
+from nestd.formats.modprobe.kernel_params import KernelVersion, ParameterType
+from nestd.host.kernel.sysfs import Availability, ModuleFacts
+
+_X86 = ("kvm_intel", "kvm_amd", "kvm")
+
+# By uname -m; an architecture that is not here has no "nested" module parameter (arm64: the kernel
+# command line's kvm-arm.mode=nested).
+MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "x86_64": _X86,
+        "i686": _X86,
+        "ppc64le": ("kvm_hv", "kvm"),
+        "ppc64": ("kvm_hv", "kvm"),
+        "s390x": ("kvm",),
+    }
+)
+
+HOST_MODULES: Mapping[Vendor, str] = MappingProxyType(
+    {
+        Vendor.INTEL: "kvm_intel",
+        Vendor.AMD: "kvm_amd",
+        Vendor.POWER: "kvm_hv",
+        Vendor.S390: "kvm",
+    }
+)
+
+# How each vendor's module declares "nested" (arch/x86/kvm/vmx/vmx.c, svm/svm.c,
+# arch/powerpc/kvm/book3s_hv.c, arch/s390/kvm/kvm-s390.c): needed where there is no modinfo.
+_NESTED_TYPES: Mapping[Vendor, ParameterType] = MappingProxyType(
+    {
+        Vendor.INTEL: ParameterType.BOOL,
+        Vendor.AMD: ParameterType.INT,
+        Vendor.POWER: ParameterType.BOOL,
+        Vendor.S390: ParameterType.INT,
+    }
+)
+
+# The kernel in which kvm_intel's "nested" became on by default
+# (Documentation/virt/kvm/x86/running-nested-guests.rst); distributions had it on in older ones.
+_INTEL_DEFAULT_ON = (4, 20)
+
+_X86_VENDORS = (Vendor.INTEL, Vendor.AMD)
+_CPU_FLAGS = MappingProxyType({Vendor.INTEL: "vmx", Vendor.AMD: "svm"})
+
+
+def modules_of(machine: str) -> tuple[str, ...]:
+    """The KVM modules of the architecture MACHINE (uname -m), empty for one without."""
+    return MODULES.get(machine, ())
+
+
+def nested_holders(machine: str) -> Mapping[str, ParameterType]:
+    """The modules of MACHINE that have a "nested" parameter, with its type."""
+    candidates = (vendor for vendor in HOST_MODULES if machine in _machines_of(vendor))
+    return {HOST_MODULES[vendor]: _NESTED_TYPES[vendor] for vendor in candidates}
+
+
+def default_nested(module: str, kernel: KernelVersion) -> Answer:
+    """What "nested" of a module that has it is where nothing sets it; UNKNOWN where that varies."""
+    if module == HOST_MODULES[Vendor.S390]:
+        return Answer.NO
+    if module == HOST_MODULES[Vendor.INTEL] and kernel < _INTEL_DEFAULT_ON:
+        return Answer.UNKNOWN
+    return Answer.YES
+
+
+def detect(machine: str, modules: Mapping[str, ModuleFacts], flags: Set[str]) -> Vendor:
+    """The vendor whose module is loaded; else the one that the processor and the modules allow."""
+    possible = [vendor for vendor in HOST_MODULES if machine in _machines_of(vendor)]
+    for vendor in possible:
+        if modules[HOST_MODULES[vendor]].loaded:
+            return vendor
+    for vendor in possible:
+        supported = vendor not in _X86_VENDORS or _CPU_FLAGS[vendor] in flags
+        if supported and modules[HOST_MODULES[vendor]].availability is not Availability.MISSING:
+            return vendor
+    return Vendor.NONE
+
+
+def _machines_of(vendor: Vendor) -> tuple[str, ...]:
+    if vendor in _X86_VENDORS:
+        return ("x86_64", "i686")
+    return ("ppc64le", "ppc64") if vendor is Vendor.POWER else ("s390x",)

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The current state of the host, read again whenever something hints that it changed.
+
+Data flows one way: an event is a hint, the facts are read again, a Snapshot is derived from them,
+and listeners compare it with what they last had. Nothing is ever patched from an event.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Callable
+
+from nestd.core.model import Machine, Snapshot
+from nestd.core.modules.derive import derive
+from nestd.core.modules.facts import HostFacts
+from nestd.core.modules.shared_look import SharedLook
+from nestd.core.modules.vendors import modules_of
+from nestd.formats.modprobe.kernel_params import ParameterType
+from nestd.host.kernel import kvm_holders
+from nestd.host.kernel.interface import Change, Kernel, KernelEvent
+from nestd.host.kernel.kvm_holders import KvmHolder
+from nestd.host.kernel.sysfs import Availability, modules_disabled
+from nestd.host.libvirt import domains as libvirt_domains
+from nestd.host.machine.detect_virt import cpu_flags
+from nestd.host.modprobe.config import read_cmdline
+from nestd.host.modprobe.watch import ConfigWatch
+from nestd.host.root import Root
+
+SETTLE_SECONDS = 0.01  # events come in bursts; one look serves the burst
+TRANSIENT_SECONDS = 0.05  # until a module that is coming or going is looked at again
+
+
+class HostView:
+    """What nestd knows of the host, on the running event loop. start() comes first."""
+
+    def __init__(self, root: Root, kernel: Kernel, kmod: int, virtualization: str) -> None:
+        self.root = root
+        self.kernel = kernel
+        self.kmod = kmod
+        self.modules = modules_of(kernel.machine)
+        self._virtualization = virtualization
+        self._flags = cpu_flags(root)
+        self._types: Mapping[str, Mapping[str, ParameterType]] = {}
+        self._config = ConfigWatch(root, kmod)
+        self._loop = asyncio.get_running_loop()
+        self._snapshot: Snapshot | None = None
+        self._scan = SharedLook(lambda: kvm_holders.scan(root, libvirt_domains.names_by_pid(root)))
+        self._machine_count = 0
+        self._latest_sample = (-1, 0)  # (created, -count) of the latest count that the kernel gave
+        self._listeners: list[Callable[[], None]] = []
+        self._look: asyncio.TimerHandle | None = None
+        self._recount: asyncio.Task[None] | None = None
+        self._recount_again = False
+
+    async def start(self) -> None:
+        """Begin to listen, then read what events do not tell."""
+        self.kernel.subscribe(self._on_event)
+        self._config.watch(self.config_changed)
+        await self.read_types()
+        await self._count()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self.kernel.close()
+        self._config.close()
+        for pending in (self._look, self._recount):
+            if pending is not None:
+                pending.cancel()
+
+    def listen(self, callback: Callable[[], None]) -> None:
+        """Call CALLBACK after each burst of hints."""
+        self._listeners.append(callback)
+
+    def facts(self) -> HostFacts:
+        """Everything as it is now."""
+        config, own = self._config.read()
+        return HostFacts(
+            machine=self.kernel.machine,
+            release=self.kernel.release,
+            kmod=self.kmod,
+            modules={name: self.kernel.read_module(name) for name in self.modules},
+            types=self._types,
+            own=own,
+            files=config.files,
+            cmdline=read_cmdline(self.root),
+            problems=config.problems,
+            obstacles=config.obstacles,
+            modules_disabled=modules_disabled(self.root),
+        )
+
+    def snapshot(self) -> Snapshot:
+        """The state that the facts amount to now: one look serves a turn of the event loop."""
+        if self._snapshot is None:
+            self._snapshot = derive(
+                self.facts(), self._flags, self._virtualization, self._machine_count
+            )
+            self._loop.call_soon(self._forget_snapshot)
+        return self._snapshot
+
+    async def read_types(self) -> None:
+        """Ask what the modules' files declare where that is not known: they may come later."""
+        unknown = [name for name in self.modules if not self._types.get(name) and self._has(name)]
+        found = await asyncio.gather(*map(self.kernel.parameter_types, unknown))
+        self._types = {**self._types, **dict(zip(unknown, found))}
+
+    def _has(self, module: str) -> bool:
+        return self.kernel.read_module(module).availability is not Availability.MISSING
+
+    async def holders(self) -> tuple[KvmHolder, ...]:
+        """The processes that use KVM at this moment."""
+        return await self._scan()
+
+    async def machines(self) -> tuple[Machine, ...]:
+        """The virtual machines at this moment."""
+        return tuple(
+            Machine(holder.pid, holder.guest or holder.executable, holder.executable, holder.unit)
+            for holder in await self.holders()
+            if holder.machine
+        )
+
+    def config_changed(self) -> None:
+        """modprobe.d was or may have been written: read it at the next look."""
+        self._config.forget()
+        self._notify_soon()
+
+    def _forget_snapshot(self) -> None:
+        self._snapshot = None
+
+    def _on_event(self, event: KernelEvent) -> None:
+        if event.created is not None and event.count is not None:
+            # The kernel's own absolute count; see KernelEvent for the order.
+            sample = (event.created, -event.count)
+            if sample > self._latest_sample:
+                self._latest_sample = sample
+                self._machine_count = event.count
+        elif event.change is Change.LOST or event.module == "kvm":
+            # kvm.ko counts from zero each time it is loaded.
+            self._latest_sample = (-1, 0)
+            self._count_soon()
+        self._notify_soon()
+
+    def _count_soon(self) -> None:
+        if self._recount is None or self._recount.done():
+            self._recount = asyncio.create_task(self._count())
+        else:
+            self._recount_again = True
+
+    async def _count(self) -> None:
+        while True:
+            self._recount_again = False
+            before = self._latest_sample
+            count = await asyncio.to_thread(kvm_holders.count_machines, self.root)
+            if before == self._latest_sample:  # else the kernel has told a later one meanwhile
+                self._machine_count = count
+                self._notify_soon()
+            if not self._recount_again:
+                return
+
+    def _notify_soon(self, delay: float = SETTLE_SECONDS) -> None:
+        self._snapshot = None
+        if self._look is None:
+            self._look = self._loop.call_later(delay, self._notify)
+
+    def _notify(self) -> None:
+        self._look = None
+        self._snapshot = None
+        for listener in self._listeners:
+            listener()
+        if any(self.kernel.read_module(name).in_transit for name in self.modules):
+            self._notify_soon(TRANSIENT_SECONDS)

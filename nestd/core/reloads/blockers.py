@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What keeps a module from being reloaded. The kernel decides that alone; this explains it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nestd.core.model import Blocker, BlockerKind
+from nestd.host.kernel.kvm_holders import KvmHolder
+from nestd.host.kernel.sysfs import Availability, ModuleFacts
+
+# Blockers in one sentence: all of them, within what a D-Bus message and a log entry can hold.
+MOST_NAMED = 1000
+
+# /dev/kvm and a virtual machine's descriptors pin the module that owns them: the vendor's on x86,
+# kvm on s390x and POWER, where a machine pins kvm_hv besides (arch/powerpc/kvm/powerpc.c).
+_ONLY_FOR_MACHINES = ("kvm_hv",)
+
+
+def find(
+    module: ModuleFacts, holders: Sequence[KvmHolder], modules_disabled: bool
+) -> tuple[Blocker, ...]:
+    """The blockers of MODULE, given the processes that use KVM."""
+    if module.availability is Availability.BUILTIN:
+        return (Blocker(BlockerKind.BUILTIN, module.name, 0, "is part of the kernel image"),)
+    found = []
+    if modules_disabled:
+        detail = "kernel.modules_disabled is 1 until the next boot"
+        found.append(Blocker(BlockerKind.MODULES_DISABLED, module.name, 0, detail))
+    found += [
+        Blocker(BlockerKind.MODULE, name, 0, f"uses {module.name}") for name in module.holders
+    ]
+    uses = module.refcount - len(module.holders)
+    if not module.loaded or uses == 0:
+        return tuple(found)
+    pinning = [each for each in holders if each.machine or module.name not in _ONLY_FOR_MACHINES]
+    found += [_process(holder) for holder in pinning]
+    if not pinning:
+        detail = (
+            f"its reference count is {module.refcount}"
+            if uses > 0
+            else "the kernel tells no reference count"
+        )
+        found.append(Blocker(BlockerKind.UNKNOWN, module.name, 0, detail))
+    return tuple(found)
+
+
+def sentence(module: str, blockers: Sequence[Blocker]) -> str:
+    """All of them in one sentence."""
+    named = ", ".join(str(blocker) for blocker in blockers[:MOST_NAMED])
+    more = len(blockers) - MOST_NAMED
+    tail = f" and {more} more" if more > 0 else ""
+    return f"{module} is in use by {named}{tail}." if named else f"{module} is in use."
+
+
+def _process(holder: KvmHolder) -> Blocker:
+    unit = f" in {holder.unit}" if holder.unit else ""
+    if holder.machine:
+        detail = f"virtual machine of {holder.executable}{unit}"
+        name = holder.guest or holder.executable
+        return Blocker(BlockerKind.MACHINE, name, holder.pid, detail)
+    detail = f"has /dev/kvm open without a virtual machine{unit}"
+    return Blocker(BlockerKind.PROCESS, holder.executable, holder.pid, detail)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Reloads that wait until nothing uses their module.
+
+One waits for each module; the latest request decides. What wakes it are the kernel's events about
+virtual machines and modules and the end of an inhibitor. Where nothing announces the end of a use
+(a machine's memory is still being freed, a process merely has /dev/kvm open), and only there, the
+reference count is read again, at growing intervals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from nestd.core.errors import Busy, NestdError
+from nestd.core.model import Blocker, BlockerKind, JobState
+from nestd.core.reloads.jobs import Job, Jobs
+from nestd.core.reloads.transaction import Transaction
+
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 1.0
+# Their end is announced by an event.
+_ANNOUNCED = (BlockerKind.MACHINE, BlockerKind.INHIBITOR)
+
+log = logging.getLogger(__name__)
+
+Attempt = Callable[[Job, Transaction], Awaitable[None]]
+"""Reload now; raises Busy where that cannot be, other errors where the job has failed."""
+Blockers = Callable[[str], Awaitable[tuple[Blocker, ...]]]
+InUse = Callable[[str], bool]
+
+
+@dataclass
+class _Waiter:
+    job: Job
+    transaction: Transaction
+    hint: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+
+class Waiting:
+    """The waiting reloads, by module."""
+
+    def __init__(self, jobs: Jobs, attempt: Attempt, blockers: Blockers, in_use: InUse) -> None:
+        self._jobs = jobs
+        self._attempt = attempt
+        self._blockers = blockers
+        self._in_use = in_use
+        self._waiters: dict[str, _Waiter] = {}
+
+    def add(self, job: Job, transaction: Transaction) -> None:
+        """JOB waits, and whatever waited for its module no longer does."""
+        self.cancel(job.module)
+        waiter = _Waiter(job, transaction)
+        self._waiters[job.module] = waiter
+        waiter.task = asyncio.create_task(self._wait(waiter))
+
+    def transaction(self, job: Job) -> Transaction | None:
+        """What JOB is waiting to do; None if it does not wait."""
+        waiter = self._waiters.get(job.module)
+        return waiter.transaction if waiter and waiter.job is job else None
+
+    def cancel(self, module: str) -> Transaction | None:
+        """End what waits for MODULE; the transaction that will not be."""
+        waiter = self._waiters.pop(module, None)
+        if waiter is None:
+            return None
+        self._jobs.update(waiter.job, JobState.CANCELLED)
+        waiter.hint.set()
+        return waiter.transaction
+
+    def wake(self) -> None:
+        """Something may have changed: look again."""
+        for waiter in self._waiters.values():
+            waiter.hint.set()
+
+    async def close(self) -> None:
+        """Stop waiting; the records stay for the next start."""
+        tasks = [waiter.task for waiter in self._waiters.values() if waiter.task]
+        self._waiters.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _wait(self, waiter: _Waiter) -> None:
+        job, pause = waiter.job, FIRST_PAUSE
+        while self._waiters.get(job.module) is waiter:
+            waiter.hint.clear()
+            if not self._in_use(job.module) and await self._try(waiter):
+                return
+            announced = await self._explain(job)
+            if await self._sleep(waiter.hint, None if announced else pause):
+                pause = FIRST_PAUSE
+            else:
+                pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _try(self, waiter: _Waiter) -> bool:
+        """Whether the job is over, one way or the other."""
+        try:
+            await self._attempt(waiter.job, waiter.transaction)
+        except Busy:
+            return False
+        except NestdError:
+            pass  # the job's state and error tell
+        except Exception:
+            log.exception("Job %d ended in a way that was not foreseen", waiter.job.id)
+        if self._waiters.get(waiter.job.module) is waiter:
+            del self._waiters[waiter.job.module]
+        return True
+
+    async def _explain(self, job: Job) -> bool:
+        """Say what JOB waits for; whether an event will announce the end of it."""
+        try:
+            found = await self._blockers(job.module)
+        except Exception:
+            log.exception("What job %d waits for cannot be told", job.id)
+            return False
+        self._jobs.block(job, found)
+        return any(each.kind in _ANNOUNCED for each in found)
+
+    async def _sleep(self, hint: asyncio.Event, seconds: float | None) -> bool:
+        """Wait for a hint, SECONDS at most; whether one came."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(hint.wait(), seconds)
+        return hint.is_set()

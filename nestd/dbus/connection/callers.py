@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Who has calls at work, within which limits, and who has left the bus."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from nestd.dbus.connection.wire import LIMITS_EXCEEDED, BusError
+
+MAX_CALLS_PER_SENDER = 16
+MAX_CALLS = 1024
+MAX_BYTES = 5 << 19
+"""Bytes of arguments in all calls at work."""
+_SMALL = 4096
+"""Bytes; such a call is taken from whoever has none at work, even when others have too many."""
+
+
+@dataclass
+class _Caller:
+    calls: int = 0
+    gone: bool = False
+    event: asyncio.Event | None = None
+
+
+class Callers:
+    """Accounts of all clients that have a call at work or are watched."""
+
+    def __init__(self) -> None:
+        self._callers: dict[str, _Caller] = {}
+        self._calls = 0
+        self._bytes = 0
+
+    def admit(self, sender: str, size: int) -> None:
+        """Count a call with this many bytes in; raises BusError LimitsExceeded."""
+        caller = self._callers.get(sender)
+        if caller and caller.calls >= MAX_CALLS_PER_SENDER:
+            text = f"You have {MAX_CALLS_PER_SENDER} calls at work already."
+            raise BusError(LIMITS_EXCEEDED, text)
+        full = self._calls >= MAX_CALLS or (self._calls and self._bytes + size > MAX_BYTES)
+        if full and ((caller and caller.calls) or size > _SMALL):
+            raise BusError(LIMITS_EXCEEDED, "Too many calls are at work, try again later.")
+        self._callers.setdefault(sender, _Caller()).calls += 1
+        self._calls += 1
+        self._bytes += size
+
+    def release(self, sender: str, size: int) -> None:
+        """Count an admitted call out."""
+        caller = self._callers[sender]
+        caller.calls -= 1
+        self._calls -= 1
+        self._bytes -= size
+        self._forget(sender, caller)
+
+    def vanished(self, sender: str) -> asyncio.Event:
+        """An event that is set once this client has left the bus.
+
+        Ask while one of its calls is at work: later it may be gone unnoticed, which is a
+        LookupError. The event outlives the call.
+        """
+        caller = self._callers[sender]
+        if caller.event is None:
+            caller.event = asyncio.Event()
+            if caller.gone:
+                caller.event.set()
+        return caller.event
+
+    def left(self, sender: str) -> None:
+        """This client has left the bus."""
+        caller = self._callers.get(sender)
+        if caller is None:
+            return
+        caller.gone = True
+        if caller.event:
+            caller.event.set()
+        self._forget(sender, caller)
+
+    def _forget(self, sender: str, caller: _Caller) -> None:
+        watched = caller.event is not None and not caller.gone
+        if not caller.calls and not watched:
+            del self._callers[sender]

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Answers method calls, of which any user of the machine may send any.
+
+A call is looked up by its header before its body is read, a body of another type than the method
+takes is never parsed, and an exception that is no BusError is answered with one neutral sentence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import time
+from collections.abc import Awaitable, Sequence
+from typing import Callable, cast
+
+from nestd.dbus.connection import protocol, wire
+from nestd.dbus.connection.callers import Callers
+from nestd.dbus.connection.fair_queue import FairQueue
+from nestd.dbus.connection.messages import Header, Outgoing, ProtocolError, read_size
+from nestd.dbus.connection.wire import BusError, Call, Route
+
+_log = logging.getLogger(__name__)
+
+INTERNAL_ERROR = "Internal error; see the journal of nestd."
+# As many as calls that one sender may have at work: quick ones end before the next turn.
+_TURN_CALLS = 16
+_TURN_SECONDS = 0.01
+_LARGE_BODY = 16 << 10  # bytes; up to here it is read at once, in a few milliseconds
+_LARGE_SECONDS = 0.5  # enough for all that is no waiting
+_CONGESTED_SECONDS = 0.01  # until it is looked again whether the bus has read the answers
+
+
+class Dispatcher:
+    """The calls that come in on a connection, from their header to their answer."""
+
+    def __init__(
+        self,
+        send: Callable[[Outgoing], None],
+        is_congested: Callable[[], bool],
+        next_serial: Callable[[], int],
+    ) -> None:
+        self.resolve: wire.Resolve | None = None
+        self._callers = Callers()
+        self._send = send
+        self._is_congested = is_congested
+        self._next_serial = next_serial
+        self._queue = FairQueue()
+        self._planned = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._large = asyncio.Lock()
+
+    def take(self, header: Header, message: bytes | None) -> None:
+        """Answer a call in its turn; message is None where it was too long to be read."""
+        for refused in self._queue.put(header, message):
+            text = "Too many calls are waiting, try again later."
+            self._answer_error(refused, BusError(wire.LIMITS_EXCEEDED, text))
+        self._plan()
+
+    def vanished(self, sender: str) -> asyncio.Event:
+        """See Callers.vanished."""
+        return self._callers.vanished(sender)
+
+    def left(self, sender: str) -> None:
+        """This client has left the bus."""
+        self._queue.drop(sender)
+        self._callers.left(sender)
+
+    def close(self) -> None:
+        """The connection has ended: what waits is not begun. Calls at work go on."""
+        self._queue = FairQueue()
+
+    def _plan(self, delay: float = 0.0) -> None:
+        if not self._planned:
+            self._planned = True
+            asyncio.get_running_loop().call_later(delay, self._turn)
+
+    def _turn(self) -> None:
+        """Handle some calls, but not so many that others on the loop have to wait."""
+        self._planned = False
+        end = time.monotonic() + _TURN_SECONDS
+        for _ in range(_TURN_CALLS):
+            if not self._queue:
+                return
+            if self._is_congested():
+                break
+            self._handle(*self._queue.take())
+            if time.monotonic() > end:
+                break
+        self._plan(_CONGESTED_SECONDS if self._is_congested() else 0.0)
+
+    def _handle(self, header: Header, message: bytes | None) -> None:
+        try:
+            if self.resolve is None:
+                raise BusError(wire.UNKNOWN_OBJECT, "There is no such object.")
+            if header.fds:
+                raise BusError(wire.INVALID_ARGS, "No method here takes file descriptors.")
+            if message is None:
+                raise BusError(wire.LIMITS_EXCEEDED, "The message body is longer than 1 MiB.")
+            route = self.resolve(header.path, header.interface, header.member)
+            if route.in_signature != header.signature:
+                raise BusError(wire.INVALID_ARGS, _wrong_signature(header, route))
+            self._run(header, route, message)
+        except BusError as error:
+            self._answer_error(header, error)
+        except Exception:
+            self._answer_unknown(header)
+
+    def _run(self, header: Header, route: Route, message: bytes) -> None:
+        """Answer at once, or start the task that will; raises BusError."""
+        if route.inline:
+            result = route.run(_read_call(header, route, message))
+            self._answer(header, route, cast("Sequence[object]", result))
+            return
+        self._callers.admit(header.sender, len(message))
+        task = asyncio.get_running_loop().create_task(self._work(header, route, message))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _work(self, header: Header, route: Route, message: bytes) -> None:
+        try:
+            if read_size(message).body > _LARGE_BODY:
+                await self._serve_large(header, route, message)
+            else:
+                await self._serve(header, route, _read_soon(header, route, message))
+        except asyncio.CancelledError:
+            self._answer_error(header, BusError(wire.FAILED, "The call was given up."))
+            raise
+        finally:
+            self._callers.release(header.sender, len(message))
+
+    async def _serve_large(self, header: Header, route: Route, message: bytes) -> None:
+        """One at a time, whoever sends how many: its values take more memory than its bytes.
+
+        But one that waits, for a person's password say, does not keep the others from their turn.
+        """
+        async with self._large:
+            reading = asyncio.ensure_future(asyncio.to_thread(_read_call, header, route, message))
+            serving = asyncio.ensure_future(self._serve(header, route, reading))
+            await asyncio.wait({reading})
+            await asyncio.wait({serving}, timeout=_LARGE_SECONDS)
+            del reading
+            # Reference cycles of futures and tracebacks keep the values until they are collected.
+            gc.collect()
+        await serving
+
+    async def _serve(self, header: Header, route: Route, reading: Awaitable[Call]) -> None:
+        try:
+            result = await cast("Awaitable[Sequence[object]]", route.run(await reading))
+            self._answer(header, route, result)
+        except BusError as error:
+            self._answer_error(header, error)
+        except Exception:
+            self._answer_unknown(header)
+
+    def _answer(self, header: Header, route: Route, result: Sequence[object]) -> None:
+        reply = protocol.encode_reply(self._next_serial(), header, route.out_signature, result)
+        if header.wants_reply:
+            self._send(reply)
+        else:
+            reply.close()
+
+    def _answer_error(self, header: Header, error: BusError) -> None:
+        _log.debug("%s.%s of %s: %s", header.interface, header.member, header.sender, error)
+        if header.wants_reply and header.sender:
+            reply = protocol.encode_error(self._next_serial(), header, error.name, error.text)
+            self._send(reply)
+
+    def _answer_unknown(self, header: Header) -> None:
+        """The exception at work is a bug of ours: for the journal, not for strangers."""
+        _log.exception("%s.%s on %s failed", header.interface, header.member, header.path)
+        self._answer_error(header, BusError(wire.FAILED, INTERNAL_ERROR))
+
+
+async def _read_soon(header: Header, route: Route, message: bytes) -> Call:
+    return _read_call(header, route, message)
+
+
+def _read_call(header: Header, route: Route, message: bytes) -> Call:
+    """Read the body of a call of which the type is right; raises BusError."""
+    try:
+        args = protocol.read_body(message, header)
+    except ProtocolError:
+        raise BusError(wire.INVALID_ARGS, "The message body cannot be read.") from None
+    return Call(
+        header.sender, header.path, route.interface, header.member, args, header.interactive
+    )
+
+
+def _wrong_signature(header: Header, route: Route) -> str:
+    return f'{header.member} takes "{route.in_signature}", not "{header.signature}".'

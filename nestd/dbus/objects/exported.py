@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""An object on the bus: the base class of its interfaces, and what was last told of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from nestd.dbus.connection.protocol import Packed, check_value
+from nestd.dbus.connection.wire import PROPERTY_READ_ONLY, BusError, Call
+from nestd.dbus.objects.interface import Emits, InterfaceSpec
+
+_log = logging.getLogger(__name__)
+
+Handler = Callable[[Call], Awaitable[Sequence[object]]]
+"""Answers a call with the values of the method's out arguments; raises BusError."""
+
+
+class Interface:
+    """One interface of one object. Subclasses say which, and give its methods and properties."""
+
+    spec: ClassVar[InterfaceSpec]
+
+    def methods(self) -> Mapping[str, Handler]:
+        """The handler of each method in the spec, asked for once."""
+        return {}
+
+    def properties(self) -> Mapping[str, object]:
+        """The current value of each property in the spec. Must be quick: asked for often."""
+        return {}
+
+    async def set_property(self, call: Call, name: str, value: object) -> None:
+        """Set a property that is writable, to a value of the right type; raises BusError."""
+        raise BusError(PROPERTY_READ_ONLY, f"The property {name} cannot be set.")
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one PropertiesChanged signal tells."""
+
+    interface: str
+    values: Mapping[str, Packed]
+    invalidated: Sequence[str]
+
+
+class Exported:
+    """The interfaces at one path."""
+
+    def __init__(self, path: str, interfaces: Sequence[Interface]) -> None:
+        self.path = path
+        self.interfaces = {each.spec.name: each for each in interfaces}
+        self.handlers = {each.spec.name: _handlers(each) for each in interfaces}
+        self._reported: set[str] = set()
+        self.told: dict[str, Mapping[str, Packed]] = {name: {} for name in self.interfaces}
+        self.told = self.read_all()
+
+    def read_all(self) -> dict[str, Mapping[str, Packed]]:
+        """Current properties of all interfaces."""
+        return {name: self.read(name) for name in self.interfaces}
+
+    def read(self, interface: str) -> Mapping[str, Packed]:
+        """Current properties of an interface. Never fails: one that cannot be had stays as told."""
+        source = self.interfaces[interface]
+        packed = dict(self.told[interface])
+        try:
+            values = source.properties()
+        except Exception:
+            self._report(interface)
+            return packed
+        for name, spec in source.spec.properties.items():
+            try:
+                packed[name] = check_value(spec.signature, values[name])
+            except Exception:
+                self._report(f"{interface}.{name}")
+        return packed
+
+    def _report(self, name: str) -> None:
+        """Log the exception at work, once: anyone may ask for properties as often as they like."""
+        if name not in self._reported:
+            self._reported.add(name)
+            _log.exception("%s of %s cannot be read", name, self.path)
+
+    def changes(self) -> Iterator[Change]:
+        """What has changed since it was told last, and is told herewith."""
+        for name, source in self.interfaces.items():
+            before, now = self.told[name], self.read(name)
+            self.told[name] = now
+            changed = [key for key in now if key not in before or now[key] != before[key]]
+            emits = {key: source.spec.properties[key].emits for key in changed}
+            values = {key: now[key] for key in changed if emits[key] is Emits.VALUE}
+            invalidated = [key for key in changed if emits[key] is Emits.INVALIDATION]
+            if values or invalidated:
+                yield Change(name, values, invalidated)
+
+
+def _handlers(interface: Interface) -> Mapping[str, Handler]:
+    handlers = interface.methods()
+    if handlers.keys() != interface.spec.methods.keys():
+        odd = ", ".join(sorted(handlers.keys() ^ interface.spec.methods.keys()))
+        raise ValueError(f"{interface.spec.name} and its handlers differ in {odd}")
+    return handlers

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The tree of objects on a connection: which call goes where, and what is signalled of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from nestd.dbus.connection.transport import Connection
+from nestd.dbus.connection.wire import BusError, Call, Route
+from nestd.dbus.objects.exported import Exported, Handler, Interface
+from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.dbus.objects.standard import (
+    OBJECT_MANAGER,
+    PROPERTIES,
+    StandardInterfaces,
+    unknown_interface,
+    unknown_method,
+    unknown_object,
+)
+
+__all__ = ["Interface", "ObjectTree"]
+
+Translate = Callable[[Exception], "BusError | None"]
+"""The D-Bus error for one of the program's own exceptions; None for bugs."""
+
+
+class ObjectTree:
+    """Objects that are exported on a connection, of which it answers all calls."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        manager_path: str = "/org/nestd1",
+        *,
+        machine_id: str = "",
+        translate: Translate = lambda error: None,
+    ) -> None:
+        self._connection = connection
+        self._manager_path = manager_path
+        self._translate = translate
+        self._objects: dict[str, Exported] = {}
+        self._standard = StandardInterfaces(self._objects, manager_path, machine_id, self.refresh)
+        connection.on_call(self._resolve)
+
+    def export(self, path: str, interfaces: Sequence[Interface]) -> None:
+        """Add an object, and signal it if it is below the manager.
+
+        Raises ValueError where the path is taken or handlers differ from the spec.
+        """
+        if path in self._objects:
+            raise ValueError(f"{path} is exported already")
+        exported = self._objects[path] = Exported(path, interfaces)
+        if self._managed(path):
+            self._emit(self._manager_path, OBJECT_MANAGER, "InterfacesAdded", path, exported.told)
+
+    def unexport(self, path: str) -> None:
+        """Take an object away, and signal it if it was below the manager; raises KeyError."""
+        exported = self._objects.pop(path)
+        if self._managed(path):
+            names = list(exported.interfaces)
+            self._emit(self._manager_path, OBJECT_MANAGER, "InterfacesRemoved", path, names)
+
+    def refresh(self) -> None:
+        """Signal the properties that have changed since they were last signalled."""
+        for exported in list(self._objects.values()):
+            for change in exported.changes():
+                self._emit(
+                    exported.path,
+                    PROPERTIES,
+                    "PropertiesChanged",
+                    change.interface,
+                    change.values,
+                    change.invalidated,
+                )
+
+    def emit(self, path: str, interface: str, member: str, *args: object) -> None:
+        """Send a signal of an exported object; raises KeyError, ValueError for the arguments."""
+        self._emit(path, self._objects[path].interfaces[interface].spec, member, *args)
+
+    def _emit(self, path: str, spec: InterfaceSpec, member: str, *args: object) -> None:
+        self._connection.emit(path, spec.name, member, spec.signals[member], args)
+
+    def _managed(self, path: str) -> bool:
+        return path.startswith(self._manager_path + "/")
+
+    def _resolve(self, path: str, interface: str, member: str) -> Route:
+        """Where a call leads; raises BusError."""
+        exported = self._objects.get(path)
+        own = [each.spec for each in exported.interfaces.values()] if exported else []
+        specs = [*own, *self._standard.at(path)]
+        named = [spec for spec in specs if interface in ("", spec.name)]
+        for spec in named:
+            if member in spec.methods:
+                return self._route(exported, spec, member)
+        if not exported:
+            raise unknown_object(path)
+        if not named:
+            raise unknown_interface(path, interface)
+        raise unknown_method(path, member)
+
+    def _route(self, exported: Exported | None, spec: InterfaceSpec, member: str) -> Route:
+        types = spec.methods[member]
+        if exported and spec.name in exported.interfaces:
+            run = self._translated(exported.handlers[spec.name][member])
+        elif member in self._standard.inline:
+            answer = self._standard.inline[member]
+            return Route(spec.name, types.in_signature, types.out_signature, answer, inline=True)
+        else:
+            run = self._translated(self._standard.set)
+        return Route(spec.name, types.in_signature, types.out_signature, run)
+
+    def _translated(self, handler: Handler) -> Handler:
+        async def run(call: Call) -> Sequence[object]:
+            try:
+                return await handler(call)
+            except BusError:
+                raise
+            except Exception as error:
+                known = self._translate(error)
+                if known is None:
+                    raise
+                raise known from error
+
+        return run

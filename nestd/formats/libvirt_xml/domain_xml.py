@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What of a libvirt domain's XML decides whether the guest can have guests of its own.
+
+Values are as they stand there, "" where there is nothing: what they mean is decided elsewhere
+(https://libvirt.org/formatdomain.html).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element
+
+from nestd.formats.libvirt_xml import safe_xml
+
+ROOT = "domain"
+MOST_ELEMENTS = 5_000  # anybody may send one; a large domain's has some 2,000
+
+_LIBOSINFO = "{http://libosinfo.org/xmlns/libvirt/domain/1.0}"
+_QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
+
+
+@dataclass(frozen=True)
+class CpuFeature:
+    """A <feature> of <cpu>; libvirt takes one without a policy as required."""
+
+    name: str
+    policy: str
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """<cpu>. libvirt takes one without a mode as custom."""
+
+    mode: str = ""
+    match: str = ""
+    model: str = ""
+    empty: bool = True  # no element in it, of whatever kind
+    features: tuple[CpuFeature, ...] = ()
+
+    def policies(self, *names: str) -> tuple[str, ...]:
+        """The policies of the features that have one of NAMES, in order."""
+        return tuple(each.policy for each in self.features if each.name in names)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A guest as its XML describes it; cpu is None where there is no such element."""
+
+    type: str
+    name: str = ""
+    running: bool = False  # the XML is that of the running guest, not the one of its next start
+    os_type: str = ""
+    arch: str = ""
+    machine: str = ""
+    cpu: Cpu | None = None
+    has_features: bool = False  # the <features> of the guest, not the processor's
+    nested_hv: str = ""  # "on" or "off"
+    kvm_hidden: str = ""  # "on" or "off"
+    hugepages: bool = False
+    launch_security: str = ""  # "sev", "sev-snp", "tdx" or "s390-pv"
+    os_id: str = ""  # libosinfo's identifier: http://redhat.com/rhel/9.4
+    qemu_arguments: tuple[str, ...] = ()  # passed to QEMU without a look by libvirt
+
+
+def parse(text: str) -> Domain:
+    """The guest that TEXT describes. Raises safe_xml.XmlError."""
+    root = safe_xml.parse(text, ROOT, MOST_ELEMENTS)
+    features = root.find("features")
+    return Domain(
+        type=root.get("type", ""),
+        name=_text(root, "name"),
+        running="id" in root.attrib,
+        os_type=_text(root, "os/type"),
+        arch=_attribute(root, "os/type", "arch"),
+        machine=_attribute(root, "os/type", "machine"),
+        cpu=_cpu(root.find("cpu")),
+        has_features=features is not None,
+        nested_hv=_attribute(root, "features/nested-hv", "state"),
+        kvm_hidden=_attribute(root, "features/kvm/hidden", "state"),
+        hugepages=root.find("memoryBacking/hugepages") is not None,
+        launch_security=_attribute(root, "launchSecurity", "type"),
+        os_id=_attribute(root, f"metadata/{_LIBOSINFO}libosinfo/{_LIBOSINFO}os", "id"),
+        qemu_arguments=tuple(
+            each.get("value", "") for each in root.iterfind(f"{_QEMU}commandline/{_QEMU}arg")
+        ),
+    )
+
+
+def _cpu(element: Element | None) -> Cpu | None:
+    if element is None:
+        return None
+    return Cpu(
+        mode=element.get("mode", ""),
+        match=element.get("match", ""),
+        model=_text(element, "model"),
+        empty=len(element) == 0,
+        features=tuple(
+            CpuFeature(each.get("name", ""), each.get("policy", "require"))
+            for each in element.iterfind("feature")
+        ),
+    )
+
+
+def _text(element: Element, path: str) -> str:
+    return (element.findtext(path) or "").strip()
+
+
+def _attribute(element: Element, path: str, name: str) -> str:
+    found = element.find(path)
+    return "" if found is None else found.get(name, "")

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the next load of a module will pass to the kernel, and which file and line say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from nestd.formats.modprobe import kernel_cmdline, kernel_params, modprobe_d, shell_pattern
+from nestd.formats.modprobe.modprobe_d import Alias, BadLine, Blacklist, Directive, Install, Options
+from nestd.formats.modprobe.module_options import JoinedOptions, join
+
+_LONGEST_TEXT = 200
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A file that libkmod reads."""
+
+    path: str  # as seen from inside the root; bytes that are not UTF-8 as surrogates
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A place in the configuration. The kernel command line is /proc/cmdline, line 0."""
+
+    file: str
+    line: int
+    text: str  # for people: not UTF-8 is escaped, a long line is cut
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One parameter that a load passes."""
+
+    parameter: str  # with '_' for '-'
+    value: str | None  # None for a bare name
+    file: str
+    line: int
+
+
+@dataclass(frozen=True)
+class NextLoad:
+    """What `modprobe MODULE` does with the configuration as it is."""
+
+    options: bytes  # the string that goes to finit_module(2)
+    assignments: tuple[Assignment, ...]  # as the kernel splits that string; the last one wins
+    blacklisted_by: Origin | None  # a plain `modprobe MODULE` loads it nevertheless
+    denied_by: Origin | None  # module_blacklist= on the kernel command line: no load at all
+    install_by: Origin | None  # a command that is run instead of loading
+    alias_by: Origin | None  # an alias that makes modprobe take the name for another module
+    comment_in_options: tuple[Origin, ...]  # options lines of this module with a '#' in them
+    bad_lines: tuple[Origin, ...]  # lines of any file that libkmod ignores with a warning
+
+    def effective(self, parameter: str) -> Assignment | None:
+        """The assignment of PARAMETER that wins, or None."""
+        name = parameter.replace("-", "_")
+        found = [item for item in self.assignments if item.parameter == name]
+        return found[-1] if found else None
+
+
+def next_load(files: Sequence[ConfigFile], cmdline: bytes, module: str, *, kmod: int) -> NextLoad:
+    """Derive it from all files in libkmod's order and /proc/cmdline's bytes.
+
+    KMOD is the major version of the installed kmod.
+    """
+    name = module.replace("-", "_").encode()
+    directives = [
+        (path_for_people(file.path), directive)
+        for file in files
+        for directive in modprobe_d.parse(file.data, kmod=kmod)
+    ]
+    directives += [
+        (kernel_cmdline.PATH, directive) for directive in kernel_cmdline.parse(cmdline, kmod=kmod)
+    ]
+    joined, paths = _options(directives, name)
+    return NextLoad(
+        options=joined.text,
+        assignments=_assignments(joined, paths),
+        blacklisted_by=_first_blacklist(directives, name),
+        denied_by=_denied(cmdline, name),
+        install_by=_first_install(directives, name),
+        alias_by=_first_alias(directives, name),
+        comment_in_options=_comments(joined, paths),
+        bad_lines=(
+            *(bad for file in files for bad in _bad_lines_of(file, kmod)),
+            *_bad_lines(kernel_cmdline.PATH, kernel_cmdline.parse(cmdline, kmod=kmod)),
+        ),
+    )
+
+
+def text_for_people(data: bytes) -> str:
+    """Decode bytes of a file; what is not UTF-8 becomes an escape like \\xff."""
+    return data.decode("utf-8", "backslashreplace")
+
+
+def path_for_people(path: str) -> str:
+    """A file's name, which need not be UTF-8, likewise."""
+    return text_for_people(path.encode("utf-8", "surrogateescape"))
+
+
+def _text(data: bytes) -> str:
+    text = text_for_people(data[: _LONGEST_TEXT + 1])
+    return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 3] + "..."
+
+
+@lru_cache(maxsize=8)  # they are the same for every module; costly only where there are many
+def _bad_lines_of(file: ConfigFile, kmod: int) -> tuple[Origin, ...]:
+    return tuple(_bad_lines(path_for_people(file.path), modprobe_d.parse(file.data, kmod=kmod)))
+
+
+def _bad_lines(path: str, directives: Iterable[Directive]) -> Iterator[Origin]:
+    for bad in directives:
+        if isinstance(bad, BadLine):
+            yield Origin(path, bad.line, _text(bad.text))
+
+
+def _options(
+    directives: Sequence[tuple[str, Directive]], name: bytes
+) -> tuple[JoinedOptions, tuple[str, ...]]:
+    """The module's options, and for each part of them the file it comes from."""
+    found = [
+        (path, directive)
+        for path, directive in directives
+        if isinstance(directive, Options) and directive.module == name and directive.text
+    ]
+    return join([options for _, options in found]), tuple(path for path, _ in found)
+
+
+def _assignments(joined: JoinedOptions, paths: Sequence[str]) -> tuple[Assignment, ...]:
+    assignments = []
+    for parameter in kernel_params.split(joined.text):
+        index, offset = joined.locate(parameter.start)
+        value = None if parameter.value is None else text_for_people(parameter.value)
+        line = joined.parts[index].line_at(offset)
+        name = text_for_people(parameter.key)
+        assignments.append(Assignment(name, value, paths[index], line))
+    return tuple(assignments)
+
+
+def _comments(joined: JoinedOptions, paths: Sequence[str]) -> tuple[Origin, ...]:
+    """Options lines with a '#' outside of quotes: libkmod knows no comment there."""
+    found: dict[int, Origin] = {}
+    for token in kernel_params.tokens(joined.text):
+        raw = joined.text[token.start : token.end]
+        if b"#" in raw and b'"' not in raw:
+            index, offset = joined.locate(token.start)
+            part = joined.parts[index]
+            origin = Origin(paths[index], part.line_at(offset), _text(part.text))
+            found.setdefault(index, origin)
+    return tuple(found.values())
+
+
+def _first_blacklist(directives: Sequence[tuple[str, Directive]], name: bytes) -> Origin | None:
+    for path, directive in directives:
+        if isinstance(directive, Blacklist) and directive.module == name:
+            return Origin(path, directive.line, _text(b"blacklist " + directive.module))
+    return None
+
+
+def _first_install(directives: Sequence[tuple[str, Directive]], name: bytes) -> Origin | None:
+    for path, directive in directives:
+        if isinstance(directive, Install) and shell_pattern.matches(directive.module, name):
+            text = b"install " + directive.module + b" " + directive.command
+            return Origin(path, directive.line, _text(text))
+    return None
+
+
+def _first_alias(directives: Sequence[tuple[str, Directive]], name: bytes) -> Origin | None:
+    """libkmod looks for aliases before it looks for modules; `alias kvm_intel off` is in use."""
+    for path, directive in directives:
+        if not isinstance(directive, Alias) or directive.module == name:
+            continue
+        if shell_pattern.matches(directive.alias, name):
+            text = b"alias " + directive.alias + b" " + directive.module
+            return Origin(path, directive.line, _text(text))
+    return None
+
+
+def _denied(cmdline: bytes, name: bytes) -> Origin | None:
+    """The kernel's own list, whose last assignment counts (kernel/module/main.c, blacklisted)."""
+    lists = [word for word in kernel_params.split(cmdline) if word.key == b"module_blacklist"]
+    if lists and lists[-1].value is not None and name in lists[-1].value.split(b","):
+        return Origin(kernel_cmdline.PATH, 0, _text(b"module_blacklist=" + lists[-1].value))
+    return None

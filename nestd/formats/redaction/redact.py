@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Takes secrets out of logs and configuration files: a stream of bytes, line by line.
+
+libvirt and QEMU write down passwords of VNC and SPICE in clear (docs/kbase/debuglogs.rst): in QMP
+commands, domain XML, QEMU's command line and qemu.conf. So do they with keys of network disks, and
+with what guests are given at their start or through their agent. What is no secret stays as it is,
+byte for byte, valid UTF-8 or not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+
+from nestd.formats.redaction.rules import BLOCKS, MARK, RULES, Block, triggered
+
+MAX_LINE = 256 << 10
+"""Bytes of a line that are kept: the rest of a longer one is cut, so that memory stays bounded."""
+CUT_MARK = b"[line cut]"
+MOST_BLOCK_LINES = 200  # of a secret without an end; a private key has less than 100
+_MOST_BLOCKS = 16  # that begin in one line; with more, all that follows in it is taken for secret
+
+
+class Redactor:
+    """One stream. What feed() and finish() return together does not depend on where it is cut."""
+
+    def __init__(self) -> None:
+        self._line_start: list[bytes] = []  # parts of a line of which the end did not come yet
+        self._held = 0  # bytes of these
+        self._skipping = False  # what comes is the rest of a line that is too long
+        self._block: Block | None = None  # what comes is the rest of a secret of many lines
+        self._block_lines = 0
+        self._counts: Counter[str] = Counter()
+        self.cut_bytes = 0  # of lines that were too long
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How many secrets were taken out, by kind."""
+        return dict(self._counts)
+
+    def forget_counts(self) -> None:
+        """Count from here on: what came before is not kept."""
+        self._counts.clear()
+        self.cut_bytes = 0
+
+    def feed(self, data: bytes) -> bytes:
+        """The redacted lines up to the last that DATA completes."""
+        end = data.rfind(b"\n") + 1
+        if not end:
+            return self._hold(data)
+        complete = self._take(data[:end])
+        return complete + self._hold(data[end:])
+
+    def finish(self) -> bytes:
+        """What is left at the end of the stream: a line without a line end."""
+        return self._take(b"")
+
+    def _take(self, data: bytes) -> bytes:
+        """DATA, after what is held of its first line."""
+        kept = b""
+        if self._skipping:
+            rest, newline, data = data.partition(b"\n")
+            self.cut_bytes += len(rest)
+            self._skipping = False
+            kept = newline
+        if self._line_start:
+            data = b"".join((*self._line_start, data))
+            self._line_start, self._held = [], 0
+        return kept + self._lines(data)
+
+    def _hold(self, data: bytes) -> bytes:
+        """Keep the beginning of a line, unless it is too long: that one is returned, cut."""
+        if self._skipping:
+            self.cut_bytes += len(data)
+            return b""
+        if data:
+            self._line_start.append(data)
+            self._held += len(data)
+        if self._held <= MAX_LINE:
+            return b""
+        line = b"".join(self._line_start)
+        self._line_start, self._held = [], 0
+        self._skipping = True
+        return self._line(line)
+
+    def _lines(self, data: bytes) -> bytes:
+        if self._block is None and len(data) <= MAX_LINE and not triggered(data.lower()):
+            return data
+        lines = data.split(b"\n")
+        end = [] if lines[-1] else [lines.pop()]  # the empty piece after the last line end
+        return b"\n".join([*(self._line(line) for line in lines), *end])
+
+    def _line(self, line: bytes) -> bytes:
+        if len(line) <= MAX_LINE:
+            return self._redacted(line)
+        self.cut_bytes += len(line) - MAX_LINE
+        return self._redacted(line[:MAX_LINE]) + CUT_MARK
+
+    def _redacted(self, line: bytes) -> bytes:
+        parts = []
+        for _ in range(_MOST_BLOCKS):
+            if self._block is not None:
+                line = self._rest_of_block(line)
+                if self._block is not None:
+                    break
+            block, end = _opening(line)
+            if block is None:
+                parts.append(self._by_rules(line))
+                break
+            parts += [self._by_rules(line[:end]), MARK]
+            line = line[end:]
+            self._counts[block.kind] += 1
+            self._block, self._block_lines = block, 0
+        return b"".join(parts)
+
+    def _rest_of_block(self, line: bytes) -> bytes:
+        """What follows in LINE on the secret that has begun before."""
+        assert self._block is not None
+        ending = self._block.ending.search(line)
+        self._block_lines += 1
+        if ending is not None:
+            self._block = None
+            return line[ending.start() :]
+        if self._block_lines > MOST_BLOCK_LINES:
+            self._block = None
+        return b""
+
+    def _by_rules(self, line: bytes) -> bytes:
+        lower = line.lower()
+        if not triggered(lower):
+            return line
+        for rule in RULES:
+            if any(trigger in lower for trigger in rule.triggers):
+                line, count = rule.apply(line)
+                if count:
+                    self._counts[rule.kind] += count
+        return line
+
+
+def redact(data: bytes) -> tuple[bytes, int]:
+    """A whole text without its secrets, and how many there were."""
+    redactor = Redactor()
+    redacted = redactor.feed(data) + redactor.finish()
+    return redacted, sum(redactor.counts.values())
+
+
+def _opening(line: bytes) -> tuple[Block | None, int]:
+    """The first secret of many lines that begins in LINE, and where its opening ends."""
+    lower = line.lower()
+    found: tuple[Block | None, int] = (None, len(line) + 1)
+    for block in BLOCKS:
+        if any(trigger in lower for trigger in block.triggers):
+            match = block.opening.search(line)
+            if match is not None and match.end() < found[1]:
+                found = block, match.end()
+    return found

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The kernel that runs, or the files of another machine's where --root names a directory."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from typing import Callable
+
+from nestd.formats.modprobe.kernel_params import ParameterType
+from nestd.host.kernel import kmod
+from nestd.host.kernel.interface import KernelEvent, LoadError, LoadTimeout, NotThisMachine
+from nestd.host.kernel.kernel_log import KernelLog
+from nestd.host.kernel.sysfs import ModuleFacts, read_module
+from nestd.host.kernel.uevents import UeventWatch
+from nestd.host.root import Root
+
+DEVICE = "/dev/kvm"
+DEVICE_RECHECK_SECONDS = 0.02
+_FRESH_DEVICE = (0o600, 0, 0)  # mode, owner and group of a node that udev has not seen yet
+
+
+class RealKernel:
+    """Implements nestd.host.kernel.interface.Kernel for this machine."""
+
+    can_load = True
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._watch: UeventWatch | None = None
+        self.machine = os.uname().machine
+        self.release = os.uname().release
+        self._device_before = _identity(root)
+
+    def read_module(self, name: str) -> ModuleFacts:
+        """See Kernel."""
+        return read_module(self._root, self.release, name)
+
+    async def parameter_types(self, name: str) -> Mapping[str, ParameterType]:
+        """See Kernel."""
+        return await kmod.parameter_types(self._root.path, self.release, name)
+
+    async def unload(self, name: str) -> None:
+        """See Kernel."""
+        self._device_before = _identity(self._root) or self._device_before
+        await kmod.delete_module(name)
+
+    async def load(
+        self, name: str, parameters: Sequence[tuple[str, str]] = (), *, only_these: bool = False
+    ) -> None:
+        """See Kernel. modprobe exits with 0 in many cases where nothing was loaded: verify."""
+        with KernelLog(self._root) as log:
+            try:
+                answer = await kmod.modprobe(name, parameters, only_these=only_these)
+            except TimeoutError as error:
+                raise LoadTimeout(str(error)) from error
+            except OSError as error:
+                raise LoadError(str(error)) from error
+            reasons = log.about(name, name.replace("_", "-"), "kvm")
+        if not self.read_module(name).loaded:
+            said = answer.complaint if answer.status else "modprobe loaded nothing and said nothing"
+            raise LoadError("; kernel: ".join([said, *reasons[-1:]]))
+
+    def write_parameter(self, name: str, parameter: str, value: str) -> None:
+        """See Kernel."""
+        path = self._root.at(f"/sys/module/{name}/parameters/{parameter}")
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, value.encode("ascii"))
+        finally:
+            os.close(fd)
+
+    async def wait_for_device(self, timeout: float) -> bool:
+        """See Kernel. The node comes as 0600 root:root and gets its permissions from udev later.
+
+        These need not be the ones before: somebody may have changed those by hand.
+        """
+        deadline = asyncio.get_running_loop().time() + timeout
+        last = None
+        while True:
+            now = _identity(self._root)
+            is_settled = now == last and now != _FRESH_DEVICE
+            if now is not None and (is_settled or self._device_before in (None, now)):
+                return True
+            if asyncio.get_running_loop().time() > deadline:
+                return False
+            last = now
+            await asyncio.sleep(DEVICE_RECHECK_SECONDS)
+
+    def subscribe(self, callback: Callable[[KernelEvent], None]) -> None:
+        """See Kernel."""
+        self._watch = UeventWatch(callback)
+
+    def close(self) -> None:
+        """See Kernel."""
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+
+
+class FilesOnly(RealKernel):
+    """The kernel of the machine whose files lie below --root: readable, never acted upon."""
+
+    can_load = False
+
+    def __init__(self, root: Root) -> None:
+        super().__init__(root)
+        self.release = _installed_release(root, self.release)
+
+    async def unload(self, name: str) -> None:
+        """Refused."""
+        raise NotThisMachine
+
+    async def load(
+        self, name: str, parameters: Sequence[tuple[str, str]] = (), *, only_these: bool = False
+    ) -> None:
+        """Refused."""
+        raise NotThisMachine
+
+    def write_parameter(self, name: str, parameter: str, value: str) -> None:
+        """Refused."""
+        raise NotThisMachine
+
+    def subscribe(self, callback: Callable[[KernelEvent], None]) -> None:
+        """This machine's events are not about those files."""
+
+
+def _identity(root: Root) -> tuple[int, int, int] | None:
+    """Mode, owner and group of /dev/kvm, None where it is not there."""
+    try:
+        status = os.stat(root.at(DEVICE))
+    except OSError:
+        return None
+    return stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
+
+
+def _installed_release(root: Root, running: str) -> str:
+    """RUNNING if its modules are installed below ROOT, else the only or last one there."""
+    try:
+        releases = sorted(os.listdir(root.at("/lib/modules")))
+    except OSError:
+        return running
+    return running if running in releases or not releases else releases[-1]

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""libvirt's own view of this host's KVM: the newest file of its cache of QEMU's capabilities."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from nestd.formats.libvirt_xml.qemu_capabilities import QemuCapabilities, parse
+from nestd.formats.libvirt_xml.safe_xml import XmlError
+from nestd.host.files import read_regular
+from nestd.host.root import Root
+
+DIRECTORY = "/var/cache/libvirt/qemu/capabilities"
+
+log = logging.getLogger(__name__)
+
+
+def read_cache(root: Root, machine: str) -> QemuCapabilities | None:
+    """What libvirt noted last of a QEMU for MACHINE; None where it has not looked at one yet."""
+    for path in sorted(root.at(DIRECTORY).glob("*.xml"), key=_age):
+        try:
+            found = parse((read_regular(path) or b"").decode("utf-8", "replace"))
+        except (OSError, XmlError) as error:
+            log.debug("%s is left out: %s", path, error)
+            continue
+        if found.arch == machine:
+            return found
+    return None
+
+
+def _age(path: Path) -> float:
+    """Orders the newest first."""
+    try:
+        return -path.stat().st_mtime
+    except OSError:
+        return 0.0

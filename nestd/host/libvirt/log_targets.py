@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The files that libvirt's daemons log to: which may be named by a client, and how large they are.
+
+A daemon opens such a file as root, makes it if need be and appends to it: whoever may choose it
+freely can spoil any file of the host. So it is to be in libvirt's own log directory, which only
+root can write to, and no link may lead out of it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Mapping
+
+from nestd.host.libvirt.daemons import LOG_DIRECTORY
+from nestd.host.root import Root
+
+
+def debug_log(daemon: str) -> str:
+    """Where a debug session logs to if nothing else is asked for."""
+    return f"{LOG_DIRECTORY}/{daemon}-debug.log"
+
+
+def objection(root: Root, path: str) -> str:
+    """Why a client may not have a daemon log to PATH: the rule that it breaks, "" for none."""
+    if not path.startswith(LOG_DIRECTORY + "/"):
+        return f"a log file has to be in {LOG_DIRECTORY}"
+    real = os.path.realpath(root.at(path))
+    directory = os.path.realpath(root.at(LOG_DIRECTORY))
+    if not real.startswith(directory + os.sep):
+        return f"a link leads out of {LOG_DIRECTORY}"
+    try:
+        regular = stat.S_ISREG(os.stat(real).st_mode)
+    except OSError:
+        return ""  # it is to be made
+    return "" if regular else "it is there, and no regular file"
+
+
+def missing_directory(root: Root, path: str) -> str:
+    """The directory of PATH where it is not there, which keeps libvirt from logging; else ""."""
+    directory = os.path.dirname(path)
+    return "" if root.at(directory).is_dir() else directory
+
+
+def sizes(root: Root, paths: Iterable[str]) -> Mapping[str, int]:
+    """The bytes in each of the files; 0 for what is not there."""
+    found = {}
+    for path in paths:
+        try:
+            found[path] = os.stat(root.at(path)).st_size
+        except OSError:
+            found[path] = 0
+    return found

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What only the checks read of a host. No service is started and no module loaded by it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from nestd.formats.libvirt_xml.qemu_capabilities import QemuCapabilities
+from nestd.host.kernel.kvm_device import KvmDevice, read_device
+from nestd.host.libvirt.cache import read_cache
+from nestd.host.machine.initramfs import Initramfs, look
+from nestd.host.machine.os_release import OsRelease, read_os_release
+from nestd.host.machine.processor import Processor, read_processor
+from nestd.host.machine.virtualbox import sign_of_virtualbox
+from nestd.host.root import Root
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """virtualbox is the path that shows that it is here; libvirt is None where it noted nothing."""
+
+    processor: Processor
+    device: KvmDevice
+    system: OsRelease
+    initramfs: Initramfs
+    virtualbox: str = ""
+    libvirt: QemuCapabilities | None = None
+
+
+async def read_surroundings(root: Root, machine: str, release: str, module: str) -> Surroundings:
+    """Read them. MODULE is the one to look for in RELEASE's initramfs, "" for none."""
+
+    def read() -> Surroundings:
+        return Surroundings(
+            processor=read_processor(root),
+            device=read_device(root),
+            system=read_os_release(root),
+            initramfs=Initramfs(),
+            virtualbox=sign_of_virtualbox(root),
+            libvirt=read_cache(root, machine),
+        )
+
+    found = await asyncio.to_thread(read)
+    return replace(found, initramfs=await look(root, release, module)) if module else found

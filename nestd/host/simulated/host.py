@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The files of a simulated host: what a freshly installed RHEL host of each kind has.
+
+Everything that nestd reads of a host is a file below the Root, so a simulated host is a directory.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from nestd.formats.modprobe.kernel_params import ParameterType
+from nestd.host.root import Root
+
+_X86_CONF = b"""\
+# Setting modprobe kvm_intel/kvm_amd nested = 1
+# only enables Nested Virtualization until the next reboot or
+# module reload. Uncomment the option applicable to your
+# system below to persist it across reboots.
+#
+# User changes in this file are preserved across upgrades.
+#
+# For Intel
+#options kvm_intel nested=1
+#
+# For AMD
+#options kvm_amd nested=1
+"""
+_S390_CONF = b"""\
+# User changes in this file are preserved across upgrades.
+#
+# Setting modprobe kvm nested = 1
+# only enables Nested Virtualization until the next reboot or
+# module reload. Uncomment the line below to persist it.
+#options kvm nested=1
+"""
+_POWER_CONF = b"""\
+# User changes in this file are preserved across upgrades.
+#
+# Setting modprobe kvm_hv nested = 1
+# only enables Nested Virtualization until the next reboot or
+# module reload. Uncomment the line below to persist it.
+#options kvm_hv nested=1
+"""
+
+
+@dataclass(frozen=True)
+class SimulatedModule:
+    """A module: its parameters with their types and defaults (as sysfs shows them)."""
+
+    name: str
+    parameters: Mapping[str, tuple[ParameterType, str]] = field(default_factory=dict)
+    writable: frozenset[str] = frozenset()
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HostKind:
+    """One kind of host."""
+
+    name: str
+    machine: str
+    release: str
+    cpuinfo: str
+    kvm_conf: bytes
+    rhel: str  # the version of its operating system
+    loaded: tuple[str, ...]  # in the order of loading
+    modules: Mapping[str, SimulatedModule]
+
+
+_BOOL, _INT, _UINT = ParameterType.BOOL, ParameterType.INT, ParameterType.UINT
+
+_KVM_X86 = SimulatedModule(
+    "kvm",
+    {
+        "enable_virt_at_load": (_BOOL, "Y"),
+        "halt_poll_ns": (_UINT, "200000"),
+        "ignore_msrs": (_BOOL, "N"),
+    },
+    writable=frozenset({"halt_poll_ns", "ignore_msrs"}),
+)
+_KVM_INTEL = SimulatedModule(
+    "kvm_intel",
+    {
+        "enable_shadow_vmcs": (_BOOL, "Y"),
+        "ept": (_BOOL, "Y"),
+        "nested": (_BOOL, "Y"),
+        "ple_gap": (_UINT, "128"),
+    },
+    needs=("kvm",),
+)
+_KVM_AMD = SimulatedModule(
+    "kvm_amd",
+    {
+        "avic": (_BOOL, "N"),
+        "nested": (_INT, "1"),
+        "npt": (_BOOL, "Y"),
+        "vls": (_INT, "1"),
+    },
+    needs=("kvm",),
+)
+_KVM_HV = SimulatedModule(
+    "kvm_hv",
+    {"nested": (_BOOL, "Y"), "one_vm_per_core": (_BOOL, "N")},
+    writable=frozenset({"nested", "one_vm_per_core"}),
+    needs=("kvm",),
+)
+_KVM_POWER = SimulatedModule("kvm", {"halt_poll_ns": (_UINT, "10000")}, frozenset({"halt_poll_ns"}))
+_KVM_S390 = SimulatedModule(
+    "kvm",
+    {
+        "halt_poll_ns": (_UINT, "50000"),
+        "halt_poll_max_steal": (ParameterType.BYTE, "10"),
+        "hpage": (_INT, "0"),
+        "nested": (_INT, "0"),
+    },
+    writable=frozenset({"halt_poll_ns", "halt_poll_max_steal"}),
+)
+
+
+def _modules(*modules: SimulatedModule) -> Mapping[str, SimulatedModule]:
+    return MappingProxyType({module.name: module for module in modules})
+
+
+KINDS: Mapping[str, HostKind] = MappingProxyType(
+    {
+        "intel": HostKind(
+            name="intel",
+            machine="x86_64",
+            release="5.14.0-503.11.1.el9_5.x86_64",
+            cpuinfo="processor\t: 0\nvendor_id\t: GenuineIntel\nflags\t\t: fpu vme msr vmx ept\n",
+            kvm_conf=_X86_CONF,
+            rhel="9.5",
+            loaded=("kvm", "kvm_intel"),
+            modules=_modules(_KVM_INTEL, _KVM_AMD, _KVM_X86),
+        ),
+        "amd": HostKind(
+            name="amd",
+            machine="x86_64",
+            release="5.14.0-503.11.1.el9_5.x86_64",
+            cpuinfo="processor\t: 0\nvendor_id\t: AuthenticAMD\nflags\t\t: fpu vme msr svm npt\n",
+            kvm_conf=_X86_CONF,
+            rhel="9.5",
+            loaded=("kvm", "kvm_amd"),
+            modules=_modules(_KVM_INTEL, _KVM_AMD, _KVM_X86),
+        ),
+        "power": HostKind(
+            name="power",
+            machine="ppc64le",
+            release="4.18.0-553.22.1.el8_10.ppc64le",
+            cpuinfo="processor\t: 0\ncpu\t\t: POWER9, altivec supported\n\n"
+            "platform\t: PowerNV\nMMU\t\t: Radix\n",
+            kvm_conf=_POWER_CONF,
+            rhel="8.10",
+            loaded=("kvm", "kvm_hv"),
+            modules=_modules(_KVM_HV, _KVM_POWER),
+        ),
+        "s390": HostKind(
+            name="s390",
+            machine="s390x",
+            release="5.14.0-503.11.1.el9_5.s390x",
+            cpuinfo="vendor_id       : IBM/S390\nfeatures\t: esan3 zarch stfle sie\n",
+            kvm_conf=_S390_CONF,
+            rhel="9.5",
+            loaded=("kvm",),
+            modules=_modules(_KVM_S390),
+        ),
+    }
+)
+
+
+def install(root: Root, kind: HostKind) -> None:
+    """Write the host's files below ROOT; files that are already there are kept."""
+    files = {
+        "/etc/modprobe.d/kvm.conf": kind.kvm_conf,
+        "/etc/modprobe.d/vhost.conf": b"options vhost max_mem_regions=509\n",
+        "/etc/os-release": _os_release(kind),
+        "/etc/machine-id": uuid.uuid4().hex.encode() + b"\n",
+        "/proc/cmdline": b"BOOT_IMAGE=/vmlinuz root=/dev/sda1 ro quiet\n",
+        "/proc/cpuinfo": kind.cpuinfo.encode(),
+        "/proc/sys/kernel/modules_disabled": b"0\n",
+        "/proc/sys/kernel/random/boot_id": str(uuid.uuid4()).encode() + b"\n",
+        f"/lib/modules/{kind.release}/modules.builtin": b"kernel/fs/ext4/ext4.ko\n",
+        f"/lib/modules/{kind.release}/modules.dep": _modules_dep(kind),
+    }
+    for path, data in files.items():
+        target = root.at(path)
+        if not target.exists() and not target.is_symlink():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+    root.at("/sys/module").mkdir(parents=True, exist_ok=True)
+    root.at("/dev").mkdir(parents=True, exist_ok=True)
+
+
+def _os_release(kind: HostKind) -> bytes:
+    name = "Red Hat Enterprise Linux"
+    text = f'NAME="{name}"\nVERSION_ID="{kind.rhel}"\nID="rhel"\nPRETTY_NAME="{name} {kind.rhel}"\n'
+    return text.encode()
+
+
+def _modules_dep(kind: HostKind) -> bytes:
+    lines = []
+    for module in kind.modules.values():
+        needs = " ".join(_module_file(name) for name in module.needs)
+        lines.append(f"{_module_file(module.name)}: {needs}\n")
+    return "".join(lines).encode()
+
+
+def _module_file(name: str) -> str:
+    return f"kernel/virt/kvm/{name.replace('_', '-')}.ko.xz"

@@ -1,0 +1,477 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Manager.Validate: hosts of all kinds, and what is said of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from situations import (
+    AMD_NESTED,
+    INTEL_NESTED,
+    KVM_CONF,
+    S390_NESTED,
+    X86_RELEASE,
+    Files,
+    findings,
+    make_situation,
+)
+
+from nestd.core.checks.finding import Finding, Verdict
+from nestd.formats.libvirt_xml.qemu_capabilities import QemuCapabilities
+from nestd.host.kernel.kvm_device import KvmDevice
+from nestd.host.machine.initramfs import Initramfs
+
+CLASH = "kvm-s390: A KVM host that supports nesting cannot back its KVM guests with huge pages"
+NO_FLAGS = "processor\t: 0\nvendor_id\t: GenuineIntel\nflags\t\t: fpu vme msr\n"
+POWER9 = "processor\t: 0\ncpu\t\t: POWER9 (raw), altivec supported\n\nplatform\t: PowerNV\n"
+BUILTIN_INTEL: Files = {
+    "/sys/module/kvm_intel/initstate": None,
+    "/sys/module/kvm_intel/refcnt": None,
+    f"/lib/modules/{X86_RELEASE}/modules.builtin": "kernel/arch/x86/kvm/kvm-intel.ko\n",
+}
+LOADED_AMD = frozenset({"svm", "npt"})
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host, and by id the verdict on it and words of the finding; "" for no such finding."""
+
+    kind: str
+    expected: Mapping[str, tuple[str, ...]]
+    files: Files = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def intel(expected: Mapping[str, tuple[str, ...]], files: Files, **options: Any) -> Host:
+    return Host("intel", expected, files, options)
+
+
+def noted(**changes: Any) -> QemuCapabilities:
+    known: dict[str, Any] = {
+        "emulator": "/usr/libexec/qemu-kvm",
+        "arch": "x86_64",
+        "kvm": True,
+        "nesting": True,
+        "cpu": LOADED_AMD,
+    }
+    return QemuCapabilities(**{**known, **changes})
+
+
+# Written as: what the host is, what is found.
+HOSTS: Mapping[str, Host] = {
+    "intel as installed": Host(
+        "intel",
+        {
+            "architecture": ("pass", "x86_64"),
+            "cpu": ("pass", "vmx"),
+            "host-virtualization": ("pass", "bare machine"),
+            "module": ("pass", "kvm_intel"),
+            "nested": ("pass", "on", "kvm_intel.nested=Y"),
+            "next-load": ("pass", "will be on", "default"),
+            "overridden": ("pass",),
+            "initramfs": ("pass",),
+            "device": ("pass", "all users"),
+            "config-files": ("pass",),
+            "config-lines": ("pass",),
+            "support": ("note", "technology preview"),
+            "host-system": ("pass", "9.5"),
+            "amd-migration": (),
+            "huge-pages": (),
+            "power-xive": (),
+            "virtualbox": (),
+            "libvirt": (),
+            "builtin": (),
+            "autoload": (),
+            "module-loading": (),
+        },
+    ),
+    "amd as installed": Host(
+        "amd",
+        {
+            "cpu": ("pass", "svm"),
+            "nested": ("pass", "kvm_amd.nested=1"),
+            "amd-migration": ("note", "cannot be migrated"),
+        },
+    ),
+    "power9 as installed": Host(
+        "power",
+        {
+            "cpu": ("pass", "POWER9", "radix"),
+            "nested": ("pass", "kvm_hv.nested=Y"),
+            "power-support": ("note", "technology preview", "POWER8"),
+            "power-xive": ("note", "XIVE"),
+        },
+    ),
+    "s390 as installed": Host(
+        "s390",
+        {
+            "cpu": ("pass", "sie"),
+            "nested": ("fail", "kvm.nested=0", "nestctl nested on"),
+            "next-load": ("pass", "will be off"),
+            "huge-pages": ("note", "exclude each other", "no huge pages"),
+        },
+    ),
+    "arm": Host(
+        "arm",
+        {
+            "architecture": ("fail", "aarch64", "kvm-arm.mode=nested"),
+            "cpu": (),
+            "module": (),
+            "nested": (),
+            "support": (),
+        },
+    ),
+    "switched off in the firmware": intel(
+        {"cpu": ("fail", "neither vmx nor svm", "firmware set-up"), "module": (), "nested": ()},
+        {
+            "/proc/cpuinfo": NO_FLAGS,
+            "/sys/module/kvm_intel": None,
+        },
+    ),
+    "a virtual machine without vmx": intel(
+        {"cpu": ("fail", "itself a virtual machine", "host-passthrough")},
+        {"/proc/cpuinfo": NO_FLAGS.replace("msr", "hypervisor"), "/sys/module/kvm_intel": None},
+        virtualization="vmware",
+    ),
+    "no cpuinfo": intel({"cpu": ("note", "not known")}, {"/proc/cpuinfo": None}),
+    "off until the reboot": intel(
+        {
+            "nested": ("fail", "off", "nestctl nested on"),
+            "next-load": ("warn", "off now, but only until", "on (nothing sets it", "--at-boot"),
+        },
+        {INTEL_NESTED: "N\n"},
+    ),
+    "configured off, runs on": intel(
+        {
+            "nested": ("pass",),
+            "next-load": ("warn", "on now", f"off ({KVM_CONF}:1", "nestctl reload"),
+        },
+        {KVM_CONF: "options kvm_intel nested=0\n", INTEL_NESTED: "Y\n"},
+    ),
+    "configured on, runs off": intel(
+        {"nested": ("fail",), "next-load": ("warn", f"on ({KVM_CONF}:2", "nestctl reload")},
+        {KVM_CONF: "# on\noptions kvm_intel nested=1\n", INTEL_NESTED: "N\n"},
+    ),
+    "an old kernel, whose default is unknown": Host(
+        "intel",
+        {"next-load": ("note", "default in this kernel decides", "--at-boot")},
+        options={"release": "4.18.0-80.el8.x86_64"},
+    ),
+    "s390, on until the reboot": Host(
+        "s390",
+        {"nested": ("pass",), "next-load": ("warn", "on now", "off (nothing sets it")},
+        {S390_NESTED: "1\n"},
+    ),
+    "amd, Y that the module refuses": Host(
+        "amd",
+        {"next-load": ("fail", f"{KVM_CONF}:1 sets nested=Y", "would not load", "nested=1")},
+        {KVM_CONF: "options kvm_amd nested=Y\n", AMD_NESTED: "1\n"},
+    ),
+    "another parameter that is refused": intel(
+        {"next-load": ("fail", "ept=maybe", "remove it")},
+        {KVM_CONF: "options kvm_intel ept=maybe\n"},
+    ),
+    "overridden by a later file": intel(
+        {"overridden": ("warn", "/etc/modprobe.d/kvm_intel.conf:1 sets nested=0")},
+        {
+            KVM_CONF: "options kvm_intel nested=1\n",
+            "/etc/modprobe.d/kvm_intel.conf": "options kvm_intel nested=0\n",
+        },
+    ),
+    "overridden by the command line": intel(
+        {"overridden": ("warn", "The kernel command line", "nested=0")},
+        {
+            KVM_CONF: "options kvm_intel nested=1\n",
+            "/proc/cmdline": "root=/dev/sda1 kvm-intel.nested=0\n",
+        },
+    ),
+    "not loaded": intel(
+        {
+            "module": ("fail", "not loaded", "modprobe kvm_intel"),
+            "nested": (),
+            "device": ("note", "not loaded"),
+            "next-load": ("pass", "will be on"),
+        },
+        {"/sys/module/kvm_intel": None, "/dev/kvm": None},
+    ),
+    "no such module in this kernel": intel(
+        {"module": ("fail", "has no module kvm_intel"), "nested": ()},
+        {
+            "/sys/module/kvm_intel": None,
+            f"/lib/modules/{X86_RELEASE}/modules.dep": "kernel/fs/xfs/xfs.ko:\n",
+        },
+    ),
+    "built in": intel(
+        {
+            "module": ("pass", "part of this kernel"),
+            "builtin": ("note", "no effect", "kvm_intel.nested=1"),
+            "nested": ("pass",),
+            "next-load": (),
+            "overridden": (),
+            "initramfs": (),
+        },
+        BUILTIN_INTEL,
+    ),
+    "built in and off": intel(
+        {"nested": ("fail", "kvm_intel.nested=1 on the kernel command line")},
+        {**BUILTIN_INTEL, INTEL_NESTED: "N\n"},
+    ),
+    "no modules until the next boot": intel(
+        {"module-loading": ("warn", "until the next boot", "--at-boot")},
+        {"/proc/sys/kernel/modules_disabled": "1\n"},
+    ),
+    "blacklisted": intel(
+        {"autoload": ("warn", "/etc/modprobe.d/no-kvm.conf:2 keeps kvm_intel", "modprobe")},
+        {"/etc/modprobe.d/no-kvm.conf": "# for VirtualBox\nblacklist kvm_intel\n"},
+    ),
+    "forbidden on the command line": intel(
+        {"autoload": ("fail", "module_blacklist=kvm_intel", "reboot")},
+        {"/proc/cmdline": "ro module_blacklist=kvm_intel\n"},
+    ),
+    "an install line": intel(
+        {"autoload": ("warn", "runs a command instead", "/bin/true")},
+        {"/etc/modprobe.d/cis.conf": "install kvm_intel /bin/true\n"},
+    ),
+    "a copy in the initramfs": intel(
+        {"initramfs": ("warn", "/boot/initramfs-5.img holds a copy", "dracut -f")},
+        {},
+        initramfs=Initramfs("/boot/initramfs-5.img", True),
+    ),
+    "an initramfs that nothing can list": intel(
+        {"initramfs": ("note", "not known")},
+        {},
+        initramfs=Initramfs("/boot/initramfs-5.img", None),
+    ),
+    "a command in the place of an option": intel(
+        {
+            "config-lines": (
+                "warn",
+                f"{KVM_CONF}:1: modprobe kvm_intel nested=1",
+                "options kvm_intel",
+            )
+        },
+        {KVM_CONF: "modprobe kvm_intel nested=1\n"},
+    ),
+    "bad lines that have nothing to do with KVM": intel(
+        {"config-lines": ("pass",)}, {"/etc/modprobe.d/sound.conf": "option snd index=1\n"}
+    ),
+    "a comment behind options": intel(
+        {
+            "config-comments": ("warn", f"{KVM_CONF}:1", "first column"),
+            "config-parameters": ("warn", "sets #"),
+        },
+        {KVM_CONF: "options kvm_intel nested=0 # was nested=1\n"},
+    ),
+    "nested for the wrong module": intel(
+        {"config-module": ("warn", f"{KVM_CONF}:1 sets it for kvm", "nestctl nested on")},
+        {KVM_CONF: "options kvm nested=1\n"},
+    ),
+    "a parameter that there is not": intel(
+        {"config-parameters": ("warn", "nest", "modinfo -p kvm_intel")},
+        {KVM_CONF: "options kvm_intel nest=1\n"},
+    ),
+    "a file in modprobe.d that is too large": intel(
+        {
+            "config-files": (
+                "fail",
+                "No module can be loaded",
+                "/etc/modprobe.d/odd.conf is larger",
+            ),
+            "next-load": (),
+        },
+        {"/etc/modprobe.d/odd.conf": b"#" * (1 << 21)},
+    ),
+    "a directory in modprobe.d": intel(
+        {"config-files": ("warn", "is a directory")},
+        {"/etc/modprobe.d/odd.conf/file": ""},
+    ),
+    "a directory in the place of kvm.conf": intel(
+        {"config-files": ("warn", "cannot be read or edited")},
+        {f"{KVM_CONF}/file": ""},
+    ),
+    "no /dev/kvm": intel({"device": ("fail", "there is no /dev/kvm")}, {"/dev/kvm": None}),
+    "a file in the place of /dev/kvm": intel(
+        {"device": ("fail", "10:232")}, {}, device=KvmDevice(True, False, 0o644, "root", "root")
+    ),
+    "/dev/kvm for root only": intel(
+        {"device": ("warn", "root:root, mode 0600", "udevadm trigger")},
+        {},
+        device=KvmDevice(True, True, 0o600, "root", "root"),
+    ),
+    "/dev/kvm for its group": intel(
+        {"device": ("pass", "group kvm")}, {}, device=KvmDevice(True, True, 0o660, "root", "kvm")
+    ),
+    "a guest of KVM": intel(
+        {"host-virtualization": ("warn", "on KVM", "L3", "do not work properly")},
+        {},
+        virtualization="kvm",
+    ),
+    "a guest of VMware": intel(
+        {"host-virtualization": ("warn", "on VMware", "not supported", "L3")},
+        {},
+        virtualization="vmware",
+    ),
+    "a cloud's machine": intel(
+        {"host-virtualization": ("warn", "Amazon EC2", "not supported")},
+        {},
+        virtualization="amazon",
+    ),
+    "a container": intel(
+        {"host-virtualization": ("note", "container (podman)")}, {}, virtualization="podman"
+    ),
+    "POWER8": Host(
+        "power",
+        {"cpu": ("fail", "POWER8 does not work")},
+        {"/proc/cpuinfo": POWER9.replace("POWER9", "POWER8") + "MMU\t\t: Hash\n"},
+    ),
+    "POWER9 with the hash MMU": Host(
+        "power",
+        {"cpu": ("fail", "hash MMU", "disable_radix")},
+        {"/proc/cpuinfo": POWER9 + "MMU\t\t: Hash\n"},
+    ),
+    "POWER9 that hides its MMU": Host(
+        "power", {"cpu": ("note", "not known")}, {"/proc/cpuinfo": POWER9}
+    ),
+    "POWER, switched off": Host(
+        "power",
+        {"nested": ("fail", "kvm_hv.nested=N"), "next-load": ("warn", "off now")},
+        {"/sys/module/kvm_hv/parameters/nested": "N\n"},
+    ),
+    "s390 without sie": Host(
+        "s390",
+        {"cpu": ("fail", "sie", "LPAR")},
+        {"/proc/cpuinfo": "vendor_id       : IBM/S390\nfeatures\t: esan3 zarch stfle\n"},
+    ),
+    "s390 without facility 3": Host(
+        "s390",
+        {"cpu": ("warn", "facility 3")},
+        {"/proc/cpuinfo": "vendor_id : IBM/S390\nfeatures\t: sie\nfacilities      : 0 1 2 4 6\n"},
+    ),
+    "s390, nested and hpage together": Host(
+        "s390",
+        {
+            "huge-pages": ("fail", f"{KVM_CONF}:1 sets hpage", CLASH, "Invalid argument"),
+            "next-load": (),
+        },
+        {
+            KVM_CONF: "options kvm nested=1 hpage=1\n",
+            S390_NESTED: "1\n",
+            "/sys/module/kvm/parameters/hpage": "0\n",
+        },
+    ),
+    "s390 with huge pages": Host(
+        "s390",
+        {"huge-pages": ("note", "there are huge pages")},
+        {"/sys/module/kvm/parameters/hpage": "1\n"},
+    ),
+    "s390, a kernel that allows both": Host(
+        "s390",
+        {"huge-pages": ("pass", "allows huge pages")},
+        {"/sys/module/kvm/parameters/hpage_2g": "N\n"},
+    ),
+    "amd, switched off": Host(
+        "amd",
+        {"nested": ("fail", "kvm_amd.nested=0"), "amd-migration": ("pass",)},
+        {AMD_NESTED: "0\n"},
+    ),
+    "VirtualBox beside KVM": intel(
+        {"virtualbox": ("warn", "VERR_VMX_IN_VMX_ROOT_MODE", "enable_virt_at_load=0")},
+        {"/usr/lib/virtualbox/VBoxManage": ""},
+    ),
+    "VirtualBox, and KVM gives way": intel(
+        {"virtualbox": ("pass",)},
+        {
+            "/etc/vbox/vbox.cfg": "INSTALL_DIR=/opt/VirtualBox\n",
+            "/sys/module/kvm/parameters/enable_virt_at_load": "N\n",
+        },
+    ),
+    "Debian": intel(
+        {"host-system": ("note", "Debian GNU/Linux 12", "RHEL 8.2")},
+        {"/etc/os-release": 'PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\n'},
+    ),
+    "RHEL 8.1": intel(
+        {"host-system": ("note", "RHEL 8.1", "8.2")},
+        {"/etc/os-release": 'ID="rhel"\nVERSION_ID="8.1"\n'},
+    ),
+    "libvirt knows": Host("amd", {"libvirt": ("pass", "is on")}, options={"libvirt": noted()}),
+    "libvirt has not looked since": Host(
+        "amd",
+        {"libvirt": ("note", "was off; now it is on", "no restart", "virsh domcapabilities")},
+        options={"libvirt": noted(nesting=False)},
+    ),
+    "libvirt found no KVM": Host(
+        "amd", {"libvirt": ("note", "found no KVM")}, options={"libvirt": noted(kvm=False)}
+    ),
+    "QEMU offers no svm": Host(
+        "amd", {"libvirt": ("warn", "offers no svm")}, options={"libvirt": noted(cpu=frozenset())}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_host(name: str, tmp_path: Path) -> None:
+    host = HOSTS[name]
+    found = findings(make_situation(tmp_path, host.kind, host.files, **host.options))
+    for id_, words in host.expected.items():
+        if not words:
+            assert id_ not in found
+            continue
+        verdict, *parts = words
+        finding = found[id_]
+        assert finding.verdict.value == verdict, finding
+        for part in parts:
+            assert part in f"{finding.summary}\n{finding.hint}", finding
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_findings_are_sentences_with_a_next_step(name: str, tmp_path: Path) -> None:
+    host = HOSTS[name]
+    found = findings(make_situation(tmp_path, host.kind, host.files, **host.options))
+    assert found
+    for finding in found.values():
+        assert_well_put(finding)
+
+
+def assert_well_put(finding: Finding) -> None:
+    assert finding.summary.endswith(".")
+    assert finding.summary.isprintable()
+    assert "  " not in finding.summary
+    if finding.verdict in (Verdict.WARN, Verdict.FAIL):
+        assert finding.hint
+
+
+def test_what_a_file_holds_reaches_no_terminal(tmp_path: Path) -> None:
+    files = {KVM_CONF: b"kvm \x1b[31m\xff\r nested\n"}
+    [line] = [
+        each
+        for each in findings(make_situation(tmp_path, files=files)).values()
+        if each.id == "config-lines"
+    ]
+    assert line.verdict is Verdict.WARN
+    assert "kvm ?[31m\\xff? nested" in line.summary
+
+
+# Scripts and frontends know these: one that goes or gets another name breaks them.
+IDS = """
+    amd-migration architecture autoload builtin config-comments config-files config-lines
+    config-module config-parameters cpu device host-system host-virtualization huge-pages
+    hypervisors initramfs libvirt module module-loading nested next-load overridden power-support
+    power-xive support virtualbox
+"""
+
+
+def test_ids_are_stable(tmp_path: Path) -> None:
+    ids: set[str] = set()
+    for number, host in enumerate(HOSTS.values()):
+        ids |= findings(
+            make_situation(tmp_path / str(number), host.kind, host.files, **host.options)
+        ).keys()
+    assert ids == set(IDS.split())
+
+
+def test_there_are_many_hosts() -> None:
+    assert len(HOSTS) >= 30

@@ -1,0 +1,384 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Changes and debug sessions that go wrong halfway: everything is as it was before.
+
+The daemon is a process that only sleeps, and virt-admin a script that keeps the settings in files
+and fails on demand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from nestd.core.errors import (
+    ConfigUnparsable,
+    DaemonUnavailable,
+    InvalidOutput,
+    NestdError,
+    NotSupported,
+    RolledBack,
+    WriteFailed,
+)
+from nestd.core.journal_events import Event
+from nestd.core.logs import debug_keeper
+from nestd.core.logs.change import LogWhen
+from nestd.core.logs.daemon import LogDaemon
+from nestd.core.logs.units import NoUnits, UnitFacts
+from nestd.host.libvirt.virt_admin import VirtAdmin
+from nestd.host.root import Root
+from nestd.host.state.debug_records import LogRecords
+
+# Filters are reported with stars around them and without a "+", as libvirt does.
+SCRIPT = """#!/bin/sh
+cd "$(dirname "$0")"; what=$4
+[ -e hang ] && exec sleep 60
+if [ $# = 4 ]; then
+    [ -e "fail-get" ] && { echo "error: Failed to connect to the admin server" >&2; exit 1; }
+    cat "$what"; echo; exit
+fi
+if [ "$what" = daemon-timeout ]; then echo "$6" > timeout; exit; fi
+if [ -e "fail-$what" ]; then echo "error: bad" >&2; exit 1; fi
+[ -e "ignore-$what" ] && exit
+case $what in
+    *filters)
+        for each in $5; do
+            pattern=${each#*:}
+            printf '%s:*%s* ' "${each%%:*}" "${pattern#+}"
+        done > "$what" ;;
+    *) printf %s "$5" > "$what";;
+esac
+"""
+
+
+class Units(NoUnits):
+    """Restarts fail."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    async def read(self, daemon: str) -> UnitFacts:
+        return UnitFacts(known=True)
+
+    async def try_restart(self, daemon: str) -> None:
+        self.calls.append("restart")
+        raise RolledBack("it failed.")
+
+    async def start(self, daemon: str) -> None:
+        self.calls.append("start")
+
+
+@dataclass
+class Host:
+    root: Path
+    process: subprocess.Popen[bytes]
+    units: Units
+
+    @property
+    def config(self) -> Path:
+        return self.root / "etc/libvirt/libvirtd.conf"
+
+    @property
+    def settings(self) -> tuple[str, str]:
+        names = ("daemon-log-filters", "daemon-log-outputs")
+        return (self.root / names[0]).read_text(), (self.root / names[1]).read_text()
+
+    def flag(self, name: str, there: bool = True) -> None:
+        if there:
+            (self.root / name).touch()
+        else:
+            (self.root / name).unlink()
+
+    def records(self) -> list[str]:
+        directory = self.root / "run/nestd/logs"
+        return sorted(os.listdir(directory)) if directory.exists() else []
+
+    async def daemon(self, seconds: float = 5, *, is_ours: bool = True) -> LogDaemon:
+        root = Root(self.root)
+        admin = VirtAdmin("uri", str(self.root / "virt-admin"), seconds)
+        records = LogRecords(root)
+        daemon = LogDaemon(
+            root, "libvirtd", self.units, records, admin, lambda: None, is_ours=is_ours
+        )
+        await daemon.look()
+        return daemon
+
+
+BEFORE = ("1:**a** 3:*+b* ", "3:journald")
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Host]:
+    for directory in ("etc/libvirt", "run", "var/log/libvirt"):
+        (tmp_path / directory).mkdir(parents=True)
+    (tmp_path / "proc").symlink_to("/proc")
+    (tmp_path / "libvirtd").symlink_to("/bin/sleep")
+    (tmp_path / "virt-admin").write_text(SCRIPT)
+    (tmp_path / "virt-admin").chmod(0o755)
+    (tmp_path / "daemon-log-filters").write_text(BEFORE[0])
+    (tmp_path / "daemon-log-outputs").write_text(BEFORE[1])
+    (tmp_path / "etc/libvirt/libvirtd.conf").write_text("# mine\n")
+    with subprocess.Popen([str(tmp_path / "libvirtd"), "600"]) as process:
+        while Path(f"/proc/{process.pid}/comm").read_text() != "libvirtd\n":
+            pass
+        (tmp_path / "run/libvirtd.pid").write_text(str(process.pid))
+        yield Host(tmp_path, process, Units())
+        process.kill()
+
+
+def run(host: Host, test: Callable[[LogDaemon], Awaitable[None]], seconds: float = 5) -> None:
+    async def body() -> None:
+        daemon = await host.daemon(seconds)
+        try:
+            await test(daemon)
+        finally:
+            await daemon.close()
+
+    asyncio.run(body())
+
+
+async def change(daemon: LogDaemon, when: LogWhen = LogWhen.NOW, restart: bool = False) -> None:
+    prepared = await daemon.prepare("1:qemu", "1:stderr", when, restart=restart)
+    await daemon.apply(prepared, 0)
+
+
+def unchanged(host: Host) -> None:
+    assert host.settings == BEFORE
+    assert host.config.read_text() == "# mine\n"
+    assert os.listdir(host.config.parent) == ["libvirtd.conf"]
+    assert host.records() == []
+
+
+@pytest.mark.parametrize(
+    ("flag", "error"),
+    [
+        ("fail-daemon-log-filters", NestdError),
+        ("fail-daemon-log-outputs", InvalidOutput),
+        ("ignore-daemon-log-filters", DaemonUnavailable),
+        ("fail-get", DaemonUnavailable),
+    ],
+)
+def test_a_daemon_that_fails_leaves_the_file(
+    host: Host, flag: str, error: type[NestdError]
+) -> None:
+    async def test(daemon: LogDaemon) -> None:
+        prepared = await daemon.prepare("1:qemu", "1:stderr", LogWhen.NOW)
+        host.flag(flag)
+        with pytest.raises(error):
+            await daemon.apply(prepared, 0)
+
+    run(host, test)
+    assert host.config.read_text() == "# mine\n"
+    assert os.listdir(host.config.parent) == ["libvirtd.conf"]
+    assert host.settings == BEFORE
+
+
+def test_a_file_that_an_editor_changed_meanwhile_leaves_the_daemon(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(daemon: LogDaemon) -> None:
+        prepared = await daemon.prepare("1:qemu", None, LogWhen.NOW)
+        apply = daemon._runtime.apply
+
+        async def edit(*arguments: object) -> None:
+            await apply(*arguments)  # type: ignore[arg-type]
+            host.config.write_text("# theirs\n")
+
+        monkeypatch.setattr(daemon._runtime, "apply", edit)
+        with pytest.raises(ConfigUnparsable, match="changed meanwhile"):
+            await daemon.apply(prepared, 0)
+
+    run(host, test)
+    assert host.settings == BEFORE
+    assert host.config.read_text() == "# theirs\n"
+    assert os.listdir(host.config.parent) == ["libvirtd.conf"]
+    assert host.records() == []
+
+
+def test_an_edit_while_a_password_was_asked_for_is_kept(host: Host) -> None:
+    async def test(daemon: LogDaemon) -> None:
+        prepared = await daemon.prepare("1:qemu", None, LogWhen.START)
+        host.config.write_text("# theirs\n")
+        await daemon.apply(prepared, 0)
+
+    run(host, test)
+    assert host.config.read_text() == '# theirs\nlog_filters = "1:qemu"\n'
+
+
+def test_a_restart_that_fails_undoes_the_file(host: Host) -> None:
+    async def test(daemon: LogDaemon) -> None:
+        with pytest.raises(RolledBack):
+            await change(daemon, LogWhen.START, restart=True)
+
+    run(host, test)
+    unchanged(host)
+    assert host.units.calls == ["restart", "start"]
+
+
+def test_no_restart_with_a_file_that_keeps_the_daemon_down(host: Host) -> None:
+    host.config.write_text("log_level = 9\n")
+
+    async def test(daemon: LogDaemon) -> None:
+        with pytest.raises(ConfigUnparsable, match="log_level is 9"):
+            await change(daemon, LogWhen.START, restart=True)
+
+    run(host, test)
+    assert host.units.calls == []
+    assert host.config.read_text() == "log_level = 9\n"
+
+
+def test_a_change_that_was_cut_off_is_undone(host: Host) -> None:
+    async def cut_off(daemon: LogDaemon) -> None:
+        prepared = await daemon.prepare("1:qemu", None, LogWhen.NOW)
+        assert prepared.running is not None
+        daemon._pending.begin(daemon._process(), prepared.running, None)
+        await daemon._runtime.apply(prepared.settings, prepared.running)
+
+    async def start_again(daemon: LogDaemon) -> None:
+        assert host.settings != BEFORE
+        await daemon.resume()
+
+    (host.config.parent / ".libvirtd.conf.nestd-xyz").touch()
+    run(host, cut_off)
+    assert host.records() == ["libvirtd.change"]
+    run(host, start_again)
+    unchanged(host)
+
+
+def test_a_daemon_that_hangs_is_given_up(host: Host) -> None:
+    host.flag("hang")
+
+    async def test(daemon: LogDaemon) -> None:
+        started = time.monotonic()
+        with pytest.raises(DaemonUnavailable, match="did not end within"):
+            await daemon.running()
+        with pytest.raises(DaemonUnavailable):
+            await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None), 0)
+        assert time.monotonic() - started < 5
+
+    run(host, test, seconds=0.3)
+    host.flag("hang", there=False)
+    unchanged(host)
+
+
+@pytest.mark.parametrize("flag", ["fail-daemon-log-filters", "fail-daemon-log-outputs"])
+def test_a_session_that_cannot_begin_leaves_nothing(host: Host, flag: str) -> None:
+    host.flag(flag)
+
+    async def test(daemon: LogDaemon) -> None:
+        with pytest.raises(NestdError):
+            await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None), 0)
+        assert daemon.state.debug_until == 0
+
+    run(host, test)
+    assert host.settings[0] == BEFORE[0]
+    assert host.records() == []
+
+
+def test_a_session_that_cannot_be_noted_down_does_not_begin(host: Host) -> None:
+    (host.root / "run/nestd").write_text("in the way")
+
+    async def test(daemon: LogDaemon) -> None:
+        with pytest.raises(WriteFailed):
+            await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None), 0)
+
+    run(host, test)
+    assert host.settings == BEFORE
+
+
+def test_an_end_that_fails_is_tried_again(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debug_keeper, "RETRY_SECONDS", 0.1)
+
+    async def test(daemon: LogDaemon) -> None:
+        await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None), 0)
+        host.flag("fail-daemon-log-filters")
+        with pytest.raises(DaemonUnavailable):
+            await daemon.debug.stop(0)
+        assert daemon.state.debug_until != 0
+        host.flag("fail-daemon-log-filters", there=False)
+        while daemon.state.debug_until:
+            await asyncio.sleep(0.05)
+
+    run(host, test)
+    unchanged(host)
+
+
+def test_a_daemon_that_is_gone_at_the_end_is_let_be(host: Host) -> None:
+    async def test(daemon: LogDaemon) -> None:
+        await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None), 0)
+        host.process.kill()
+        host.process.wait()
+        await daemon.debug.stop(0)
+        assert daemon.state.debug_until == 0
+
+    run(host, test)
+    assert host.records() == []
+
+
+@pytest.mark.parametrize("record", [b"", b"{}", b"[1]", b"\xff", b'{"target": 1}', b"null"])
+def test_damaged_records_are_dropped(host: Host, record: bytes) -> None:
+    records = LogRecords(Root(host.root))
+    records.write("libvirtd.debug", record)
+    records.write("libvirtd.change", record)
+
+    async def test(daemon: LogDaemon) -> None:
+        await daemon.resume()
+        assert daemon.state.debug_until == 0
+
+    run(host, test)
+    unchanged(host)
+
+
+def told(caplog: pytest.LogCaptureFixture, event: Event) -> list[dict[str, str]]:
+    fields = [getattr(record, "journal_fields", {}) for record in caplog.records]
+    return [dict(each) for each in fields if each.get("MESSAGE_ID") == event.message_id]
+
+
+def test_changes_and_sessions_leave_entries(host: Host, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="nestd")
+
+    async def test(daemon: LogDaemon) -> None:
+        change = await daemon.prepare("1:qemu", "1:stderr", LogWhen.START)
+        await daemon.apply(change, 1000)
+        await daemon.debug.start(daemon.prepare_debug("1:util", None, 60, None), 1000)
+        await daemon.debug.stop(1001)
+
+    run(host, test)
+    common = {"NESTD_DAEMON": "libvirtd", "NESTD_CALLER_UID": "1000"}
+    assert told(caplog, Event.FILTERS_CHANGED) == [
+        {
+            **common,
+            "MESSAGE_ID": Event.FILTERS_CHANGED.message_id,
+            "NESTD_WHEN": "start",
+            "NESTD_FILTERS": "1:qemu",
+            "NESTD_OUTPUTS": "1:stderr",
+            "NESTD_FILE": "/etc/libvirt/libvirtd.conf",
+        }
+    ]
+    assert told(caplog, Event.DEBUG_STARTED) == [
+        {**common, "MESSAGE_ID": Event.DEBUG_STARTED.message_id, "NESTD_FILTERS": "1:util"}
+    ]
+    [ended] = told(caplog, Event.DEBUG_ENDED)
+    assert ended["NESTD_CALLER_UID"] == "1001"
+
+
+def test_beside_another_nestd_only_reading_is_served(host: Host) -> None:
+    async def test(daemon: LogDaemon) -> None:
+        await daemon.debug.start(daemon.prepare_debug("1:util", None, 60, None), 0)
+        second = await host.daemon(is_ours=False)
+        for when in LogWhen:
+            with pytest.raises(NotSupported, match="Another nestd"):
+                await second.prepare("1:qemu", None, when)
+        with pytest.raises(NotSupported, match="Another nestd"):
+            second.prepare_debug("1:qemu", None, 60, None)
+        assert (await second.plan("1:qemu", None)).steps
+        assert (await second.running()).filters == "1:*util* "
+
+    run(host, test)

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A host on which neither the new parameters nor the old ones load any more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from nestd.core.errors import ReloadFailed
+from nestd.core.manager import Manager
+from nestd.core.model import When
+from nestd.core.modules.view import HostView
+from nestd.core.reloads.queue import Reloads
+from nestd.core.reloads.recovery import recover
+from nestd.host.kernel.interface import LoadError
+from nestd.host.root import Root
+from nestd.host.simulated.host import KINDS
+from nestd.host.simulated.kernel import KMOD, SimulatedKernel
+from nestd.host.state.records import Records
+
+
+class Stubborn(SimulatedKernel):
+    """Loads nothing while it is broken."""
+
+    broken = True
+
+    async def load(
+        self, name: str, parameters: Sequence[tuple[str, str]] = (), *, only_these: bool = False
+    ) -> None:
+        if self.broken:
+            raise LoadError("could not insert 'kvm_intel': Operation not supported")
+        await super().load(name, parameters, only_these=only_these)
+
+
+async def start(root: Root, kernel: SimulatedKernel) -> Manager:
+    view = HostView(root, kernel, KMOD, "none")
+    await view.start()
+    reloads = Reloads(view, Records(root))
+    await recover(reloads)
+    return Manager(view, reloads)
+
+
+async def fail(manager: Manager) -> None:
+    change = manager.prepare("kvm_intel", {"nested": "0"}, When.NOW)
+    with pytest.raises(ReloadFailed, match="This host has no KVM now") as caught:
+        await manager.apply(change, 0)
+    assert "`modprobe kvm_intel` was tried" in str(caught.value)
+    assert "Operation not supported" in str(caught.value)
+
+
+async def until_loaded(kernel: SimulatedKernel) -> str:
+    for _ in range(500):
+        facts = kernel.read_module("kvm_intel")
+        if facts.loaded:
+            return facts.parameters["nested"]
+        await asyncio.sleep(0.01)
+    raise AssertionError("it stays unloaded")
+
+
+def test_the_next_event_is_another_occasion(tmp_path: Path) -> None:
+    async def body() -> None:
+        root = Root(tmp_path)
+        kernel = Stubborn(root, KINDS["intel"])
+        manager = await start(root, kernel)
+        before = root.at("/etc/modprobe.d/kvm.conf").read_bytes()
+        await fail(manager)
+        assert root.at("/etc/modprobe.d/kvm.conf").read_bytes() == before
+        kernel.broken = False
+        root.at("/sys/module/another").mkdir()  # an event of a module
+        assert await until_loaded(kernel) == "Y"
+        await manager.reloads.close()
+        manager.view.close()
+        assert not list(root.at("/run/nestd/transactions").iterdir())
+
+    asyncio.run(body())
+
+
+def test_the_next_start_is_another_occasion(tmp_path: Path) -> None:
+    async def body() -> None:
+        root = Root(tmp_path)
+        manager = await start(root, Stubborn(root, KINDS["intel"]))
+        await fail(manager)
+        await manager.reloads.close()
+        manager.view.close()
+        kernel = SimulatedKernel(root, KINDS["intel"])
+        manager = await start(root, kernel)
+        assert await until_loaded(kernel) == "Y"
+        manager.view.close()
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize(
+    "record", [b"", b"{}", b"\xff\x00", b"[1]", b'{"format": 1, "boot_id": "another boot"}']
+)
+def test_a_damaged_record_is_set_aside(tmp_path: Path, record: bytes) -> None:
+    async def body() -> None:
+        root = Root(tmp_path)
+        kernel = SimulatedKernel(root, KINDS["intel"])
+        directory = root.at("/run/nestd/transactions")
+        directory.mkdir(parents=True)
+        (directory / "3").write_bytes(record)
+        manager = await start(root, kernel)
+        assert manager.reloads.jobs.current() == ()
+        assert [path.name for path in directory.iterdir()] == ["3.set-aside"]
+        assert (directory / "3.set-aside").read_bytes() == record
+        assert await until_loaded(kernel) == "Y"
+        manager.view.close()
+
+    asyncio.run(body())
+
+
+def test_a_later_request_counts_more_than_what_was_before(tmp_path: Path) -> None:
+    async def body() -> None:
+        root = Root(tmp_path)
+        kernel = Stubborn(root, KINDS["intel"])
+        manager = await start(root, kernel)
+        await fail(manager)
+        later = manager.prepare("kvm_intel", {"nested": "0"}, When.BOOT)
+        await manager.apply(later, 0)
+        kernel.broken = False
+        root.at("/sys/module/another").mkdir()
+        assert await until_loaded(kernel) == "N"
+        await manager.reloads.close()
+        manager.view.close()
+        manager = await start(root, kernel)
+        assert kernel.read_module("kvm_intel").parameters["nested"] == "N"
+        assert not list(root.at("/run/nestd/transactions").iterdir())
+        await manager.reloads.close()
+        manager.view.close()
+
+    asyncio.run(body())
+
+
+def test_what_somebody_else_loads_meanwhile_stays(tmp_path: Path) -> None:
+    async def body() -> None:
+        root = Root(tmp_path)
+        kernel = Stubborn(root, KINDS["intel"])
+        manager = await start(root, kernel)
+        await fail(manager)
+        other = SimulatedKernel(root, KINDS["intel"])
+        await other.load("kvm_intel", [("nested", "0"), ("ept", "0")])
+        kernel.broken = False
+        for _ in range(50):
+            await asyncio.sleep(0.01)
+            assert kernel.read_module("kvm_intel").parameters["ept"] == "N"
+        assert not list(root.at("/run/nestd/transactions").iterdir())
+        await manager.reloads.close()
+        manager.view.close()
+
+    asyncio.run(body())

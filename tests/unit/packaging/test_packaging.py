@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the packages' files say, against what they package."""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tiers
+
+import nestd
+from nestd.bus.names import log_daemon_path
+from nestd.host.state import debug_records as log_records
+from nestd.host.state import memory
+
+CHECKOUT = Path(__file__).parents[3]
+TESTS = CHECKOUT / "tests"
+CONTROL = CHECKOUT / "packaging" / "debian" / "control"
+COPYRIGHT = CHECKOUT / "packaging" / "debian" / "copyright"
+PRERM = CHECKOUT / "packaging" / "debian" / "nestd.prerm"
+POSTRM = CHECKOUT / "packaging" / "debian" / "nestd.postrm"
+RULES = CHECKOUT / "packaging" / "debian" / "rules"
+SPEC = CHECKOUT / "packaging" / "nestd.spec"
+
+# Modules whose package, of the same name in Debian and in Fedora, is not python3-MODULE.
+PACKAGES = {"validate": "python3-configobj"}
+
+
+@pytest.mark.parametrize("family", ["debian", "fedora"])
+def test_what_the_tests_use_is_asked_for_to_build(family: str) -> None:
+    asked = _asked_to_build(family)
+    modules = {name for name in _imported_from_elsewhere() if not _is_of_python(name)}
+    assert {"hypothesis", "pytest", "dbus_next"} <= modules
+    packages = {PACKAGES.get(name, f"python3-{name.replace('_', '-')}") for name in modules}
+    programs = {str(getattr(need, family)) for need in tiers.TIERS["unit"].needs}
+    assert packages | programs <= asked
+
+
+def test_both_builds_leave_out_the_same_tests() -> None:
+    assert _left_out(RULES) == _left_out(SPEC)
+    assert all((CHECKOUT / path).exists() for path in _left_out(SPEC))
+
+
+def test_what_nestd_remembers_goes_with_the_packages() -> None:
+    unit = (CHECKOUT / "systemd" / "nestd.service").read_text()
+    [name] = re.findall(r"^StateDirectory=(.*)$", unit, re.MULTILINE)
+    ghosts = re.findall(r"^%ghost .*%{_localstatedir}(\S+)$", SPEC.read_text(), re.MULTILINE)
+    assert {f"/var{path}" for path in ghosts} == {f"/var/lib/{name}", memory.KNOWN_KVM_CONF}
+    assert f"rm -rf /var/lib/{name}\n" in POSTRM.read_text()
+
+
+def test_both_kinds_end_debug_sessions_before_nestd_stops() -> None:
+    [preun] = re.findall(r"^%preun\n((?:.+\n)+)", SPEC.read_text(), re.MULTILINE)
+    before, loop = _around_loop(preun.replace("%%", "%"), "%systemd_preun")
+    assert "[ $1 -eq 0 ] && [ -d /run/systemd/system ]" in before
+    before, same = _around_loop(PRERM.read_text(), "#DEBHELPER#")
+    assert '[ "$1" = remove ] && [ -d /run/systemd/system ]' in before
+    assert loop == same
+    assert f"{log_records._DIRECTORY}/*.debug" in loop
+    assert f'call org.nestd1 "{log_daemon_path("${daemon%.debug}")}"' in loop
+    assert "StopDebug || :\n" in loop
+
+
+@pytest.mark.parametrize("script", ["post", "preun", "transfiletriggerin"])
+def test_systemd_is_spoken_to_only_where_it_runs(script: str) -> None:
+    [lines] = re.findall(rf"^%{script}\b.*\n((?:.+\n)+)", SPEC.read_text(), re.MULTILINE)
+    assert "-d /run/systemd/system ]" in lines.split("systemctl")[0].split("busctl")[0]
+
+
+def test_copyright_says_what_files_say() -> None:
+    stanzas = re.findall(
+        r"^Files: ((?:.+\n )*.+)\n(?:.+\n)*?License: (.+)$", COPYRIGHT.read_text(), re.MULTILINE
+    )
+    for path in _with_a_license():
+        name = str(path.relative_to(CHECKOUT))
+        [*_, stated] = [
+            license
+            for patterns, license in stanzas
+            if any(fnmatch.fnmatch(name, pattern) for pattern in patterns.split())
+        ]
+        assert f"SPDX-License-Identifier: {stated}" in path.read_text()[:500], name
+    assert all(any(CHECKOUT.glob(name)) for names, _ in stanzas for name in names.split())
+
+
+def _around_loop(script: str, end: str) -> tuple[str, str]:
+    """What comes before the loop over the sessions, and the loop; END stands behind it."""
+    before, loop, after = re.split(r"(^ *for .*?done\n)", script, flags=re.MULTILINE | re.DOTALL)
+    assert end in after
+    return before, loop
+
+
+def _with_a_license() -> Iterator[Path]:
+    """The files that name one in a header."""
+    for top in ("nestd", "packaging", "systemd", "tests"):
+        for path in (CHECKOUT / top).rglob("*"):
+            if path.is_file() and b"SPDX-License-Identifier: " in path.read_bytes()[:500]:
+                yield path
+
+
+def _asked_to_build(family: str) -> set[str]:
+    if family == "fedora":
+        return set(re.findall(r"^BuildRequires:\s+(\S+)", SPEC.read_text(), re.MULTILINE))
+    [field] = re.findall(r"^Build-Depends:((?:.*\n )*.*)", CONTROL.read_text(), re.MULTILINE)
+    return {entry.split()[0] for entry in field.split(",")}
+
+
+def _left_out(path: Path) -> set[str]:
+    return set(re.findall(r"--deselect (\S+)", path.read_text()))
+
+
+def _run_at_build() -> Iterator[Path]:
+    """The files that pytest or a test runs when a package is built."""
+    yield TESTS / "conftest.py"
+    yield CHECKOUT / "nestd" / "__main__.py"
+    left_out = _left_out(SPEC)
+    for path in (TESTS / "unit").rglob("*.py"):
+        if str(path.relative_to(CHECKOUT)) not in left_out:
+            yield path
+
+
+def _imported_from_elsewhere() -> set[str]:
+    """The first words of all modules that are imported at a build and not of this checkout."""
+    names = set()
+    files = list(_run_at_build())
+    for path in files:  # grows meanwhile
+        for name in _imports(ast.parse(path.read_text())):
+            own = [base.joinpath(*name.split(".")) for base in (CHECKOUT, TESTS)]
+            modules = [each.with_suffix(".py") for each in own]
+            modules += [each / "__init__.py" for each in own]
+            files += [each for each in modules if each.exists() and each not in files]
+            first = name.split(".")[0]
+            if not any(each.exists() for each in modules) and first != nestd.__name__:
+                names.add(first)
+    return names
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (each.name for each in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            if node.module.split(".")[0] == nestd.__name__:
+                # What is imported from one of its packages may be a module.
+                yield from (f"{node.module}.{each.name}" for each in node.names)
+
+
+def _is_of_python(name: str) -> bool:
+    """Whether a module comes with Python itself, wherever that is."""
+    spec = importlib.util.find_spec(name)
+    return spec is not None and not re.search("/(site|dist)-packages/", str(spec.origin))
