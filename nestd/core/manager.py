@@ -50,7 +50,7 @@ from nestd.core.modules.values import NESTED
 from nestd.core.modules.view import HostView
 from nestd.core.reloads.jobs import Job
 from nestd.core.reloads.queue import Reloads
-from nestd.host import files
+from nestd.host.editing import replacement as files
 from nestd.host.machine import initramfs
 
 SETTLE_SECONDS = 2.0

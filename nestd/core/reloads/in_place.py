@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from nestd.core.errors import RolledBack
 from nestd.core.modules.values import differing
 from nestd.formats.modprobe.kernel_params import ParameterType
-from nestd.host.files import Replacement
+from nestd.host.editing.replacement import Replacement
 from nestd.host.kernel.interface import Kernel
 
 

@@ -37,7 +37,7 @@ from nestd.core.reloads.jobs import Job, Jobs
 from nestd.core.reloads.repair import Repair
 from nestd.core.reloads.transaction import Transaction
 from nestd.core.reloads.waiting import Waiting
-from nestd.host.files import Replacement
+from nestd.host.editing.replacement import Replacement
 from nestd.host.state.records import Records
 
 _RESULTS: Mapping[type[object], JobState] = {

@@ -18,7 +18,7 @@ from nestd.core.reloads.execution import Reload, VerificationFailed
 from nestd.core.reloads.jobs import Job
 from nestd.core.reloads.queue import Reloads
 from nestd.core.reloads.transaction import DamagedRecord, Transaction, decode
-from nestd.host.files import remove_leftovers
+from nestd.host.editing.replacement import remove_leftovers
 
 INTERRUPTED = "nestd was stopped in the middle of it"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nestd.core.model import JobState, When
-from nestd.host.files import Replacement
+from nestd.host.editing.replacement import Replacement
 
 FORMAT = 1
 _RUNNING = (JobState.WAITING, JobState.UNLOADING, JobState.LOADING, JobState.ROLLING_BACK)

@@ -16,7 +16,7 @@ from nestd.core.reloads.in_place import set_in_place
 from nestd.core.reloads.queue import Reloads
 from nestd.core.reloads.recovery import recover
 from nestd.formats.modprobe.kernel_params import ParameterType
-from nestd.host import files
+from nestd.host.editing import replacement as files
 from nestd.host.root import Root
 from nestd.host.simulated.host import KINDS
 from nestd.host.simulated.kernel import KMOD, SimulatedKernel

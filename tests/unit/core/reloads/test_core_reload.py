@@ -25,7 +25,7 @@ from nestd.core.reloads.jobs import Job
 from nestd.core.reloads.queue import Reloads, ShutdownDelay
 from nestd.core.reloads.recovery import recover
 from nestd.core.reloads.transaction import Transaction
-from nestd.host import files
+from nestd.host.editing import replacement as files
 from nestd.host.kernel.interface import LoadError
 from nestd.host.kernel.real import FilesOnly
 from nestd.host.root import Root
