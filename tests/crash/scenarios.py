@@ -83,6 +83,9 @@ class RemoteKernel:
     async def parameter_types(self, name: str) -> Mapping[str, ParameterType]:
         return {key: kind for key, (kind, _) in self._kind.modules[name].parameters.items()}
 
+    async def check_load(self, name: str) -> None:
+        pass
+
     async def unload(self, name: str) -> None:
         number = self._ask({"do": "unload", "module": name})["errno"]
         if number:
