@@ -13,10 +13,10 @@ from typing import Any
 
 from rich.text import Text
 
-from nestd.cli.errors import CliError, Exit
-from nestd.cli.parsing import add_command
+from nestd.cli.invocation.parser import add_command
+from nestd.cli.invocation.session import Session
 from nestd.cli.screen.output import BAD, GOOD, STRONG, WARN, Screen, details, styled
-from nestd.cli.service.session import Session
+from nestd.cli.service.errors import CliError, Exit
 from nestd.cli.service.values import Finding
 
 _STYLES = {"pass": GOOD, "note": "cyan", "warn": WARN, "fail": BAD}

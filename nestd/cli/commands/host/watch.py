@@ -15,12 +15,12 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from nestd.cli.commands import status
-from nestd.cli.errors import CliError, Exit
-from nestd.cli.parsing import add_command
+from nestd.cli.commands.host import status
+from nestd.cli.invocation.parser import add_command
+from nestd.cli.invocation.session import Session
 from nestd.cli.screen import words
 from nestd.cli.screen.output import DIM, Screen, as_json, styled
-from nestd.cli.service.session import Session
+from nestd.cli.service.errors import CliError, Exit
 from nestd.cli.service.values import Host, Job, Module
 from nestd.dbus.connection.wire import Signal
 

@@ -8,10 +8,10 @@ import os
 from argparse import REMAINDER, Namespace
 from typing import Any
 
-from nestd.cli.errors import CliError, Exit
-from nestd.cli.parsing import add_command
+from nestd.cli.invocation.parser import add_command
+from nestd.cli.invocation.session import Session
 from nestd.cli.screen.output import columns
-from nestd.cli.service.session import Session
+from nestd.cli.service.errors import CliError, Exit
 
 
 def add_to(commands: Any) -> None:

@@ -7,11 +7,11 @@ import asyncio
 from argparse import Namespace
 from typing import Any
 
-from nestd.cli.errors import CliError, Exit
-from nestd.cli.parsing import add_command, job_number
+from nestd.cli.invocation.parser import add_command, job_number
+from nestd.cli.invocation.session import Session
 from nestd.cli.screen import words
 from nestd.cli.screen.output import columns
-from nestd.cli.service.session import Session
+from nestd.cli.service.errors import CliError, Exit
 from nestd.cli.service.values import JOB_ENDS, Job
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from nestd.cli.errors import CliError, Exit
-from nestd.cli.parsing import Parser
+from nestd.cli.invocation.parser import Parser
+from nestd.cli.service.errors import CliError, Exit
 from nestd.formats.libvirt.log_presets import PRESETS, preset
 
 

@@ -13,12 +13,12 @@ from typing import Any, Callable
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from nestd.cli.commands.log_filters import add_filters, chosen_filters
-from nestd.cli.errors import CliError, Exit
-from nestd.cli.parsing import add_command, byte_count, duration
+from nestd.cli.commands.logs.filters import add_filters, chosen_filters
+from nestd.cli.invocation.parser import add_command, byte_count, duration
+from nestd.cli.invocation.session import Session
 from nestd.cli.screen import words
 from nestd.cli.screen.output import GOOD, STRONG
-from nestd.cli.service.session import Session
+from nestd.cli.service.errors import CliError, Exit
 from nestd.cli.service.values import Host
 from nestd.dbus.connection.wire import Variant
 from nestd.formats.libvirt.log_presets import preset

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from rich.console import RenderableType
 
-from nestd.cli.errors import CliError
+from nestd.cli.invocation.session import Session
 from nestd.cli.screen import words
 from nestd.cli.screen.output import GOOD, STRONG, WARN, columns, indented, styled
-from nestd.cli.service.session import Session
+from nestd.cli.service.errors import CliError
 from nestd.cli.service.values import Blocker, Host, Job, Module, Plan
 
 

@@ -13,11 +13,11 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from nestd.cli.errors import CliError, Exit
-from nestd.cli.parsing import add_command
+from nestd.cli.invocation.parser import add_command
+from nestd.cli.invocation.session import Session
 from nestd.cli.screen import words
 from nestd.cli.screen.output import BAD, DIM, GOOD, STRONG, WARN, Cell, fields, indented, styled
-from nestd.cli.service.session import Session
+from nestd.cli.service.errors import CliError, Exit
 from nestd.cli.service.values import Blocker, Host, LogDaemon, Module
 
 

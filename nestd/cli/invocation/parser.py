@@ -9,8 +9,8 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from typing import Any, NoReturn
 
-from nestd.cli.errors import Exit
-from nestd.cli.service.session import Run, RunOffline
+from nestd.cli.invocation.session import Run, RunOffline
+from nestd.cli.service.errors import Exit
 
 _LARGEST = 0xFFFFFFFF
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -6,10 +6,10 @@ from __future__ import annotations
 from argparse import Namespace
 from typing import Any
 
-from nestd.cli.errors import Exit
-from nestd.cli.parsing import add_command
+from nestd.cli.invocation.parser import add_command
+from nestd.cli.invocation.session import Session
 from nestd.cli.screen.output import columns
-from nestd.cli.service.session import Session
+from nestd.cli.service.errors import Exit
 
 
 def add_to(commands: Any) -> None:

@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from nestd.cli.commands import log_collect, log_debug, outcome
-from nestd.cli.commands.log_filters import add_filters, chosen_filters
-from nestd.cli.commands.status import debug_session
-from nestd.cli.errors import CliError, Exit
-from nestd.cli.parsing import Parser, add_command
+from nestd.cli.commands.changes import outcome
+from nestd.cli.commands.host.status import debug_session
+from nestd.cli.commands.logs import collect, debug
+from nestd.cli.commands.logs.filters import add_filters, chosen_filters
+from nestd.cli.invocation.parser import Parser, add_command
+from nestd.cli.invocation.session import Session
 from nestd.cli.screen import words
 from nestd.cli.screen.output import BAD, DIM, STRONG, WARN, Cell, Screen, fields, styled
-from nestd.cli.service.session import Session
+from nestd.cli.service.errors import CliError, Exit
 from nestd.cli.service.values import LogDaemon
 from nestd.dbus.connection.wire import Variant
 from nestd.formats.libvirt.log_presets import PRESETS
@@ -34,8 +35,8 @@ def add_to(commands: Any) -> None:
     parser = add_command(logs, "show", show, about, json=True)
     parser.add_argument("daemon", nargs="?", metavar="DAEMON", help="default: all of them")
     _add_set(logs)
-    log_debug.add_to(logs)
-    log_collect.add_to(logs)
+    debug.add_to(logs)
+    collect.add_to(logs)
     about = "List the filters that have a name"
     add_command(logs, "presets", presets, about, json=True).set_defaults(offline=True)
 

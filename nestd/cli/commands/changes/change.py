@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from nestd.cli.commands import jobs, outcome
-from nestd.cli.errors import Exit
-from nestd.cli.parsing import Parser, add_command, add_wait, add_when, assignment
+from nestd.cli.commands.changes import jobs, outcome
+from nestd.cli.invocation.parser import Parser, add_command, add_wait, add_when, assignment
+from nestd.cli.invocation.session import Session
 from nestd.cli.screen import words
 from nestd.cli.service.client import Blocked
-from nestd.cli.service.session import Session
+from nestd.cli.service.errors import Exit
 from nestd.cli.service.values import Module
 from nestd.dbus.connection.wire import Variant
 

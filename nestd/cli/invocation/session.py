@@ -8,10 +8,10 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Callable
 
-from nestd.cli.errors import CliError
 from nestd.cli.local.private_service import PrivateService
 from nestd.cli.screen.output import Screen
 from nestd.cli.service.client import Client
+from nestd.cli.service.errors import CliError
 from nestd.cli.service.values import Host, Module
 
 

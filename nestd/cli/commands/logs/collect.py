@@ -25,11 +25,11 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from nestd.cli.errors import CliError, Exit
-from nestd.cli.parsing import add_command, byte_count
+from nestd.cli.invocation.parser import add_command, byte_count
+from nestd.cli.invocation.session import Session
 from nestd.cli.screen import words
 from nestd.cli.screen.output import GOOD
-from nestd.cli.service.session import Session
+from nestd.cli.service.errors import CliError, Exit
 from nestd.dbus.connection.wire import Variant
 
 _CHUNK = 256 << 10
