@@ -33,7 +33,14 @@ from nestd.core.changes.change import (
 )
 from nestd.core.checks.inspector import Inspector
 from nestd.core.describe import describe
-from nestd.core.errors import Busy, Conflict, InvalidArgument, Missing, write_failed
+from nestd.core.errors import (
+    Busy,
+    Conflict,
+    InvalidArgument,
+    Missing,
+    NestdError,
+    write_failed,
+)
 from nestd.core.journal_events import NOTICE, Event, about
 from nestd.core.logs.state import LogState
 from nestd.core.model import Blocker, Vendor, When
@@ -100,13 +107,29 @@ class Manager:
             blockers=in_the_way,
             warnings=plan.warnings(facts, change, image),
             token=change.token,
+            refusal=self._refusal(change, in_the_way),
         )
+
+    def _refusal(self, change: Change, in_the_way: Sequence[Blocker]) -> NestdError | None:
+        """What the request for CHANGE would be refused with at this moment."""
+        try:
+            self._check(change)
+        except NestdError as error:
+            return error
+        if change.when is When.NOW and in_the_way:
+            return self.reloads.refusal(change.module, in_the_way)
+        return None
 
     def prepare(
         self, module: str, parameters: Mapping[str, str], when: When, token: str | None = None
     ) -> Change:
         """Check a change of PARAMETERS ("" removes one). Raises what stands against it."""
         change = make_change(self.view.facts(), module, parameters, when, token)
+        self._check(change)
+        return change
+
+    def _check(self, change: Change) -> None:
+        """Raise what stands against a change that is well formed."""
         check_effective(change)
         if self.view.kernel.can_load and self.view.snapshot().vendor is Vendor.NONE:
             raise Missing(
@@ -114,7 +137,6 @@ class Manager:
             )
         check_supported(self.view.kernel.can_load, change.effect)
         self.reloads.check_ours()
-        return change
 
     async def request(
         self, module: str, parameters: Mapping[str, str], when: When, token: str | None = None

@@ -39,7 +39,9 @@ class Result:
     def diff(self) -> str:
         """The diff in whatever form; "" for none."""
         found = self.result.get("diff") or {}
-        return "".join(each.get("prepared", "") for each in ([found] if isinstance(found, dict) else found))
+        return "".join(
+            each.get("prepared", "") for each in ([found] if isinstance(found, dict) else found)
+        )
 
     @property
     def error(self) -> str:

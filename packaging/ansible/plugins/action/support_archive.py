@@ -21,7 +21,7 @@ class ActionModule(ActionBase):
         given = self._task.args
         unknown = sorted(set(given) - _OPTIONS)
         if unknown or not given.get("dest"):
-            text = "dest is missing." if not unknown else "There is no option %s." % unknown[0]
+            text = "dest is missing." if not unknown else f"There is no option {unknown[0]}."
             return dict(result, failed=True, msg=text)
         dest = self._destination(str(given["dest"]), task_vars["inventory_hostname"])
         if self._task.check_mode:

@@ -76,6 +76,6 @@ def _waited(nestctl, number, seconds):
     job = nestctl.json("wait", str(number), "--for", str(seconds) + "s")["job"]
     name = _ENDED_BADLY.get(job["state"])
     if name:
-        text = job["error"] or "Job %d was cancelled, or replaced by a later request." % number
+        text = job["error"] or f"Job {number} was cancelled, or replaced by a later request."
         raise Refused(name, text)
     return {"waiting": job["state"] != "done"}

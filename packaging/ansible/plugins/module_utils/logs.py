@@ -44,16 +44,17 @@ def show(nestctl, daemon):
 
 
 def check_running(daemon):
-    """Raise what nestd refuses a daemon with that does not run and cannot be started by its socket."""
+    """Raise what nestd refuses with where the daemon does not run and no socket starts it."""
     if not (daemon["active"] or daemon.get("activation") == "socket"):
-        raise Refused(_UNAVAILABLE, "%s does not run." % daemon["name"])
+        name = daemon["name"]
+        raise Refused(_UNAVAILABLE, f"{name} does not run.")
 
 
 def check_no_session(daemon):
-    """Raise what nestd refuses a change of the running daemon with during a debug session."""
+    """Raise what nestd refuses with while a debug session runs."""
     if daemon["debug_until"]:
-        text = "%s has a debug session: only its next start can be set meanwhile." % daemon["name"]
-        raise Refused(BUSY, text)
+        name = daemon["name"]
+        raise Refused(BUSY, f"{name} has a debug session: only its next start can be set now.")
 
 
 def _items(given):

@@ -8,9 +8,9 @@ module: debug_session
 short_description: Have debug logs of a libvirt daemon for some time
 version_added: 0.2.0
 description:
-  - Starts a debug session. When its time is over, or its logs have grown too large, nestd ends it by
-    itself and the daemon logs again what it did before.
-  - A session with the same filters that runs already is left as it is, with the time that it has left.
+  - Starts a debug session. nestd ends it when its time is over or its logs have grown too large;
+    the daemon then logs again what it did before.
+  - A session with the same filters that runs already stays as it is, with the time it has left.
 extends_documentation_fragment:
   - nestd.kvm.nestctl
 options:
@@ -28,7 +28,7 @@ options:
     type: str
     default: 10m
   filters:
-    description: Filters of the form C(LEVEL:CATEGORY), as a list or as one text with blanks between them.
+    description: Filters of the form C(LEVEL:CATEGORY), as a list or as one text with blanks.
     type: list
     elements: str
   preset:
@@ -37,11 +37,13 @@ options:
       - C(qemu) where neither this nor C(filters) is given.
     type: str
   outputs:
-    description: Where to log; by default where it logs now, and C(/var/log/libvirt/DAEMON-debug.log).
+    description:
+      - Where to log. The default is where it logs now, and C(/var/log/libvirt/DAEMON-debug.log).
     type: list
     elements: str
   max_size:
-    description: End the session when its logs have grown by this, such as C(500M); nestd's default is 1G.
+    description: End the session when its logs have grown by this, such as C(500M). nestd's
+      default is 1G.
     type: str
 """
 

@@ -19,7 +19,7 @@ options:
     required: true
   filters:
     description:
-      - Filters of the form C(LEVEL:CATEGORY), as a list or as one text with blanks between them.
+      - Filters of the form C(LEVEL:CATEGORY), as a list or as one text with blanks.
       - An empty list stands for none.
     type: list
     elements: str
@@ -27,8 +27,9 @@ options:
     description: Filters that have a name, listed by C(nestctl log presets).
     type: str
   outputs:
-    description: Where to log, such as C(1:file:/var/log/libvirt/debug.log). They stay as they are where
-      this is not given.
+    description:
+      - Where to log, such as C(1:file:/var/log/libvirt/debug.log).
+      - Where this is not given the outputs stay as they are.
     type: list
     elements: str
   when:

@@ -141,8 +141,10 @@ def main():
     if not given["parameters"]:
         module.fail_json(msg="parameters names none.")
     absent = given["state"] == "absent"
-    assigned = ["%s=%s" % (name, "" if absent else _text(module, name, value))
-                for name, value in given["parameters"].items()]
+    assigned = [
+        f"{name}={'' if absent else _text(module, name, value)}"
+        for name, value in given["parameters"].items()
+    ]
     change.run(module, "set", given["module"], *assigned)
 
 
@@ -152,7 +154,7 @@ def _text(module, name, value):
         return str(int(value))
     text = "" if value is None else str(value)
     if not text:
-        module.fail_json(msg="%s has no value: give one, or state=absent to remove it." % name)
+        module.fail_json(msg=f"{name} has no value: give one, or state=absent to remove it.")
     return text
 
 

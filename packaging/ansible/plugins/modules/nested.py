@@ -41,7 +41,7 @@ EXAMPLES = r"""
 
 - name: Tell which hosts still wait
   ansible.builtin.debug:
-    msg: "Job {{ nesting.job }} waits for {{ nesting.blockers | map(attribute='name') | join(', ') }}."
+    msg: "Waits for {{ nesting.blockers | map(attribute='name') | join(', ') }}."
   when: nesting.waiting
 
 - name: Decide by the error
