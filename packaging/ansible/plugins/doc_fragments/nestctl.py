@@ -21,8 +21,8 @@ requirements:
   - Python 3.9 or later on the managed host
 notes:
   - A refusal of nestd's fails the task with nestd's sentence as C(msg). C(error.name) is the name
-    of the D-Bus error, such as C(org.nestd1.Error.Busy), and C(error.blockers) is what is in the way,
-    so that C(rescue) can decide.
+    of the D-Bus error, such as C(org.nestd1.Error.Busy), and C(error.blockers) is what is in the
+    way, so that C(rescue) can decide.
   - nestctl is found on the C(PATH) and reaches nestd on the system bus, or on the bus that
     C(DBUS_SYSTEM_BUS_ADDRESS) names.
 """
