@@ -14,6 +14,7 @@ from nestd.bus.manager import ManagerInterface
 from nestd.bus.module import ModuleInterface
 from nestd.core.logs.daemon import LogDaemon
 from nestd.core.reloads.jobs import Job
+from nestd.core.services import Services
 from nestd.dbus.connection.transport import Connection
 from nestd.dbus.objects.tree import ObjectTree
 from nestd.formats.api.names import (
