@@ -27,26 +27,9 @@ from nestd.core.changes.change import (
     check_unobstructed,
     make_change,
 )
-<<<<<<< HEAD:nestd/core/changes/changes.py
-from nestd.core.errors import Busy, Conflict, Missing, write_failed
-from nestd.core.journal_events import NOTICE, Event, about
-from nestd.core.model import Vendor, When
-=======
-from nestd.core.checks.inspector import Inspector
-from nestd.core.describe import describe
-from nestd.core.errors import (
-    Busy,
-    Conflict,
-    InvalidArgument,
-    Missing,
-    NotRestored,
-    write_failed,
-)
+from nestd.core.errors import Busy, Conflict, Missing, NotRestored, write_failed
 from nestd.core.journal_events import NOTICE, Event, about, not_restored
-from nestd.core.logs.state import LogState
-from nestd.core.model import Blocker, Vendor, When
-from nestd.core.modules.derive import clash, next_values, pending, plain, refused
->>>>>>> main:nestd/core/manager.py
+from nestd.core.model import Vendor, When
 from nestd.core.modules.facts import HostFacts
 from nestd.core.modules.values import NESTED, as_text
 from nestd.core.modules.view import HostView
