@@ -16,7 +16,7 @@ from pathlib import Path
 
 from nestd.core.changes.changes import Changes
 from nestd.core.errors import NestdError
-from nestd.core.model import When
+from nestd.core.model import JobState, When
 from nestd.core.modules.view import HostView
 from nestd.core.reloads import waiting
 from nestd.core.reloads.queue import Reloads
@@ -183,8 +183,9 @@ def request_change(
         begin()
         try:
             change = changes.prepare(scenario.module, {scenario.parameter: "0"}, scenario.when)
-            await changes.apply(change, uid=0)
-            return await _all_jobs_ended(reloads)
+            job = await changes.apply(change, uid=0)
+            await _all_jobs_ended(reloads)
+            return "" if job is None or job.state is JobState.DONE else f"{job.state.value}:"
         except NestdError as error:
             return f"{type(error).__name__}: {error}"
 

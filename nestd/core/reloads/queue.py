@@ -122,6 +122,11 @@ class Reloads:
             found.update(dict.fromkeys(blockers.find(running, holders, disabled, modules)))
         return (*found, *self.inhibitors.blockers())
 
+    def refusal(self, module: str, found: Sequence[Blocker]) -> NestdError:
+        """What a reload of MODULE now is refused with, given the blockers that were FOUND."""
+        kind = Inhibited if self.inhibitors.list() else Busy
+        return kind(blockers.sentence(module, found))
+
     async def inhibit(self, inhibitor: Inhibitor) -> int:
         """Keep reloads away from now on, after one that has begun; see Inhibitors.add()."""
         async with self.lock:
@@ -295,7 +300,8 @@ class Reloads:
         gate = self.gate(transaction, 0.0 if waits else UNLOAD_SECONDS)
         try:
             if self.inhibitors.list():
-                raise Inhibited(await gate.explain())
+                found = await self._blockers(transaction.modules[::-1])
+                raise self.refusal(job.module, found)
             async with self._shutdown_delay():
                 await execution.run(transaction, gate)
         except BaseException as error:
