@@ -43,6 +43,8 @@ class ModuleInterface(Interface):
             "Plan": self._plan,
             "ListBlockers": self._list_blockers,
             "CanReload": self._can_reload,
+            "Unload": self._unload,
+            "Load": self._load,
         }
 
     def properties(self) -> Mapping[str, object]:
@@ -102,6 +104,29 @@ class ModuleInterface(Interface):
         uid = await self._authorizer.uid_of(call.sender)
         job = await self._changes.reload(self._name, when, uid)
         return [job_path(job.id)]
+
+    async def _unload(self, call: Call) -> Sequence[object]:
+        word, options = call.args
+        when = arguments.when(word, _NOT_AT_BOOT)
+        arguments.options(options, {})
+        loads = self._changes.loads
+        if not loads.prepare_unload(self._name):
+            return [NO_OBJECT]
+        uid = await self._reloader(call)
+        job = await loads.unload(self._name, when, uid)
+        return [NO_OBJECT if job is None else job_path(job.id)]
+
+    async def _load(self, call: Call) -> Sequence[object]:
+        [options] = call.args
+        arguments.options(options, {})
+        if self._changes.loads.prepare_load(self._name):
+            await self._changes.loads.load(self._name, await self._reloader(call))
+        return []
+
+    async def _reloader(self, call: Call) -> int:
+        """The user id of a caller who may reload modules. Raises BusError."""
+        await self._authorizer.require(call, Action.RELOAD_MODULES, {"module": self._name})
+        return await self._authorizer.uid_of(call.sender)
 
     async def _plan(self, call: Call) -> Sequence[object]:
         parameters, word = call.args
