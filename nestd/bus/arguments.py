@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from nestd.bus.authorization import Action
-from nestd.core.changes.change import shown
 from nestd.core.errors import InvalidArgument
 from nestd.core.logs.change import LogWhen
 from nestd.core.model import When
 from nestd.dbus.connection.wire import Variant
+from nestd.formats.printable import quoted
 
 _LONGEST_LABEL = 256
 
@@ -59,7 +59,7 @@ def when(word: object, allowed: Iterable[_Moment]) -> _Moment:
     found = words.get(text(word))
     if found is None:
         known = ", ".join(f'"{name}"' for name in words)
-        raise InvalidArgument(f"{shown(text(word))} is none of {known}.")
+        raise InvalidArgument(f"{quoted(text(word))} is none of {known}.")
     return found
 
 
@@ -87,10 +87,10 @@ class Options:
 def _option(key: str, variant: object, known: Mapping[str, str]) -> object:
     assert isinstance(variant, Variant)
     if key not in known:
-        raise InvalidArgument(f"There is no option {shown(key)}.")
+        raise InvalidArgument(f"There is no option {quoted(key)}.")
     if variant.signature != known[key]:
         raise InvalidArgument(
-            f'The option "{key}" has the type {shown(variant.signature)}, not "{known[key]}".'
+            f'The option "{key}" has the type {quoted(variant.signature)}, not "{known[key]}".'
         )
     return variant.value
 
@@ -99,7 +99,7 @@ def action(name: str) -> Action:
     """The polkit action that NAME stands for, without the prefix "org.nestd1."."""
     actions = {each.value.rpartition(".")[2]: each for each in Action}
     if name not in actions:
-        raise InvalidArgument(f"{shown(name)} is none of {', '.join(sorted(actions))}.")
+        raise InvalidArgument(f"{quoted(name)} is none of {', '.join(sorted(actions))}.")
     return actions[name]
 
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from nestd.bus.authorization import Action, Authorizer
 from nestd.bus.declared import DeclaredInterface, needs
 from nestd.bus.module import blockers
-from nestd.core.manager import Manager
 from nestd.core.reloads.jobs import Job
+from nestd.core.reloads.queue import Reloads
 from nestd.dbus.connection.wire import Call
 from nestd.dbus.objects.interface import InterfaceSpec
 from nestd.formats.api import job
@@ -17,13 +17,13 @@ from nestd.formats.api.names import module_path
 
 
 class JobInterface(DeclaredInterface):
-    """One Job of a Manager."""
+    """One Job."""
 
     spec = InterfaceSpec.of(job.TABLE)
 
-    def __init__(self, manager: Manager, authorizer: Authorizer, job: Job) -> None:
+    def __init__(self, reloads: Reloads, authorizer: Authorizer, job: Job) -> None:
         super().__init__(authorizer)
-        self._manager = manager
+        self._reloads = reloads
         self._job = job
 
     def properties(self) -> Mapping[str, object]:
@@ -39,8 +39,8 @@ class JobInterface(DeclaredInterface):
 
     @needs("Cancel", Action.RELOAD_MODULES)
     async def _cancel(self, call: Call) -> Sequence[object]:
-        self._manager.reloads.check_cancellable(self._job)
+        self._reloads.check_cancellable(self._job)
         details = {"module": self._job.module}
         uid = await self.authorize(call, Action.RELOAD_MODULES, details)
-        await self._manager.reloads.cancel(self._job, uid)
+        await self._reloads.cancel(self._job, uid)
         return []

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer, Verdict
 from nestd.bus.declared import DeclaredInterface, needs, reads
-from nestd.core.changes.change import Change, Effect, MoreToDo
+from nestd.core.changes.change import Change, Effect, NeedsMoreAuthorization
 from nestd.core.errors import NestdError
-from nestd.core.manager import Manager
 from nestd.core.model import Blocker, When
 from nestd.core.modules.values import NESTED
+from nestd.core.services import Services
 from nestd.dbus.connection.wire import Call, Variant
 from nestd.dbus.objects.interface import InterfaceSpec
 from nestd.formats.api import module
@@ -23,17 +23,19 @@ _NOT_AT_BOOT = (When.NOW, When.IDLE)
 
 
 class ModuleInterface(DeclaredInterface):
-    """The module NAME of a Manager."""
+    """The module NAME of a host."""
 
     spec = InterfaceSpec.of(module.TABLE)
 
-    def __init__(self, manager: Manager, authorizer: Authorizer, name: str) -> None:
+    def __init__(self, services: Services, authorizer: Authorizer, name: str) -> None:
         super().__init__(authorizer)
-        self._manager = manager
+        self._view = services.view
+        self._changes = services.changes
+        self._reloads = services.reloads
         self._name = name
 
     def properties(self) -> Mapping[str, object]:
-        module = self._manager.view.snapshot().modules[self._name]
+        module = self._view.snapshot().modules[self._name]
         return {
             "Name": module.name,
             "Availability": module.availability.value,
@@ -68,15 +70,15 @@ class ModuleInterface(DeclaredInterface):
         when = arguments.when(word, When)
         token = arguments.Options(options, _TOKEN).text("token")
         while True:
-            change = await self._manager.request(self._name, parameters, when, token)
+            change = await self._changes.request(self._name, parameters, when, token)
             if change.nothing_to_do:
                 return [NO_OBJECT]
             details = {"module": self._name}
             uid = await self.authorize(call, _action(change), details)
             try:
-                job = await self._manager.apply(change, uid)
-            except MoreToDo:
-                continue  # than the caller was asked leave for
+                job = await self._changes.apply(change, uid)
+            except NeedsMoreAuthorization:
+                continue  # the change grew: ask polkit again
             return [NO_OBJECT if job is None else job_path(job.id)]
 
     @needs("Reload", Action.RELOAD_MODULES)
@@ -84,17 +86,17 @@ class ModuleInterface(DeclaredInterface):
         word, options = call.args
         when = arguments.when(word, _NOT_AT_BOOT)
         arguments.Options(options, {})
-        await self._manager.request_reload(self._name)
+        await self._changes.request_reload(self._name)
         details = {"module": self._name}
         uid = await self.authorize(call, Action.RELOAD_MODULES, details)
-        job = await self._manager.reload(self._name, when, uid)
+        job = await self._changes.reload(self._name, when, uid)
         return [job_path(job.id)]
 
     @reads("Plan")
     async def _plan(self, call: Call) -> Sequence[object]:
         parameters, word = call.args
         when = arguments.when(word, When)
-        plan = await self._manager.plan(self._name, arguments.strings(parameters), when)
+        plan = await self._changes.plan(self._name, arguments.strings(parameters), when)
         return [
             {
                 "diff": Variant("s", plan.diff),
@@ -107,15 +109,15 @@ class ModuleInterface(DeclaredInterface):
 
     @reads("ListBlockers")
     async def _list_blockers(self, call: Call) -> Sequence[object]:
-        return [blockers(await self._manager.blockers(self._name))]
+        return [blockers(await self._reloads.blockers(self._name))]
 
     @reads("CanReload")
     async def _can_reload(self, call: Call) -> Sequence[object]:
         try:
-            self._manager.prepare_reload(self._name)
+            self._changes.prepare_reload(self._name)
         except NestdError:
             return ["na"]
-        if await self._manager.blockers(self._name):
+        if await self._reloads.blockers(self._name):
             return ["blocked"]
         details = {"module": self._name}
         verdict: Verdict = await self.authorizer.check(call, Action.RELOAD_MODULES, details)
