@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer, Verdict
 from nestd.bus.declared import DeclaredInterface, needs, reads
+from nestd.bus.errors import NAMES
 from nestd.core.changes.change import Change, Effect, NeedsMoreAuthorization
 from nestd.core.errors import NestdError
 from nestd.core.model import Blocker, When
@@ -97,15 +98,16 @@ class ModuleInterface(DeclaredInterface):
         parameters, word = call.args
         when = arguments.when(word, When)
         plan = await self._changes.plan(self._name, arguments.strings(parameters), when)
-        return [
-            {
-                "diff": Variant("s", plan.diff),
-                "steps": Variant("as", plan.steps),
-                "blockers": Variant("a(ssus)", blockers(plan.blockers)),
-                "warnings": Variant("as", plan.warnings),
-                "token": Variant("s", plan.token),
-            }
-        ]
+        told = {
+            "diff": Variant("s", plan.diff),
+            "steps": Variant("as", plan.steps),
+            "blockers": Variant("a(ssus)", blockers(plan.blockers)),
+            "warnings": Variant("as", plan.warnings),
+            "token": Variant("s", plan.token),
+        }
+        if plan.refusal is not None:
+            told["refusal"] = Variant("(ss)", (NAMES[type(plan.refusal)], str(plan.refusal)))
+        return [told]
 
     @reads("ListBlockers")
     async def _list_blockers(self, call: Call) -> Sequence[object]:
