@@ -12,10 +12,11 @@ from nestd.bus.names import job_path, log_daemon_path, module_path
 from nestd.core.archive.archives import DEFAULT_LOG_BYTES, check_log_bytes
 from nestd.core.checks.finding import Finding
 from nestd.core.errors import NoSuchJob
+from nestd.core.guests.guest import Guest
 from nestd.core.logs.daemons import LogDaemons
 from nestd.core.manager import Manager
 from nestd.core.reloads.inhibitors import Inhibitor
-from nestd.dbus.connection.wire import Call
+from nestd.dbus.connection.wire import Call, Variant
 from nestd.dbus.objects.exported import Handler, Interface
 from nestd.dbus.objects.interface import InterfaceSpec
 
@@ -39,6 +40,7 @@ class ManagerInterface(Interface):
     def methods(self) -> Mapping[str, Handler]:
         return {
             "ListMachines": self._list_machines,
+            "ListGuests": self._list_guests,
             "GetModule": self._get_module,
             "GetLogDaemon": self._get_log_daemon,
             "Validate": self._validate,
@@ -58,11 +60,15 @@ class ManagerInterface(Interface):
             "HostModule": module_path(self._host_module),
             "HostVirtualization": snapshot.virtualization,
             "MachineCount": snapshot.machine_count,
+            "MachinesKnown": self._manager.view.machines_known,
         }
 
     async def _list_machines(self, call: Call) -> Sequence[object]:
         machines = await self._manager.view.machines()
         return [[(each.pid, each.name, each.vmm, each.unit) for each in machines]]
+
+    async def _list_guests(self, call: Call) -> Sequence[object]:
+        return [[_guest(each) for each in await self._manager.guests.list()]]
 
     async def _get_module(self, call: Call) -> Sequence[object]:
         return [module_path(self._manager.module(str(call.args[0])))]
@@ -108,6 +114,21 @@ class ManagerInterface(Interface):
         if self._manager.reloads.jobs.get(int(str(number))) is None:
             raise NoSuchJob(f"There is no job {number}, or no longer.")
         return [job_path(int(str(number)))]
+
+
+def _guest(guest: Guest) -> dict[str, Variant]:
+    machine, exposure, usage = guest.machine, guest.exposure, guest.usage
+    return {
+        "pid": Variant("u", machine.pid),
+        "name": Variant("s", machine.name),
+        "vmm": Variant("s", machine.vmm),
+        "unit": Variant("s", machine.unit),
+        "exposed": Variant("s", exposure.answer.value),
+        "exposed_by": Variant("s", exposure.by),
+        "nesting": Variant("s", usage.nesting.value),
+        "nested_runs": Variant("t", usage.runs),
+        "nesting_by": Variant("s", usage.by),
+    }
 
 
 def _findings(found: Sequence[Finding]) -> list[object]:

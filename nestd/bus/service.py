@@ -59,6 +59,8 @@ class Service:
         for job in manager.reloads.jobs.all():  # of before a restart, ended or not
             self._on_job_new(job)
         manager.view.listen(self._tree.refresh)
+        manager.view.on_machines.append(self._on_machines)
+        manager.reloads.inhibitors.on_change.append(self._on_inhibitors)
         daemons.on_change.append(self._on_daemons)
         manager.reloads.jobs.on_new.append(self._on_job_new)
         manager.reloads.jobs.on_change.append(lambda job: self._tree.refresh())
@@ -83,6 +85,12 @@ class Service:
                 interface = LogDaemonInterface(daemon, self._authorizer)
                 self._tree.export(log_daemon_path(name), [interface])
         self._tree.refresh()
+
+    def _on_machines(self) -> None:
+        self._tree.emit(MANAGER_PATH, MANAGER, "MachinesChanged")
+
+    def _on_inhibitors(self) -> None:
+        self._tree.emit(MANAGER_PATH, MANAGER, "InhibitorsChanged")
 
     def _on_job_new(self, job: Job) -> None:
         path = job_path(job.id)

@@ -34,6 +34,7 @@ from nestd.core.changes.change import (
 from nestd.core.checks.inspector import Inspector
 from nestd.core.describe import describe
 from nestd.core.errors import Busy, Conflict, InvalidArgument, Missing, write_failed
+from nestd.core.guests.guests import Guests
 from nestd.core.journal_events import NOTICE, Event, about
 from nestd.core.logs.state import LogState
 from nestd.core.model import Blocker, Vendor, When
@@ -58,6 +59,7 @@ class Manager:
         self.view = view
         self.reloads = reloads
         self.inspector = Inspector(view)
+        self.guests = Guests(view)
         self.archives = SupportArchives(view, self.describe)
         self.log_states: Callable[[], Sequence[LogState]] = tuple  # of libvirt's daemons
         self.on_change: list[Callable[[str], None]] = []  # with the module, whether loaded or not

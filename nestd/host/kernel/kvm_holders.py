@@ -17,6 +17,7 @@ from nestd.host.root import Root
 _MACHINE_LINK = "anon_inode:kvm-vm"
 _VCPU_LINK = "anon_inode:kvm-vcpu"
 _DEVICE_LINK = "/dev/kvm"
+_CAP_SYS_PTRACE = 19  # include/uapi/linux/capability.h
 _READ_BYTES = 1 << 20  # of a file of /proc: a process can make its arguments as long as it likes
 
 
@@ -49,14 +50,30 @@ def scan(root: Root, names: dict[int, str]) -> tuple[KvmHolder, ...]:
     return tuple(sorted(found, key=lambda holder: holder.pid))
 
 
-def count_machines(root: Root) -> int:
-    """Virtual machines now: KVM's directories in debugfs, else processes that hold one."""
+def machine_ids(root: Root) -> frozenset[str]:
+    """One id for each virtual machine now, which another has only after the first has ended.
+
+    They are KVM's directories in debugfs (PID-FD), else the PIDs of processes that hold one.
+    """
     try:
         entries = os.scandir(root.at("/sys/kernel/debug/kvm"))
     except OSError:
-        return sum(holder.machine for holder in scan(root, {}))
+        return frozenset(str(holder.pid) for holder in scan(root, {}) if holder.machine)
     with entries:
-        return sum(entry.is_dir() for entry in entries)
+        return frozenset(entry.name for entry in entries if entry.is_dir())
+
+
+def may_see_all(root: Root) -> bool:
+    """Whether other users' processes can be looked into: CAP_SYS_PTRACE, in force.
+
+    Of another machine's files (--root) all that is there can be read.
+    """
+    if not root.is_this_machine:
+        return True
+    for line in _read(root.at("/proc/self/status")).splitlines():
+        if line.startswith(b"CapEff:"):
+            return bool(int(line.split()[1], 16) >> _CAP_SYS_PTRACE & 1)
+    return False
 
 
 def _processes(root: Root) -> list[Path]:

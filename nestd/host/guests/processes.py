@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The process of a virtual machine: its command line, and when it began."""
+
+from __future__ import annotations
+
+import os
+
+from nestd.host.root import Root
+
+_READ_BYTES = 1 << 20  # of a command line: a process can make it as long as it likes
+_TICKS = os.sysconf("SC_CLK_TCK")
+_STARTTIME = 22 - 3  # field of /proc/PID/stat, counted from the state, the third (proc(5))
+
+Identity = tuple[int, int]
+"""What tells one process of a number from a later one of the same number."""
+
+
+def boot_time(root: Root) -> int:
+    """The time of the boot in seconds of the epoch; 0 where /proc/stat does not tell."""
+    for line in _read(root, "/proc/stat").splitlines():
+        if line.startswith(b"btime "):
+            return int(line.split()[1])
+    return 0
+
+
+def identify(root: Root, pid: int, boot: int) -> tuple[Identity, float | None]:
+    """The process's identity, and its start in seconds of the epoch, None where it is not known.
+
+    BOOT is boot_time(). Where one of the two is missing (a simulated host has no /proc/stat) the
+    time of the process's directory serves.
+    """
+    text = _read(root, f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    if boot and len(text) > _STARTTIME and text[_STARTTIME].isdigit():
+        ticks = int(text[_STARTTIME])
+        return (pid, ticks), boot + ticks / _TICKS
+    try:
+        status = os.stat(root.at(f"/proc/{pid}"))
+    except OSError:
+        return (pid, -1), None
+    return (status.st_ino, status.st_mtime_ns), status.st_mtime
+
+
+def arguments(root: Root, pid: int) -> tuple[str, ...] | None:
+    """The command line, None where it cannot be read (or is empty: the process has ended)."""
+    data = _read(root, f"/proc/{pid}/cmdline")
+    if not data:
+        return None
+    words = data.rstrip(b"\0").split(b"\0")
+    return tuple(word.decode("utf-8", "surrogateescape") for word in words)
+
+
+def _read(root: Root, path: str) -> bytes:
+    try:
+        fd = os.open(root.at(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return b""
+    try:
+        parts = []
+        size = 0
+        while size < _READ_BYTES and (part := os.read(fd, _READ_BYTES)):
+            parts.append(part)
+            size += len(part)
+        return b"".join(parts)
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
