@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from nestd import __version__
 from nestd.bus import arguments
@@ -15,7 +16,8 @@ from nestd.core.errors import NoSuchJob
 from nestd.core.guests.guest import Guest
 from nestd.core.reloads.inhibitors import Inhibitor
 from nestd.core.services import Services
-from nestd.dbus.connection.wire import Call, Variant
+from nestd.dbus.connection.protocol import Packed, check_value
+from nestd.dbus.connection.wire import Call
 from nestd.dbus.objects.interface import InterfaceSpec
 from nestd.formats.api import manager
 from nestd.formats.api.names import job_path, log_daemon_path, module_path
@@ -116,18 +118,20 @@ class ManagerInterface(DeclaredInterface):
         return [job_path(job_id)]
 
 
-def _guest(guest: Guest) -> dict[str, Variant]:
+@lru_cache(maxsize=1024)  # most machines are as they were at the call before
+def _guest(guest: Guest) -> Mapping[str, Packed]:
+    """A guest as a{sv}, made ready to be sent."""
     machine, exposure, usage = guest.machine, guest.exposure, guest.usage
     return {
-        "pid": Variant("u", machine.pid),
-        "name": Variant("s", machine.name),
-        "vmm": Variant("s", machine.vmm),
-        "unit": Variant("s", machine.unit),
-        "exposed": Variant("s", exposure.answer.value),
-        "exposed_by": Variant("s", exposure.by),
-        "nesting": Variant("s", usage.nesting.value),
-        "nested_runs": Variant("t", usage.runs),
-        "nesting_by": Variant("s", usage.by),
+        "pid": check_value("u", machine.pid),
+        "name": check_value("s", machine.name),
+        "vmm": check_value("s", machine.vmm),
+        "unit": check_value("s", machine.unit),
+        "exposed": check_value("s", exposure.answer.value),
+        "exposed_by": check_value("s", exposure.by),
+        "nesting": check_value("s", usage.nesting.value),
+        "nested_runs": check_value("t", usage.runs),
+        "nesting_by": check_value("s", usage.by),
     }
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nestd.formats.libvirt_xml.domain_xml import Domain
@@ -34,41 +34,69 @@ class GuestFacts:
     runs: NestedRuns
 
 
+@dataclass(frozen=True)
+class _Process:
+    """What stays the same in the life of a process that has a virtual machine."""
+
+    identity: processes.Identity
+    started: float | None
+    arguments: tuple[str, ...] | None
+    holder: KvmHolder
+
+
 class GuestLook:
     """The looks of one nestd: what cannot change of a process is read once."""
 
     def __init__(self, root: Root) -> None:
         self._root = root
         self._domains = LiveDomains()
-        self._arguments: dict[int, tuple[processes.Identity, tuple[str, ...] | None]] = {}
+        self._known: dict[int, _Process] = {}
 
     def __call__(self) -> tuple[GuestFacts, ...]:
         """All virtual machines, by PID."""
         files = libvirt_domains.status_files(self._root)
-        holders = kvm_holders.scan(self._root, libvirt_domains.names_of(files))
-        machines = [holder for holder in holders if holder.machine]
-        runs = NestedRunsReader(self._root)
+        names = libvirt_domains.names_of(files)
         boot = processes.boot_time(self._root)
-        found = tuple(self._facts(holder, files, runs, boot) for holder in machines)
-        pids = {holder.pid for holder in machines}
-        self._arguments = {pid: known for pid, known in self._arguments.items() if pid in pids}
-        self._domains.forget_all_but({path for pid, path in files.items() if pid in pids})
-        return found
+        found: dict[int, _Process] = {}
+
+        def describe(path: Path, machine: bool) -> KvmHolder:
+            process = self._process(path, machine, names, boot)
+            found[process.holder.pid] = process
+            return process.holder
+
+        holders = kvm_holders.scan_with(self._root, describe)
+        self._known = found
+        runs = NestedRunsReader(self._root)
+        self._domains.forget_all_but({path for pid, path in files.items() if pid in found})
+        return tuple(
+            self._facts(found[holder.pid], holder, files.get(holder.pid), runs)
+            for holder in holders
+            if holder.machine
+        )
+
+    def _process(self, path: Path, machine: bool, names: Mapping[int, str], boot: int) -> _Process:
+        pid = int(path.name)
+        identity, started = processes.identify(path, boot)
+        known = self._known.get(pid)
+        name = names.get(pid)
+        if (
+            known is not None
+            and (known.identity, known.holder.machine) == (identity, machine)
+            and known.arguments
+            and name in (None, known.holder.guest)
+        ):
+            return replace(known, holder=replace(known.holder, unit=kvm_holders.unit_of(path)))
+        holder = kvm_holders.describe(path, machine, names)
+        return _Process(identity, started, processes.arguments(path), holder)
 
     def _facts(
-        self, holder: KvmHolder, files: Mapping[int, Path], runs: NestedRunsReader, boot: int
+        self, process: _Process, holder: KvmHolder, file: Path | None, runs: NestedRunsReader
     ) -> GuestFacts:
-        pid = holder.pid
-        identity, started = processes.identify(self._root, pid, boot)
-        known = self._arguments.get(pid)
-        if known is None or known[0] != identity or known[1] is None:
-            known = self._arguments[pid] = (identity, processes.arguments(self._root, pid))
-        file = files.get(pid)
         return GuestFacts(
             holder=holder,
-            arguments=known[1],
+            arguments=process.arguments,
             libvirts=file is not None,
             domain=None if file is None else self._domains.read(file),
-            started=started,
-            runs=runs.of(pid),
+            started=process.started,
+            runs=runs.of(holder.pid),
         )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from nestd.host.root import Root
 
@@ -17,41 +18,41 @@ Identity = tuple[int, int]
 
 def boot_time(root: Root) -> int:
     """The time of the boot in seconds of the epoch; 0 where /proc/stat does not tell."""
-    for line in _read(root, "/proc/stat").splitlines():
+    for line in _read(str(root.at("/proc/stat"))).splitlines():
         if line.startswith(b"btime "):
             return int(line.split()[1])
     return 0
 
 
-def identify(root: Root, pid: int, boot: int) -> tuple[Identity, float | None]:
-    """The process's identity, and its start in seconds of the epoch, None where it is not known.
+def identify(path: Path, boot: int) -> tuple[Identity, float | None]:
+    """The identity of the process below PATH, and its start in seconds of the epoch, None where it is not known.
 
     BOOT is boot_time(). Where one of the two is missing (a simulated host has no /proc/stat) the
     time of the process's directory serves.
     """
-    text = _read(root, f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    text = _read(f"{path}/stat").rpartition(b")")[2].split()
     if boot and len(text) > _STARTTIME and text[_STARTTIME].isdigit():
         ticks = int(text[_STARTTIME])
-        return (pid, ticks), boot + ticks / _TICKS
+        return (int(path.name), ticks), boot + ticks / _TICKS
     try:
-        status = os.stat(root.at(f"/proc/{pid}"))
+        status = os.stat(path)
     except OSError:
-        return (pid, -1), None
+        return (int(path.name), -1), None
     return (status.st_ino, status.st_mtime_ns), status.st_mtime
 
 
-def arguments(root: Root, pid: int) -> tuple[str, ...] | None:
+def arguments(path: Path) -> tuple[str, ...] | None:
     """The command line, None where it cannot be read (or is empty: the process has ended)."""
-    data = _read(root, f"/proc/{pid}/cmdline")
+    data = _read(f"{path}/cmdline")
     if not data:
         return None
     words = data.rstrip(b"\0").split(b"\0")
     return tuple(word.decode("utf-8", "surrogateescape") for word in words)
 
 
-def _read(root: Root, path: str) -> bytes:
+def _read(path: str) -> bytes:
     try:
-        fd = os.open(root.at(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return b""
     try:

@@ -8,8 +8,10 @@ run it in a worker thread, on demand.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
 
 from nestd.formats.printable import printable
 from nestd.host.root import Root
@@ -35,18 +37,29 @@ class KvmHolder:
     unit: str  # the systemd unit or scope, "" where none
 
 
-def scan(root: Root, names: dict[int, str]) -> tuple[KvmHolder, ...]:
-    """All holders by PID. NAMES are libvirt's domains by PID (see libvirt_domains).
+Describe = Callable[[Path, bool], KvmHolder]
+"""Describes the process below a path, of which is known whether it holds a virtual machine."""
+
+
+def scan(root: Root, names: Mapping[int, str]) -> tuple[KvmHolder, ...]:
+    """All holders by PID. NAMES are libvirt's domains by PID (see libvirt_domains)."""
+    return scan_with(root, lambda path, machine: describe(path, machine, names))
+
+
+def scan_with(root: Root, describe: Describe) -> tuple[KvmHolder, ...]:
+    """All holders by PID, each as DESCRIBE has it.
 
     A process that closed its descriptors but still maps a virtual CPU's page pins the module too;
     it is found by /proc/PID/maps where no process shows a descriptor at all.
     """
     processes = _processes(root)
     found = [
-        _holder(path, links, names) for path in processes if (links := _kvm_links(path / "fd"))
+        describe(path, _is_machine(links))
+        for path in processes
+        if (links := _kvm_links(path / "fd"))
     ]
     if not found:
-        found = [_holder(path, {_VCPU_LINK}, names) for path in processes if _maps_vcpu(path)]
+        found = [describe(path, True) for path in processes if _maps_vcpu(path)]
     return tuple(sorted(found, key=lambda holder: holder.pid))
 
 
@@ -101,15 +114,19 @@ def _kvm_links(directory: Path) -> set[str]:
     return kinds
 
 
-def _holder(path: Path, links: set[str], names: dict[int, str]) -> KvmHolder:
+def _is_machine(links: set[str]) -> bool:
+    return any(link.startswith((_MACHINE_LINK, _VCPU_LINK)) for link in links)
+
+
+def describe(path: Path, machine: bool, names: Mapping[int, str]) -> KvmHolder:
+    """The process below PATH."""
     pid = int(path.name)
-    machine = any(link.startswith((_MACHINE_LINK, _VCPU_LINK)) for link in links)
     return KvmHolder(
         pid=pid,
         machine=machine,
         executable=_executable(path),
         guest=names.get(pid) or _guest_argument(path),
-        unit=_unit(path),
+        unit=unit_of(path),
     )
 
 
@@ -139,9 +156,9 @@ def _guest_argument(path: Path) -> str:
     return printable(name[len(b"guest=") :] if name.startswith(b"guest=") else name)
 
 
-def _unit(path: Path) -> str:
+def unit_of(path: Path) -> str:
     """The innermost unit in the process's control group path (cgroups(7))."""
-    for line in _read(path / "cgroup").split(b"\n"):
+    for line in _read(f"{path}/cgroup").split(b"\n"):
         controllers, _, group = line.partition(b":")[2].partition(b":")
         if controllers in (b"", b"name=systemd"):
             for part in reversed(group.split(b"/")):
@@ -150,7 +167,7 @@ def _unit(path: Path) -> str:
     return ""
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path | str) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read(_READ_BYTES)
