@@ -25,9 +25,9 @@ def boot_time(root: Root) -> int:
 
 
 def identify(path: Path, boot: int) -> tuple[Identity, float | None]:
-    """The identity of the process below PATH, and its start in seconds of the epoch, None where it is not known.
+    """The identity of the process below PATH, and its start in seconds of the epoch.
 
-    BOOT is boot_time(). Where one of the two is missing (a simulated host has no /proc/stat) the
+    The start is None where it is not known. BOOT is boot_time(). Where one of the two is missing (a simulated host has no /proc/stat) the
     time of the process's directory serves.
     """
     text = _read(f"{path}/stat").rpartition(b")")[2].split()
