@@ -27,8 +27,8 @@ def boot_time(root: Root) -> int:
 def identify(path: Path, boot: int) -> tuple[Identity, float | None]:
     """The identity of the process below PATH, and its start in seconds of the epoch.
 
-    The start is None where it is not known. BOOT is boot_time(). Where one of the two is missing (a simulated host has no /proc/stat) the
-    time of the process's directory serves.
+    The start is None where it is not known. BOOT is boot_time(). Where /proc/PID/stat or the boot's
+    time is missing, as on a simulated host, the time of the process's directory serves.
     """
     text = _read(f"{path}/stat").rpartition(b")")[2].split()
     if boot and len(text) > _STARTTIME and text[_STARTTIME].isdigit():
