@@ -44,7 +44,11 @@ class Service:
         self._services = services
         self._authorizer = Authorizer(connection)
         self._tree = ObjectTree(
-            connection, MANAGER_PATH, machine_id=machine_id, translate=translate
+            connection,
+            MANAGER_PATH,
+            machine_id=machine_id,
+            translate=translate,
+            settled=services.view,
         )
         self._tree.export(MANAGER_PATH, [ManagerInterface(services, self._authorizer)])
         self._tree.export(LOG_CONTROL_PATH, [LogControlInterface(log, self._authorizer)])
@@ -60,7 +64,7 @@ class Service:
         services.reloads.inhibitors.on_change.append(self._on_inhibitors)
         services.daemons.on_change.append(self._on_daemons)
         services.reloads.jobs.on_new.append(self._on_job_new)
-        services.reloads.jobs.on_change.append(lambda job: self._tree.refresh())
+        services.reloads.jobs.on_change.append(self._on_job_change)
         services.reloads.jobs.on_end.append(self._on_job_end)
 
     async def own_name(self) -> bool:
@@ -93,6 +97,9 @@ class Service:
         path = job_path(job.id)
         self._tree.export(path, [JobInterface(self._services.reloads, self._authorizer, job)])
         self._tree.emit(MANAGER_PATH, MANAGER, "JobNew", job.id, path)
+
+    def _on_job_change(self, job: Job) -> None:
+        self._tree.refresh(job_path(job.id))
 
     def _on_job_end(self, job: Job) -> None:
         self._tree.refresh()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import select
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -50,6 +51,11 @@ class DirectoryWatch:
         """Stop watching."""
         asyncio.get_running_loop().remove_reader(self._fd)
         os.close(self._fd)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether all events that the kernel has were read: nothing has changed since."""
+        return not select.select([self._fd], [], [], 0)[0]
 
     def watch(self, directories: Iterable[Path], entries: Iterable[Path] = ()) -> None:
         """From now on watch DIRECTORIES, and of the directories of ENTRIES these alone."""

@@ -7,6 +7,7 @@ tests/run --all has 500 rounds with each kind of editor; else it is a sample.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from nestd.core.changes.change import NeedsMoreAuthorization
 from nestd.core.changes.changes import Changes
 from nestd.core.errors import FileChanged
 from nestd.core.model import When
@@ -28,6 +30,15 @@ ROUNDS = 500 if os.environ.get("NESTD_TEST_ALL") else 20
 EDITOR = Path(__file__).with_name("editor.py")
 # These read the file before they open it to write: what nestd writes in between they take away.
 READ_FIRST = ("in_place", "rename", "emptied_first")
+
+
+async def set_nested(changes: Changes, value: str) -> None:
+    """As the bus does for a client who is root."""
+    while True:
+        change = await changes.request("kvm_intel", {"nested": value}, When.BOOT)
+        with contextlib.suppress(NeedsMoreAuthorization):
+            await changes.apply(change, 0)
+            return
 
 
 @pytest.mark.parametrize(
@@ -58,8 +69,7 @@ def test_nothing_is_lost_beside_an_editor(tmp_path: Path, manner: str) -> None:
             asked = f"options kvm_intel nested={number % 2}\n".encode()
             started = time.monotonic()
             try:
-                change = changes.prepare("kvm_intel", {"nested": str(number % 2)}, When.BOOT)
-                await changes.apply(change, 0)
+                await set_nested(changes, str(number % 2))
                 made += 1
             except FileChanged:
                 refused += 1

@@ -59,6 +59,7 @@ class Changes:
     async def plan(self, module: str, parameters: Mapping[str, str], when: When) -> plan.Plan:
         """What a change would do, doing nothing."""
         await self.view.read_types()
+        await self.view.settled()
         facts = self.view.facts()
         change = make_change(facts, module, parameters, when)
         image = await initramfs.holding(self.view.root, facts.release, module)
@@ -66,7 +67,7 @@ class Changes:
         along = users(facts, module) if reloads else ()
         in_the_way = await self.reloads.blockers(module) if reloads else ()
         return plan.Plan(
-            diff=change.diff,
+            diff=await asyncio.to_thread(lambda: change.diff),
             steps=plan.steps(change, along),
             blockers=in_the_way,
             warnings=(
@@ -116,6 +117,7 @@ class Changes:
         async with self.reloads.lock:
             await self._settled(module)
             await self.view.read_types()
+            await self.view.settled()
             return self.prepare(module, parameters, when, token)
 
     async def apply(self, change: Change, uid: int) -> Job | None:
@@ -129,6 +131,7 @@ class Changes:
             asked, token = change, change.token if change.from_plan else None
             await self._settled(asked.module)
             for pause in (*FILE_CHANGED_PAUSES, None):
+                await self.view.settled()
                 change = self.prepare(asked.module, asked.parameters, asked.when, token)
                 check_allowed(change, asked)
                 try:
@@ -141,6 +144,7 @@ class Changes:
                 await asyncio.sleep(pause)
             if change.edits or change.effect is Effect.IN_PLACE:
                 _announce(change, uid)
+            await self.view.settled()
             for listener in self.on_change:
                 listener(change.module)
             return job
@@ -167,6 +171,7 @@ class Changes:
         """prepare_reload() in its turn: a module that is just being reloaded is not missing."""
         async with self.reloads.lock:
             await self._settled(module)
+            await self.view.settled()
             self.prepare_reload(module)
 
     async def reload(self, module: str, when: When, uid: int) -> Job:
@@ -177,6 +182,7 @@ class Changes:
         """
         async with self.reloads.lock:
             await self._settled(module)
+            await self.view.settled()
             self.prepare_reload(module)
             facts = self.view.facts()
             following = as_text(facts.module(module).next_values)
@@ -224,6 +230,7 @@ class Changes:
     async def _remake(self, change: Change) -> Replacement | None:
         """The same edit of a file that was changed meanwhile."""
         self.view.config_changed()
+        await self.view.settled()
         facts = self.view.facts()
         again = make_change(facts, change.module, change.parameters, change.when)
         check_effective(again)

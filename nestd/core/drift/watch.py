@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import logging
+from collections.abc import Coroutine, Mapping
+from typing import Any
 
 from nestd.core.changes.change import NeedsMoreAuthorization
 from nestd.core.changes.changes import Changes
@@ -24,7 +27,7 @@ from nestd.core.reloads import direct
 from nestd.core.reloads.jobs import Job
 from nestd.host.files import read_regular
 from nestd.host.modprobe.moved_file import Identity, identity, moved_to
-from nestd.host.state.memory import DRIFT_CAUSES, KNOWN_KVM_CONF, Memory
+from nestd.host.state.json_file import DRIFT_CAUSES, KNOWN_KVM_CONF, JsonFile
 
 GRACE_SECONDS = 3.0
 """How long a drift lasts before it counts: people and package managers work in several steps."""
@@ -43,15 +46,17 @@ class DriftWatch:
         self._view = changes.view
         self._policy = policy
         self._grace = grace
-        self._causes = Memory(self._view.root.at(DRIFT_CAUSES))
+        self._causes = JsonFile(self._view.root.at(DRIFT_CAUSES))
         self._dealt_with: dict[str, dict[str, str]] = {}  # what was done, by module and cause
-        self._kvm_conf = Memory(self._view.root.at(KNOWN_KVM_CONF))
+        self._kvm_conf = JsonFile(self._view.root.at(KNOWN_KVM_CONF))
         self._known = Identity(0, 0)  # the kvm.conf that was there last
         self._acting: set[str] = set()  # modules that are being put right
         self._jobs: set[int] = set()  # that put right
         self._timers: dict[str, asyncio.TimerHandle] = {}  # by cause
         self._later: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writes: set[asyncio.Task[None]] = set()
+        self._writing = asyncio.Lock()
 
     def start(self) -> None:
         """Begin with what an earlier nestd of this boot has dealt with."""
@@ -79,7 +84,7 @@ class DriftWatch:
                 timer.cancel()
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._writes, return_exceptions=True)
 
     def _on_change(self, module: str) -> None:
         self._accept(module, ours=module in self._acting)
@@ -101,13 +106,13 @@ class DriftWatch:
         self._later = None
         loop = asyncio.get_running_loop()
         if self._changes.reloads.lock.locked():
-            self._later = loop.call_later(self._grace, self._look)
+            self._later = loop.call_later(self._grace, self._view.config_changed)  # hence a look
         found = {drift.key: drift for drift in self._drifts()}
         for key in self._timers.keys() - found.keys():
             self._timers.pop(key).cancel()
         for key, drift in found.items():
             if key not in self._timers and not self._is_dealt_with(drift):
-                self._timers[key] = loop.call_later(self._grace, self._due, key)
+                self._timers[key] = loop.call_later(self._grace, self._is_due, key)
 
     def _drifts(self) -> list[Drift]:
         """What there is now, but for modules that nestd is about to change."""
@@ -132,7 +137,7 @@ class DriftWatch:
                 return lost
         if now is not None and modules:
             self._known = now
-            self._kvm_conf.write({"inode": now.inode, "changed": now.changed})
+            self._save(self._kvm_conf, {"inode": now.inode, "changed": now.changed})
         return []
 
     def _is_busy(self, module: str) -> bool:
@@ -151,22 +156,41 @@ class DriftWatch:
         causes = self._dealt_with.setdefault(drift.module, {})
         if causes.get(drift.key) != done:
             causes[drift.key] = done
-            self._causes.write(self._dealt_with)
+            self._save(self._causes, copy.deepcopy(self._dealt_with))
 
-    def _due(self, key: str) -> None:
-        """The drift has lasted."""
+    def _save(self, file: JsonFile, facts: Mapping[str, object]) -> None:
+        """Write in a worker thread, each file's contents in their order."""
+        task = asyncio.create_task(self._write_in_turn(file, facts))
+        self._writes.add(task)
+        task.add_done_callback(self._writes.discard)
+
+    async def _write_in_turn(self, file: JsonFile, facts: Mapping[str, object]) -> None:
+        async with self._writing:
+            await asyncio.to_thread(file.write, facts)
+
+    def _is_due(self, key: str) -> None:
+        """The drift has lasted, if it is still there."""
         del self._timers[key]
+        self._add_task(self._due(key))
+
+    def _add_task(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _due(self, key: str) -> None:
+        await self._view.settled()
         drift = next((each for each in self._drifts() if each.key == key), None)
         if drift is None:
             self._look()  # at this moment nestd changes something: later
+            return
+        if self._is_dealt_with(drift):
             return
         policy = self._policy
         self._remember(drift, policy.value)
         self._tell(drift, policy)
         if policy is OnDrift.REAPPLY and drift.remedy is not None:
-            task = asyncio.create_task(self._put_right(drift, drift.remedy))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._add_task(self._put_right(drift, drift.remedy))
 
     def _tell(self, drift: Drift, policy: OnDrift) -> None:
         if policy is OnDrift.REPORT:

@@ -45,6 +45,9 @@ class HostView:
         self._flags = cpu_flags(root)
         self._types: Mapping[str, Mapping[str, ParameterType]] = {}
         self._config = ConfigWatch(root, kmod)
+        self._files = SharedLook(self._config.look)
+        self._is_settled = False  # the files were read in this turn of the loop
+        self._telling: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._snapshot: Snapshot | None = None
         self._scan = SharedLook(lambda: kvm_holders.scan(root, libvirt_domains.names_by_pid(root)))
@@ -61,7 +64,7 @@ class HostView:
     async def start(self) -> None:
         """Begin to listen, then read what events do not tell."""
         self.kernel.subscribe(self._on_event)
-        self._config.watch(self.config_changed)
+        self._config.watch(self._files_changed)
         await self.read_types()
         await self._count()
 
@@ -69,7 +72,7 @@ class HostView:
         """Stop listening."""
         self.kernel.close()
         self._config.close()
-        for pending in (self._look, self._recount):
+        for pending in (self._look, self._recount, self._telling):
             if pending is not None:
                 pending.cancel()
 
@@ -79,7 +82,7 @@ class HostView:
 
     def facts(self) -> HostFacts:
         """Everything as it is now."""
-        config, own = self._config.read()
+        config, own = self._config.latest if self._is_settled else self._config.read()
         return HostFacts(
             machine=self.kernel.machine,
             release=self.kernel.release,
@@ -132,9 +135,34 @@ class HostView:
             if holder.machine
         )
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether facts() and snapshot() need not read the files again, and hold up the loop."""
+        return self._is_settled or self._config.is_current
+
+    async def settled(self) -> None:
+        """Have the files read in a worker thread where something may have changed."""
+        if not self.is_settled:
+            await self._read_files()
+
+    async def _read_files(self) -> None:
+        self._config.take(await self._files())
+        self._is_settled = True  # for this turn of the loop: all that is done at once after it
+        self._loop.call_soon(self._unsettle)
+
+    def _unsettle(self) -> None:
+        self._is_settled = False
+
     def config_changed(self) -> None:
         """modprobe.d was or may have been written: read it at the next look."""
+        if not self._config.is_watched:
+            self._config.forget()
+        self._snapshot = None
+        self._notify_soon()
+
+    def _files_changed(self) -> None:
         self._config.forget()
+        self._is_settled = False
         self._notify_soon()
 
     def _forget_snapshot(self) -> None:
@@ -185,6 +213,18 @@ class HostView:
 
     def _notify(self) -> None:
         self._look = None
+        if self.is_settled:
+            self._tell_listeners()
+        elif self._telling is None or self._telling.done():
+            self._telling = asyncio.create_task(self._tell_after_reading())
+        else:  # what is being read may be older than this hint
+            self._notify_soon()
+
+    async def _tell_after_reading(self) -> None:
+        await self._read_files()
+        self._tell_listeners()
+
+    def _tell_listeners(self) -> None:
         self._snapshot = None
         for listener in self._listeners:
             listener()

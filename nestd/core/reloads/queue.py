@@ -316,11 +316,13 @@ class Reloads:
                 self.unfinished.add(execution.recorded or transaction)
             elif not isinstance(error, RolledBack):
                 execution.finish(transaction)  # nothing has been done
+            await self.view.settled()
             self.end(job, error)
             raise
         await self._overrule(
             transaction.modules, must_load=transaction.purpose is not Purpose.UNLOAD
         )
+        await self.view.settled()
         self.end(job, None)
 
     def gate(self, transaction: Transaction, seconds: float) -> Gate:

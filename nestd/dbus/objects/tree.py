@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from nestd.dbus.connection.transport import Connection
 from nestd.dbus.connection.wire import BusError, Call, Route
@@ -23,6 +24,20 @@ Translate = Callable[[Exception], "BusError | None"]
 """The D-Bus error for one of the program's own exceptions; None for bugs."""
 
 
+class Settled(Protocol):
+    """What the properties are read from."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it can be read at once, with no wait for a disk."""
+
+    async def settled(self) -> None:
+        """Wait until it can."""
+
+
+_READING = ("Get", "GetAll", "GetManagedObjects")
+
+
 class ObjectTree:
     """Objects that are exported on a connection, of which it answers all calls."""
 
@@ -33,10 +48,12 @@ class ObjectTree:
         *,
         machine_id: str = "",
         translate: Translate = lambda error: None,
+        settled: Settled | None = None,
     ) -> None:
         self._connection = connection
         self._manager_path = manager_path
         self._translate = translate
+        self._settled = settled
         self._objects: dict[str, Exported] = {}
         self._standard = StandardInterfaces(self._objects, manager_path, machine_id, self.refresh)
         connection.on_call(self._resolve)
@@ -59,9 +76,9 @@ class ObjectTree:
             names = list(exported.interfaces)
             self._emit(self._manager_path, OBJECT_MANAGER, "InterfacesRemoved", path, names)
 
-    def refresh(self) -> None:
-        """Signal the properties that have changed since they were last signalled."""
-        for exported in list(self._objects.values()):
+    def refresh(self, path: str = "") -> None:
+        """Signal the properties of PATH, or of all, that have changed since they were signalled."""
+        for exported in [self._objects[path]] if path else list(self._objects.values()):
             for change in exported.changes():
                 self._emit(
                     exported.path,
@@ -103,6 +120,10 @@ class ObjectTree:
             run = self._translated(exported.handlers[spec.name][member])
         elif member in self._standard.inline:
             answer = self._standard.inline[member]
+            settled = self._settled
+            if settled is not None and member in _READING and not settled.is_settled:
+                run = _after(settled, answer)
+                return Route(spec.name, types.in_signature, types.out_signature, run)
             return Route(spec.name, types.in_signature, types.out_signature, answer, inline=True)
         else:
             run = self._translated(self._standard.set)
@@ -121,3 +142,11 @@ class ObjectTree:
                 raise known from error
 
         return run
+
+
+def _after(settled: Settled, answer: Callable[[Call], Sequence[object]]) -> Handler:
+    async def run(call: Call) -> Sequence[object]:
+        await settled.settled()
+        return answer(call)
+
+    return run

@@ -11,6 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from nestd.host.inotify import DirectoryWatch
@@ -26,6 +27,16 @@ _Stamps = dict[Path, tuple[int, ...]]
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Look:
+    """The files at one moment, and the time stamps of all that they depend on."""
+
+    config: ModprobeConfig
+    own: OwnFile
+    stamps: _Stamps
+    is_fresh: bool  # changed so lately that the stamps alone would not show another change
+
+
 class ConfigWatch:
     """The files that version KMOD of libkmod reads below ROOT. watch() is for the event loop."""
 
@@ -33,7 +44,8 @@ class ConfigWatch:
         self._root = root
         self._kmod = kmod
         self._read: tuple[ModprobeConfig, OwnFile] | None = None
-        self._stamps: _Stamps | None = None  # None: too fresh to tell the next change from
+        self._stamps: _Stamps | None = None  # None: read again whatever they are
+        self._is_fresh = False
         self._watch: DirectoryWatch | None = None
         self._watched: frozenset[Path] = frozenset()
         self._on_change: Callable[[], None] = lambda: None
@@ -56,20 +68,51 @@ class ConfigWatch:
         """Read again at the next look, whatever the time stamps say."""
         self._stamps = None
 
+    @property
+    def is_current(self) -> bool:
+        """Whether nothing has changed since the files were read."""
+        known = self._stamps
+        if self._read is None or known is None or (self._is_fresh and not self._is_quiet):
+            return False
+        return _stamps(known)[0] == known
+
     def read(self) -> tuple[ModprobeConfig, OwnFile]:
         """The files as they are now, and kvm.conf. Blocks for as long as the disk does."""
-        if self._read is not None and self._is_current():
-            return self._read
-        started = time.time()
-        config = read_config(self._root, self._kmod)
-        self._read = config, read_own(self._root, config.files)
-        self._stamps = _stamps(config.places, started)
-        self._follow_links(config)
+        if not self.is_current:
+            self.take(self.look())
+        assert self._read is not None
         return self._read
 
-    def _is_current(self) -> bool:
-        known = self._stamps
-        return known is not None and _stamps(known, time.time()) == known
+    @property
+    def latest(self) -> tuple[ModprobeConfig, OwnFile]:
+        """The files as they were read last; read() comes first."""
+        assert self._read is not None
+        return self._read
+
+    def look(self) -> Look:
+        """Read the files, changing nothing here: for a worker thread."""
+        started = time.time()
+        config = read_config(self._root, self._kmod)
+        own = read_own(self._root, config.files)
+        stamps, newest = _stamps(config.places)
+        return Look(config, own, stamps, started - newest < _TICK_SECONDS)
+
+    def take(self, look: Look) -> None:
+        """Go by what a LOOK has seen, on the event loop."""
+        self._read, self._stamps = (look.config, look.own), look.stamps
+        self._is_fresh = look.is_fresh
+        if look.is_fresh and (self._watch is None or look.config.places != self._watched):
+            self._stamps = None  # another change might not show
+        self._follow_links(look.config)
+
+    @property
+    def _is_quiet(self) -> bool:
+        return self._watch is not None and self._watch.is_quiet
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether a change makes itself known."""
+        return self._watch is not None
 
     def _follow_links(self, config: ModprobeConfig) -> None:
         """Watch what the files depend on now."""
@@ -86,22 +129,22 @@ class ConfigWatch:
         self._on_change()  # what changed since it was read was told to nobody
 
 
-def _stamps(places: Iterable[Path], now: float) -> _Stamps | None:
+def _stamps(places: Iterable[Path]) -> tuple[_Stamps, float]:
     """What differs when one of PLACES was written, replaced, made or removed.
 
-    None where one was changed so shortly before NOW that another change might not show.
+    And the time of the latest such change, in seconds: another one so soon after it might not show.
     """
     stamps: _Stamps = {}
+    newest = 0.0
     for place in places:
         try:
             found = os.lstat(place)
         except OSError:
             stamps[place] = ()
             continue
-        if now - found.st_ctime < _TICK_SECONDS:
-            return None
+        newest = max(newest, found.st_ctime)
         stamps[place] = (
             *(found.st_dev, found.st_ino, found.st_size),
             *(found.st_mtime_ns, found.st_ctime_ns),
         )
-    return stamps
+    return stamps, newest

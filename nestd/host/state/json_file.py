@@ -19,7 +19,7 @@ _LIMIT = 1 << 20  # bytes
 log = logging.getLogger(__name__)
 
 
-class Memory:
+class JsonFile:
     """One such file. What cannot be written is logged, and forgotten at the end of the process."""
 
     def __init__(self, path: Path) -> None:
