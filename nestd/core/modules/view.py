@@ -30,6 +30,7 @@ from nestd.host.modprobe.watch import ConfigWatch
 from nestd.host.root import Root
 
 SETTLE_SECONDS = 0.01  # events come in bursts; one look serves the burst
+MOST_READS = 5  # of files that somebody writes all the time, until they are taken as they are
 TRANSIENT_SECONDS = 0.05  # until a module that is coming or going is looked at again
 
 
@@ -46,7 +47,6 @@ class HostView:
         self._types: Mapping[str, Mapping[str, ParameterType]] = {}
         self._config = ConfigWatch(root, kmod)
         self._files = SharedLook(self._config.look)
-        self._is_settled = False  # the files were read in this turn of the loop
         self._telling: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._snapshot: Snapshot | None = None
@@ -82,7 +82,7 @@ class HostView:
 
     def facts(self) -> HostFacts:
         """Everything as it is now."""
-        config, own = self._config.latest if self._is_settled else self._config.read()
+        config, own = self._config.read()
         return HostFacts(
             machine=self.kernel.machine,
             release=self.kernel.release,
@@ -138,20 +138,14 @@ class HostView:
     @property
     def is_settled(self) -> bool:
         """Whether facts() and snapshot() need not read the files again, and hold up the loop."""
-        return self._is_settled or self._config.is_current
+        return self._config.is_current
 
     async def settled(self) -> None:
         """Have the files read in a worker thread where something may have changed."""
-        if not self.is_settled:
-            await self._read_files()
-
-    async def _read_files(self) -> None:
-        self._config.take(await self._files())
-        self._is_settled = True  # for this turn of the loop: all that is done at once after it
-        self._loop.call_soon(self._unsettle)
-
-    def _unsettle(self) -> None:
-        self._is_settled = False
+        for _ in range(MOST_READS):
+            if self.is_settled:
+                return
+            self._config.take(await self._files())
 
     def config_changed(self) -> None:
         """modprobe.d was or may have been written: read it at the next look."""
@@ -162,7 +156,6 @@ class HostView:
 
     def _files_changed(self) -> None:
         self._config.forget()
-        self._is_settled = False
         self._notify_soon()
 
     def _forget_snapshot(self) -> None:
@@ -221,7 +214,7 @@ class HostView:
             self._notify_soon()
 
     async def _tell_after_reading(self) -> None:
-        await self._read_files()
+        await self.settled()
         self._tell_listeners()
 
     def _tell_listeners(self) -> None:

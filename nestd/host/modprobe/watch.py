@@ -83,12 +83,6 @@ class ConfigWatch:
         assert self._read is not None
         return self._read
 
-    @property
-    def latest(self) -> tuple[ModprobeConfig, OwnFile]:
-        """The files as they were read last; read() comes first."""
-        assert self._read is not None
-        return self._read
-
     def look(self) -> Look:
         """Read the files, changing nothing here: for a worker thread."""
         started = time.time()
