@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,7 +110,7 @@ def _pipe_of(data: bytes, pause: float) -> int:
     reader, writer = os.pipe()
 
     def send() -> None:
-        with open(writer, "wb") as pipe:
+        with suppress(BrokenPipeError), open(writer, "wb") as pipe:
             for start in range(0, len(data), 1 << 16):
                 time.sleep(pause)
                 pipe.write(data[start : start + (1 << 16)])

@@ -45,7 +45,8 @@ def test_bash(tmp_path: Path) -> None:
     assert _bash("nestctl", "nested", "o") == ["on", "off"]
     assert _bash("nestctl", "nested", "on", "--wh") == ["--when-idle"]
     assert "kvm_intel" in _bash("nestctl", "set", "kvm_")
-    assert _bash("nestctl", "log", "") == ["show", "set", "debug", "collect", "presets", "--help"]
+    words = ["show", "set", "debug", "collect", "presets", "--help", "--json"]
+    assert _bash("nestctl", "log", "") == words
     assert _bash("nestctl", "log", "set", "virtq") == ["virtqemud"]
     assert "qmp" in _bash("nestctl", "log", "debug", "virtqemud", "--preset", "")
     guest = tmp_path / "guest.xml"
