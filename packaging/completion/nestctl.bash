@@ -97,24 +97,24 @@ _nestctl() {
                     ;;
                 "set")
                     words="--help --json --now --when-idle --at-boot --wait --dry-run --token"
-                    words+=" $(printf '%s\n' kvm kvm_intel kvm_amd kvm_hv)"
+                    words+=" $(sh -c 'ls /sys/module /lib/modules/"$(uname -r)"/kernel/arch/*/kvm 2>/dev/null | sed -n '"'"'s/^\(kvm[a-z_-]*\).*/\1/p'"'"' | tr - _ | sort -u | grep . || echo kvm')"
                     words+=" $(ls /sys/module/kvm*/parameters 2>/dev/null | sed -n 's/^[a-z0-9_]*$/&=/p')"
                     ;;
                 "reload")
                     words="--help --json --now --when-idle --wait"
-                    words+=" $(printf '%s\n' kvm kvm_intel kvm_amd kvm_hv)"
+                    words+=" $(sh -c 'ls /sys/module /lib/modules/"$(uname -r)"/kernel/arch/*/kvm 2>/dev/null | sed -n '"'"'s/^\(kvm[a-z_-]*\).*/\1/p'"'"' | tr - _ | sort -u | grep . || echo kvm')"
                     ;;
                 "load")
                     words="--help --json"
-                    words+=" $(printf '%s\n' kvm kvm_intel kvm_amd kvm_hv)"
+                    words+=" $(sh -c 'ls /sys/module /lib/modules/"$(uname -r)"/kernel/arch/*/kvm 2>/dev/null | sed -n '"'"'s/^\(kvm[a-z_-]*\).*/\1/p'"'"' | tr - _ | sort -u | grep . || echo kvm')"
                     ;;
                 "unload")
                     words="--help --json --now --when-idle --wait"
-                    words+=" $(printf '%s\n' kvm kvm_intel kvm_amd kvm_hv)"
+                    words+=" $(sh -c 'ls /sys/module /lib/modules/"$(uname -r)"/kernel/arch/*/kvm 2>/dev/null | sed -n '"'"'s/^\(kvm[a-z_-]*\).*/\1/p'"'"' | tr - _ | sort -u | grep . || echo kvm')"
                     ;;
                 "plan")
                     words="--help --json --now --when-idle --at-boot"
-                    words+=" $(printf '%s\n' kvm kvm_intel kvm_amd kvm_hv)"
+                    words+=" $(sh -c 'ls /sys/module /lib/modules/"$(uname -r)"/kernel/arch/*/kvm 2>/dev/null | sed -n '"'"'s/^\(kvm[a-z_-]*\).*/\1/p'"'"' | tr - _ | sort -u | grep . || echo kvm')"
                     words+=" $(ls /sys/module/kvm*/parameters 2>/dev/null | sed -n 's/^[a-z0-9_]*$/&=/p')"
                     ;;
                 "wait")
@@ -129,15 +129,15 @@ _nestctl() {
                     ;;
                 "log show")
                     words="--help --json"
-                    words+=" $(printf '%s\n' libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd virtinterfaced virtnwfilterd virtproxyd)"
+                    words+=" $(sh -c 'for name in libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd virtinterfaced virtnwfilterd virtproxyd virtchd virtlxcd virtvboxd virtvzd virtxend; do PATH=$PATH:/usr/sbin:/sbin command -v "$name" >/dev/null && echo "$name"; done')"
                     ;;
                 "log set")
                     words="--help --json --preset --clear --outputs --now --runtime --at-start --dry-run"
-                    words+=" $(printf '%s\n' libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd virtinterfaced virtnwfilterd virtproxyd)"
+                    words+=" $(sh -c 'for name in libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd virtinterfaced virtnwfilterd virtproxyd virtchd virtlxcd virtvboxd virtvzd virtxend; do PATH=$PATH:/usr/sbin:/sbin command -v "$name" >/dev/null && echo "$name"; done')"
                     ;;
                 "log debug")
                     words="--help --json --preset --clear --outputs --for --max-size --no-wait --stop"
-                    words+=" $(printf '%s\n' libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd virtinterfaced virtnwfilterd virtproxyd)"
+                    words+=" $(sh -c 'for name in libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd virtinterfaced virtnwfilterd virtproxyd virtchd virtlxcd virtvboxd virtvzd virtxend; do PATH=$PATH:/usr/sbin:/sbin command -v "$name" >/dev/null && echo "$name"; done')"
                     ;;
                 "log collect")
                     words="--help --json --output --max-size"
