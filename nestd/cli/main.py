@@ -9,15 +9,15 @@ import signal
 import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
 
 from nestd.cli import arguments
 from nestd.cli.invocation import suggestions
-from nestd.cli.invocation.session import Session
-from nestd.cli.local.polkit_agent import polkit_agent
-from nestd.cli.local.private_service import PrivateService, private_service
 from nestd.cli.screen.output import OutputError, Screen, discard_output
-from nestd.cli.service.client import Client
 from nestd.cli.service.errors import CliError, Exit
+
+if TYPE_CHECKING:
+    from nestd.cli.local.private_service import PrivateService
 
 _BY_SIGNAL = 128
 """The exit code of a program that a signal ended is this and the signal's number."""
@@ -96,16 +96,25 @@ async def _with_signals(chosen: Namespace, screen: Screen) -> int:
 async def _run(chosen: Namespace, screen: Screen) -> int:
     if chosen.offline:
         return int(await chosen.run(screen, chosen))
+    from nestd.cli.invocation.session import Session
+    from nestd.cli.service.client import Client
+
     async with _service(chosen) as private:
         client = await Client.connect(private.address if private else chosen.bus)
         session = Session(client, screen, private)
         asks = chosen.changes and chosen.ask_password and not private and not chosen.bus
         try:
-            with polkit_agent() if asks else contextlib.nullcontext():
+            with _agent() if asks else contextlib.nullcontext():
                 status: int = await chosen.run(session, chosen)
                 return status
         finally:
             client.close()
+
+
+def _agent() -> contextlib.AbstractContextManager[None]:
+    from nestd.cli.local.polkit_agent import polkit_agent
+
+    return polkit_agent()
 
 
 @contextlib.asynccontextmanager
@@ -113,5 +122,7 @@ async def _service(chosen: Namespace) -> AsyncIterator[PrivateService | None]:
     if not chosen.standalone and chosen.simulate is None:
         yield None
         return
+    from nestd.cli.local.private_service import private_service
+
     async with private_service(chosen.simulate, chosen.root, show_log=chosen.traceback) as private:
         yield private

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Awaitable
-from typing import Callable, NamedTuple
+from typing import TYPE_CHECKING, Callable, NamedTuple
 
-from nestd.cli.local.private_service import PrivateService
-from nestd.cli.screen.output import Screen
-from nestd.cli.service.client import Client
 from nestd.cli.service.errors import NOT_SUPPORTED, CliError
 from nestd.cli.service.values import Host, Module
+
+if TYPE_CHECKING:  # what --version and --help need not wait for
+    from argparse import Namespace
+
+    from nestd.cli.local.private_service import PrivateService
+    from nestd.cli.screen.output import Screen
+    from nestd.cli.service.client import Client
 
 
 class Session(NamedTuple):
@@ -29,7 +32,7 @@ class Session(NamedTuple):
         return host.main
 
 
-Run = Callable[[Session, Namespace], Awaitable[int]]
+Run = Callable[[Session, "Namespace"], Awaitable[int]]
 """A command; returns its exit code."""
-RunOffline = Callable[[Screen, Namespace], Awaitable[int]]
+RunOffline = Callable[["Screen", "Namespace"], Awaitable[int]]
 """A command that needs no service."""
