@@ -17,6 +17,8 @@ from running_nestd import Nestd
 from scripted_nestd import Script, scripted_nestd
 from terminal import terminal
 
+from nestd.cli.screen import plain
+
 pytestmark = pytest.mark.needs("tmux")
 
 
@@ -126,6 +128,35 @@ def test_colours_are_for_terminals_that_want_them(bus: PrivateBus, tmp_path: Pat
                 found = re.findall(r"\x1b\[(?:\d+;)*3[0-7]m", screen.screen(escapes=True))
                 assert bool(found) is coloured
         assert "\x1b" not in nestctl(bus.address).out
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+def test_a_suggested_command_can_be_copied_whole(
+    bus: PrivateBus, intel: Nestd, tmp_path: Path, columns: int
+) -> None:
+    with terminal(tmp_path, COMMAND, _variables(bus), lines=60, columns=columns) as screen:
+        screen.wait_for_text("exit code")
+        lines = screen.joined().splitlines()
+    assert f"  {shlex.join(COMMAND)} nested off" in [line.rstrip() for line in lines]
+
+
+def test_names_of_any_script_keep_columns_straight(
+    bus: PrivateBus, intel: Nestd, tmp_path: Path
+) -> None:
+    for name in ("web1", "数据库", "сервер"):
+        intel.start_machine(name)
+    with terminal(tmp_path, [*COMMAND, "vms"], _variables(bus), columns=60) as screen:
+        screen.wait_for_text("exit code 0")
+        shown = [
+            plain.width(line[: line.index("qemu-kvm")])
+            for line in screen.screen().splitlines()
+            if "qemu-kvm" in line
+        ]
+    piped = nestctl(bus.address, "vms").out.splitlines()
+    assert len(shown) == 3
+    assert {*shown, *(plain.width(line[: line.index("qemu-kvm")]) for line in piped[1:])} == {
+        shown[0]
+    }
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,14 @@ class Terminal:
         return not self._console.is_dumb_terminal
 
     def print(self, element: Element) -> None:
-        """Print an element, running text wrapped."""
+        """Print an element, running text wrapped.
+
+        The terminal itself wraps commands, so that they can be copied whole.
+        """
+        if isinstance(element, Indented):
+            for line in element.lines:
+                self._console.print(_text(Text((("  ", ""), *line.parts))), soft_wrap=True)
+            return
         width = min(self._console.width, WIDEST) if isinstance(element, Text) else None
         self._console.print(renderable(element), width=width, no_wrap=False)
 
