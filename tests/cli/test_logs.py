@@ -88,6 +88,18 @@ def test_a_filter_that_the_service_refuses_is_wrong_usage(bus: PrivateBus) -> No
     assert (result.code, result.err) == (2, 'nestctl: Filter 1, "5:x": the level is 1 to 4.\n')
 
 
+def test_a_daemon_that_does_not_run(bus: PrivateBus) -> None:
+    refusal = BusError(OWN + "DaemonUnavailable", "virtqemud does not run.")
+    failures = {"SetFilters": refusal, "StartDebug": refusal}
+    with scripted_nestd(bus.address, Script(failures=failures)):
+        set_ = nestctl(bus.address, "log", "set", "virtqemud", "3:*", "--outputs", "1:syslog:x")
+        debug = nestctl(bus.address, "log", "debug", "virtqemud")
+    assert set_.err.splitlines()[-1] == (
+        "  nestctl log set virtqemud '3:*' --outputs 1:syslog:x --at-start"
+    )
+    assert debug.err.splitlines()[-1] == "  systemctl start virtqemud"
+
+
 def test_presets() -> None:
     result = nestctl("unix:path=/nonexistent", "log", "presets")
     assert result.code == 0, result.err

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from argparse import Namespace
 from collections.abc import Sequence
@@ -46,14 +47,17 @@ async def vms(session: Session, chosen: Namespace) -> Exit:
 
 async def guests(session: Session, chosen: Namespace) -> Exit:
     """List virtual machines with what they have of nesting."""
-    before: Sequence[Guest] = ()
-    while True:
-        found = await session.client.guests()
-        _show(session, found, before, chosen.watch)
-        if not chosen.watch:
-            return Exit.DONE
-        before = found
-        await asyncio.sleep(_WATCH_SECONDS)
+    if not chosen.watch:
+        _show(session, await session.client.guests(), (), False)
+        return Exit.DONE
+    with contextlib.suppress(asyncio.CancelledError):  # Ctrl-C is its ordinary end
+        before: Sequence[Guest] = ()
+        while True:
+            found = await session.client.guests()
+            _show(session, found, before, True)
+            before = found
+            await asyncio.sleep(_WATCH_SECONDS)
+    return Exit.DONE
 
 
 def _show(session: Session, found: Sequence[Guest], before: Sequence[Guest], watches: bool) -> None:
@@ -84,6 +88,9 @@ def _table(found: Sequence[Guest], before: Sequence[Guest]) -> Columns:
 def _explain(session: Session, guest: Guest) -> None:
     """Why an answer is not known."""
     if guest.exposed == "unknown" and guest.exposed_by:
-        session.screen.note(f"{guest.name}: has nesting is not known: {guest.exposed_by}")
+        session.screen.note(
+            f"{guest.name}: whether it has nesting is not known: {guest.exposed_by}"
+        )
     if guest.nesting == "unknown" and guest.nesting_by:
-        session.screen.note(f"{guest.name}: guests of its own are not known: {guest.nesting_by}")
+        what = "whether it has run guests of its own is not known"
+        session.screen.note(f"{guest.name}: {what}: {guest.nesting_by}")

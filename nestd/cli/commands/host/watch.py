@@ -18,7 +18,7 @@ from nestd.cli.screen import state, words
 from nestd.cli.screen.elements import Element, paragraphs
 from nestd.cli.screen.output import Screen
 from nestd.cli.service.errors import CliError, Exit
-from nestd.cli.service.values import Host, Job, Module
+from nestd.cli.service.values import Host, Inhibitor, Job, Module
 from nestd.dbus.connection.wire import Signal
 
 _SETTLE_SECONDS = 0.05  # signals come in bunches
@@ -71,6 +71,9 @@ class _Lines(_View):
         if host is not None and not self._told:
             self._told = True
             self._screen.say(f"{_clock()}  {state.headline(host)}")
+            self._screen.say(f"{_clock()}  Virtual machines: {words.machines(host)}")
+            for each in host.inhibitors:
+                self._screen.say(f"{_clock()}  {_inhibits(each)}")
         for event in events:
             self._screen.say(f"{_clock()}  {event}")
 
@@ -240,10 +243,14 @@ def _machine_events(before: Host, after: Host) -> Iterator[str]:
         yield f"Virtual machine {name} (pid {pid}) has ended"
 
 
+def _inhibits(one: Inhibitor) -> str:
+    return f"{words.inhibitor(one)} allows no reloads (pid {one.pid})"
+
+
 def _inhibitor_events(before: Host, after: Host) -> Iterator[str]:
     for each in after.inhibitors:
         if each not in before.inhibitors:
-            yield f"{words.inhibitor(each)} allows no reloads (pid {each.pid})"
+            yield _inhibits(each)
     for each in before.inhibitors:
         if each not in after.inhibitors:
             yield f"{words.inhibitor(each)} allows reloads again"

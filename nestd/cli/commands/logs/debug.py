@@ -17,7 +17,7 @@ from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
 from nestd.cli.screen import words
 from nestd.cli.screen.elements import GOOD, STRONG
-from nestd.cli.service.errors import CliError, Exit
+from nestd.cli.service.errors import DAEMON_UNAVAILABLE, CliError, Exit
 from nestd.cli.service.values import Host, LogDaemon
 from nestd.dbus.connection.wire import Variant
 from nestd.formats.libvirt.log_presets import preset
@@ -112,7 +112,14 @@ async def run(session: Session, chosen: Namespace) -> Exit:
     if chosen.max_size is not None:
         options["max_bytes"] = Variant("t", chosen.max_size)
     written = _Written(daemon, [chosen.outputs or "", await _outputs(session, daemon)])
-    await session.client.start_debug(daemon, filters, chosen.seconds, options)
+    try:
+        await session.client.start_debug(daemon, filters, chosen.seconds, options)
+    except CliError as error:
+        hint = f"Start it first:\n  systemctl start {daemon}"
+        raise CliError(
+            *(error.text, hint if error.name == DAEMON_UNAVAILABLE else error.hint),
+            *(error.code, error.name),
+        ) from error
     if chosen.wait or session.private:
         return await _attend(session, daemon, chosen.seconds, written)
     screen = session.screen

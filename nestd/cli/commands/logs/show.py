@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import Namespace
 from collections.abc import Iterator
 from typing import Any
@@ -16,7 +17,7 @@ from nestd.cli.invocation.session import Session
 from nestd.cli.screen import words
 from nestd.cli.screen.elements import BAD, DIM, STRONG, WARN, Cell, fields, styled
 from nestd.cli.screen.output import Screen
-from nestd.cli.service.errors import CliError, Exit
+from nestd.cli.service.errors import DAEMON_UNAVAILABLE, CliError, Exit
 from nestd.cli.service.values import LogDaemon
 from nestd.dbus.connection.wire import Variant
 from nestd.formats.libvirt.log_presets import PRESETS
@@ -156,7 +157,10 @@ async def set_filters(session: Session, chosen: Namespace) -> Exit:
         else:
             outcome.show_plan(session, plan, chosen.when)
         return Exit.DONE
-    await client.set_filters(daemon, canonical, chosen.when, options)
+    try:
+        await client.set_filters(daemon, canonical, chosen.when, options)
+    except CliError as error:
+        raise _with_remedy(error, chosen) from error
     after = await client.log_daemon(daemon)
     now = {after.name: await _running(session, daemon)}
     if session.screen.is_json:
@@ -167,6 +171,20 @@ async def set_filters(session: Session, chosen: Namespace) -> Exit:
     for warning in warnings:
         session.screen.warn(warning)
     return Exit.DONE
+
+
+def _with_remedy(error: CliError, chosen: Namespace) -> CliError:
+    """The error with what can be done where the daemon cannot be asked."""
+    if error.name != DAEMON_UNAVAILABLE:
+        return error
+    given = [*chosen.filters] if chosen.preset is None else ["--preset", chosen.preset]
+    given += ["--clear"] if chosen.clear else []
+    given += [] if chosen.outputs is None else ["--outputs", chosen.outputs]
+    again = shlex.join([chosen.daemon, *given, "--at-start"])
+    hint = (
+        f"What it logs from its next start on can be set all the same:\n  nestctl log set {again}"
+    )
+    return CliError(error.text, hint, error.code, error.name)
 
 
 def _done(when: str, daemon: LogDaemon) -> str:
