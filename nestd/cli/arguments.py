@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser, Namespace
+from argparse import SUPPRESS, Action, ArgumentParser, Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nestd import __version__
 from nestd.cli.commands import change, checks, inhibit, jobs, logs, reading, shell, status, watch
 from nestd.cli.parsing import Parser
-
-KINDS = ("intel", "amd", "power", "s390")
+from nestd.formats import simulation
+from nestd.formats.simulation import KINDS
 
 SECTIONS = (
     ("look", ("status", "watch", "vms", "jobs", "validate", "check-guest", "describe")),
@@ -49,6 +49,28 @@ class _MainParser(Parser):
         formatter.add_arguments(self._optionals._group_actions)
         formatter.end_section()
         return "\n".join([*parts, formatter.format_help(), _EXAMPLES, _END])
+
+
+class _Simulate(Action):
+    """--simulate KIND[,SITUATION...], or "help" for the list of what there is."""
+
+    offers = tuple(KINDS)
+    """What completion offers: situations go behind it."""
+
+    def __call__(
+        self,
+        parser: ArgumentParser,
+        namespace: Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        if values == "help":
+            print(simulation.listing(), end="")
+            parser.exit()
+        try:
+            setattr(namespace, self.dest, simulation.parse(str(values)))
+        except ValueError as error:
+            parser.error(f"--simulate: {error}")
 
 
 def subcommands(parser: ArgumentParser) -> Mapping[str, ArgumentParser]:
@@ -90,9 +112,9 @@ def _add_options(parser: Parser) -> None:
     )
     parser.add_argument(
         "--simulate",
-        choices=KINDS,
+        action=_Simulate,
         metavar="KIND",
-        help=f"the same over a simulated host: {', '.join(KINDS)}",
+        help=f"the same over a simulated host: {', '.join(KINDS)}; 'help' lists situations too",
     )
     parser.add_argument(
         "--root",

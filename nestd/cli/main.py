@@ -93,7 +93,7 @@ async def _run(chosen: Namespace, screen: Screen) -> int:
 def _program(chosen: Namespace) -> str:
     words = ["nestctl"]
     words += ["--standalone"] if chosen.standalone else []
-    words += ["--simulate", chosen.simulate] if chosen.simulate else []
+    words += ["--simulate", str(chosen.simulate)] if chosen.simulate else []
     words += ["--root", shlex.quote(str(chosen.root))] if chosen.root else []
     words += ["--bus", shlex.quote(chosen.bus)] if chosen.bus else []
     return " ".join(words)

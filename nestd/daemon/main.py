@@ -38,6 +38,7 @@ from nestd.host.machine.detect_virt import host_virtualization
 from nestd.host.machine.machine_id import machine_id
 from nestd.host.root import Root
 from nestd.host.simulated import kernel as simulated_kernel
+from nestd.host.simulated import situations
 from nestd.host.simulated.host import KINDS
 from nestd.host.state.records import Records
 
@@ -100,7 +101,10 @@ async def _start(
     """All that nestd does but its face; AT_END closes it, the last one first."""
     kernel = _kernel(chosen, root)
     version = simulated_kernel.KMOD if chosen.simulate else await kmod.version()
-    view = HostView(root, kernel, version, await host_virtualization(root))
+    virtualization = (
+        situations.virtualization(root) if chosen.simulate else await host_virtualization(root)
+    )
+    view = HostView(root, kernel, version, virtualization)
     at_end.callback(view.close)
     await view.start()
     reloads = Reloads(view, Records(root), ShutdownDelay(chosen.bus).held)
@@ -137,5 +141,6 @@ def _reread_settings(root: Root, drift: DriftWatch) -> None:
 
 def _kernel(chosen: Options, root: Root) -> Kernel:
     if chosen.simulate is not None:
-        return simulated_kernel.SimulatedKernel(root, KINDS[chosen.simulate])
+        kind = KINDS[chosen.simulate.kind]
+        return simulated_kernel.SimulatedKernel(root, kind, chosen.simulate)
     return RealKernel(root) if root.is_this_machine else FilesOnly(root)

@@ -57,11 +57,11 @@ def _environment(private: PrivateService) -> dict[str, str]:
 
 def _introduce(session: Session, private: PrivateService) -> None:
     say, commands = session.screen.say, session.screen.commands
-    if private.kind is None:
+    if private.simulation is None:
         say("A nestd of your own serves this shell; exit ends it.")
         commands("nestctl status", "busctl introspect org.nestd1 /org/nestd1")
         return
-    say(f"A simulated {VENDORS[private.kind]} host serves this shell; exit ends it.")
+    say(f"A simulated {VENDORS[private.simulation.kind]} host serves this shell; exit ends it.")
     say("Its files are below $NESTD_ROOT. A virtual machine is a file there:")
     commands(f"touch $NESTD_ROOT/{MACHINES}/web1    starts one")
     commands(f"rm $NESTD_ROOT/{MACHINES}/web1       ends it")
