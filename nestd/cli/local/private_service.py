@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Callable
 
 import nestd
-from nestd.cli.errors import CliError, Exit
 from nestd.cli.service.client import Client
+from nestd.cli.service.errors import CliError, Exit
 from nestd.formats.simulation import Simulation
 
 START_SECONDS = 30.0
