@@ -74,9 +74,7 @@ class SimulatedKernel:
     def _boot(self) -> None:
         """What udev and others do until the host is up."""
         for name in self._kind.loaded if has_kvm(self._situation) else ():
-            if "builtin" in self._situation:
-                self._insert(name, [], builtin=True)
-            elif self.read_module(name).loaded:
+            if self.read_module(name).loaded:
                 continue
             elif self._situation.situations.keys() & {"overridden", "cmdline"}:
                 self._modprobe(name)
@@ -199,14 +197,12 @@ class SimulatedKernel:
         reason = "Unknown symbol in module, or unknown parameter (see dmesg)"
         raise LoadError(f"could not insert '{name}': {reason}")
 
-    def _insert(
-        self, name: str, assigned: Sequence[tuple[str, str | None]], *, builtin: bool = False
-    ) -> None:
+    def _insert(self, name: str, assigned: Sequence[tuple[str, str | None]]) -> None:
         """What the kernel's load_module() does: parse the parameters, start, appear in sysfs."""
         module = self._kind.modules[name]
         values = self._values(module, assigned)
         self._check_starts(name, values)
-        self._appear(module, values, builtin=builtin)
+        self._appear(module, values)
 
     def _values(
         self, module: SimulatedModule, assigned: Sequence[tuple[str, str | None]]
@@ -240,10 +236,10 @@ class SimulatedKernel:
         if fails or "rollback-fails" in self._situation:
             raise LoadError(f"could not insert '{name}': Cannot allocate memory")
 
-    def _appear(self, module: SimulatedModule, values: Mapping[str, str], *, builtin: bool) -> None:
+    def _appear(self, module: SimulatedModule, values: Mapping[str, str]) -> None:
         directory = self._directory(module.name)
         (directory / "parameters").mkdir(parents=True, exist_ok=True)
-        if not builtin:
+        if "builtin" not in self._situation or module.name not in self._kind.loaded:
             (directory / "holders").mkdir(exist_ok=True)
             (directory / "initstate").write_text("live\n")
         for parameter, value in values.items():
