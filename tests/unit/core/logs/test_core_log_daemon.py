@@ -31,7 +31,7 @@ from nestd.core.journal_events import Event
 from nestd.core.logs import debug_keeper
 from nestd.core.logs.change import LogWhen
 from nestd.core.logs.daemon import LogDaemon
-from nestd.core.logs.units import NoUnits, UnitFacts
+from nestd.host.libvirt.interface import NoUnits, UnitFacts
 from nestd.host.libvirt.virt_admin import VirtAdmin
 from nestd.host.root import Root
 from nestd.host.state.debug_records import LogRecords
