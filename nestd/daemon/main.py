@@ -19,7 +19,6 @@ from nestd.bus.peers.systemd_units import SystemdUnits
 from nestd.bus.service import Service
 from nestd.core.drift.watch import DriftWatch
 from nestd.core.logs.daemons import LogDaemons
-from nestd.core.logs.units import NoUnits
 from nestd.core.manager import Manager
 from nestd.core.modules.view import HostView
 from nestd.core.reloads.queue import Reloads
@@ -34,12 +33,14 @@ from nestd.formats.api.names import BUS_NAME
 from nestd.host.kernel import kmod
 from nestd.host.kernel.interface import Kernel
 from nestd.host.kernel.real import FilesOnly, RealKernel
+from nestd.host.libvirt.interface import NoUnits
 from nestd.host.machine.detect_virt import host_virtualization
 from nestd.host.machine.machine_id import machine_id
 from nestd.host.root import Root
 from nestd.host.simulated import kernel as simulated_kernel
 from nestd.host.simulated import situations
 from nestd.host.simulated.host import KINDS
+from nestd.host.simulated.libvirt import SimulatedLibvirt
 from nestd.host.state.records import Records
 
 EXIT_OK, EXIT_FAILURE = 0, 1
@@ -110,13 +111,27 @@ async def _start(
     reloads = Reloads(view, Records(root), ShutdownDelay(chosen.bus).held)
     at_end.push_async_callback(reloads.close)
     await recover(reloads)
-    units = SystemdUnits(connection) if root.is_this_machine else NoUnits()
-    daemons = LogDaemons(root, units, is_ours=reloads.is_ours)
+    daemons = _log_daemons(chosen, root, connection, reloads, at_end)
     at_end.push_async_callback(daemons.close)
     await daemons.start()
     manager = Manager(view, reloads)
     manager.log_states = daemons.states
     return manager, daemons
+
+
+def _log_daemons(
+    chosen: Options,
+    root: Root,
+    connection: Connection,
+    reloads: Reloads,
+    at_end: contextlib.AsyncExitStack,
+) -> LogDaemons:
+    if chosen.simulate is not None:
+        libvirt = SimulatedLibvirt(root, chosen.simulate)
+        at_end.callback(libvirt.close)
+        return LogDaemons(root, libvirt, libvirt.admin, is_ours=reloads.is_ours)
+    units = SystemdUnits(connection) if root.is_this_machine else NoUnits()
+    return LogDaemons(root, units, is_ours=reloads.is_ours)
 
 
 async def _run(stop: asyncio.Event, connection: Connection) -> int:

@@ -31,13 +31,12 @@ from nestd.core.logs.pending import Pending
 from nestd.core.logs.request import LogSettings
 from nestd.core.logs.runtime import Running, Runtime
 from nestd.core.logs.state import LogConfig, LogState, overridden_by, read_config
-from nestd.core.logs.units import UnitFacts, Units
 from nestd.formats import environment_file
 from nestd.formats.libvirt import log_filters, log_outputs
 from nestd.host.files import read_below, remove_leftovers
 from nestd.host.libvirt import daemons as libvirt_daemons
 from nestd.host.libvirt.daemons import DaemonProcess, fingerprint
-from nestd.host.libvirt.virt_admin import VirtAdmin
+from nestd.host.libvirt.interface import LogAdmin, UnitFacts, Units
 from nestd.host.root import Root
 from nestd.host.state.debug_records import LogRecords
 
@@ -56,7 +55,7 @@ class LogDaemon:
         name: str,
         units: Units,
         records: LogRecords,
-        admin: VirtAdmin,
+        admin: LogAdmin,
         on_change: Callable[[], None],
         *,
         is_ours: bool = True,

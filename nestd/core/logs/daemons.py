@@ -15,9 +15,10 @@ from nestd.core.changes.change import shown
 from nestd.core.errors import InvalidArgument
 from nestd.core.logs.daemon import LogDaemon
 from nestd.core.logs.state import LogState
-from nestd.core.logs.units import Mode, Units, mode
+from nestd.core.logs.units import Mode, mode
 from nestd.host.inotify import DirectoryWatch
 from nestd.host.libvirt import daemons as libvirt_daemons
+from nestd.host.libvirt.interface import LogAdmin, Units
 from nestd.host.libvirt.virt_admin import VirtAdmin
 from nestd.host.process_exit import ProcessExit
 from nestd.host.root import Root
@@ -36,12 +37,21 @@ log = logging.getLogger(__name__)
 class LogDaemons:
     """All of them, by name. Use start() before anything else.
 
-    Where another nestd acts on this host, IS_OURS is false: then this one only looks on.
+    ADMIN gives a daemon's admin server, virt-admin's where it is None. Where another nestd acts on
+    this host, IS_OURS is false: then this one only looks on.
     """
 
-    def __init__(self, root: Root, units: Units, *, is_ours: bool = True) -> None:
+    def __init__(
+        self,
+        root: Root,
+        units: Units,
+        admin: Callable[[str], LogAdmin] | None = None,
+        *,
+        is_ours: bool = True,
+    ) -> None:
         self._root = root
         self._units = units
+        self._admin = admin or self._virt_admin
         self._is_ours = is_ours
         self._records = LogRecords(root)
         self._installed: dict[str, LogDaemon] = {}
@@ -124,21 +134,23 @@ class LogDaemons:
         self._changed()
 
     def _new(self, name: str) -> LogDaemon:
-        admin = VirtAdmin(libvirt_daemons.admin_uri(self._root, name))
         return LogDaemon(
             self._root,
             name,
             self._units,
             self._records,
-            admin,
+            self._admin(name),
             self._changed,
             is_ours=self._is_ours,
         )
 
+    def _virt_admin(self, name: str) -> LogAdmin:
+        return VirtAdmin(libvirt_daemons.admin_uri(self._root, name))
+
     def _watch_process(self, daemon: LogDaemon) -> None:
         """A daemon that is killed leaves its pid file as it was."""
         process = daemon.state.process
-        if process is None or process.pid in self._exits:
+        if process is None or process.pid in self._exits or not self._root.has_our_processes:
             return
 
         pid = process.pid

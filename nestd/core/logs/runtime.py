@@ -18,7 +18,8 @@ from nestd.formats.libvirt.log_filters import Filter
 from nestd.formats.libvirt.log_items import InvalidItem
 from nestd.formats.libvirt.log_outputs import Output
 from nestd.formats.libvirt.log_readback import filters_to_set, outputs_to_set
-from nestd.host.libvirt.virt_admin import Refused, VirtAdmin, VirtAdminError
+from nestd.host.libvirt.interface import LogAdmin
+from nestd.host.libvirt.virt_admin import Refused, VirtAdminError
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Running:
 class Runtime:
     """The daemon NAME behind ADMIN. Everything here raises DaemonUnavailable."""
 
-    def __init__(self, name: str, admin: VirtAdmin) -> None:
+    def __init__(self, name: str, admin: LogAdmin) -> None:
         self._name = name
         self._admin = admin
 

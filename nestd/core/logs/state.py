@@ -7,13 +7,13 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from nestd.core.logs.units import UnitFacts
 from nestd.formats.libvirt import log_filters, log_outputs
 from nestd.formats.libvirt.conf import Conf, ConfError, parse
 from nestd.formats.libvirt.log_filters import Filter
 from nestd.formats.libvirt.log_items import InvalidItem, Level
 from nestd.formats.libvirt.log_outputs import Output
 from nestd.host.libvirt.daemons import DaemonProcess
+from nestd.host.libvirt.interface import UnitFacts
 
 FILTERS, OUTPUTS, LEVEL = "log_filters", "log_outputs", "log_level"
 _ENVIRONMENT = ("LIBVIRT_DEBUG", "LIBVIRT_LOG_FILTERS", "LIBVIRT_LOG_OUTPUTS")
