@@ -38,6 +38,7 @@ class JobInterface(Interface):
             "State": self._job.state.value,
             "Blockers": blockers(self._job.blockers),
             "Error": self._job.error,
+            "Since": self._job.since,
         }
 
     async def _cancel(self, call: Call) -> Sequence[object]:

@@ -50,8 +50,13 @@ class LogDaemonInterface(Interface):
             "Outputs": _text(log_outputs.canonical(state.config.outputs)),
             "Level": state.config.level,
             "OverriddenBy": _text(state.overridden_by),
-            "DebugUntil": state.debug_until,
+            "DebugUntil": state.debug.until,
             "ConfigError": _text(state.config.error),
+            "Activation": state.activation.value,
+            "Warnings": [_text(each) for each in state.warnings],
+            "DebugFilters": state.debug.filters,
+            "DebugFile": state.debug.file,
+            "DebugBytes": state.debug.written,
         }
 
     async def _get_running(self, call: Call) -> Sequence[object]:

@@ -19,6 +19,7 @@ from nestd.dbus.objects.exported import Handler, Interface
 from nestd.dbus.objects.interface import InterfaceSpec
 from nestd.formats.api import manager
 from nestd.formats.api.names import job_path, log_daemon_path, module_path
+from nestd.formats.libvirt.log_presets import PRESETS
 
 
 class ManagerInterface(Interface):
@@ -49,6 +50,7 @@ class ManagerInterface(Interface):
             "Inhibit": self._inhibit,
             "ListInhibitors": self._list_inhibitors,
             "GetJob": self._get_job,
+            "ListPresets": self._list_presets,
         }
 
     def properties(self) -> Mapping[str, object]:
@@ -109,6 +111,9 @@ class ManagerInterface(Interface):
         if self._manager.reloads.jobs.get(int(str(number))) is None:
             raise NoSuchJob(f"There is no job {number}, or no longer.")
         return [job_path(int(str(number)))]
+
+    async def _list_presets(self, call: Call) -> Sequence[object]:
+        return [[(each.name, each.filters, each.purpose) for each in PRESETS]]
 
 
 def _findings(found: Sequence[Finding]) -> list[object]:

@@ -81,7 +81,12 @@ def _log_daemon(state: LogState) -> dict[str, object]:
         "outputs": log_outputs.canonical(state.config.outputs),
         "level": state.config.level,
         "overridden_by": state.overridden_by,
-        "debug_until": state.debug_until,
+        "debug_until": state.debug.until,
+        "debug_filters": state.debug.filters,
+        "debug_file": state.debug.file,
+        "debug_bytes": state.debug.written,
+        "activation": state.activation.value,
+        "warnings": list(state.warnings),
     }
 
 

@@ -16,14 +16,16 @@ from nestd.core.errors import InvalidArgument
 from nestd.core.logs.daemon import LogDaemon
 from nestd.core.logs.state import LogState
 from nestd.core.logs.units import Mode, mode
+from nestd.core.logs.warnings import unread_files
 from nestd.host.inotify import DirectoryWatch
 from nestd.host.libvirt import daemons as libvirt_daemons
 from nestd.host.libvirt.interface import LogAdmin, Units
 from nestd.host.libvirt.virt_admin import VirtAdmin
 from nestd.host.process_exit import ProcessExit
 from nestd.host.root import Root
-from nestd.host.state.debug_records import LogRecords
+from nestd.host.state.undo_records import UndoRecords
 
+_MAIN = (libvirt_daemons.MONOLITHIC, "virtqemud")
 SETTLE_SECONDS = 0.02  # events come in bursts; one look serves the burst
 _WATCHED = (
     libvirt_daemons.CONFIG_DIRECTORY,
@@ -53,7 +55,7 @@ class LogDaemons:
         self._units = units
         self._admin = admin or self._virt_admin
         self._is_ours = is_ours
-        self._records = LogRecords(root)
+        self._records = UndoRecords(root)
         self._installed: dict[str, LogDaemon] = {}
         self._daemons: dict[str, LogDaemon] = {}
         self._watch: DirectoryWatch | None = None
@@ -131,7 +133,16 @@ class LogDaemons:
                 await daemon.resume()
         self._installed = found
         self._daemons = _in_use(found)
+        await self._tell_unread()
         self._changed()
+
+    async def _tell_unread(self) -> None:
+        """Files that nobody reads are told with the daemon that runs machines."""
+        found = mode({name: daemon.unit for name, daemon in self._installed.items()})
+        unread = await asyncio.to_thread(unread_files, self._root, found, self._daemons.keys())
+        main = next((name for name in _MAIN if name in self._daemons), None)
+        for name, daemon in self._daemons.items():
+            daemon.tell_unread(unread if name == main else ())
 
     def _new(self, name: str) -> LogDaemon:
         return LogDaemon(

@@ -81,6 +81,17 @@ class DebugSession:
         file = Output(Level.DEBUG, Destination.FILE, log_targets.debug_log(name))
         return LogSettings(filters, log_outputs.add(before.parsed_outputs(), file))
 
+    def file(self, name: str) -> str:
+        """The file of the daemon NAME that debug messages go to, "" where they go to none."""
+        if self.outputs is None:
+            return log_targets.debug_log(name)
+        files = [
+            (output.level, output.name)
+            for output in log_outputs.parse_strict(self.outputs)
+            if output.destination is Destination.FILE
+        ]
+        return min(files)[1] if files else ""
+
     @property
     def remaining(self) -> float:
         """Seconds until it is to end."""

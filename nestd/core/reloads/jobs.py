@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import Callable
 
 from nestd.core.model import Blocker, JobState
@@ -13,7 +14,10 @@ ENDS = (JobState.DONE, JobState.FAILED, JobState.ROLLED_BACK, JobState.CANCELLED
 
 @dataclass
 class Job:
-    """A reload of one module, asked for by the user UID. error is one sentence, or ""."""
+    """A reload of one module, asked for by the user UID. error is one sentence, or "".
+
+    since is when it was asked for, in microseconds of CLOCK_REALTIME.
+    """
 
     id: int
     module: str
@@ -21,6 +25,7 @@ class Job:
     state: JobState
     blockers: tuple[Blocker, ...] = ()
     error: str = ""
+    since: int = field(default_factory=lambda: time.time_ns() // 1000)
 
     @property
     def ended(self) -> bool:
@@ -37,9 +42,13 @@ class Jobs:
         self.on_change: list[Callable[[Job], None]] = []
         self.on_end: list[Callable[[Job], None]] = []
 
-    def new(self, job_id: int, module: str, uid: int, state: JobState) -> Job:
-        """A job of that id: a new one, or one that was there before a restart of nestd."""
+    def new(
+        self, job_id: int, module: str, uid: int, state: JobState, since: int | None = None
+    ) -> Job:
+        """A job of that id: a new one, or one that was there SINCE before a restart of nestd."""
         job = Job(job_id, module, uid, state)
+        if since is not None:
+            job.since = since
         self._jobs[job.id] = job
         for listener in self.on_new:
             listener(job)

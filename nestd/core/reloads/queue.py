@@ -151,6 +151,7 @@ class Reloads:
             wanted=wanted,
             before=facts.modules[module].parameters,
             replacement=replacement,
+            since=job.since,
         )
         if when is When.IDLE:
             self._begin_to_wait(facts, job, transaction)

@@ -47,7 +47,11 @@ async def recover(reloads: Reloads) -> None:
                 continue
             log.info("Job %d of before the restart: %s", number, transaction.step.value)
             job = reloads.jobs.new(
-                transaction.job, transaction.module, transaction.uid, transaction.step
+                transaction.job,
+                transaction.module,
+                transaction.uid,
+                transaction.step,
+                transaction.since or None,
             )
             if transaction.step is JobState.WAITING:
                 _wait_again(reloads, job, transaction)

@@ -34,6 +34,7 @@ class Transaction:
     wanted: Mapping[str, str]  # parameters to verify after the load
     before: Mapping[str, str]  # parameters as they ran
     replacement: Replacement | None
+    since: int = 0  # when the job was asked for, microseconds of CLOCK_REALTIME; 0: not known
 
     def at(self, step: JobState) -> Transaction:
         """The same transaction at STEP."""
@@ -47,6 +48,7 @@ class Transaction:
             "job": self.job,
             "module": self.module,
             "uid": self.uid,
+            "since": self.since,
             "when": self.when.value,
             "step": self.step.value,
             "wanted": dict(self.wanted),
@@ -77,6 +79,7 @@ def decode(record: bytes, boot_id: str) -> Transaction:
             wanted=_strings(document["wanted"]),
             before=_strings(document["before"]),
             replacement=None if replacement is None else _decode_replacement(replacement),
+            since=_time(document.get("since", 0)),
         )
     except _UNREADABLE as error:
         raise DamagedRecord(f"it does not read as a record: {error!r}") from error
@@ -107,6 +110,13 @@ def _decode_replacement(document: dict[str, Any]) -> Replacement:
 
 def _strings(document: dict[str, Any]) -> dict[str, str]:
     return {str(key): str(value) for key, value in document.items()}
+
+
+def _time(number: object) -> int:
+    """As D-Bus has it: a "t"."""
+    if not isinstance(number, int) or not 0 <= number < 1 << 64:
+        raise ValueError(number)
+    return number
 
 
 def _unsigned(number: object) -> int:

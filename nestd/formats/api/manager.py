@@ -54,6 +54,14 @@ TABLE = InterfaceTable(
             takes=(("id", "u"),),
             gives=(("job", "o"),),
         ),
+        "ListPresets": MethodTable(
+            takes=(),
+            gives=(("presets", "a(sss)"),),
+        ),
+        "ListHistory": MethodTable(
+            takes=(),
+            gives=(("entries", "aa{sv}"),),
+        ),
     },
     properties={
         "Version": PropertyTable("s", "read", "const"),
@@ -134,5 +142,11 @@ TABLE = InterfaceTable(
       <arg name="job" type="o" />
       <arg name="result" type="s" />
     </signal>
+    <method name="ListPresets">
+      <arg name="presets" type="a(sss)" direction="out" />
+    </method>
+    <method name="ListHistory">
+      <arg name="entries" type="aa{sv}" direction="out" />
+    </method>
   </interface>""",
 )

@@ -35,7 +35,7 @@ from nestd.core.logs.daemon import LogDaemon
 from nestd.host.libvirt.interface import NoUnits, UnitFacts
 from nestd.host.libvirt.virt_admin import VirtAdmin
 from nestd.host.root import Root
-from nestd.host.state.debug_records import LogRecords
+from nestd.host.state.undo_records import UndoRecords
 
 # Filters are reported with stars around them and without a "+", as libvirt does.
 SCRIPT = """#!/bin/sh
@@ -104,7 +104,7 @@ class Host:
     async def daemon(self, seconds: float = 5, *, is_ours: bool = True) -> LogDaemon:
         root = Root(self.root)
         admin = VirtAdmin("uri", str(self.root / "virt-admin"), seconds)
-        records = LogRecords(root)
+        records = UndoRecords(root)
         daemon = LogDaemon(
             root, "libvirtd", self.units, records, admin, lambda: None, is_ours=is_ours
         )
@@ -325,7 +325,7 @@ def test_a_daemon_that_is_gone_at_the_end_is_let_be(host: Host) -> None:
 
 @pytest.mark.parametrize("record", [b"", b"{}", b"[1]", b"\xff", b'{"target": 1}', b"null"])
 def test_damaged_records_are_dropped(host: Host, record: bytes) -> None:
-    records = LogRecords(Root(host.root))
+    records = UndoRecords(Root(host.root))
     records.write("libvirtd.debug", record)
     records.write("libvirtd.change", record)
 
