@@ -11,12 +11,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
-from nestd.core.changes.change import shown
 from nestd.core.errors import InvalidArgument
 from nestd.core.logs.daemon import LogDaemon
 from nestd.core.logs.state import LogState
 from nestd.core.logs.units import Mode, mode
 from nestd.core.logs.warnings import unread_files
+from nestd.formats.printable import quoted
 from nestd.host.inotify import DirectoryWatch
 from nestd.host.libvirt import daemons as libvirt_daemons
 from nestd.host.libvirt.interface import LogAdmin, Units
@@ -78,7 +78,7 @@ class LogDaemons:
         """The daemon NAME. Raises InvalidArgument for one that is not installed."""
         if name not in self._daemons:
             known = ", ".join(self._daemons) or "none"
-            raise InvalidArgument(f"No libvirt daemon {shown(name)} here; there are: {known}.")
+            raise InvalidArgument(f"No libvirt daemon {quoted(name)} here; there are: {known}.")
         return self._daemons[name]
 
     async def start(self) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a client can ask of nestd about KVM's modules: read, plan, change, reload.
+"""Changes of KVM's modules as clients ask for them: planned, checked, authorized, made.
 
 Changes are served one at a time, in the order in which they came, each on the state that the one
 before left. A change is made in two calls, so that the bus can ask for authorization in between:
@@ -12,12 +12,10 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
-from nestd.core.archive.archives import SupportArchives
 from nestd.core.changes import plan
 from nestd.core.changes.change import (
-    CLASH,
     Change,
     Effect,
     check_allowed,
@@ -28,26 +26,14 @@ from nestd.core.changes.change import (
     check_supported,
     check_unobstructed,
     make_change,
-    refusal,
-    shown,
 )
-from nestd.core.checks.inspector import Inspector
-from nestd.core.describe import describe
-from nestd.core.errors import (
-    Busy,
-    Conflict,
-    InvalidArgument,
-    Missing,
-    NotRestored,
-    write_failed,
-)
+from nestd.core.errors import Busy, Conflict, Missing, NotRestored, write_failed
 from nestd.core.journal_events import NOTICE, Event, about, not_restored
-from nestd.core.logs.state import LogState
-from nestd.core.model import Blocker, Vendor, When
-from nestd.core.modules.derive import clash, next_values, pending, plain, refused
+from nestd.core.model import Vendor, When
 from nestd.core.modules.facts import HostFacts
-from nestd.core.modules.values import NESTED
+from nestd.core.modules.values import NESTED, as_text
 from nestd.core.modules.view import HostView
+from nestd.core.modules.wording import NESTED_WITH_HUGE_PAGES, refusal
 from nestd.core.reloads.jobs import Job
 from nestd.core.reloads.queue import Reloads
 from nestd.host import files
@@ -58,41 +44,13 @@ SETTLE_SECONDS = 2.0
 log = logging.getLogger(__name__)
 
 
-class Manager:
-    """The host's KVM modules. Reading goes through the view, reloading through the reloads."""
+class Changes:
+    """What clients ask for. Reading goes through the view, reloading through the reloads."""
 
     def __init__(self, view: HostView, reloads: Reloads) -> None:
         self.view = view
         self.reloads = reloads
-        self.inspector = Inspector(view)
-        self.archives = SupportArchives(view, self.describe)
-        self.log_states: Callable[[], Sequence[LogState]] = tuple  # of libvirt's daemons
         self.on_change: list[Callable[[str], None]] = []  # with the module, whether loaded or not
-
-    def module(self, name: str) -> str:
-        """NAME as the kernel spells it. Raises InvalidArgument for one that is not KVM's here."""
-        spelled = name.replace("-", "_")
-        if spelled not in self.view.modules:
-            known = ", ".join(self.view.modules) or "none"
-            raise InvalidArgument(f"No module {shown(name)} here; KVM's modules are: {known}.")
-        return spelled
-
-    async def blockers(self, module: str) -> tuple[Blocker, ...]:
-        """What keeps MODULE from being reloaded at this moment."""
-        return await self.reloads.blockers(module)
-
-    async def describe(self) -> str:
-        """The whole state as a JSON document."""
-        machines = await self.view.machines()
-        jobs, inhibitors = self.reloads.jobs.current(), self.reloads.inhibitors.list()
-        return describe(
-            self.view.facts(),
-            self.view.snapshot(),
-            machines,
-            jobs,
-            inhibitors,
-            self.log_states(),
-        )
 
     async def plan(self, module: str, parameters: Mapping[str, str], when: When) -> plan.Plan:
         """What a change would do, doing nothing."""
@@ -100,7 +58,8 @@ class Manager:
         facts = self.view.facts()
         change = make_change(facts, module, parameters, when)
         image = await initramfs.holding(self.view.root, facts.release, module)
-        in_the_way = await self.blockers(module) if change.effect is Effect.RELOAD else ()
+        reloads = change.effect is Effect.RELOAD
+        in_the_way = await self.reloads.blockers(module) if reloads else ()
         return plan.Plan(
             diff=change.diff,
             steps=plan.steps(change),
@@ -135,7 +94,8 @@ class Manager:
     async def apply(self, change: Change, uid: int) -> Job | None:
         """Make the change for the user UID; the job of the reload, None where none was needed.
 
-        Raises the errors of nestd.core.errors, or MoreToDo, then with everything as it was before.
+        Raises the errors of nestd.core.errors, or NeedsMoreAuthorization; then everything is as it
+        was before.
         """
         async with self.reloads.lock:
             # The state may have changed while the caller was asked for a password.
@@ -146,27 +106,26 @@ class Manager:
             with self._writing(change.module, uid):
                 job = await self._apply(self.view.facts(), change, uid)
             if change.edits or change.effect is Effect.IN_PLACE:
-                _tell(change, uid)
+                _announce(change, uid)
             for listener in self.on_change:
                 listener(change.module)
             return job
 
     def prepare_reload(self, module: str) -> None:
         """Check a reload without a change. Raises what stands against it."""
-        facts = self.view.facts()
-        check_present(facts, module)
-        check_loadable(facts, module, {})
+        found = self.view.facts().module(module)
+        check_present(found)
+        check_loadable(found, {})
         check_supported(self.view.kernel.can_load, Effect.RELOAD)
-        if not facts.modules[module].loaded:
+        if not found.running.loaded:
             raise Missing(f"{module} is not loaded: there is nothing to reload.")
-        check_reloadable(facts, module)
-        check_unobstructed(facts.obstacles)
+        check_reloadable(found)
+        check_unobstructed(found.host.obstacles)
         self.reloads.check_ours()
-        bad = refused(facts, module)
-        if bad is not None:
-            raise Conflict(refusal(module, bad))
-        if clash(facts, module):
-            raise Conflict(CLASH)
+        if found.refused is not None:
+            raise Conflict(refusal(module, found.refused))
+        if found.conflicts:
+            raise Conflict(NESTED_WITH_HUGE_PAGES)
 
     async def request_reload(self, module: str) -> None:
         """prepare_reload() in its turn: a module that is just being reloaded is not missing."""
@@ -184,12 +143,12 @@ class Manager:
             await self._settled(module)
             self.prepare_reload(module)
             facts = self.view.facts()
-            following = plain(next_values(facts, module))
+            following = as_text(facts.module(module).next_values)
             wanted = {name: value for name, value in following.items() if name == NESTED}
             with self._writing(module, uid):
                 job = await self.reloads.start(facts, module, when, wanted, None, uid)
             if when is When.NOW:
-                self._tell_adjusted(module)
+                self._log_adjusted(module)
             return job
 
     async def _settled(self, module: str) -> None:
@@ -200,18 +159,17 @@ class Manager:
                 raise Busy(f"{module} is being loaded or unloaded by somebody else: try again.")
             await asyncio.sleep(SETTLE_SECONDS / 50)
 
-    def _tell_adjusted(self, module: str) -> None:
-        facts = self.view.facts()
-        adjusted = pending(facts, module) if facts.modules[module].loaded else ()
-        if adjusted:
-            names = ", ".join(adjusted)
+    def _log_adjusted(self, module: str) -> None:
+        found = self.view.facts().module(module)
+        if found.running.loaded and found.pending:
+            names = ", ".join(found.pending)
             log.warning("%s runs with other values than configured for %s", module, names)
 
     async def _apply(self, facts: HostFacts, change: Change, uid: int) -> Job | None:
         module, when = change.module, change.when
         replacement = await asyncio.to_thread(_replacement, facts, change)
         if change.effect is Effect.RELOAD:
-            wanted = plain(change.wanted)
+            wanted = as_text(change.wanted)
             return await self.reloads.start(facts, module, when, wanted, replacement, uid)
         if change.effect is Effect.IN_PLACE:
             values = {name: value or "1" for name, value in change.wanted.items()}
@@ -237,7 +195,7 @@ class Manager:
             self.view.config_changed()
 
 
-def _tell(change: Change, uid: int) -> None:
+def _announce(change: Change, uid: int) -> None:
     parameters = " ".join(f"{name}={value}" for name, value in change.parameters.items())
     fields = about(
         Event.VALUE_CHANGED,
