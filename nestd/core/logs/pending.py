@@ -94,6 +94,8 @@ class Pending:
         try:
             record = _Record(**json.loads(data))
             old = None if record.old is None else base64.b64decode(record.old)
+            if not isinstance(record.target, str):
+                raise ValueError("its file is no path")
         except (ValueError, TypeError) as error:
             log.warning("The record of a change of %s cannot be read: %s", self._name, error)
             self.end()

@@ -79,10 +79,15 @@ class Runtime:
             raise DaemonUnavailable(f"{self._name} does not use what it was told to use.")
 
     async def restore(self, before: Running) -> None:
-        """Set what BEFORE tells, so that the daemon reports the same again, and read it back."""
+        """Set what BEFORE tells where that is not in use, and read it back."""
+        now = await self.read()
         with self._explained():
-            await self._admin.set_filters(filters_to_set(before.filters))
-            await self._admin.set_outputs(outputs_to_set(before.outputs))
+            if now.parsed_filters() != before.parsed_filters():
+                await self._admin.set_filters(filters_to_set(before.filters))
+            if now.parsed_outputs() != before.parsed_outputs():
+                await self._admin.set_outputs(outputs_to_set(before.outputs))
+        if now.equals(before):
+            return
         if not (await self.read()).equals(before):
             raise DaemonUnavailable(f"{self._name} does not use what it used before.")
 

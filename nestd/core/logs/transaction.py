@@ -40,6 +40,7 @@ class LogTransaction:
         self._change = change
         self._replacement: Replacement | None = None
         self._touched: Running | None = None  # what the daemon used before it was touched
+        self._restarted = False
 
     async def make(self) -> None:
         """Make the change. Raises NestdError or OSError with all as it was, or NotRestored."""
@@ -56,7 +57,7 @@ class LogTransaction:
                 await asyncio.to_thread(self._replacement.commit)
             if change.restart and process is not None:
                 await asyncio.to_thread(self._check_starts)
-                self._touched = change.running
+                self._touched, self._restarted = change.running, True
                 await self._service.restart()
 
     @asynccontextmanager
@@ -65,18 +66,20 @@ class LogTransaction:
             yield
         except BaseException as error:
             stands = await self._undo()
+            self._discard()
             if not stands:
-                self._end()
+                self._pending.end()
                 raise
             self._pending.keep_for_undo()
             raise NotRestored(
                 f"{_reason(error)} This could not be undone: {'; '.join(stands)}."
                 " It is tried again when nestd starts."
             ) from error
-        self._end()
-
-    def _end(self) -> None:
         self._pending.end()
+        self._discard()
+
+    def _discard(self) -> None:
+        """The old bytes are on record where they are still needed."""
         if self._replacement is not None:
             self._replacement.discard()
 
@@ -94,19 +97,17 @@ class LogTransaction:
         stands = []
         if self._replacement is not None:
             stands += await asyncio.to_thread(_undo_file, self._replacement, self._change.path)
-        if self._touched is not None:
-            stands += await self._undo_running(self._touched)
-        return stands
+        return stands + await self._undo_running()
 
-    async def _undo_running(self, before: Running) -> list[str]:
+    async def _undo_running(self) -> list[str]:
         try:
-            if self._service.process() is None:
-                if not self._change.restart:
-                    return []  # it ended by itself, and starts with what its file says
+            if self._restarted and self._service.process() is None:
                 await self._service.start()
-            await self._runtime.restore(before)
+            if self._touched is not None and self._service.process() is not None:
+                await self._runtime.restore(self._touched)
         except NestdError as error:
-            if self._service.process() is not None or self._change.restart:
+            # One that ended by itself starts with what its file says.
+            if self._restarted or self._service.process() is not None:
                 return [str(error).rstrip(".")]
         return []
 
