@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nestd.core.changes.change import Change, Effect
+from nestd.core.errors import NestdError
 from nestd.core.model import Blocker, When
 from nestd.core.modules.derive import misplaced_nested
 from nestd.core.modules.facts import HostFacts
@@ -17,13 +18,17 @@ from nestd.formats.modprobe.next_load import NextLoad
 
 @dataclass(frozen=True)
 class Plan:
-    """What SetParameters would do. token stands for everything that it was made from."""
+    """What SetParameters would do. token stands for everything that it was made from.
+
+    refusal is the error that the request would meet at this moment, None if it would be served.
+    """
 
     diff: str
     steps: tuple[str, ...]
     blockers: tuple[Blocker, ...]
     warnings: tuple[str, ...]
     token: str
+    refusal: NestdError | None
 
 
 def steps(change: Change) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 
@@ -119,6 +119,11 @@ class Reloads:
         holders = await self.view.holders()
         found = blockers.find(facts.modules[module], holders, facts.modules_disabled)
         return found + self.inhibitors.blockers()
+
+    def refusal(self, module: str, found: Sequence[Blocker]) -> NestdError:
+        """What a reload of MODULE now is refused with, given the blockers that were FOUND."""
+        kind = Inhibited if self.inhibitors.list() else Busy
+        return kind(blockers.sentence(module, found))
 
     async def inhibit(self, inhibitor: Inhibitor) -> int:
         """Keep reloads away from now on, after one that has begun; see Inhibitors.add()."""
@@ -309,7 +314,7 @@ class Reloads:
 
         try:
             if self.inhibitors.list():
-                raise Inhibited(await explain())
+                raise self.refusal(job.module, await self.blockers(job.module))
             async with self._shutdown_delay():
                 await reload.run(transaction, explain, 0.0 if waits else UNLOAD_SECONDS)
         except BaseException as error:
