@@ -54,13 +54,13 @@ TABLE = InterfaceTable(
             takes=(("id", "u"),),
             gives=(("job", "o"),),
         ),
+        "CheckAccess": MethodTable(
+            takes=(("actions", "as"),),
+            gives=(("access", "a{ss}"),),
+        ),
         "ListPresets": MethodTable(
             takes=(),
             gives=(("presets", "a(sss)"),),
-        ),
-        "ListHistory": MethodTable(
-            takes=(),
-            gives=(("entries", "aa{sv}"),),
         ),
     },
     properties={
@@ -133,6 +133,10 @@ TABLE = InterfaceTable(
       <arg name="id" type="u" direction="in" />
       <arg name="job" type="o" direction="out" />
     </method>
+    <method name="CheckAccess">
+      <arg name="actions" type="as" direction="in" />
+      <arg name="access" type="a{ss}" direction="out" />
+    </method>
     <signal name="JobNew">
       <arg name="id" type="u" />
       <arg name="job" type="o" />
@@ -144,9 +148,6 @@ TABLE = InterfaceTable(
     </signal>
     <method name="ListPresets">
       <arg name="presets" type="a(sss)" direction="out" />
-    </method>
-    <method name="ListHistory">
-      <arg name="entries" type="aa{sv}" direction="out" />
     </method>
   </interface>""",
 )
