@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 
 from nestd import __version__
 from nestd.bus import arguments
-from nestd.bus.authorization import Action, Authorizer
+from nestd.bus.authorization import Action, Authorizer, Verdict
 from nestd.bus.declared import DeclaredInterface, needs, reads
 from nestd.core.archive.archives import DEFAULT_LOG_BYTES, check_log_bytes
 from nestd.core.checks.finding import Finding
 from nestd.core.errors import NoSuchJob
+from nestd.core.history.entry import Entry
+from nestd.core.history.history import History
 from nestd.core.reloads.inhibitors import Inhibitor
 from nestd.core.services import Services
-from nestd.dbus.connection.wire import Call
+from nestd.dbus.connection.wire import Call, Variant
 from nestd.dbus.objects.interface import InterfaceSpec
 from nestd.formats.api import manager
 from nestd.formats.api.names import job_path, log_daemon_path, module_path
@@ -113,6 +115,38 @@ class ManagerInterface(DeclaredInterface):
     @reads("ListPresets")
     async def _list_presets(self, call: Call) -> Sequence[object]:
         return [[(each.name, each.filters, each.purpose) for each in PRESETS]]
+
+    @reads("ListHistory")
+    async def _list_history(self, call: Call) -> Sequence[object]:
+        uid = await self.authorizer.uid_of(call.sender)
+        sees_all = await self.authorizer.check(call, Action.MANAGE, {}) is Verdict.YES
+        history = self._services.history
+        return [
+            [
+                await _event(history, each, private=sees_all or each.uid == uid)
+                for each in history.entries
+            ]
+        ]
+
+
+async def _event(history: History, entry: Entry, *, private: bool) -> dict[str, Variant]:
+    """One of a{sv}; what is PRIVATE is for those who may see it."""
+    told = {
+        "time": Variant("t", entry.time),
+        "kind": Variant("s", entry.kind.value),
+        "subject": Variant("s", entry.subject),
+        "result": Variant("s", entry.result.value),
+    }
+    if not private:
+        return told
+    if entry.uid is not None:
+        told["uid"] = Variant("u", entry.uid)
+    told["asked"] = Variant("s", entry.asked)
+    told["error"] = Variant("s", entry.error)
+    if entry.undo is not None:
+        told["before"] = Variant("a{ss}", dict(entry.undo.before))
+        told["undoable"] = Variant("b", await history.undoable(entry))
+    return told
 
 
 def _findings(found: Sequence[Finding]) -> list[object]:

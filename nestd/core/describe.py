@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from nestd import __version__
 from nestd.core.logs.state import LogState
@@ -17,14 +17,23 @@ from nestd.formats.libvirt import log_filters, log_outputs
 
 
 class Describer:
-    """Writes the document. LOG_STATES gives those of libvirt's daemons."""
+    """Writes the document.
+
+    LOG_STATES gives those of libvirt's daemons, TOTALS how many events of each kind and result
+    there have been.
+    """
 
     def __init__(
-        self, view: HostView, reloads: Reloads, log_states: Callable[[], Sequence[LogState]]
+        self,
+        view: HostView,
+        reloads: Reloads,
+        log_states: Callable[[], Sequence[LogState]],
+        totals: Callable[[], Mapping[str, Mapping[str, int]]],
     ) -> None:
         self._view = view
         self._reloads = reloads
         self._log_states = log_states
+        self._totals = totals
 
     async def describe(self) -> str:
         """The whole state now, as JSON."""
@@ -43,6 +52,7 @@ class Describer:
                 {"who": each.who, "why": each.why, "uid": each.uid, "pid": each.pid}
                 for each in self._reloads.inhibitors.list()
             ],
+            "totals": self._totals(),
             "log_daemons": {state.name: _log_daemon(state) for state in self._log_states()},
         }
         return json.dumps(document, indent=2, sort_keys=True)
@@ -111,6 +121,7 @@ def _job(job: Job) -> dict[str, object]:
         "state": job.state.value,
         "blockers": [_blocker(each) for each in job.blockers],
         "error": job.error,
+        "since": job.since,
     }
 
 

@@ -9,6 +9,7 @@ from nestd.core.archive.archives import SupportArchives
 from nestd.core.changes.changes import Changes
 from nestd.core.checks.inspector import Inspector
 from nestd.core.describe import Describer
+from nestd.core.history.history import History
 from nestd.core.logs.daemons import LogDaemons
 from nestd.core.modules.view import HostView
 from nestd.core.reloads.queue import Reloads
@@ -25,11 +26,12 @@ class Services:
     inspector: Inspector  # checks of the host and of guests
     describer: Describer  # the whole state in one document
     archives: SupportArchives
+    history: History  # what was changed, by whom, and how it ended
 
 
-def assemble(view: HostView, reloads: Reloads, daemons: LogDaemons) -> Services:
+def assemble(view: HostView, reloads: Reloads, daemons: LogDaemons, history: History) -> Services:
     """The services of the host that VIEW shows."""
-    describer = Describer(view, reloads, daemons.states)
+    describer = Describer(view, reloads, daemons.states, lambda: history.totals)
     return Services(
         view=view,
         reloads=reloads,
@@ -38,4 +40,5 @@ def assemble(view: HostView, reloads: Reloads, daemons: LogDaemons) -> Services:
         inspector=Inspector(view),
         describer=describer,
         archives=SupportArchives(view, describer.describe),
+        history=history,
     )

@@ -18,6 +18,8 @@ from nestd.bus.peers.logind import ShutdownDelay
 from nestd.bus.peers.systemd_units import SystemdUnits
 from nestd.bus.service import Service
 from nestd.core.drift.watch import DriftWatch
+from nestd.core.history.foreign import ForeignWatch
+from nestd.core.history.history import History
 from nestd.core.logs.daemons import LogDaemons
 from nestd.core.modules.view import HostView
 from nestd.core.reloads.queue import Reloads
@@ -110,11 +112,20 @@ async def _start(
     await view.start()
     reloads = Reloads(view, Records(root), ShutdownDelay(chosen.bus).held)
     at_end.push_async_callback(reloads.close)
+    history = History(root)
+    history.load()
+    at_end.push_async_callback(history.close)
+    history.watch(reloads.jobs)
     await recover(reloads)
+    history.serve()
     daemons = _log_daemons(chosen, root, connection, reloads, at_end)
     at_end.push_async_callback(daemons.close)
     await daemons.start()
-    return assemble(view, reloads, daemons)
+    services = assemble(view, reloads, daemons, history)
+    foreign = ForeignWatch(services.changes, history)
+    at_end.callback(foreign.close)
+    foreign.start()
+    return services
 
 
 def _log_daemons(

@@ -65,6 +65,7 @@ class Change:
 
     module: str
     parameters: Mapping[str, str]  # as they will be written; "" removes the assignment
+    replaced: Mapping[str, str]  # what kvm.conf assigns to these now, "" for nothing
     when: When
     path: str
     old: bytes | None
@@ -135,6 +136,7 @@ def make_change(
     change = Change(
         module=name,
         parameters=checked,
+        replaced={key: _assigned(module.configured, key) for key in checked},
         when=when,
         path=facts.own.path,
         old=facts.own.data,
@@ -323,3 +325,11 @@ def _token(module: KvmModule, parameters: Mapping[str, str], when: When) -> str:
     for item in inputs:
         digest.update(repr(item).encode("utf-8", "backslashreplace") + b"\0")
     return digest.hexdigest()
+
+
+def _assigned(configured: Mapping[str, str | None], parameter: str) -> str:
+    """A bare name stands for 1 (kernel/params.c, param_set_bool)."""
+    if parameter not in configured:
+        return ""
+    value = configured[parameter]
+    return "1" if value is None else value

@@ -198,8 +198,8 @@ class LogDaemon:
             raise self._service.unavailable()
         return DebugRequest(settings, seconds, limit)
 
-    async def apply(self, change: LogChange, uid: int) -> None:
-        """Make the change for the user UID, both halves or none.
+    async def apply(self, change: LogChange, uid: int) -> LogChange:
+        """Make the change for the user UID, both halves or none; as it was made.
 
         Raises the errors of nestd.core.errors, then with everything as it was before, or
         NotRestored, which says what stands.
@@ -207,7 +207,8 @@ class LogDaemon:
         async with self._lock:
             # The state may have changed while the caller was asked for a password.
             try:
-                await self._apply(await self._again(change))
+                change = await self._again(change)
+                await self._apply(change)
             except OSError as error:
                 raise write_failed(error) from error
             except NotRestored as error:
@@ -218,6 +219,7 @@ class LogDaemon:
                 await self.look(units=False)
                 self.on_change()
         self._tell(change, uid)
+        return change
 
     def _tell(self, change: LogChange, uid: int) -> None:
         settings, when = change.settings, change.when.value

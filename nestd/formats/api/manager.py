@@ -62,6 +62,10 @@ TABLE = InterfaceTable(
             takes=(),
             gives=(("presets", "a(sss)"),),
         ),
+        "ListHistory": MethodTable(
+            takes=(),
+            gives=(("entries", "aa{sv}"),),
+        ),
     },
     properties={
         "Version": PropertyTable("s", "read", "const"),
@@ -148,6 +152,9 @@ TABLE = InterfaceTable(
     </signal>
     <method name="ListPresets">
       <arg name="presets" type="a(sss)" direction="out" />
+    </method>
+    <method name="ListHistory">
+      <arg name="entries" type="aa{sv}" direction="out" />
     </method>
   </interface>""",
 )
