@@ -42,7 +42,8 @@ from nestd.core.logs.transaction import LogTransaction, check_starts
 from nestd.core.logs.warnings import standing_warnings
 from nestd.formats import environment_file
 from nestd.formats.libvirt import log_filters, log_outputs
-from nestd.host.files import read_below, remove_leftovers
+from nestd.host.editing.replacement import remove_leftovers
+from nestd.host.files import read_below
 from nestd.host.libvirt import daemons as libvirt_daemons
 from nestd.host.libvirt.daemons import DaemonProcess, fingerprint
 from nestd.host.libvirt.interface import LogAdmin, UnitFacts, Units

@@ -18,8 +18,9 @@ from pathlib import Path
 
 from nestd.core.errors import NestdError, system_reason
 from nestd.core.logs.runtime import Running, Runtime
-from nestd.host import files
-from nestd.host.files import Replacement, read_regular
+from nestd.host.editing import replacement as editing
+from nestd.host.editing.replacement import Replacement
+from nestd.host.files import read_regular
 from nestd.host.libvirt.daemons import DaemonProcess
 from nestd.host.state.undo_records import UndoRecords
 
@@ -133,7 +134,7 @@ def _put_back(target: Path, old: bytes | None) -> None:
     if old is None:
         target.unlink(missing_ok=True)
     else:
-        files.replace(target, old, read_regular(target))
+        editing.replace(target, old, read_regular(target))
 
 
 def _digest(data: bytes) -> str:

@@ -18,7 +18,8 @@ from nestd.core.logs.request import check_directories
 from nestd.core.logs.runtime import Running, Runtime
 from nestd.core.logs.service import DaemonService
 from nestd.core.logs.state import LogConfig, read_config
-from nestd.host.files import Replacement, read_regular
+from nestd.host.editing.replacement import Replacement
+from nestd.host.files import read_regular
 from nestd.host.root import Root
 
 
@@ -121,8 +122,7 @@ def check_starts(root: Root, config: LogConfig) -> None:
 
 def _undo_file(replacement: Replacement, path: str) -> list[str]:
     try:
-        if replacement.committed:
-            replacement.undo()
+        replacement.undo()
         if read_regular(replacement.target) != replacement.data:
             return []
         reason = ""

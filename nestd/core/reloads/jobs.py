@@ -12,9 +12,14 @@ from nestd.core.model import Blocker, JobState
 ENDS = (JobState.DONE, JobState.FAILED, JobState.ROLLED_BACK, JobState.CANCELLED)
 
 
+def now() -> int:
+    """Microseconds of CLOCK_REALTIME."""
+    return time.time_ns() // 1000
+
+
 @dataclass
 class Job:
-    """A reload of one module, asked for by the user UID. error is one sentence, or "".
+    """A reload or unload of one module, asked for by the user UID. error is a sentence, or "".
 
     since is when it was asked for, in microseconds of CLOCK_REALTIME.
     """
@@ -25,7 +30,8 @@ class Job:
     state: JobState
     blockers: tuple[Blocker, ...] = ()
     error: str = ""
-    since: int = field(default_factory=lambda: time.time_ns() // 1000)
+    kind: str = "reload"
+    since: int = field(default_factory=now)
 
     @property
     def ended(self) -> bool:
@@ -43,12 +49,16 @@ class Jobs:
         self.on_end: list[Callable[[Job], None]] = []
 
     def new(
-        self, job_id: int, module: str, uid: int, state: JobState, since: int | None = None
+        self,
+        job_id: int,
+        module: str,
+        uid: int,
+        state: JobState,
+        kind: str = "reload",
+        since: int | None = None,
     ) -> Job:
         """A job of that id: a new one, or one that was there SINCE before a restart of nestd."""
-        job = Job(job_id, module, uid, state)
-        if since is not None:
-            job.since = since
+        job = Job(job_id, module, uid, state, kind=kind, since=now() if since is None else since)
         self._jobs[job.id] = job
         for listener in self.on_new:
             listener(job)

@@ -36,7 +36,7 @@ from nestd.core.logs.daemon import LogDaemon
 from nestd.core.logs.request import LogSettings
 from nestd.core.logs.runtime import Runtime
 from nestd.core.logs.state import NO_SESSION, Activation
-from nestd.host.files import Replacement
+from nestd.host.editing.replacement import Replacement
 from nestd.host.libvirt.interface import NoUnits, UnitError, UnitFacts
 from nestd.host.libvirt.virt_admin import VirtAdmin
 from nestd.host.root import Root
