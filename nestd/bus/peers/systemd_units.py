@@ -8,9 +8,9 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nestd.core.logs.units import NoServiceManager, UnitError, UnitFacts
 from nestd.dbus.connection.transport import Connection
 from nestd.dbus.connection.wire import SERVICE_UNKNOWN, BusError, Signal, Variant
-from nestd.host.libvirt.interface import NoServiceManager, UnitError, UnitFacts
 
 _NAME = "org.freedesktop.systemd1"
 _PATH = "/org/freedesktop/systemd1"

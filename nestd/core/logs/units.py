@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from enum import Enum
 
 from nestd.host.libvirt.daemons import MONOLITHIC
-from nestd.host.libvirt.interface import UnitFacts
+from nestd.host.libvirt.interface import NoServiceManager, UnitError, UnitFacts
+
+__all__ = ["Mode", "NoServiceManager", "UnitError", "UnitFacts", "mode"]
 
 
 class Mode(Enum):
