@@ -4,19 +4,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from nestd import __version__
 from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer, Verdict
 from nestd.bus.declared import DeclaredInterface, needs, reads
+from nestd.bus.history import events
 from nestd.core.archive.archives import DEFAULT_LOG_BYTES, check_log_bytes
 from nestd.core.blocking.inhibitors import Inhibitor
 from nestd.core.checks.finding import Finding
 from nestd.core.errors import NoSuchJob
-from nestd.core.history.entry import Entry
-from nestd.core.history.history import History
+from nestd.core.guests.guest import Guest
 from nestd.core.services import Services
-from nestd.dbus.connection.wire import Call, Variant
+from nestd.dbus.connection.protocol import Packed, check_value
+from nestd.dbus.connection.wire import Call
 from nestd.dbus.objects.interface import InterfaceSpec
 from nestd.formats.api import manager
 from nestd.formats.api.names import job_path, log_daemon_path, module_path
@@ -46,12 +48,17 @@ class ManagerInterface(DeclaredInterface):
             "HostModule": module_path(self._host_module),
             "HostVirtualization": snapshot.virtualization,
             "MachineCount": snapshot.machine_count,
+            "MachinesKnown": self._services.view.machines_known,
         }
 
     @reads("ListMachines")
     async def _list_machines(self, call: Call) -> Sequence[object]:
         machines = await self._services.view.machines()
         return [[(each.pid, each.name, each.vmm, each.unit) for each in machines]]
+
+    @reads("ListGuests")
+    async def _list_guests(self, call: Call) -> Sequence[object]:
+        return [[_guest(each) for each in await self._services.guests.list()]]
 
     @reads("GetModule")
     async def _get_module(self, call: Call) -> Sequence[object]:
@@ -120,33 +127,24 @@ class ManagerInterface(DeclaredInterface):
     async def _list_history(self, call: Call) -> Sequence[object]:
         uid = await self.authorizer.uid_of(call.sender)
         sees_all = await self.authorizer.check(call, Action.MANAGE, {}) is Verdict.YES
-        history = self._services.history
-        return [
-            [
-                await _event(history, each, private=sees_all or each.uid == uid)
-                for each in history.entries
-            ]
-        ]
+        return [await events(self._services.history, uid, sees_all=sees_all)]
 
 
-async def _event(history: History, entry: Entry, *, private: bool) -> dict[str, Variant]:
-    """One of a{sv}; what is PRIVATE is for those who may see it."""
-    told = {
-        "time": Variant("t", entry.time),
-        "kind": Variant("s", entry.kind.value),
-        "subject": Variant("s", entry.subject),
-        "result": Variant("s", entry.result.value),
+@lru_cache(maxsize=1024)  # most machines are as they were at the call before
+def _guest(guest: Guest) -> Mapping[str, Packed]:
+    """A guest as a{sv}, made ready to be sent."""
+    machine, exposure, usage = guest.machine, guest.exposure, guest.usage
+    return {
+        "pid": check_value("u", machine.pid),
+        "name": check_value("s", machine.name),
+        "vmm": check_value("s", machine.vmm),
+        "unit": check_value("s", machine.unit),
+        "exposed": check_value("s", exposure.answer.value),
+        "exposed_by": check_value("s", exposure.by),
+        "nesting": check_value("s", usage.nesting.value),
+        "nested_runs": check_value("t", usage.runs),
+        "nesting_by": check_value("s", usage.by),
     }
-    if not private:
-        return told
-    if entry.uid is not None:
-        told["uid"] = Variant("u", entry.uid)
-    told["asked"] = Variant("s", entry.asked)
-    told["error"] = Variant("s", entry.error)
-    if entry.undo is not None:
-        told["before"] = Variant("a{ss}", dict(entry.undo.before))
-        told["undoable"] = Variant("b", await history.undoable(entry))
-    return told
 
 
 def _findings(found: Sequence[Finding]) -> list[object]:

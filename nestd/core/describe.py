@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 
 from nestd import __version__
-from nestd.core.logs.state import LogState
+from nestd.core.logs.settings.state import LogState
 from nestd.core.model import Blocker, Module, Snapshot
 from nestd.core.modules.facts import HostFacts
 from nestd.core.modules.view import HostView

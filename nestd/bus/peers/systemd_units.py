@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nestd.core.logs.units import NoServiceManager, UnitError, UnitFacts
+from nestd.core.logs.settings.units import NoServiceManager, UnitError, UnitFacts
 from nestd.dbus.connection.transport import Connection
 from nestd.dbus.connection.wire import SERVICE_UNKNOWN, BusError, Signal, Variant
 

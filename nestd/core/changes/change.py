@@ -142,9 +142,14 @@ def make_change(
         token=_token(module, checked, when),
         from_plan=token is not None,
     )
+    _check_current(change, token)
+    return change
+
+
+def _check_current(change: Change, token: str | None) -> None:
+    """Refuse a change that is not the planned one any more. Raises StalePlan."""
     if token is not None and token != change.token:
         raise StalePlan("Something that the plan was made from has changed: make a new plan.")
-    return change
 
 
 def check_effective(change: Change) -> None:

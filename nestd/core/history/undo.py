@@ -8,7 +8,7 @@ from types import MappingProxyType
 from nestd.core.changes.change import Change
 from nestd.core.history.entry import Undo, digest
 from nestd.core.logs.change import LogChange
-from nestd.core.logs.state import read_config
+from nestd.core.logs.settings.state import read_config
 from nestd.formats.libvirt import log_filters, log_outputs
 
 FILTERS, OUTPUTS = "filters", "outputs"

@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from nestd.core.logs.file import FileChange
-from nestd.core.logs.request import LogSettings
-from nestd.core.logs.runtime import Running
+from nestd.core.logs.settings.file import FileChange
+from nestd.core.logs.settings.request import LogSettings
+from nestd.core.logs.settings.runtime import Running
 
 
 class LogWhen(Enum):

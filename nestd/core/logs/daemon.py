@@ -22,24 +22,24 @@ from nestd.core.errors import (
     write_failed,
 )
 from nestd.core.journal_events import NOTICE, Event, about, not_restored
-from nestd.core.logs import request as log_request
 from nestd.core.logs.change import LogChange, LogPlan, LogWhen
 from nestd.core.logs.debug_keeper import DebugKeeper
 from nestd.core.logs.debug_session import DEFAULT_MAX_BYTES, DebugRequest, check_limits
-from nestd.core.logs.file import FileChange, change_file, duplicates, read_bytes
 from nestd.core.logs.pending import Pending
-from nestd.core.logs.request import LogSettings
-from nestd.core.logs.runtime import Running, Runtime
-from nestd.core.logs.service import DaemonService
-from nestd.core.logs.state import (
+from nestd.core.logs.settings import request as log_request
+from nestd.core.logs.settings.file import FileChange, change_file, duplicates, read_bytes
+from nestd.core.logs.settings.request import LogSettings
+from nestd.core.logs.settings.runtime import Running, Runtime
+from nestd.core.logs.settings.service import DaemonService
+from nestd.core.logs.settings.state import (
     Activation,
     LogConfig,
     LogState,
     overridden_by,
     read_config,
 )
+from nestd.core.logs.settings.warnings import standing_warnings
 from nestd.core.logs.transaction import LogTransaction, check_starts
-from nestd.core.logs.warnings import standing_warnings
 from nestd.formats import environment_file
 from nestd.formats.libvirt import log_filters, log_outputs
 from nestd.host.editing.replacement import remove_leftovers

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 
 from nestd.core.errors import InvalidArgument
 from nestd.core.logs.daemon import LogDaemon
-from nestd.core.logs.state import LogState
-from nestd.core.logs.units import Mode, mode
-from nestd.core.logs.warnings import unread_files
+from nestd.core.logs.settings.state import LogState
+from nestd.core.logs.settings.units import Mode, mode
+from nestd.core.logs.settings.warnings import unread_files
 from nestd.formats.printable import quoted
 from nestd.host.inotify import DirectoryWatch
 from nestd.host.libvirt import daemons as libvirt_daemons

@@ -28,10 +28,10 @@ from nestd.core.logs.debug_session import (
     Target,
     boot_time,
 )
-from nestd.core.logs.request import LogSettings, check_directories
-from nestd.core.logs.runtime import Running, Runtime
-from nestd.core.logs.service import DaemonService
-from nestd.core.logs.state import NO_SESSION, DebugShown, timeout_of
+from nestd.core.logs.settings.request import LogSettings, check_directories
+from nestd.core.logs.settings.runtime import Running, Runtime
+from nestd.core.logs.settings.service import DaemonService
+from nestd.core.logs.settings.state import NO_SESSION, DebugShown, timeout_of
 from nestd.formats.libvirt import log_outputs
 from nestd.formats.libvirt.log_items import InvalidItem
 from nestd.host.libvirt import log_targets

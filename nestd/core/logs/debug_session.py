@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 from nestd.core.errors import InvalidArgument
-from nestd.core.logs.request import LogSettings
-from nestd.core.logs.runtime import Running
+from nestd.core.logs.settings.request import LogSettings
+from nestd.core.logs.settings.runtime import Running
 from nestd.formats.libvirt import log_filters, log_outputs
 from nestd.formats.libvirt.log_items import InvalidItem, Level
 from nestd.formats.libvirt.log_outputs import Destination, Output

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from nestd.core.errors import NestdError, system_reason
-from nestd.core.logs.runtime import Running, Runtime
+from nestd.core.logs.settings.runtime import Running, Runtime
 from nestd.host.editing import replacement as editing
 from nestd.host.editing.replacement import Replacement
 from nestd.host.files import read_regular

@@ -12,12 +12,12 @@ from contextlib import asynccontextmanager
 
 from nestd.core.errors import ConfigUnparsable, NestdError, NotRestored, system_reason
 from nestd.core.logs.change import LogChange
-from nestd.core.logs.file import read_bytes
 from nestd.core.logs.pending import Pending
-from nestd.core.logs.request import check_directories
-from nestd.core.logs.runtime import Running, Runtime
-from nestd.core.logs.service import DaemonService
-from nestd.core.logs.state import LogConfig, read_config
+from nestd.core.logs.settings.file import read_bytes
+from nestd.core.logs.settings.request import check_directories
+from nestd.core.logs.settings.runtime import Running, Runtime
+from nestd.core.logs.settings.service import DaemonService
+from nestd.core.logs.settings.state import LogConfig, read_config
 from nestd.host.editing.replacement import Replacement
 from nestd.host.files import read_regular
 from nestd.host.root import Root

@@ -58,6 +58,10 @@ TABLE = InterfaceTable(
             takes=(("actions", "as"),),
             gives=(("access", "a{ss}"),),
         ),
+        "ListGuests": MethodTable(
+            takes=(),
+            gives=(("guests", "aa{sv}"),),
+        ),
         "ListPresets": MethodTable(
             takes=(),
             gives=(("presets", "a(sss)"),),
@@ -73,6 +77,7 @@ TABLE = InterfaceTable(
         "HostModule": PropertyTable("o", "read", "const"),
         "HostVirtualization": PropertyTable("s", "read", "const"),
         "MachineCount": PropertyTable("u", "read", "true"),
+        "MachinesKnown": PropertyTable("b", "read", "true"),
     },
     signals={
         "JobNew": (
@@ -84,6 +89,8 @@ TABLE = InterfaceTable(
             ("job", "o"),
             ("result", "s"),
         ),
+        "MachinesChanged": (),
+        "InhibitorsChanged": (),
     },
     xml="""<interface name="org.nestd1.Manager">
     <property name="Version" type="s" access="read">
@@ -150,6 +157,12 @@ TABLE = InterfaceTable(
       <arg name="job" type="o" />
       <arg name="result" type="s" />
     </signal>
+    <property name="MachinesKnown" type="b" access="read" />
+    <signal name="MachinesChanged" />
+    <signal name="InhibitorsChanged" />
+    <method name="ListGuests">
+      <arg name="guests" type="aa{sv}" direction="out" />
+    </method>
     <method name="ListPresets">
       <arg name="presets" type="a(sss)" direction="out" />
     </method>

@@ -33,9 +33,9 @@ from nestd.core.journal_events import Event
 from nestd.core.logs import debug_keeper
 from nestd.core.logs.change import LogWhen
 from nestd.core.logs.daemon import LogDaemon
-from nestd.core.logs.request import LogSettings
-from nestd.core.logs.runtime import Runtime
-from nestd.core.logs.state import NO_SESSION, Activation
+from nestd.core.logs.settings.request import LogSettings
+from nestd.core.logs.settings.runtime import Runtime
+from nestd.core.logs.settings.state import NO_SESSION, Activation
 from nestd.host.editing.replacement import Replacement
 from nestd.host.libvirt.interface import NoUnits, UnitError, UnitFacts
 from nestd.host.libvirt.virt_admin import VirtAdmin

@@ -11,7 +11,7 @@ import pytest
 
 from nestd.core.logs.daemon import LogDaemon
 from nestd.core.logs.daemons import LogDaemons
-from nestd.core.logs.units import Mode, mode
+from nestd.core.logs.settings.units import Mode, mode
 from nestd.host.libvirt.interface import NoUnits, UnitFacts
 from nestd.host.root import Root
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from nestd.core.errors import DaemonUnavailable, InvalidFilter, InvalidOutput, NestdError
-from nestd.core.logs.request import LogSettings
+from nestd.core.logs.settings.request import LogSettings
 from nestd.formats.libvirt import log_filters, log_outputs
 from nestd.formats.libvirt.log_filters import Filter
 from nestd.formats.libvirt.log_items import InvalidItem

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from nestd.core.logs import request
-from nestd.core.logs.file import read_bytes
-from nestd.core.logs.request import LogSettings
-from nestd.core.logs.state import FILTERS, LEVEL, OUTPUTS, LogConfig
-from nestd.core.logs.units import Mode
+from nestd.core.logs.settings import request
+from nestd.core.logs.settings.file import read_bytes
+from nestd.core.logs.settings.request import LogSettings
+from nestd.core.logs.settings.state import FILTERS, LEVEL, OUTPUTS, LogConfig
+from nestd.core.logs.settings.units import Mode
 from nestd.formats.libvirt.conf import ConfError, parse
 from nestd.formats.libvirt.log_outputs import file_paths
 from nestd.host.libvirt import log_targets

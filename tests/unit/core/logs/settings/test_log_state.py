@@ -8,9 +8,9 @@ import time
 import pytest
 
 from nestd.core.errors import ConfigUnparsable
-from nestd.core.logs.file import FileChange, change_file, duplicates
-from nestd.core.logs.request import LogSettings
-from nestd.core.logs.state import overridden_by, read_config, timeout_of
+from nestd.core.logs.settings.file import FileChange, change_file, duplicates
+from nestd.core.logs.settings.request import LogSettings
+from nestd.core.logs.settings.state import overridden_by, read_config, timeout_of
 from nestd.formats import environment_file
 from nestd.formats.libvirt import log_filters, log_outputs
 from nestd.formats.libvirt.log_readback import filters_to_set, outputs_to_set
