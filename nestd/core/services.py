@@ -39,7 +39,7 @@ def assemble(view: HostView, reloads: Reloads, daemons: LogDaemons, history: His
         reloads=reloads,
         changes=Changes(view, reloads),
         daemons=daemons,
-        inspector=Inspector(view),
+        inspector=Inspector(view, daemons.states),
         guests=Guests(view),
         describer=describer,
         archives=SupportArchives(view, describer.describe),

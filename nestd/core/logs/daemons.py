@@ -62,6 +62,7 @@ class LogDaemons:
         self._exits: dict[int, ProcessExit] = {}
         self._hint = asyncio.Event()
         self._units_hint = False
+        self._elsewhere: dict[str, str] = {}  # programs that units name, by daemon
         self._looking: asyncio.Task[None] | None = None
         self.on_change: list[Callable[[], None]] = []  # daemons that came or went included
 
@@ -119,7 +120,7 @@ class LogDaemons:
                 log.exception("libvirt's daemons cannot be looked at")
 
     async def _look(self, *, units: bool) -> None:
-        names = libvirt_daemons.installed(self._root)
+        names = await self._names(units=units)
         for name in set(self._installed) - set(names):
             await self._installed[name].close()
         new = [name for name in names if name not in self._installed]
@@ -135,6 +136,18 @@ class LogDaemons:
         self._daemons = _in_use(found)
         await self._tell_unread()
         self._changed()
+
+    async def _names(self, *, units: bool) -> tuple[str, ...]:
+        """Those whose program is in its usual place, or where its unit says (as on NixOS)."""
+        usual = libvirt_daemons.installed(self._root)
+        if units:
+            others = [name for name in libvirt_daemons.NAMES if name not in usual]
+            found = await asyncio.gather(*map(self._units.read, others))
+            self._elsewhere = {
+                name: facts.program for name, facts in zip(others, found) if facts.program
+            }
+        there = {name for name, path in self._elsewhere.items() if self._root.at(path).exists()}
+        return tuple(name for name in libvirt_daemons.NAMES if name in usual or name in there)
 
     async def _tell_unread(self) -> None:
         """Files that nobody reads are told with the daemon that runs machines."""

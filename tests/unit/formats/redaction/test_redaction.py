@@ -153,7 +153,7 @@ LINES = (
         "<qemu:env name='DB_PASSWORD' value='SECRET'/>",
         "<qemu:env name='DB_PASSWORD' value='[redacted]'/>",
     ),
-    ('<env name="API_KEY" value="SECRET"/>', '<env name="API_KEY" value="[redacted]"/>'),
+    ('<env name="DB_PWD" value="SECRET"/>', '<env name="DB_PWD" value="[redacted]"/>'),
     ("<env value='SECRET' name='DB_PASS'/>", "<env value='[redacted]' name='DB_PASS'/>"),
     ("virsh secret-set-value 2a5b SECRET", "virsh secret-set-value [redacted]"),
     ("secret-set-value --base64 SECRET --secret x", "secret-set-value [redacted]"),
