@@ -35,6 +35,7 @@ class JobInterface(DeclaredInterface):
             "State": self._job.state.value,
             "Blockers": blockers(self._job.blockers),
             "Error": self._job.error,
+            "Since": self._job.since,
         }
 
     @needs("Cancel", Action.RELOAD_MODULES)

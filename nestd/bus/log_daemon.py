@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer
 from nestd.bus.declared import DeclaredInterface, needs, reads
+from nestd.core.history.entry import Kind
+from nestd.core.history.history import History, Request
+from nestd.core.history.undo import undo_of_logs
 from nestd.core.logs.change import LogWhen
 from nestd.core.logs.daemon import LogDaemon
 from nestd.dbus.connection.wire import Call, Variant
@@ -25,9 +30,10 @@ class LogDaemonInterface(DeclaredInterface):
 
     spec = InterfaceSpec.of(log_daemon.TABLE)
 
-    def __init__(self, daemon: LogDaemon, authorizer: Authorizer) -> None:
+    def __init__(self, daemon: LogDaemon, history: History, authorizer: Authorizer) -> None:
         super().__init__(authorizer)
         self._daemon = daemon
+        self._history = history
         self._details = {"daemon": daemon.name}
 
     def properties(self) -> Mapping[str, object]:
@@ -40,8 +46,13 @@ class LogDaemonInterface(DeclaredInterface):
             "Outputs": _text(log_outputs.canonical(state.config.outputs)),
             "Level": state.config.level,
             "OverriddenBy": _text(state.overridden_by),
-            "DebugUntil": state.debug_until,
+            "DebugUntil": state.debug.until,
             "ConfigError": _text(state.config.error),
+            "Activation": state.activation.value,
+            "Warnings": [_text(each) for each in state.warnings],
+            "DebugFilters": state.debug.filters,
+            "DebugFile": state.debug.file,
+            "DebugBytes": state.debug.written,
         }
 
     @reads("GetRunning")
@@ -58,11 +69,24 @@ class LogDaemonInterface(DeclaredInterface):
         when = arguments.when(word, LogWhen)
         options = arguments.Options(given, _SET)
         outputs, restart = options.text("outputs"), options.flag("restart")
-        change = await self._daemon.prepare(arguments.text(filters), outputs, when, restart=restart)
-        if not change.nothing_to_do:
-            uid = await self.authorize(call, Action.CONFIGURE_LOGS, self._details)
-            await self._daemon.apply(change, uid)
+        asked = f"filters: {arguments.text(filters) or 'none'}"
+        asked += "" if outputs is None else f"; outputs: {outputs or 'the default'}"
+        async with self._requested(call, Kind.LOGS, f"{asked} ({when.value})") as request:
+            change = await self._daemon.prepare(
+                arguments.text(filters), outputs, when, restart=restart
+            )
+            if not change.nothing_to_do:
+                request.uid = await self.authorize(call, Action.CONFIGURE_LOGS, self._details)
+                made = await self._daemon.apply(change, request.uid)
+                request.happened, request.undo = True, undo_of_logs(made)
         return []
+
+    def _requested(
+        self, call: Call, kind: Kind, asked: str
+    ) -> AbstractAsyncContextManager[Request]:
+        """For the history."""
+        who = functools.partial(self.authorizer.uid_of, call.sender)
+        return self._history.request(kind, self._daemon.name, asked, who)
 
     @reads("CheckFilters")
     async def _check_filters(self, call: Call) -> Sequence[object]:
@@ -76,14 +100,17 @@ class LogDaemonInterface(DeclaredInterface):
     async def _start_debug(self, call: Call) -> Sequence[object]:
         filters, seconds, given = call.args
         options = arguments.Options(given, _DEBUG)
-        request = self._daemon.prepare_debug(
-            arguments.text(filters),
-            options.text("outputs"),
-            arguments.number(seconds),
-            options.number("max_bytes"),
-        )
-        uid = await self.authorize(call, Action.DEBUG_LOGS, self._details)
-        await self._daemon.debug.start(request, uid)
+        asked = f"debug logs for {arguments.number(seconds)} s: {arguments.text(filters)}"
+        async with self._requested(call, Kind.DEBUG, asked) as request:
+            session = self._daemon.prepare_debug(
+                arguments.text(filters),
+                options.text("outputs"),
+                arguments.number(seconds),
+                options.number("max_bytes"),
+            )
+            request.uid = await self.authorize(call, Action.DEBUG_LOGS, self._details)
+            await self._daemon.debug.start(session, request.uid)
+            request.happened = True
         return []
 
     @needs("StopDebug", Action.DEBUG_LOGS)

@@ -8,8 +8,9 @@ from functools import lru_cache
 
 from nestd import __version__
 from nestd.bus import arguments
-from nestd.bus.authorization import Action, Authorizer
+from nestd.bus.authorization import Action, Authorizer, Verdict
 from nestd.bus.declared import DeclaredInterface, needs, reads
+from nestd.bus.history import events
 from nestd.core.archive.archives import DEFAULT_LOG_BYTES, check_log_bytes
 from nestd.core.blocking.inhibitors import Inhibitor
 from nestd.core.checks.finding import Finding
@@ -21,6 +22,7 @@ from nestd.dbus.connection.wire import Call
 from nestd.dbus.objects.interface import InterfaceSpec
 from nestd.formats.api import manager
 from nestd.formats.api.names import job_path, log_daemon_path, module_path
+from nestd.formats.libvirt.log_presets import PRESETS
 
 
 class ManagerInterface(DeclaredInterface):
@@ -116,6 +118,16 @@ class ManagerInterface(DeclaredInterface):
         if self._services.reloads.jobs.get(job_id) is None:
             raise NoSuchJob(f"There is no job {job_id}, or no longer.")
         return [job_path(job_id)]
+
+    @reads("ListPresets")
+    async def _list_presets(self, call: Call) -> Sequence[object]:
+        return [[(each.name, each.filters, each.purpose) for each in PRESETS]]
+
+    @reads("ListHistory")
+    async def _list_history(self, call: Call) -> Sequence[object]:
+        uid = await self.authorizer.uid_of(call.sender)
+        sees_all = await self.authorizer.check(call, Action.MANAGE, {}) is Verdict.YES
+        return [await events(self._services.history, uid, sees_all=sees_all)]
 
 
 @lru_cache(maxsize=1024)  # most machines are as they were at the call before

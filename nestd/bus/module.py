@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 
 from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer, Verdict
@@ -11,6 +13,9 @@ from nestd.bus.declared import DeclaredInterface, needs, reads
 from nestd.bus.errors import NAMES
 from nestd.core.changes.change import Change, Effect, NeedsMoreAuthorization
 from nestd.core.errors import NestdError
+from nestd.core.history.entry import Kind
+from nestd.core.history.history import Request
+from nestd.core.history.undo import undo_of
 from nestd.core.model import Blocker, When
 from nestd.core.modules.values import NESTED
 from nestd.core.services import Services
@@ -33,6 +38,7 @@ class ModuleInterface(DeclaredInterface):
         self._view = services.view
         self._changes = services.changes
         self._reloads = services.reloads
+        self._history = services.history
         self._name = name
 
     def properties(self) -> Mapping[str, object]:
@@ -70,28 +76,50 @@ class ModuleInterface(DeclaredInterface):
     ) -> Sequence[object]:
         when = arguments.when(word, When)
         token = arguments.Options(options, _TOKEN).text("token")
+        asked = ", ".join(f"{name}={value}" for name, value in sorted(parameters.items()))
+        async with self._requested(call, Kind.CHANGE, f"{asked} ({when.value})") as request:
+            return await self._make(call, request, parameters, when, token)
+
+    async def _make(
+        self,
+        call: Call,
+        request: Request,
+        parameters: Mapping[str, str],
+        when: When,
+        token: str | None,
+    ) -> Sequence[object]:
         while True:
             change = await self._changes.request(self._name, parameters, when, token)
             if change.nothing_to_do:
                 return [NO_OBJECT]
             details = {"module": self._name}
-            uid = await self.authorize(call, _action(change), details)
+            request.uid = uid = await self.authorize(call, _action(change), details)
             try:
                 job = await self._changes.apply(change, uid)
             except NeedsMoreAuthorization:
                 continue  # the change grew: ask polkit again
+            request.happened, request.undo = True, undo_of(change)
             return [NO_OBJECT if job is None else job_path(job.id)]
+
+    def _requested(
+        self, call: Call, kind: Kind, asked: str
+    ) -> AbstractAsyncContextManager[Request]:
+        """For the history."""
+        who = functools.partial(self.authorizer.uid_of, call.sender)
+        return self._history.request(kind, self._name, asked, who)
 
     @needs("Reload", Action.RELOAD_MODULES)
     async def _reload(self, call: Call) -> Sequence[object]:
         word, options = call.args
         when = arguments.when(word, _NOT_AT_BOOT)
         arguments.Options(options, {})
-        await self._changes.request_reload(self._name)
-        details = {"module": self._name}
-        uid = await self.authorize(call, Action.RELOAD_MODULES, details)
-        job = await self._changes.reload(self._name, when, uid)
-        return [job_path(job.id)]
+        async with self._requested(call, Kind.RELOAD, f"reload ({when.value})") as request:
+            await self._changes.request_reload(self._name)
+            details = {"module": self._name}
+            request.uid = uid = await self.authorize(call, Action.RELOAD_MODULES, details)
+            job = await self._changes.reload(self._name, when, uid)
+            request.happened = when is When.NOW  # else the job's end is an event of its own
+            return [job_path(job.id)]
 
     @needs("Unload", Action.RELOAD_MODULES)
     async def _unload(self, call: Call) -> Sequence[object]:

@@ -83,7 +83,7 @@ class Service:
         for name, daemon in self._services.daemons.daemons.items():
             if name not in self._exported:
                 self._exported[name] = daemon
-                interface = LogDaemonInterface(daemon, self._authorizer)
+                interface = LogDaemonInterface(daemon, self._services.history, self._authorizer)
                 self._tree.export(log_daemon_path(name), [interface])
         self._tree.refresh()
 

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from nestd import __version__
-from nestd.core.logs.state import LogState
+from nestd.core.logs.settings.state import LogState
 from nestd.core.model import Blocker, Module, Snapshot
 from nestd.core.modules.facts import HostFacts
 from nestd.core.modules.view import HostView
@@ -17,14 +17,23 @@ from nestd.formats.libvirt import log_filters, log_outputs
 
 
 class Describer:
-    """Writes the document. LOG_STATES gives those of libvirt's daemons."""
+    """Writes the document.
+
+    LOG_STATES gives those of libvirt's daemons, TOTALS how many events of each kind and result
+    there have been.
+    """
 
     def __init__(
-        self, view: HostView, reloads: Reloads, log_states: Callable[[], Sequence[LogState]]
+        self,
+        view: HostView,
+        reloads: Reloads,
+        log_states: Callable[[], Sequence[LogState]],
+        totals: Callable[[], Mapping[str, Mapping[str, int]]],
     ) -> None:
         self._view = view
         self._reloads = reloads
         self._log_states = log_states
+        self._totals = totals
 
     async def describe(self) -> str:
         """The whole state now, as JSON."""
@@ -43,6 +52,7 @@ class Describer:
                 {"who": each.who, "why": each.why, "uid": each.uid, "pid": each.pid}
                 for each in self._reloads.inhibitors.list()
             ],
+            "totals": self._totals(),
             "log_daemons": {state.name: _log_daemon(state) for state in self._log_states()},
         }
         return json.dumps(document, indent=2, sort_keys=True)
@@ -93,7 +103,12 @@ def _log_daemon(state: LogState) -> dict[str, object]:
         "outputs": log_outputs.canonical(state.config.outputs),
         "level": state.config.level,
         "overridden_by": state.overridden_by,
-        "debug_until": state.debug_until,
+        "debug_until": state.debug.until,
+        "debug_filters": state.debug.filters,
+        "debug_file": state.debug.file,
+        "debug_bytes": state.debug.written,
+        "activation": state.activation.value,
+        "warnings": list(state.warnings),
     }
 
 
@@ -106,6 +121,7 @@ def _job(job: Job) -> dict[str, object]:
         "state": job.state.value,
         "blockers": [_blocker(each) for each in job.blockers],
         "error": job.error,
+        "since": job.since,
     }
 
 

@@ -4,20 +4,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 
 from nestd.core.checks.finding import Finding
 from nestd.core.checks.guest.check_guest import GuestReport, check_guest, read_domain
+from nestd.core.checks.host.log_settings import log_settings
 from nestd.core.checks.host.validate import validate
 from nestd.core.checks.situation import Situation
+from nestd.core.logs.settings.state import LogState
 from nestd.core.modules.view import HostView
 from nestd.host.machine.surroundings import Surroundings, read_surroundings
 
 
 class Inspector:
-    """The checks of a host and of guests on it."""
+    """The checks of a host and of guests on it. LOG_STATES gives those of libvirt's daemons."""
 
-    def __init__(self, view: HostView) -> None:
+    def __init__(self, view: HostView, log_states: Callable[[], Sequence[LogState]]) -> None:
         self._view = view
+        self._log_states = log_states
         # One look into the initramfs at a time: it costs seconds, and the next call finds it known.
         self._looking = asyncio.Lock()
 
@@ -25,7 +29,8 @@ class Inspector:
         """Whether the host is fit for nested virtualization."""
         async with self._looking:
             around = await self._surroundings(self._view.snapshot().host_module)
-        return validate(self._situation(around))
+        logs = log_settings(self._log_states())
+        return (*validate(self._situation(around)), *([] if logs is None else [logs]))
 
     async def check_guest(self, domain_xml: str) -> GuestReport:
         """Whether a guest with that XML can run guests on this host. Raises InvalidArgument."""

@@ -9,6 +9,7 @@ from nestd.core.archive.archives import SupportArchives
 from nestd.core.changes.changes import Changes
 from nestd.core.describe import Describer
 from nestd.core.guests.guests import Guests
+from nestd.core.history.history import History
 from nestd.core.inspector import Inspector
 from nestd.core.logs.daemons import LogDaemons
 from nestd.core.modules.view import HostView
@@ -27,18 +28,20 @@ class Services:
     guests: Guests  # what the running machines have of nesting
     describer: Describer  # the whole state in one document
     archives: SupportArchives
+    history: History  # what was changed, by whom, and how it ended
 
 
-def assemble(view: HostView, reloads: Reloads, daemons: LogDaemons) -> Services:
+def assemble(view: HostView, reloads: Reloads, daemons: LogDaemons, history: History) -> Services:
     """The services of the host that VIEW shows."""
-    describer = Describer(view, reloads, daemons.states)
+    describer = Describer(view, reloads, daemons.states, lambda: history.totals)
     return Services(
         view=view,
         reloads=reloads,
         changes=Changes(view, reloads),
         daemons=daemons,
-        inspector=Inspector(view),
+        inspector=Inspector(view, daemons.states),
         guests=Guests(view),
         describer=describer,
         archives=SupportArchives(view, describer.describe),
+        history=history,
     )

@@ -18,8 +18,9 @@ from nestd.bus.peers.logind import ShutdownDelay
 from nestd.bus.peers.systemd_units import SystemdUnits
 from nestd.bus.service import Service
 from nestd.core.drift.watch import DriftWatch
+from nestd.core.history.foreign import ForeignWatch
+from nestd.core.history.history import History
 from nestd.core.logs.daemons import LogDaemons
-from nestd.core.logs.units import NoUnits
 from nestd.core.modules.view import HostView
 from nestd.core.reloads.queue import Reloads
 from nestd.core.reloads.recovery import recover
@@ -34,11 +35,14 @@ from nestd.formats.api.names import BUS_NAME
 from nestd.host.kernel import kmod
 from nestd.host.kernel.interface import Kernel
 from nestd.host.kernel.real import FilesOnly, RealKernel
+from nestd.host.libvirt.interface import NoUnits
 from nestd.host.machine.detect_virt import host_virtualization
 from nestd.host.machine.machine_id import machine_id
 from nestd.host.root import Root
 from nestd.host.simulated import kernel as simulated_kernel
+from nestd.host.simulated import situations
 from nestd.host.simulated.host import KINDS
+from nestd.host.simulated.libvirt import SimulatedLibvirt
 from nestd.host.state.records import Records
 
 EXIT_OK, EXIT_FAILURE = 0, 1
@@ -100,17 +104,43 @@ async def _start(
     """All that nestd does but its face; AT_END closes it, the last one first."""
     kernel = _kernel(chosen, root)
     version = simulated_kernel.KMOD if chosen.simulate else await kmod.version()
-    view = HostView(root, kernel, version, await host_virtualization(root))
+    virtualization = (
+        situations.virtualization(root) if chosen.simulate else await host_virtualization(root)
+    )
+    view = HostView(root, kernel, version, virtualization)
     at_end.callback(view.close)
     await view.start()
     reloads = Reloads(view, Records(root), ShutdownDelay(chosen.bus).held)
     at_end.push_async_callback(reloads.close)
+    history = History(root)
+    history.load()
+    at_end.push_async_callback(history.close)
+    history.watch(reloads.jobs)
     await recover(reloads)
-    units = SystemdUnits(connection) if root.is_this_machine else NoUnits()
-    daemons = LogDaemons(root, units, is_ours=reloads.is_ours)
+    history.serve()
+    daemons = _log_daemons(chosen, root, connection, reloads, at_end)
     at_end.push_async_callback(daemons.close)
     await daemons.start()
-    return assemble(view, reloads, daemons)
+    services = assemble(view, reloads, daemons, history)
+    foreign = ForeignWatch(services.changes, history)
+    at_end.callback(foreign.close)
+    foreign.start()
+    return services
+
+
+def _log_daemons(
+    chosen: Options,
+    root: Root,
+    connection: Connection,
+    reloads: Reloads,
+    at_end: contextlib.AsyncExitStack,
+) -> LogDaemons:
+    if chosen.simulate is not None:
+        libvirt = SimulatedLibvirt(root, chosen.simulate)
+        at_end.callback(libvirt.close)
+        return LogDaemons(root, libvirt, libvirt.admin, is_ours=reloads.is_ours)
+    units = SystemdUnits(connection) if root.is_this_machine else NoUnits()
+    return LogDaemons(root, units, is_ours=reloads.is_ours)
 
 
 async def _run(stop: asyncio.Event, connection: Connection) -> int:
@@ -135,5 +165,6 @@ def _reread_settings(root: Root, drift: DriftWatch) -> None:
 
 def _kernel(chosen: Options, root: Root) -> Kernel:
     if chosen.simulate is not None:
-        return simulated_kernel.SimulatedKernel(root, KINDS[chosen.simulate])
+        kind = KINDS[chosen.simulate.kind]
+        return simulated_kernel.SimulatedKernel(root, kind, chosen.simulate)
     return RealKernel(root) if root.is_this_machine else FilesOnly(root)

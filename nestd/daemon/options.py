@@ -11,8 +11,8 @@ from pathlib import Path
 
 from nestd import __version__
 from nestd.daemon.logs import LEVELS
-
-KINDS = ("intel", "amd", "power", "s390")
+from nestd.formats import simulation
+from nestd.formats.simulation import Simulation
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,27 @@ class Options:
 
     bus: str | None
     root: Path | None
-    simulate: str | None
+    simulate: Simulation | None
     log_level: str
+
+
+class SimulateOption(argparse.Action):
+    """--simulate: a Simulation, or with "help" the list of what there is."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        if values == "help":
+            print(simulation.listing(), end="")
+            parser.exit()
+        try:
+            setattr(namespace, self.dest, simulation.parse(str(values)))
+        except ValueError as error:
+            parser.error(f"--simulate: {error}")
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -34,7 +53,12 @@ def parse(arguments: Sequence[str]) -> Options:
     )
     parser.add_argument("--bus", metavar="ADDRESS", help="the bus to serve (default: system bus)")
     parser.add_argument("--root", metavar="DIR", type=Path, help="take every path below DIR")
-    parser.add_argument("--simulate", choices=KINDS, help="serve a simulated host of that kind")
+    parser.add_argument(
+        "--simulate",
+        metavar="KIND[,SITUATION...]",
+        action=SimulateOption,
+        help="serve a simulated host; 'help' lists kinds and situations",
+    )
     parser.add_argument("--log-level", choices=tuple(LEVELS), default="info")
     parser.add_argument("--version", action="version", version=f"nestd {__version__}")
     found = parser.parse_args(arguments)

@@ -59,3 +59,11 @@ class Root:
     def is_this_machine(self) -> bool:
         """Whether the running kernel's /sys and /proc are those of this root."""
         return self.path.resolve() == Path("/")
+
+    @property
+    def has_our_processes(self) -> bool:
+        """Whether the process ids in this root's /proc are those of the running kernel."""
+        try:
+            return os.path.samefile(self.at("/proc"), "/proc")
+        except OSError:
+            return False

@@ -65,7 +65,7 @@ class Value:
             names=tuple(action.option_strings),
             help=str(action.help or ""),
             takes=None if action.nargs == 0 else metavar,
-            choices=tuple(action.choices or ()),
+            choices=tuple(action.choices or getattr(action, "offers", ())),
             repeats=action.nargs in ("*", "+", "..."),
         )
 

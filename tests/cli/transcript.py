@@ -69,7 +69,7 @@ def _run(nestd: Nestd, command: str) -> str:
     elif program == "write":
         _write(nestd, arguments[0], arguments[1].replace("\\n", "\n"))
     elif program == "mkdir":
-        (nestd.root / arguments[0].lstrip("/")).mkdir(parents=True)
+        (nestd.root / arguments[0].lstrip("/")).mkdir(parents=True, exist_ok=True)
     elif program == "settle":
         _wait_until(nestd, lambda state: not state["jobs"])
     else:

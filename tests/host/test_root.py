@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nestd.core.logs.file import FileChange, read_bytes
+from nestd.core.logs.settings.file import FileChange, read_bytes
 from nestd.host.modprobe.kvm_conf import read_own
 from nestd.host.root import Root
 

@@ -8,8 +8,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nestd.core.errors import NestdError, NotSupported, RolledBack
-from nestd.core.logs.units import UnitFacts
+from nestd.core.logs.settings.units import NoServiceManager, UnitError, UnitFacts
 from nestd.dbus.connection.transport import Connection
 from nestd.dbus.connection.wire import SERVICE_UNKNOWN, BusError, Signal, Variant
 
@@ -27,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class SystemdUnits:
-    """Implements nestd.core.logs.units.Units."""
+    """Implements nestd.host.libvirt.interface.Units."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -43,25 +42,25 @@ class SystemdUnits:
             return UnitFacts()
         details = await self._properties(f"{daemon}.service", f"{_NAME}.Service")
         socket = await self._properties(f"{daemon}.socket", "")
+        command = _command(details.get("ExecStart", ()))
         return UnitFacts(
             known=True,
             active=_is_active(service) or _is_active(socket),
+            listening=_is_active(socket),
             enabled=_is_enabled(service) or _is_enabled(socket),
             environment=dict(each.split("=", 1) for each in details.get("Environment", ())),
             environment_files=tuple(path for path, _ in details.get("EnvironmentFiles", ())),
-            arguments=_arguments(details.get("ExecStart", ())),
+            program=next(iter(command), ""),
+            arguments=tuple(command[1:]),
         )
 
     async def try_restart(self, daemon: str) -> None:
-        """Restart DAEMON's service if it runs; raises RolledBack where that fails."""
+        """See Units."""
         await self._run("TryRestartUnit", f"{daemon}.service")
 
     async def start(self, daemon: str) -> None:
-        """Start DAEMON's service; that it fails once more is logged."""
-        try:
-            await self._run("StartUnit", f"{daemon}.service")
-        except NestdError as error:
-            log.warning("%s", error)
+        """See Units."""
+        await self._run("StartUnit", f"{daemon}.service")
 
     async def _run(self, method: str, unit: str) -> None:
         """Have systemd do a job, and wait for its end."""
@@ -71,16 +70,16 @@ class SystemdUnits:
             result = await asyncio.wait_for(self._result(str(job)), _RESTART_SECONDS)
         except BusError as error:
             if error.name == SERVICE_UNKNOWN:
-                raise NotSupported(f"There is no systemd to restart {unit} with.") from error
-            raise RolledBack(f"systemd does not restart {unit}: {error.text}") from error
+                raise NoServiceManager from error
+            raise UnitError(f"systemd does not start {unit}: {error.text}") from error
         except asyncio.TimeoutError:
-            raise RolledBack(f"{unit} is not up again after {_RESTART_SECONDS:g} s.") from None
+            raise UnitError(f"{unit} is not up after {_RESTART_SECONDS:g} s.") from None
         finally:
             self._waiting -= 1
             if not self._waiting:
                 self._jobs.clear()
         if result != "done":
-            raise RolledBack(f"{unit} could not be restarted: systemd says {result}.")
+            raise UnitError(f"{unit} could not be started: systemd says {result}.")
 
     def listen(self, callback: Callable[[], None]) -> None:
         """Have CALLBACK called when units were enabled, disabled or read again."""
@@ -148,8 +147,8 @@ def _is_enabled(unit: Mapping[str, Any]) -> bool:
     return unit.get("UnitFileState") in _ENABLED
 
 
-def _arguments(commands: Any) -> tuple[str, ...]:
-    """What stands behind the program in ExecStart=, a(sasbttttuii)."""
-    for _, words, *_ in commands:
-        return tuple(words[1:])
+def _command(commands: Any) -> tuple[str, ...]:
+    """The program in ExecStart=, a(sasbttttuii), and its arguments."""
+    for program, words, *_ in commands:
+        return (str(program), *words[1:])
     return ()

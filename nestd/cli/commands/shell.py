@@ -60,11 +60,11 @@ def _environment(private: PrivateService) -> dict[str, str]:
 def _introduce(private: PrivateService) -> None:
     screen = Screen()  # in the shell nestctl needs no options to come to this host
     say, commands = screen.say, screen.commands
-    if private.kind is None:
+    if private.simulation is None:
         say("A nestd of your own serves this shell; exit ends it.")
         commands("nestctl status", "busctl introspect org.nestd1 /org/nestd1")
         return
-    say(f"A simulated {VENDORS[private.kind]} host serves this shell; exit ends it.")
+    say(f"A simulated {VENDORS[private.simulation.kind]} host serves this shell; exit ends it.")
     say("Its files are below $NESTD_ROOT. A virtual machine is a file there:")
     screen.show(
         elements.commands(

@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 
 from nestd import __version__
 from nestd.cli.invocation.session import Run, RunOffline
+from nestd.cli.invocation.simulate import SimulateOption
 from nestd.cli.service.errors import Exit
-
-KINDS = ("intel", "amd", "power", "s390")
+from nestd.formats.simulation import KINDS
 
 
 class Formatter(RawDescriptionHelpFormatter):
@@ -63,8 +63,10 @@ def add_global_options(parser: Parser, *, hidden: bool = False) -> None:
     parser.add_argument("--json", action="store_true", help=help_, **kept)
     help_ = shown("run nestd for this command only: no installation, no systemd")
     parser.add_argument("--standalone", action="store_true", help=help_, **kept)
-    help_ = shown(f"the same over a simulated host: {', '.join(KINDS)}")
-    parser.add_argument("--simulate", choices=KINDS, metavar="KIND", help=help_, **kept)
+    help_ = shown(
+        f"the same over a simulated host: {', '.join(KINDS)}; 'help' lists situations too"
+    )
+    parser.add_argument("--simulate", action=SimulateOption, metavar="KIND", help=help_, **kept)
     help_ = shown("with these two: take the host's files below DIR")
     parser.add_argument("--root", metavar="DIR", type=Path, help=help_, **kept)
     stores = {"dest": "ask_password", "action": "store_false", **kept}

@@ -32,7 +32,7 @@ def called() -> str:
 def options(chosen: Namespace) -> list[str]:
     """The options that lead to the same service."""
     words = ["--standalone"] if chosen.standalone else []
-    words += ["--simulate", chosen.simulate] if chosen.simulate else []
+    words += ["--simulate", str(chosen.simulate)] if chosen.simulate else []
     words += ["--root", str(chosen.root)] if chosen.root else []
     return words + (["--bus", chosen.bus] if chosen.bus else [])
 

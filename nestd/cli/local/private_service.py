@@ -23,6 +23,7 @@ from typing import Callable
 import nestd
 from nestd.cli.service.client import Client
 from nestd.cli.service.errors import CliError, Exit
+from nestd.formats.simulation import Simulation
 
 START_SECONDS = 30.0
 # nestd brings a reload that is under way to its end first.
@@ -52,18 +53,18 @@ class PrivateService:
 
     address: str
     root: Path | None
-    kind: str | None
+    simulation: Simulation | None
 
 
 @contextlib.asynccontextmanager
 async def private_service(
-    kind: str | None, root: Path | None, *, show_log: bool = False
+    simulation: Simulation | None, root: Path | None, *, show_log: bool = False
 ) -> AsyncIterator[PrivateService]:
     """Run dbus-daemon and nestd: over a simulated host, over ROOT, or over this machine.
 
     Raises CliError where they do not start.
     """
-    if kind is None and root is None:
+    if simulation is None and root is None:
         await _check_alone()
     async with contextlib.AsyncExitStack() as stack:
         # Not in the current directory nor on a path of the user's: sockets want short names.
@@ -72,15 +73,15 @@ async def private_service(
         if show_log:
             stack.callback(lambda: sys.stderr.write(log.read_text(errors="replace")))
         address = await _start_bus(stack, directory)
-        if kind is not None and root is None:
+        if simulation is not None and root is None:
             root = directory / "host"
         command = [sys.executable, "-m", "nestd", "--bus", address]
-        command += ["--simulate", kind] if kind else []
+        command += ["--simulate", str(simulation)] if simulation else []
         command += ["--root", str(root.resolve())] if root else []
         process = await _start(stack, command, _environment(), log)
         await _wait_until_ready(address, process, log)
         try:
-            yield PrivateService(address, root, kind)
+            yield PrivateService(address, root, simulation)
         except CliError as error:
             if error.code is Exit.NOT_REACHABLE and process.returncode is not None:
                 raise CliError(f"nestd has ended unexpectedly: {_last_line(log)}") from error

@@ -159,6 +159,12 @@ class LogDaemon(NamedTuple):
     debug_file: str = ""
     debug_bytes: int = 0
 
+    @property
+    def other_warnings(self) -> tuple[str, ...]:
+        """Those that do not say once more what is wrong with the file."""
+        error = self.config_error
+        return tuple(each for each in self.warnings if not error or error not in each)
+
 
 class Finding(NamedTuple):
     """One result of a check; verdict is "pass", "note", "warn" or "fail"."""

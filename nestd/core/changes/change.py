@@ -65,6 +65,7 @@ class Change:
 
     module: str
     parameters: Mapping[str, str]  # as they will be written; "" removes the assignment
+    replaced: Mapping[str, str]  # what kvm.conf assigns to these now, "" for nothing
     when: When
     path: str
     old: bytes | None
@@ -127,6 +128,7 @@ def make_change(
     change = Change(
         module=name,
         parameters=checked,
+        replaced={key: _assigned(module.configured, key) for key in checked},
         when=when,
         path=own.path,
         old=own.data,
@@ -140,9 +142,14 @@ def make_change(
         token=_token(module, checked, when),
         from_plan=token is not None,
     )
+    _check_current(change, token)
+    return change
+
+
+def _check_current(change: Change, token: str | None) -> None:
+    """Refuse a change that is not the planned one any more. Raises StalePlan."""
     if token is not None and token != change.token:
         raise StalePlan("Something that the plan was made from has changed: make a new plan.")
-    return change
 
 
 def check_effective(change: Change) -> None:
@@ -312,3 +319,11 @@ def _token(module: KvmModule, parameters: Mapping[str, str], when: When) -> str:
     for item in inputs:
         digest.update(repr(item).encode("utf-8", "backslashreplace") + b"\0")
     return digest.hexdigest()
+
+
+def _assigned(configured: Mapping[str, str | None], parameter: str) -> str:
+    """A bare name stands for 1 (kernel/params.c, param_set_bool)."""
+    if parameter not in configured:
+        return ""
+    value = configured[parameter]
+    return "1" if value is None else value

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The logging of libvirt's daemons: what is configured, what runs, and debug sessions.
+"""Changes of what libvirt's daemons log, and debug sessions.
 
-state is what was read, request a checked wish, change one of file and daemon; debug_session is the
-session, debug_keeper its record and its end. Imports host.libvirt and formats.libvirt. Begin with
-daemon.
+change is what was asked for, transaction makes it, pending is its record; debug_session is a
+session, debug_keeper keeps it until its end. Imports core.logs.settings. Begin with daemon.
 """

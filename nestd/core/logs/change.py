@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from nestd.core.logs.file import FileChange
-from nestd.core.logs.request import LogSettings
-from nestd.core.logs.runtime import Running
+from nestd.core.logs.settings.file import FileChange
+from nestd.core.logs.settings.request import LogSettings
+from nestd.core.logs.settings.runtime import Running
 
 
 class LogWhen(Enum):
@@ -23,11 +23,13 @@ class LogWhen(Enum):
 class LogChange:
     """A checked request. file is None where the file, running None where the daemon stays."""
 
+    path: str  # of the daemon's configuration file
     settings: LogSettings
     when: LogWhen
     restart: bool
     file: FileChange | None
     running: Running | None  # what the daemon uses now
+    starts: bool = False  # the daemon is idle, and is started for this
 
     @property
     def edits(self) -> bool:
@@ -44,7 +46,9 @@ class LogChange:
 
     @property
     def nothing_to_do(self) -> bool:
-        """Whether everything is already as asked."""
+        """Whether everything is already as asked. An idle daemon starts with what its file says."""
+        if self.starts and self.when is LogWhen.RUNTIME:
+            return False
         return not (self.edits or self.sets or self.restart)
 
 

@@ -16,31 +16,39 @@ from dataclasses import replace
 from nestd.core.errors import (
     Busy,
     ConfigUnparsable,
-    DaemonUnavailable,
     InvalidFilter,
+    NotRestored,
     check_ours,
     write_failed,
 )
-from nestd.core.journal_events import NOTICE, Event, about
-from nestd.core.logs import request as log_request
+from nestd.core.journal_events import NOTICE, Event, about, not_restored
 from nestd.core.logs.change import LogChange, LogPlan, LogWhen
 from nestd.core.logs.debug_keeper import DebugKeeper
 from nestd.core.logs.debug_session import DEFAULT_MAX_BYTES, DebugRequest, check_limits
-from nestd.core.logs.file import FileChange, change_file, duplicates, read_bytes
 from nestd.core.logs.pending import Pending
-from nestd.core.logs.request import LogSettings
-from nestd.core.logs.runtime import Running, Runtime
-from nestd.core.logs.state import LogConfig, LogState, overridden_by, read_config
-from nestd.core.logs.units import UnitFacts, Units
+from nestd.core.logs.settings import request as log_request
+from nestd.core.logs.settings.file import FileChange, change_file, duplicates, read_bytes
+from nestd.core.logs.settings.request import LogSettings
+from nestd.core.logs.settings.runtime import Running, Runtime
+from nestd.core.logs.settings.service import DaemonService
+from nestd.core.logs.settings.state import (
+    Activation,
+    LogConfig,
+    LogState,
+    overridden_by,
+    read_config,
+)
+from nestd.core.logs.settings.warnings import standing_warnings
+from nestd.core.logs.transaction import LogTransaction, check_starts
 from nestd.formats import environment_file
 from nestd.formats.libvirt import log_filters, log_outputs
 from nestd.host.editing.replacement import remove_leftovers
 from nestd.host.files import read_below
 from nestd.host.libvirt import daemons as libvirt_daemons
 from nestd.host.libvirt.daemons import DaemonProcess, fingerprint
-from nestd.host.libvirt.virt_admin import VirtAdmin
+from nestd.host.libvirt.interface import LogAdmin, UnitFacts, Units
 from nestd.host.root import Root
-from nestd.host.state.debug_records import LogRecords
+from nestd.host.state.undo_records import UndoRecords
 
 _LARGEST_ENVIRONMENT_FILE = 1 << 20  # bytes
 
@@ -56,8 +64,8 @@ class LogDaemon:
         root: Root,
         name: str,
         units: Units,
-        records: LogRecords,
-        admin: VirtAdmin,
+        records: UndoRecords,
+        admin: LogAdmin,
         on_change: Callable[[], None],
         *,
         is_ours: bool = True,
@@ -66,33 +74,47 @@ class LogDaemon:
         self.root = root
         self.on_change = on_change  # called after what was asked for here
         self._is_ours = is_ours
-        self._units = units
-        self.unit = UnitFacts()
+        self._service = DaemonService(root, name, units)
         self._runtime = Runtime(name, admin)
         self._lock = asyncio.Lock()
         self._state = LogState(name, libvirt_daemons.config_file(name))
+        self._unread: tuple[str, ...] = ()
         self._config_seen = LogConfig()
         self._seen: object = None  # the fingerprint of the file that this was read from
         self._pending = Pending(name, records, self._runtime)
-        self.debug = DebugKeeper(root, name, records, self._runtime, self._lock, on_change)
+        self.debug = DebugKeeper(
+            root, self._service, name, records, self._runtime, self._lock, on_change
+        )
 
     @property
     def state(self) -> LogState:
         """What was seen at the last look, and the debug session at this moment."""
-        return replace(self._state, debug_until=self.debug.until)
+        return replace(self._state, debug=self.debug.shown)
+
+    @property
+    def unit(self) -> UnitFacts:
+        """What was seen of its unit at the last look."""
+        return self._service.facts
 
     async def look(self, *, units: bool = True) -> None:
         """Read everything again; UNITS is whether the service manager is to be asked as well."""
-        process = await asyncio.to_thread(self._process)
+        process = await asyncio.to_thread(self._service.process)
         if units or process != self._state.process:
-            self.unit = await self._units.read(self.name)
+            await self._service.look()
         self._state = await asyncio.to_thread(self._read, self.unit)
         self.debug.wake()
+
+    def tell_unread(self, warnings: tuple[str, ...]) -> None:
+        """WARNINGS of files that look like this daemon's and that it does not read."""
+        if warnings != self._unread:
+            kept = self._state.warnings[len(self._unread) :]
+            self._unread = warnings
+            self._state = replace(self._state, warnings=(*warnings, *kept))
 
     async def resume(self) -> None:
         """Finish or undo what nestd left behind when it ended."""
         async with self._lock:
-            await self._pending.recover(self._state.process, self._bytes)
+            await self._pending.recover(self._state.process)
             with contextlib.suppress(OSError):
                 config = self.root.follow(self._state.config_file)
                 await asyncio.to_thread(remove_leftovers, config)
@@ -104,8 +126,8 @@ class LogDaemon:
 
     async def running(self) -> Running:
         """What the daemon uses now. Raises DaemonUnavailable."""
-        if self._process() is None:
-            raise DaemonUnavailable(f"{self.name} does not run.")
+        if self._service.process() is None:
+            raise self._service.unavailable()
         return await self._runtime.read()
 
     async def check(self, filters: str, outputs: str | None) -> tuple[str, tuple[str, ...]]:
@@ -141,14 +163,23 @@ class LogDaemon:
         settings = log_request.requested(self.root, config, filters, outputs)
         log_request.check_directories(self.root, settings.outputs or ())
         file = None if when is LogWhen.RUNTIME else await self._file_change(settings)
-        running = None
+        change = LogChange(self._state.config_file, settings, when, restart, file, None)
         if when is not LogWhen.START:
             self._check_no_session()
-            if when is LogWhen.RUNTIME or self._process() is not None:
-                running = await self.running()
+            change = await self._with_running(change)
         if restart and file is not None:
-            await asyncio.to_thread(_check_starts, self.root, file)
-        return LogChange(settings, when, restart, file, running)
+            await asyncio.to_thread(check_starts, self.root, file.outcome)
+        return change
+
+    async def _with_running(self, change: LogChange) -> LogChange:
+        """The change with what the daemon uses now. Raises DaemonUnavailable."""
+        if self._service.process() is not None:
+            return replace(change, running=await self._runtime.read(), starts=False)
+        if self._service.starts_on_demand:
+            return replace(change, running=None, starts=True)
+        if change.when is LogWhen.RUNTIME:
+            raise self._service.unavailable()
+        return replace(change, running=None, starts=False)
 
     def prepare_debug(
         self, filters: str, outputs: str | None, seconds: int, max_bytes: int | None
@@ -164,26 +195,32 @@ class LogDaemon:
         if not settings.filters:
             raise InvalidFilter("A debug session needs filters: without any there is no debug log.")
         log_request.check_directories(self.root, settings.outputs or ())
-        if self._process() is None:
-            raise DaemonUnavailable(f"{self.name} does not run.")
+        if self._service.process() is None and not self._service.starts_on_demand:
+            raise self._service.unavailable()
         return DebugRequest(settings, seconds, limit)
 
-    async def apply(self, change: LogChange, uid: int) -> None:
-        """Make the change for the user UID, both halves or none.
+    async def apply(self, change: LogChange, uid: int) -> LogChange:
+        """Make the change for the user UID, both halves or none; as it was made.
 
-        Raises the errors of nestd.core.errors, then with everything as it was before.
+        Raises the errors of nestd.core.errors, then with everything as it was before, or
+        NotRestored, which says what stands.
         """
         async with self._lock:
             # The state may have changed while the caller was asked for a password.
-            change = await self._again(change)
             try:
+                change = await self._again(change)
                 await self._apply(change)
             except OSError as error:
                 raise write_failed(error) from error
+            except NotRestored as error:
+                text = "User %d was to set the log filters of %s: %s"
+                log.error(text, uid, self.name, error, extra=not_restored(self.name, uid))
+                raise
             finally:
                 await self.look(units=False)
                 self.on_change()
         self._tell(change, uid)
+        return change
 
     def _tell(self, change: LogChange, uid: int) -> None:
         settings, when = change.settings, change.when.value
@@ -203,45 +240,21 @@ class LogDaemon:
         log.log(NOTICE, text, uid, self.name, when, told, extra=fields)
 
     async def _apply(self, change: LogChange) -> None:
-        replacement = None
-        if change.file is not None and change.edits:
-            replacement = await asyncio.to_thread(change.file.replacement, self.root)
-        undo = None
-        try:
-            if change.sets and change.running is not None:
-                self._pending.begin(self._process(), change.running, replacement)
-                await self._runtime.apply(change.settings, change.running)
-                undo = change.running
-            if replacement is not None:
-                await asyncio.to_thread(replacement.commit)
-            if change.restart:
-                await self._units.try_restart(self.name)
-        except BaseException:
-            if replacement is not None:
-                if replacement.committed:
-                    await asyncio.to_thread(replacement.undo)
-                replacement.discard()
-            if change.restart:
-                await self._units.start(self.name)
-            elif undo is not None and self._process() is not None:
-                await self._runtime.restore(undo)
-            raise
-        finally:
-            self._pending.end()
-        if replacement is not None:
-            replacement.discard()
+        """Make it; a daemon that is started for it stays, as if somebody had connected."""
+        if change.starts and not change.nothing_to_do:
+            await self._service.start()
+            change = await self._with_running(change)
+        transaction = LogTransaction(self.root, self._service, self._runtime, self._pending, change)
+        await transaction.make()
 
     async def _again(self, change: LogChange) -> LogChange:
         """The same change on the state of now."""
-        if change.when is not LogWhen.START:
-            self._check_no_session()
         file = await self._file_change(change.settings) if change.file is not None else None
-        running = None
-        if change.when is not LogWhen.START and (
-            change.when is LogWhen.RUNTIME or self._process() is not None
-        ):
-            running = await self.running()
-        return replace(change, file=file, running=running)
+        change = replace(change, file=file)
+        if change.when is LogWhen.START:
+            return change
+        self._check_no_session()
+        return await self._with_running(change)
 
     async def _file_change(self, settings: LogSettings) -> FileChange:
         path = self._state.config_file
@@ -255,10 +268,6 @@ class LogDaemon:
             return await asyncio.to_thread(read_bytes, self.root, path)
         except OSError as error:
             raise ConfigUnparsable(f"{path} cannot be read: {error.strerror}.") from error
-
-    def _process(self) -> DaemonProcess | None:
-        """Looked at anew: a daemon that has gone must not be started by being asked."""
-        return libvirt_daemons.read_process(self.root, self.name)
 
     def _config(self) -> LogConfig:
         path = self._state.config_file
@@ -274,12 +283,14 @@ class LogDaemon:
         return config
 
     def _read(self, unit: UnitFacts) -> LogState:
-        process = self._process()
+        process, config = self._service.process(), self._config()
         return replace(
             self._state,
-            config=self._config(),
+            config=config,
             process=process,
             overridden_by=overridden_by(process, unit, self._environment(unit)),
+            activation=_activation(process, unit),
+            warnings=(*self._unread, *standing_warnings(self.root, self.name, config)),
         )
 
     def _environment(self, unit: UnitFacts) -> list[dict[str, str]]:
@@ -311,9 +322,7 @@ class LogDaemon:
         return tuple(found)
 
 
-def _check_starts(root: Root, file: FileChange) -> None:
-    """Refuse a restart that would leave no daemon. Raises ConfigUnparsable, InvalidOutput."""
-    outcome = file.outcome
-    if outcome.error:
-        raise ConfigUnparsable(f"No restart, for the daemon could not start: {outcome.error}.")
-    log_request.check_directories(root, outcome.outputs)
+def _activation(process: DaemonProcess | None, unit: UnitFacts) -> Activation:
+    if process is not None:
+        return Activation.RUNNING
+    return Activation.SOCKET if unit.listening else Activation.STOPPED

@@ -13,16 +13,19 @@ from collections.abc import Callable, Mapping
 
 from nestd.core.errors import InvalidArgument
 from nestd.core.logs.daemon import LogDaemon
-from nestd.core.logs.state import LogState
-from nestd.core.logs.units import Mode, Units, mode
+from nestd.core.logs.settings.state import LogState
+from nestd.core.logs.settings.units import Mode, mode
+from nestd.core.logs.settings.warnings import unread_files
 from nestd.formats.printable import quoted
 from nestd.host.inotify import DirectoryWatch
 from nestd.host.libvirt import daemons as libvirt_daemons
+from nestd.host.libvirt.interface import LogAdmin, Units
 from nestd.host.libvirt.virt_admin import VirtAdmin
 from nestd.host.process_exit import ProcessExit
 from nestd.host.root import Root
-from nestd.host.state.debug_records import LogRecords
+from nestd.host.state.undo_records import UndoRecords
 
+_MAIN = (libvirt_daemons.MONOLITHIC, "virtqemud")
 SETTLE_SECONDS = 0.02  # events come in bursts; one look serves the burst
 _WATCHED = (
     libvirt_daemons.CONFIG_DIRECTORY,
@@ -36,20 +39,30 @@ log = logging.getLogger(__name__)
 class LogDaemons:
     """All of them, by name. Use start() before anything else.
 
-    Where another nestd acts on this host, IS_OURS is false: then this one only looks on.
+    ADMIN gives a daemon's admin server, virt-admin's where it is None. Where another nestd acts on
+    this host, IS_OURS is false: then this one only looks on.
     """
 
-    def __init__(self, root: Root, units: Units, *, is_ours: bool = True) -> None:
+    def __init__(
+        self,
+        root: Root,
+        units: Units,
+        admin: Callable[[str], LogAdmin] | None = None,
+        *,
+        is_ours: bool = True,
+    ) -> None:
         self._root = root
         self._units = units
+        self._admin = admin or self._virt_admin
         self._is_ours = is_ours
-        self._records = LogRecords(root)
+        self._records = UndoRecords(root)
         self._installed: dict[str, LogDaemon] = {}
         self._daemons: dict[str, LogDaemon] = {}
         self._watch: DirectoryWatch | None = None
         self._exits: dict[int, ProcessExit] = {}
         self._hint = asyncio.Event()
         self._units_hint = False
+        self._elsewhere: dict[str, str] = {}  # programs that units name, by daemon
         self._looking: asyncio.Task[None] | None = None
         self.on_change: list[Callable[[], None]] = []  # daemons that came or went included
 
@@ -107,7 +120,7 @@ class LogDaemons:
                 log.exception("libvirt's daemons cannot be looked at")
 
     async def _look(self, *, units: bool) -> None:
-        names = libvirt_daemons.installed(self._root)
+        names = await self._names(units=units)
         for name in set(self._installed) - set(names):
             await self._installed[name].close()
         new = [name for name in names if name not in self._installed]
@@ -121,24 +134,47 @@ class LogDaemons:
                 await daemon.resume()
         self._installed = found
         self._daemons = _in_use(found)
+        await self._tell_unread()
         self._changed()
 
+    async def _names(self, *, units: bool) -> tuple[str, ...]:
+        """Those whose program is in its usual place, or where its unit says (as on NixOS)."""
+        usual = libvirt_daemons.installed(self._root)
+        if units:
+            others = [name for name in libvirt_daemons.NAMES if name not in usual]
+            found = await asyncio.gather(*map(self._units.read, others))
+            self._elsewhere = {
+                name: facts.program for name, facts in zip(others, found) if facts.program
+            }
+        there = {name for name, path in self._elsewhere.items() if self._root.at(path).exists()}
+        return tuple(name for name in libvirt_daemons.NAMES if name in usual or name in there)
+
+    async def _tell_unread(self) -> None:
+        """Files that nobody reads are told with the daemon that runs machines."""
+        found = mode({name: daemon.unit for name, daemon in self._installed.items()})
+        unread = await asyncio.to_thread(unread_files, self._root, found, self._daemons.keys())
+        main = next((name for name in _MAIN if name in self._daemons), None)
+        for name, daemon in self._daemons.items():
+            daemon.tell_unread(unread if name == main else ())
+
     def _new(self, name: str) -> LogDaemon:
-        admin = VirtAdmin(libvirt_daemons.admin_uri(self._root, name))
         return LogDaemon(
             self._root,
             name,
             self._units,
             self._records,
-            admin,
+            self._admin(name),
             self._changed,
             is_ours=self._is_ours,
         )
 
+    def _virt_admin(self, name: str) -> LogAdmin:
+        return VirtAdmin(libvirt_daemons.admin_uri(self._root, name))
+
     def _watch_process(self, daemon: LogDaemon) -> None:
         """A daemon that is killed leaves its pid file as it was."""
         process = daemon.state.process
-        if process is None or process.pid in self._exits:
+        if process is None or process.pid in self._exits or not self._root.has_our_processes:
             return
 
         pid = process.pid

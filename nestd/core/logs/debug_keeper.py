@@ -14,19 +14,30 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 
-from nestd.core.errors import DaemonUnavailable, InvalidOutput, NestdError, WriteFailed
-from nestd.core.journal_events import NOTICE, OURSELVES, Event, about
-from nestd.core.logs.debug_session import DebugRequest, DebugSession, Target, boot_time
-from nestd.core.logs.request import LogSettings, check_directories
-from nestd.core.logs.runtime import Running, Runtime
-from nestd.core.logs.state import timeout_of
+from nestd.core.errors import (
+    DaemonUnavailable,
+    InvalidOutput,
+    NestdError,
+    NotRestored,
+    WriteFailed,
+)
+from nestd.core.journal_events import NOTICE, OURSELVES, Event, about, not_restored
+from nestd.core.logs.debug_session import (
+    DebugRequest,
+    DebugSession,
+    Target,
+    boot_time,
+)
+from nestd.core.logs.settings.request import LogSettings, check_directories
+from nestd.core.logs.settings.runtime import Running, Runtime
+from nestd.core.logs.settings.service import DaemonService
+from nestd.core.logs.settings.state import NO_SESSION, DebugShown, timeout_of
 from nestd.formats.libvirt import log_outputs
 from nestd.formats.libvirt.log_items import InvalidItem
-from nestd.host.libvirt import daemons as libvirt_daemons
 from nestd.host.libvirt import log_targets
 from nestd.host.libvirt.daemons import DaemonProcess
 from nestd.host.root import Root
-from nestd.host.state.debug_records import LogRecords
+from nestd.host.state.undo_records import UndoRecords
 
 LOOK_SECONDS = 1.0
 RETRY_SECONDS = 5.0  # after the daemon did not answer
@@ -40,13 +51,15 @@ class DebugKeeper:
     def __init__(
         self,
         root: Root,
+        service: DaemonService,
         name: str,
-        records: LogRecords,
+        records: UndoRecords,
         runtime: Runtime,
         lock: asyncio.Lock,
         on_change: Callable[[], None],
     ) -> None:
         self._root = root
+        self._service = service
         self._name = name
         self._record = f"{name}.debug"
         self._records = records
@@ -57,12 +70,21 @@ class DebugKeeper:
         self._wake = asyncio.Event()
         self._not_before = 0.0  # when a daemon that did not answer is asked again
         self._unsure = False  # whether the nestd before had applied all of it
+        self._written = 0  # bytes that the session has written, at the last look
         self._on_change = on_change
 
     @property
     def until(self) -> int:
         """When the session ends, in microseconds of CLOCK_REALTIME; 0 where there is none."""
         return self._session.until if self._session is not None else 0
+
+    @property
+    def shown(self) -> DebugShown:
+        """What is told of the session."""
+        if self._session is None:
+            return NO_SESSION
+        session = self._session
+        return DebugShown(session.until, session.filters, session.file(self._name), self._written)
 
     def wake(self) -> None:
         """The daemon may have come or gone."""
@@ -71,11 +93,14 @@ class DebugKeeper:
     async def start(self, request: DebugRequest, uid: int) -> None:
         """Begin a session for the user UID, or go on with the one that is there with new settings.
 
-        Raises DaemonUnavailable, InvalidFilter, InvalidOutput or WriteFailed, and then leaves
-        everything as it was.
+        A daemon that is idle is started. Raises DaemonUnavailable, InvalidFilter, InvalidOutput or
+        WriteFailed with everything as it was, or NotRestored: then the session stays until what
+        was there before is restored.
         """
         async with self._lock:
             former = self._session
+            if self._process() is None:
+                await self._service.start()
             target = await self._target()
             session = DebugSession.begin(request, target)
             check_directories(self._root, self._settings(session, target).outputs or ())
@@ -83,8 +108,8 @@ class DebugKeeper:
             self._write(session)
             try:
                 await self._apply(session, target)
-            except BaseException:
-                await self._fall_back(former, target)
+            except BaseException as error:
+                await self._fall_back(former, session, error, uid)
                 raise
             # The time that it took to apply is not the session's.
             session = session.lasting(request.seconds)
@@ -131,6 +156,7 @@ class DebugKeeper:
 
     def _set(self, session: DebugSession | None) -> None:
         self._session = session
+        self._written = 0
         self._on_change()
         self._wake.set()
         if session is not None and (self._keeping is None or self._keeping.done()):
@@ -161,7 +187,8 @@ class DebugKeeper:
         if self._is_over():
             await self._end("its time is over")
             return
-        if session.grown(await self._sizes(session)) > session.max_bytes:
+        self._tell_written(session.grown(await self._sizes(session)))
+        if self._written > session.max_bytes:
             await self._end(f"more than {session.max_bytes} bytes were logged")
             return
         if session.target is None or not session.target.is_process(self._process()):
@@ -169,6 +196,11 @@ class DebugKeeper:
         elif self._unsure:
             await self._apply(session, session.target)
             self._unsure = False
+
+    def _tell_written(self, count: int) -> None:
+        if count != self._written:
+            self._written = count
+            self._on_change()
 
     def _is_over(self) -> bool:
         return self._session is not None and (self._session.over or self._session.remaining <= 0)
@@ -186,7 +218,7 @@ class DebugKeeper:
         log.info("%s has restarted, and writes debug logs again", self._name)
 
     async def _apply(self, session: DebugSession, target: Target) -> None:
-        await self._runtime.apply(self._settings(session, target), target.before)
+        await self._runtime.apply(self._settings(session, target))
         if target.timeout is not None:
             await self._runtime.set_timeout(0)
 
@@ -216,14 +248,34 @@ class DebugKeeper:
             if target.is_process(self._process()):
                 raise
 
-    async def _fall_back(self, former: DebugSession | None, target: Target) -> None:
-        """A session could not begin: the one before goes on, or what was there before."""
-        if former is None or former.target is None:
+    async def _fall_back(
+        self, former: DebugSession | None, session: DebugSession, error: BaseException, uid: int
+    ) -> None:
+        """SESSION could not begin: the one before goes on, or what was there before is restored.
+
+        Raises NotRestored where that fails: the keeper, or the next start, tries again.
+        """
+        try:
+            if former is not None and former.target is not None:
+                self._write(former)
+                await self._apply(former, former.target)
+                return
+            await self._restore(session.target)
             self._records.remove(self._record)
-            return
-        with contextlib.suppress(NestdError):
-            self._write(former)
-            await self._apply(former, target)
+        except (NestdError, OSError) as second:
+            if former is None:
+                with contextlib.suppress(WriteFailed):
+                    self._write(session.ended())
+                self._not_before = boot_time() + RETRY_SECONDS
+                self._set(session.ended())
+            else:
+                self._unsure = True  # the keeper applies the former one again
+            text = (
+                f"{_sentence(error)} {self._name} may write debug logs, and what it logged before"
+                f" could not be restored: {second} It is tried again until it works."
+            )
+            log.error("%s", text, extra=not_restored(self._name, uid))
+            raise NotRestored(text) from error
 
     async def _target(self) -> Target:
         """The process as it was before any session. Raises DaemonUnavailable."""
@@ -236,7 +288,7 @@ class DebugKeeper:
     async def _new_target(self) -> Target:
         process = self._process()
         if process is None:
-            raise DaemonUnavailable(f"{self._name} does not run.")
+            raise self._service.unavailable()
         before = await self._runtime.read()
         timeout = timeout_of(process)
         return Target(process.pid, process.start, before.filters, before.outputs, timeout)
@@ -257,7 +309,7 @@ class DebugKeeper:
         return dict(await asyncio.to_thread(log_targets.sizes, self._root, paths))
 
     def _process(self) -> DaemonProcess | None:
-        return libvirt_daemons.read_process(self._root, self._name)
+        return self._service.process()
 
     def _write(self, session: DebugSession) -> None:
         try:
@@ -266,3 +318,7 @@ class DebugKeeper:
             raise WriteFailed(
                 f"Nothing was changed: the session cannot be noted down: {error.strerror}."
             ) from error
+
+
+def _sentence(error: BaseException) -> str:
+    return str(error) if isinstance(error, NestdError) else "The session could not begin."

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
 from nestd.core.errors import InvalidArgument
-from nestd.core.logs.request import LogSettings
-from nestd.core.logs.runtime import Running
+from nestd.core.logs.settings.request import LogSettings
+from nestd.core.logs.settings.runtime import Running
 from nestd.formats.libvirt import log_filters, log_outputs
 from nestd.formats.libvirt.log_items import InvalidItem, Level
 from nestd.formats.libvirt.log_outputs import Destination, Output
@@ -80,6 +80,17 @@ class DebugSession:
             return LogSettings(filters, log_outputs.parse_strict(self.outputs))
         file = Output(Level.DEBUG, Destination.FILE, log_targets.debug_log(name))
         return LogSettings(filters, log_outputs.add(before.parsed_outputs(), file))
+
+    def file(self, name: str) -> str:
+        """The file of the daemon NAME that debug messages go to, "" where they go to none."""
+        if self.outputs is None:
+            return log_targets.debug_log(name)
+        files = [
+            (output.level, output.name)
+            for output in log_outputs.parse_strict(self.outputs)
+            if output.destination is Destination.FILE
+        ]
+        return min(files)[1] if files else ""
 
     @property
     def remaining(self) -> float:

@@ -1,83 +1,140 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A change of a running daemon and its file, noted down before the first step.
+"""A change of a daemon and its file, noted down before the first step.
 
 So the next nestd can tell what one that was killed in between had done, and undo the first half
-where the second is missing.
+where the second is missing; and it tries once more to undo a change that failed and could not be
+undone. The record goes when that is seen to have worked.
 """
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import hashlib
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
-from nestd.core.errors import ConfigUnparsable, NestdError
-from nestd.core.logs.runtime import Running, Runtime
+from nestd.core.errors import NestdError, system_reason
+from nestd.core.logs.settings.runtime import Running, Runtime
+from nestd.host.editing import replacement as editing
 from nestd.host.editing.replacement import Replacement
+from nestd.host.files import read_regular
 from nestd.host.libvirt.daemons import DaemonProcess
-from nestd.host.state.debug_records import LogRecords
+from nestd.host.state.undo_records import UndoRecords
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What is to be undone; pid 0: the daemon is not touched, target "": no file is."""
+
+    pid: int = 0
+    start: int = 0
+    filters: str = ""
+    outputs: str = ""
+    target: str = ""
+    old: str | None = None  # base64 of the file's bytes before; None: there was no file
+    digest: str = ""  # of the bytes that it is to hold
+    undo: bool = False  # the change failed: the file's half is to be undone as well
+
+    def is_of(self, process: DaemonProcess | None) -> bool:
+        """Whether it is about PROCESS."""
+        return process is not None and (self.pid, self.start) == (process.pid, process.start)
 
 
 class Pending:
     """The one change of the daemon NAME that is being made."""
 
-    def __init__(self, name: str, records: LogRecords, runtime: Runtime) -> None:
+    def __init__(self, name: str, records: UndoRecords, runtime: Runtime) -> None:
         self._name = name
         self._record = f"{name}.change"
         self._records = records
         self._runtime = runtime
+        self._noted = _Record()
 
     def begin(
-        self, process: DaemonProcess | None, before: Running, replacement: Replacement | None
+        self,
+        process: DaemonProcess | None,
+        before: Running | None,
+        replacement: Replacement | None,
     ) -> None:
-        """Note what PROCESS uses and what its file is to hold. Raises OSError."""
-        if process is None:
-            return
-        facts = {
-            "pid": process.pid,
-            "start": process.start,
-            "filters": before.filters,
-            "outputs": before.outputs,
-            "digest": "" if replacement is None else _digest(replacement.data),
-        }
-        self._records.write(self._record, json.dumps(facts).encode())
+        """Note what PROCESS uses, if it is touched, and its file as it was. Raises OSError."""
+        noted = _Record()
+        if process is not None and before is not None:
+            noted = _Record(process.pid, process.start, before.filters, before.outputs)
+        if replacement is not None:
+            old = replacement.expected
+            noted = replace(
+                noted,
+                target=str(replacement.target),
+                old=None if old is None else base64.b64encode(old).decode("ascii"),
+                digest=_digest(replacement.data),
+            )
+        self._noted = noted
+        self._write(noted)
+
+    def keep_for_undo(self) -> None:
+        """The change failed, and could not be undone: the next nestd tries again."""
+        try:
+            self._write(replace(self._noted, undo=True))
+        except OSError as error:
+            log.error("What is to be undone of %s is not on record: %s", self._name, error)
 
     def end(self) -> None:
         """The change is made or undone."""
         self._records.remove(self._record)
 
-    async def recover(
-        self, process: DaemonProcess | None, read: Callable[[], Awaitable[bytes | None]]
-    ) -> None:
-        """Undo the daemon's half of a change whose file was not written.
-
-        PROCESS is the daemon now; READ gives the file as it is.
-        """
-        record = self._records.read(self._record)
-        if record is None:
+    async def recover(self, process: DaemonProcess | None) -> None:
+        """Undo what is half done; PROCESS is the daemon now."""
+        data = self._records.read(self._record)
+        if data is None:
             return
         try:
-            facts = json.loads(record)
-            same = process is not None and facts["pid"] == process.pid
-            same = same and process is not None and facts["start"] == process.start
-            if same and not await _written(facts["digest"], read):
-                await self._runtime.restore(Running(facts["filters"], facts["outputs"]))
-                log.info("%s logs again what it did before a change that was cut off", self._name)
-        except NestdError as error:
-            log.warning("What %s logged before a change is not restored: %s", self._name, error)
-        except (ValueError, KeyError, TypeError) as error:
+            record = _Record(**json.loads(data))
+            old = None if record.old is None else base64.b64decode(record.old)
+            if not isinstance(record.target, str):
+                raise ValueError("its file is no path")
+        except (ValueError, TypeError) as error:
             log.warning("The record of a change of %s cannot be read: %s", self._name, error)
+            self.end()
+            return
+        try:
+            written = await asyncio.to_thread(_has_new, record)
+            if record.undo and written:
+                await asyncio.to_thread(_put_back, Path(record.target), old)
+                written = False
+            if record.is_of(process) and not written:
+                await self._runtime.restore(Running(record.filters, record.outputs))
+                log.info("%s logs again what it did before a change that was cut off", self._name)
+        except (NestdError, OSError) as error:
+            reason = system_reason(error) if isinstance(error, OSError) else str(error)
+            log.error("A change of %s is still half done: %s", self._name, reason)
+            return
         self.end()
 
+    def _write(self, record: _Record) -> None:
+        self._records.write(self._record, json.dumps(asdict(record)).encode())
 
-async def _written(digest: str, read: Callable[[], Awaitable[bytes | None]]) -> bool:
+
+def _has_new(record: _Record) -> bool:
+    """Whether the file holds what the change was to write. Raises OSError."""
+    if not record.target:
+        return False
     try:
-        return bool(digest) and digest == _digest(await read() or b"")
-    except ConfigUnparsable:
-        return False  # certainly not what nestd was about to write
+        return _digest(read_regular(Path(record.target)) or b"") == record.digest
+    except FileNotFoundError:
+        return False
+
+
+def _put_back(target: Path, old: bytes | None) -> None:
+    """Raises OSError."""
+    if old is None:
+        target.unlink(missing_ok=True)
+    else:
+        editing.replace(target, old, read_regular(target))
 
 
 def _digest(data: bytes) -> str:

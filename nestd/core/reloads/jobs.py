@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import Callable
 
 from nestd.core.model import Blocker, JobState
@@ -11,9 +12,17 @@ from nestd.core.model import Blocker, JobState
 ENDS = (JobState.DONE, JobState.FAILED, JobState.ROLLED_BACK, JobState.CANCELLED)
 
 
+def now() -> int:
+    """Microseconds of CLOCK_REALTIME."""
+    return time.time_ns() // 1000
+
+
 @dataclass
 class Job:
-    """A reload or unload of one module, asked for by the user UID. error is a sentence, or ""."""
+    """A reload or unload of one module, asked for by the user UID. error is a sentence, or "".
+
+    since is when it was asked for, in microseconds of CLOCK_REALTIME.
+    """
 
     id: int
     module: str
@@ -22,6 +31,7 @@ class Job:
     blockers: tuple[Blocker, ...] = ()
     error: str = ""
     kind: str = "reload"
+    since: int = field(default_factory=now)
 
     @property
     def ended(self) -> bool:
@@ -38,9 +48,17 @@ class Jobs:
         self.on_change: list[Callable[[Job], None]] = []
         self.on_end: list[Callable[[Job], None]] = []
 
-    def new(self, job_id: int, module: str, uid: int, state: JobState, kind: str = "reload") -> Job:
-        """A job of that id: a new one, or one that was there before a restart of nestd."""
-        job = Job(job_id, module, uid, state, kind=kind)
+    def new(
+        self,
+        job_id: int,
+        module: str,
+        uid: int,
+        state: JobState,
+        kind: str = "reload",
+        since: int | None = None,
+    ) -> Job:
+        """A job of that id: a new one, or one that was there SINCE before a restart of nestd."""
+        job = Job(job_id, module, uid, state, kind=kind, since=now() if since is None else since)
         self._jobs[job.id] = job
         for listener in self.on_new:
             listener(job)

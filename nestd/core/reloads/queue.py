@@ -273,7 +273,8 @@ class Reloads:
         await self._overrule(transaction.modules)
         module, purpose = transaction.module, transaction.purpose.value
         waits = JobState.WAITING
-        job = self.jobs.new(transaction.job, module, transaction.uid, waits, purpose)
+        uid, since = transaction.uid, transaction.since
+        job = self.jobs.new(transaction.job, module, uid, waits, purpose, since)
         self.waiting.add(job, transaction)
         return job
 

@@ -64,7 +64,8 @@ async def recover(reloads: Reloads) -> None:
 
 async def _settle(reloads: Reloads, transaction: Transaction) -> None:
     module, purpose = transaction.module, transaction.purpose.value
-    job = reloads.jobs.new(transaction.job, module, transaction.uid, transaction.step, kind=purpose)
+    uid, since = transaction.uid, transaction.since
+    job = reloads.jobs.new(transaction.job, module, uid, transaction.step, purpose, since)
     execution = reloads.execution_of(job)
     try:
         if transaction.replacement is not None:

@@ -6,12 +6,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from nestd.core.model import JobState, When
+from nestd.core.reloads.jobs import now
 from nestd.host.editing.replacement import Replacement
 
 FORMAT = 1
@@ -57,6 +58,7 @@ class Transaction:
     replacement: Replacement | None
     module: str  # the member that was asked for
     purpose: Purpose = Purpose.RELOAD
+    since: int = field(default_factory=now)  # when it was asked for, as Job.since
 
     @property
     def asked(self) -> frozenset[str]:
@@ -86,6 +88,7 @@ class Transaction:
             "job": self.job,
             "module": own.module,
             "uid": self.uid,
+            "since": self.since,
             "when": self.when.value,
             "step": self.step.value,
             "wanted": dict(own.wanted),
@@ -128,6 +131,7 @@ def decode(record: bytes, boot_id: str) -> Transaction:
             replacement=None if replacement is None else _decode_replacement(replacement),
             module=str(document["module"]),
             purpose=Purpose(document.get("purpose", Purpose.RELOAD.value)),
+            since=_time(document.get("since", now())),
         )
     except _UNREADABLE as error:
         raise DamagedRecord(f"it does not read as a record: {error!r}") from error
@@ -170,6 +174,13 @@ def _decode_replacement(document: dict[str, Any]) -> Replacement:
 
 def _strings(document: dict[str, Any]) -> dict[str, str]:
     return {str(key): str(value) for key, value in document.items()}
+
+
+def _time(number: object) -> int:
+    """As D-Bus has it: a "t"."""
+    if not isinstance(number, int) or not 0 <= number < 1 << 64:
+        raise ValueError(number)
+    return number
 
 
 def _unsigned(number: object) -> int:

@@ -21,6 +21,7 @@ TABLE = InterfaceTable(
         "State": PropertyTable("s", "read", "true"),
         "Blockers": PropertyTable("a(ssus)", "read", "true"),
         "Error": PropertyTable("s", "read", "true"),
+        "Since": PropertyTable("t", "read", "const"),
     },
     signals={},
     xml="""<interface name="org.nestd1.Job">
@@ -39,6 +40,9 @@ TABLE = InterfaceTable(
     <property name="State" type="s" access="read" />
     <property name="Blockers" type="a(ssus)" access="read" />
     <property name="Error" type="s" access="read" />
+    <property name="Since" type="t" access="read">
+      <annotation name="org.freedesktop.DBus.Property.EmitsChangedSignal" value="const" />
+    </property>
     <method name="Cancel" />
   </interface>""",
 )

@@ -63,6 +63,11 @@ TABLE = InterfaceTable(
         "OverriddenBy": PropertyTable("s", "read", "true"),
         "DebugUntil": PropertyTable("t", "read", "true"),
         "ConfigError": PropertyTable("s", "read", "true"),
+        "Activation": PropertyTable("s", "read", "true"),
+        "Warnings": PropertyTable("as", "read", "true"),
+        "DebugFilters": PropertyTable("s", "read", "true"),
+        "DebugFile": PropertyTable("s", "read", "true"),
+        "DebugBytes": PropertyTable("t", "read", "true"),
     },
     signals={},
     xml="""<interface name="org.nestd1.LogDaemon">
@@ -105,5 +110,10 @@ TABLE = InterfaceTable(
       <arg name="options" type="a{sv}" direction="in" />
       <arg name="plan" type="a{sv}" direction="out" />
     </method>
+    <property name="Activation" type="s" access="read" />
+    <property name="Warnings" type="as" access="read" />
+    <property name="DebugFilters" type="s" access="read" />
+    <property name="DebugFile" type="s" access="read" />
+    <property name="DebugBytes" type="t" access="read" />
   </interface>""",
 )

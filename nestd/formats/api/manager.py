@@ -62,6 +62,14 @@ TABLE = InterfaceTable(
             takes=(),
             gives=(("guests", "aa{sv}"),),
         ),
+        "ListPresets": MethodTable(
+            takes=(),
+            gives=(("presets", "a(sss)"),),
+        ),
+        "ListHistory": MethodTable(
+            takes=(),
+            gives=(("entries", "aa{sv}"),),
+        ),
     },
     properties={
         "Version": PropertyTable("s", "read", "const"),
@@ -154,6 +162,12 @@ TABLE = InterfaceTable(
     <signal name="InhibitorsChanged" />
     <method name="ListGuests">
       <arg name="guests" type="aa{sv}" direction="out" />
+    </method>
+    <method name="ListPresets">
+      <arg name="presets" type="a(sss)" direction="out" />
+    </method>
+    <method name="ListHistory">
+      <arg name="entries" type="aa{sv}" direction="out" />
     </method>
   </interface>""",
 )

@@ -56,23 +56,21 @@ class InvalidItem(ValueError):
 
 
 def split_strictly(text: str, error: type[InvalidItem]) -> Iterator[Item]:
-    """The items of a text that has single blanks between them and none around them.
+    """The items of a text that may be written, however many blanks are between and around them.
 
-    Raises ERROR, also for a text of more than MAX_TEXT characters.
+    Raises ERROR for a text of more than MAX_TEXT characters.
     """
     _check_length(text, MAX_TEXT, error)
-    offset = 0
-    for number, part in enumerate(text.split(" ") if text else (), 1):
-        item = Item(part, number, offset)
-        if not part:
-            raise error(item, "there must be exactly one blank between two, and none around them")
-        yield item
-        offset += len(part) + 1
+    return _split(text)
 
 
 def split_leniently(text: str, error: type[InvalidItem]) -> Iterator[Item]:
     """The items as libvirt finds them. Raises ERROR for more than MAX_READBACK characters."""
     _check_length(text, MAX_READBACK, error)
+    return _split(text)
+
+
+def _split(text: str) -> Iterator[Item]:
     for number, found in enumerate(re.finditer("[^ ]+", text), 1):
         yield Item(found.group(), number, found.start())
 

@@ -15,15 +15,27 @@ MARK = b"[redacted]"
 _NO_SECRETS = (MARK, b"", b"on", b"off", b"true", b"false", b"null", b"(nil)", b"<null>")
 
 # A name that ends so is a secret's. QEMU's that end in "-secret" are names of other objects.
+# DB_PASS and adminPass are, bypass and compass are not.
 _WORD = (
-    rb"(?:pass(?:word|wd|phrase|code)|pwd|(?<!-)secret|token|ticket|cookie|(?<!systemd\.)credential"
+    rb"(?:pass(?:word|wd|phrase|code)|(?<![a-z0-9])(?:pass|psk)|(?-i:(?<=[a-z])Pass)|pwd"
+    rb"|(?<!-)secret|token|ticket|cookie|(?<!systemd\.)credential"
     rb"|(?:api|auth|access|private|session|master)[_-]?key)s?"
 )
-_WORD_TRIGGERS = (b"pass", b"pwd", b"secret", b"token", b"ticket", b"cookie", b"credential", b"key")
+_WORD_TRIGGERS = (
+    b"pass",
+    b"psk",
+    b"pwd",
+    b"secret",
+    b"token",
+    b"ticket",
+    b"cookie",
+    b"credential",
+    b"key",
+)
 # Commands of QMP and the guest agent with arguments that are secret as a whole, or go to a guest.
 _COMMAND = (
     rb"(?:set_password|expire_password|change-vnc-password|change|block_passwd|send-key"
-    rb"|guest-set-user-password|guest-file-write|sev-inject-launch-secret)"
+    rb"|guest-set-user-password|guest-exec|guest-file-write|sev-inject-launch-secret)"
 )
 # What a secret object holds, what is typed into a guest, what its agent reads and writes.
 _DATA = rb"(?:data|buf-b64|input-data|out-data|err-data)"
@@ -76,6 +88,15 @@ def _password(keep: bytes, secret: bytes) -> Rule:
 
 
 RULES = (
+    # ?X-Amz-Signature=SECRET&..., X-Goog-Credential=SECRET, sig=SECRET of Azure
+    Rule(
+        "signed address",
+        (b"x-amz-", b"x-goog-", b"sig="),
+        _pattern(
+            rb"(?:x-(?:amz|goog)-(?:signature|credential|security-token)|[?&]sig)=",
+            rb"[^&\s'\"]+",
+        ),
+    ),
     # -smbios type=11,value=io.systemd.credential:NAME=SECRET
     Rule(
         "configuration of a guest",
@@ -123,7 +144,7 @@ RULES = (
     _password(_WORD + rb"[\"']?" + _IS + rb'"', rb'[^"\\]*(?="(?:[^\w"\'$]|"?$))|.*'),
     _password(_WORD + rb"[\"']?" + _IS + rb"'", rb"[^'\\]*(?='(?:[^\w\"'$\\]|$))|.*"),
     # password=SECRET,tls (QEMU writes a comma in it twice); password: SECRET
-    _password(_WORD + _IS, rb"(?!\\*[\"']|\[redacted\](?:[\s,'\"]|$))(?:,,|[^\s,])+"),
+    _password(_WORD + _IS, rb"(?!\\*[\"']|\[redacted\](?:[\s,&'\"]|$))(?:,,|[^\s,])+"),
     # "password": 1234, "passwords": ["SECRET"]
     _password(_WORD + rb"[\"']\s*:\s*", rb"[^\s{\[\"'\\,}\]]+|\[(?!redacted\]).*"),
     # <password>SECRET</password>
@@ -137,12 +158,44 @@ RULES = (
             rb"[^\s/'\"]+(?=@)",
         ),
     ),
+    # netroot=iscsi:user:SECRET@host, iscsi:user:SECRET:reverse:SECRET@host (dracut.cmdline)
+    Rule(
+        "password in an address",
+        (b"iscsi:",),
+        _pattern(
+            rb"iscsi:(?!//)[^\s/@:'\"]{0,128}:",
+            rb"[^\s/@:'\"]{1,128}(?::[^\s/@:'\"]{0,128}){0,2}(?=@)",
+        ),
+    ),
+    # <qemu:env name='DB_PASSWORD' value='SECRET'/>
+    Rule(
+        "password",
+        (b"value",),
+        _pattern(
+            rb"name\s*=\s*[\"'][^\"'<>]{0,256}?" + _WORD + rb"[\"']\s+value\s*=\s*(?P<mark>[\"'])",
+            rb"(?:(?!(?P=mark)).)+",
+        ),
+    ),
+    Rule(
+        "password",
+        (b"value",),
+        _pattern(
+            rb"value\s*=\s*(?P<mark>[\"'])",
+            rb"[^\"'<>]+(?=(?P=mark)\s+name\s*=\s*[\"'][^\"'<>]{0,256}?" + _WORD + rb"[\"'])",
+        ),
+    ),
+    # virsh secret-set-value UUID SECRET
+    Rule(
+        "secret of libvirt's",
+        (b"secret-set-value",),
+        _pattern(rb"secret-set-value\s+", rb"(?!\[redacted\]).+"),
+    ),
     # rbd:pool/image:id=admin:key=SECRET, key = SECRET in a Ceph keyring
     Rule(
         "key",
         (b"key",),
         _pattern(
-            rb"key(?:\\*[\"'])?\s*[=:]\s*(?:\\*[\"'])?",
+            rb"(?<![a-z])key(?:\\*[\"'])?\s*[=:]\s*(?:\\*[\"'])?",
             rb"(?!/(?:etc|var|usr|run|home|tmp|opt|srv|root)/)[A-Z0-9+/_-]{16,}={0,2}",
         ),
     ),

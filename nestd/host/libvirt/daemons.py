@@ -55,6 +55,12 @@ def installed(root: Root) -> tuple[str, ...]:
     )
 
 
+def program_file(root: Root, name: str) -> str:
+    """Where the daemon's program is; where it would be if there is none."""
+    places = [f"{directory}/{name}" for directory in PROGRAM_DIRECTORIES]
+    return next((place for place in places if root.at(place).exists()), places[0])
+
+
 def config_file(name: str) -> str:
     """The one file that the daemon reads (daemonConfigFilePath)."""
     return f"{CONFIG_DIRECTORY}/{name}.conf"

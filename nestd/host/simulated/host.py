@@ -7,7 +7,7 @@ Everything that nestd reads of a host is a file below the Root, so a simulated h
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -68,6 +68,7 @@ class HostKind:
     rhel: str  # the version of its operating system
     loaded: tuple[str, ...]  # in the order of loading
     modules: Mapping[str, SimulatedModule]
+    cmdline: bytes = b"BOOT_IMAGE=/vmlinuz root=/dev/sda1 ro quiet\n"
 
 
 _BOOL, _INT, _UINT = ParameterType.BOOL, ParameterType.INT, ParameterType.UINT
@@ -171,27 +172,49 @@ KINDS: Mapping[str, HostKind] = MappingProxyType(
 )
 
 
-def install(root: Root, kind: HostKind) -> None:
-    """Write the host's files below ROOT; files that are already there are kept."""
+def install(root: Root, kind: HostKind, situation: Mapping[str, bytes]) -> None:
+    """Write the host's files below ROOT, with those of its SITUATION in the place of others.
+
+    Files that are already there are kept.
+    """
     files = {
         "/etc/modprobe.d/kvm.conf": kind.kvm_conf,
         "/etc/modprobe.d/vhost.conf": b"options vhost max_mem_regions=509\n",
         "/etc/os-release": _os_release(kind),
         "/etc/machine-id": uuid.uuid4().hex.encode() + b"\n",
-        "/proc/cmdline": b"BOOT_IMAGE=/vmlinuz root=/dev/sda1 ro quiet\n",
+        "/proc/cmdline": kind.cmdline,
         "/proc/cpuinfo": kind.cpuinfo.encode(),
         "/proc/sys/kernel/modules_disabled": b"0\n",
         "/proc/sys/kernel/random/boot_id": str(uuid.uuid4()).encode() + b"\n",
-        f"/lib/modules/{kind.release}/modules.builtin": b"kernel/fs/ext4/ext4.ko\n",
-        f"/lib/modules/{kind.release}/modules.dep": _modules_dep(kind),
+        **boot_files(kind),
+        **situation,
     }
+    add_files(root, files)
+    root.at("/sys/module").mkdir(parents=True, exist_ok=True)
+    root.at("/dev").mkdir(parents=True, exist_ok=True)
+
+
+def add_files(root: Root, files: Mapping[str, bytes]) -> None:
+    """Write FILES, by path; those that are already there are kept."""
     for path, data in files.items():
         target = root.at(path)
         if not target.exists() and not target.is_symlink():
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
-    root.at("/sys/module").mkdir(parents=True, exist_ok=True)
-    root.at("/dev").mkdir(parents=True, exist_ok=True)
+
+
+def boot_files(
+    kind: HostKind, *, builtin: Collection[str] = (), missing: bool = False
+) -> Mapping[str, bytes]:
+    """depmod's lists: which of KVM's modules have a file, and which are part of the kernel."""
+    listed = () if missing else tuple(kind.modules.values())
+    inside = b"".join(f"{_module_file(name)}\n".encode().replace(b".xz", b"") for name in builtin)
+    return {
+        f"/lib/modules/{kind.release}/modules.builtin": b"kernel/fs/ext4/ext4.ko\n" + inside,
+        f"/lib/modules/{kind.release}/modules.dep": _modules_dep(
+            [module for module in listed if module.name not in builtin], builtin
+        ),
+    }
 
 
 def _os_release(kind: HostKind) -> bytes:
@@ -200,10 +223,10 @@ def _os_release(kind: HostKind) -> bytes:
     return text.encode()
 
 
-def _modules_dep(kind: HostKind) -> bytes:
+def _modules_dep(modules: Iterable[SimulatedModule], builtin: Collection[str]) -> bytes:
     lines = []
-    for module in kind.modules.values():
-        needs = " ".join(_module_file(name) for name in module.needs)
+    for module in modules:
+        needs = " ".join(_module_file(name) for name in module.needs if name not in builtin)
         lines.append(f"{_module_file(module.name)}: {needs}\n")
     return "".join(lines).encode()
 

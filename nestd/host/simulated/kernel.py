@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A kernel that is a directory: it behaves over a simulated host's files as real kernels do.
 
-For people who build frontends, for demonstrations and for tests. To start a virtual machine, make
-a file in the root's /simulated/machines; remove it to end the machine. To load or unload a module
-behind nestd's back, use SimulatedKernel.load() and .unload() of another process over the same
-root: nestd notices, as it does with modprobe.
+For people who build frontends, for demonstrations and for tests. Virtual machines are files, see
+machines.py. To load or unload a module behind nestd's back, use SimulatedKernel.load() and
+.unload() of another process over the same root: nestd notices, as it does with modprobe.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
-import fcntl
-import itertools
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,18 +19,22 @@ from typing import Callable, NoReturn
 
 from nestd.formats.modprobe.kernel_params import ParameterType, accepts, number, truth
 from nestd.formats.modprobe.next_load import next_load
+from nestd.formats.simulation import Simulation
 from nestd.host.inotify import DirectoryWatch
 from nestd.host.kernel.interface import Change, KernelEvent, LoadError
 from nestd.host.kernel.sysfs import ModuleFacts, modules_disabled, read_module
 from nestd.host.modprobe.config import read_cmdline, read_config
 from nestd.host.root import Root
-from nestd.host.simulated.host import HostKind, SimulatedModule, install
+from nestd.host.simulated.domain import Nesting
+from nestd.host.simulated.host import HostKind, SimulatedModule, add_files, install
+from nestd.host.simulated.machines import MACHINES, Machines
+from nestd.host.simulated.situations import after_boot, before_boot, has_kvm
 
-MACHINES = "/simulated/machines"
 KMOD = 30
+SLOW_SECONDS = 1.0
+RUN_SECONDS = 0.5  # between two looks at the machines that run guests of their own
 _KIND = "/simulated/kind"  # the name of the host's kind
-_FIRST_PID = 4711
-_OWN_FILE = "fd/3"  # of a machine's process: its file in MACHINES
+_SITUATIONS = "/simulated/situations"  # those that the host has been put into, one a line
 _S390_CLASH = (
     "kvm-s390: A KVM host that supports nesting cannot back its KVM guests with huge pages"
 )
@@ -46,22 +48,42 @@ class SimulatedKernel:
 
     can_load = True
 
-    def __init__(self, root: Root, kind: HostKind) -> None:
+    def __init__(self, root: Root, kind: HostKind, simulation: Simulation | None = None) -> None:
         self._root = root
         self._kind = kind
         self._watch: DirectoryWatch | None = None
+        self._running: asyncio.TimerHandle | None = None
+        self._before: dict[str, Mapping[str, str]] = {}  # values of what was unloaded
         self.machine = kind.machine
         self.release = kind.release
+        self._machines = Machines(root, kind.name)
+        asked = simulation or Simulation(kind.name)
         if root.at(MACHINES).is_dir():  # it lives on as it was left
             _check_kind(root, kind)
+            self._situation = _add_situations(root, asked)
+            add_files(root, {**before_boot(asked, kind), **after_boot(asked, kind)})
         else:
-            install(root, kind)
+            self._situation = asked
+            install(root, kind, before_boot(asked, kind))
             root.at(MACHINES).mkdir(parents=True)
             root.at(_KIND).write_text(kind.name + "\n")
-            for name in kind.loaded:
-                if not self.read_module(name).loaded:
-                    self._insert(name, ())
+            _add_situations(root, asked)
+            self._boot()
         self._show_machines()
+
+    def _boot(self) -> None:
+        """What udev and others do until the host is up."""
+        for name in self._kind.loaded if has_kvm(self._situation) else ():
+            if self.read_module(name).loaded:
+                continue
+            elif self._situation.situations.keys() & {"overridden", "cmdline"}:
+                self._modprobe(name)
+            else:  # what is configured was configured later
+                self._insert(name, ())
+        add_files(self._root, after_boot(self._situation, self._kind))
+        if self._root.at("/dev/kvm").exists():
+            for name, nesting in _guests(self._situation.guests):
+                self._machines.start(name, nesting)
 
     def read_module(self, name: str) -> ModuleFacts:
         """See Kernel."""
@@ -77,13 +99,15 @@ class SimulatedKernel:
 
     async def unload(self, name: str) -> None:
         """See Kernel."""
+        await self._take_time()
         facts = self.read_module(name)
         if modules_disabled(self._root):
             raise _refused(errno.EPERM, name)
         if not facts.loaded:
             raise _refused(errno.ENOENT, name)
-        if facts.holders or (name in self._pinned() and self._machines()):
+        if facts.holders or (name in self._pinned() and self._machines.names()):
             raise _refused(errno.EAGAIN, name)
+        self._before[name] = facts.parameters
         shutil.rmtree(self._directory(name))
         for needed in self._kind.modules[name].needs:
             self._directory(needed).joinpath("holders", name).unlink(missing_ok=True)
@@ -95,6 +119,16 @@ class SimulatedKernel:
         self, name: str, parameters: Sequence[tuple[str, str]] = (), *, only_these: bool = False
     ) -> None:
         """See Kernel. Applies modprobe.d, the command line and PARAMETERS as modprobe would."""
+        await self._take_time()
+        self._modprobe(name, parameters, only_these=only_these)
+
+    async def _take_time(self) -> None:
+        if "slow" in self._situation:
+            await asyncio.sleep(SLOW_SECONDS)
+
+    def _modprobe(
+        self, name: str, parameters: Sequence[tuple[str, str]] = (), *, only_these: bool = False
+    ) -> None:
         if modules_disabled(self._root):
             raise LoadError(f"could not insert '{name}': Operation not permitted")
         if self.read_module(name).loaded:
@@ -107,7 +141,7 @@ class SimulatedKernel:
             raise LoadError("modprobe loaded nothing and said nothing")
         for needed in self._kind.modules[name].needs:
             if not self.read_module(needed).loaded:
-                await self.load(needed)
+                self._modprobe(needed)
         if configured.denied_by is not None:
             reason = f"Operation not permitted; kernel: Module {name} is blacklisted"
             raise LoadError(f"could not insert '{name}': {reason}")
@@ -126,6 +160,7 @@ class SimulatedKernel:
 
     async def wait_for_device(self, timeout: float) -> bool:
         """See Kernel."""
+        await self._take_time()
         return self._root.at("/dev/kvm").exists()
 
     def subscribe(self, callback: Callable[[KernelEvent], None]) -> None:
@@ -133,13 +168,26 @@ class SimulatedKernel:
 
         def changed() -> None:
             self._show_machines()
+            self._run_machines()
             callback(KernelEvent(Change.LOST))
 
         places = [self._root.at(place) for place in (MACHINES, "/sys/module")]
         self._watch = DirectoryWatch(places, changed)
+        self._run_machines()
+
+    def _run_machines(self) -> None:
+        """Machines that run guests of their own do so from now on."""
+        if self._running is not None:
+            self._running.cancel()
+            self._running = None
+        if self._machines.run_nested():
+            loop = asyncio.get_running_loop()
+            self._running = loop.call_later(RUN_SECONDS, self._run_machines)
 
     def close(self) -> None:
         """See Kernel."""
+        if self._running is not None:
+            self._running.cancel()
         if self._watch is not None:
             self._watch.close()
             self._watch = None
@@ -155,6 +203,14 @@ class SimulatedKernel:
     def _insert(self, name: str, assigned: Sequence[tuple[str, str | None]]) -> None:
         """What the kernel's load_module() does: parse the parameters, start, appear in sysfs."""
         module = self._kind.modules[name]
+        values = self._values(module, assigned)
+        self._check_starts(name, values)
+        self._appear(module, values)
+
+    def _values(
+        self, module: SimulatedModule, assigned: Sequence[tuple[str, str | None]]
+    ) -> Mapping[str, str]:
+        """The parameters as sysfs will show them."""
         values = {key: default for key, (_, default) in module.parameters.items()}
         for parameter, value in assigned:
             if parameter not in module.parameters:
@@ -162,26 +218,40 @@ class SimulatedKernel:
             kind, _ = module.parameters[parameter]
             text = None if value is None else value.encode("utf-8", "surrogateescape")
             if not accepts(kind, text):
+                name = module.name
                 raise LoadError(
                     f"could not insert '{name}': Invalid argument; kernel: {name}:"
                     f" `{value or ''}' invalid for parameter `{parameter}'"
                 )
             values[parameter] = _shown(kind, value)
+        return values
+
+    def _check_starts(self, name: str, values: Mapping[str, str]) -> None:
+        """What the module's own init() refuses. Raises LoadError."""
         if values.get("hpage", "0") != "0" and values.get("nested", "0") != "0":
             raise LoadError(f"could not insert '{name}': Invalid argument; kernel: {_S390_CLASH}")
-        self._appear(module, values)
+        if name != self._kind.loaded[-1] or name not in self._before:
+            if "guest-of" in self._situation and name in self._pinned():
+                reason = "Operation not supported; kernel: the processor cannot run machines"
+                raise LoadError(f"could not insert '{name}': {reason}")
+            return
+        fails = "load-fails" in self._situation and values != self._before[name]
+        if fails or "rollback-fails" in self._situation:
+            raise LoadError(f"could not insert '{name}': Cannot allocate memory")
 
     def _appear(self, module: SimulatedModule, values: Mapping[str, str]) -> None:
         directory = self._directory(module.name)
         (directory / "parameters").mkdir(parents=True, exist_ok=True)
-        (directory / "holders").mkdir(exist_ok=True)
+        if "builtin" not in self._situation or module.name not in self._kind.loaded:
+            (directory / "holders").mkdir(exist_ok=True)
+            (directory / "initstate").write_text("live\n")
         for parameter, value in values.items():
             path = directory / "parameters" / parameter
             path.write_text(value + "\n")
             path.chmod(0o644 if parameter in module.writable else 0o444)
         for needed in module.needs:
-            (self._directory(needed) / "holders" / module.name).write_text("")
-        (directory / "initstate").write_text("live\n")
+            if self.read_module(needed).loaded:
+                (self._directory(needed) / "holders" / module.name).write_text("")
         if module.name == self._device_owner():
             device = self._root.at("/dev/kvm")
             device.write_text("")
@@ -189,35 +259,12 @@ class SimulatedKernel:
 
     def _show_machines(self) -> None:
         """Let /proc and the reference counts show the machines that there are now."""
-        with _alone(self._root.at(MACHINES)):
-            machines = self._machines()
-            self._show_processes(set(machines))
+        machines = self._machines.show()
         for name in self._kind.modules:
-            if self._directory(name).is_dir():
+            if self.read_module(name).loaded:
                 holders = len(os.listdir(self._directory(name) / "holders"))
                 uses = len(machines) if name in self._pinned() else 0
                 self._write(name, "refcnt", str(holders + uses))
-
-    def _show_processes(self, machines: set[str]) -> None:
-        """One process for each of MACHINES, with the same id for as long as the machine runs."""
-        taken = set()
-        for process in self._root.at("/proc").glob("[0-9]*"):
-            name = _machine_of(process)
-            if name in machines:
-                machines.discard(name)
-                taken.add(process.name)
-            else:
-                shutil.rmtree(process)
-        for name in sorted(machines):
-            # In most cases the same number each time, as examples in texts would have it.
-            first = _FIRST_PID + sum(os.fsencode(name)) * 31 % 25000
-            pid = next(pid for pid in map(str, itertools.count(first)) if pid not in taken)
-            taken.add(pid)
-            _show_process(self._root, pid, name)
-
-    def _machines(self) -> list[str]:
-        """The machines' names."""
-        return os.listdir(self._root.at(MACHINES))
 
     def _pinned(self) -> tuple[str, ...]:
         """The modules that a running machine pins."""
@@ -225,7 +272,7 @@ class SimulatedKernel:
 
     def _device_owner(self) -> str:
         """The module whose load makes /dev/kvm: the vendor's, but kvm on POWER (powerpc.c)."""
-        return "kvm" if self.machine.startswith("ppc") else self._kind.loaded[-1]
+        return "kvm" if self.machine.startswith("ppc") else "".join(self._pinned())
 
     def _directory(self, name: str) -> Path:
         return self._root.at(f"/sys/module/{name}")
@@ -245,35 +292,25 @@ def _check_kind(root: Root, kind: HostKind) -> None:
             raise OSError(f"{root.path} holds a simulated host of another kind: {found}")
 
 
-@contextlib.contextmanager
-def _alone(directory: Path) -> Iterator[None]:
-    """Keep out who else simulates the kernel of the same root meanwhile."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
+def _add_situations(root: Root, asked: Simulation) -> Simulation:
+    """The situations that the host was put into before, and those that are ASKED for."""
+    path = root.at(_SITUATIONS)
+    before: dict[str, str] = {}
+    with contextlib.suppress(FileNotFoundError):
+        words = [line.partition("=") for line in path.read_text("utf-8", "replace").splitlines()]
+        before = {name: value for name, _, value in words if name}
+    found = {**before, **asked.situations}
+    if found != before:
+        lines = [f"{name}={value}" if value else name for name, value in found.items()]
+        path.write_text("".join(f"{line}\n" for line in lines))
+    return Simulation(asked.kind, found)
 
 
-def _machine_of(process: Path) -> str:
-    try:
-        return os.path.basename(os.readlink(process / _OWN_FILE))
-    except OSError:
-        return ""
-
-
-def _show_process(root: Root, pid: str, name: str) -> None:
-    directory = root.at(f"/proc/{pid}")
-    (directory / "fd").mkdir(parents=True)
-    (directory / _OWN_FILE).symlink_to(f"{MACHINES}/{name}")
-    (directory / "fd" / "11").symlink_to("/dev/kvm")
-    (directory / "fd" / "12").symlink_to("anon_inode:kvm-vm")
-    (directory / "exe").symlink_to("/usr/libexec/qemu-kvm")
-    guest = os.fsencode(name).replace(b",", b",,")  # as QEMU's options have it
-    (directory / "cmdline").write_bytes(b"/usr/libexec/qemu-kvm\0-name\0guest=" + guest + b"\0")
-    group = b"0::/machine.slice/machine-qemu-" + os.fsencode(name) + b".scope\n"
-    (directory / "cgroup").write_bytes(group)
+def _guests(count: int) -> Iterator[tuple[str, Nesting]]:
+    """The guests of the situation, with what each has of nesting."""
+    kinds = (Nesting.GUEST,) if count == 1 else (Nesting.EXPOSED, Nesting.GUEST)
+    for index in range(count):
+        yield f"guest{index + 1}", kinds[index] if index < len(kinds) else Nesting.NONE
 
 
 def _refused(number: int, what: str) -> OSError:

@@ -14,6 +14,8 @@ from nestd.host.state.state_file import write_state_file
 
 DRIFT_CAUSES = "/run/nestd/drift.json"
 KNOWN_KVM_CONF = "/var/lib/nestd/kvm.conf.json"
+HISTORY = "/var/lib/nestd/history.json"
+TOTALS = "/var/lib/nestd/totals.json"
 _LIMIT = 1 << 20  # bytes
 
 log = logging.getLogger(__name__)

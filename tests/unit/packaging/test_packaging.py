@@ -15,8 +15,8 @@ import tiers
 
 import nestd
 from nestd.formats.api.names import log_daemon_path
-from nestd.host.state import debug_records as log_records
 from nestd.host.state import memory
+from nestd.host.state import undo_records as log_records
 
 CHECKOUT = Path(__file__).parents[3]
 TESTS = CHECKOUT / "tests"

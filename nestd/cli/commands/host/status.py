@@ -165,8 +165,7 @@ def _logs_of(daemon: LogDaemon) -> Iterator[str]:
         yield f"{daemon.name} is set to log {words.filters(daemon.filters, daemon.level)}"
     if daemon.overridden_by:
         yield f"{daemon.overridden_by} decides over {daemon.config_file}"
-    if daemon.warnings:
-        yield from daemon.warnings
+    yield from daemon.other_warnings
 
 
 def debug_session(daemon: LogDaemon) -> str:

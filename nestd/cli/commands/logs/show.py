@@ -129,7 +129,7 @@ def _rows(daemon: LogDaemon, running: tuple[str, str] | None) -> Iterator[tuple[
     if daemon.overridden_by:
         text = f"{daemon.overridden_by} decides over the file"
         yield "Overridden", styled((text, WARN))
-    for warning in daemon.warnings:
+    for warning in daemon.other_warnings:
         yield "Warning", styled((warning, WARN))
     if daemon.debug_until:
         yield "Debug logs", styled((debug_session(daemon), WARN))

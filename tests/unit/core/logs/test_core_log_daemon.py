@@ -8,12 +8,12 @@ and fails on demand.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,7 @@ from nestd.core.errors import (
     FileChanged,
     InvalidOutput,
     NestdError,
+    NotRestored,
     NotSupported,
     RolledBack,
     WriteFailed,
@@ -32,10 +33,14 @@ from nestd.core.journal_events import Event
 from nestd.core.logs import debug_keeper
 from nestd.core.logs.change import LogWhen
 from nestd.core.logs.daemon import LogDaemon
-from nestd.core.logs.units import NoUnits, UnitFacts
+from nestd.core.logs.settings.request import LogSettings
+from nestd.core.logs.settings.runtime import Runtime
+from nestd.core.logs.settings.state import NO_SESSION, Activation
+from nestd.host.editing.replacement import Replacement
+from nestd.host.libvirt.interface import NoUnits, UnitError, UnitFacts
 from nestd.host.libvirt.virt_admin import VirtAdmin
 from nestd.host.root import Root
-from nestd.host.state.debug_records import LogRecords
+from nestd.host.state.undo_records import UndoRecords
 
 # Filters are reported with stars around them and without a "+", as libvirt does.
 SCRIPT = """#!/bin/sh
@@ -60,27 +65,46 @@ esac
 
 
 class Units(NoUnits):
-    """Restarts fail."""
+    """Restarts fail once the daemon is down; starts work unless they are to fail."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: Host) -> None:
+        self.host = host
         self.calls: list[str] = []
+        self.listening = False
+        self.fails = False
 
     async def read(self, daemon: str) -> UnitFacts:
-        return UnitFacts(known=True)
+        return UnitFacts(known=True, active=True, listening=self.listening)
 
     async def try_restart(self, daemon: str) -> None:
         self.calls.append("restart")
-        raise RolledBack("it failed.")
+        self.host.end()
+        raise UnitError("it failed.")
 
     async def start(self, daemon: str) -> None:
         self.calls.append("start")
+        if self.fails:
+            raise UnitError("it failed.")
+        self.host.begin()
 
 
-@dataclass
 class Host:
-    root: Path
-    process: subprocess.Popen[bytes]
-    units: Units
+    """A directory with a process that only sleeps, which stands for libvirtd."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.units = Units(self)
+        self.begin()
+
+    def begin(self) -> None:
+        self.process = subprocess.Popen([str(self.root / "libvirtd"), "600"])
+        while Path(f"/proc/{self.process.pid}/comm").read_text() != "libvirtd\n":
+            pass
+        (self.root / "run/libvirtd.pid").write_text(str(self.process.pid))
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
 
     @property
     def config(self) -> Path:
@@ -104,7 +128,7 @@ class Host:
     async def daemon(self, seconds: float = 5, *, is_ours: bool = True) -> LogDaemon:
         root = Root(self.root)
         admin = VirtAdmin("uri", str(self.root / "virt-admin"), seconds)
-        records = LogRecords(root)
+        records = UndoRecords(root)
         daemon = LogDaemon(
             root, "libvirtd", self.units, records, admin, lambda: None, is_ours=is_ours
         )
@@ -126,12 +150,9 @@ def host(tmp_path: Path) -> Iterator[Host]:
     (tmp_path / "daemon-log-filters").write_text(BEFORE[0])
     (tmp_path / "daemon-log-outputs").write_text(BEFORE[1])
     (tmp_path / "etc/libvirt/libvirtd.conf").write_text("# mine\n")
-    with subprocess.Popen([str(tmp_path / "libvirtd"), "600"]) as process:
-        while Path(f"/proc/{process.pid}/comm").read_text() != "libvirtd\n":
-            pass
-        (tmp_path / "run/libvirtd.pid").write_text(str(process.pid))
-        yield Host(tmp_path, process, Units())
-        process.kill()
+    host = Host(tmp_path)
+    yield host
+    host.end()
 
 
 def run(host: Host, test: Callable[[LogDaemon], Awaitable[None]], seconds: float = 5) -> None:
@@ -223,6 +244,122 @@ def test_a_restart_that_fails_undoes_the_file(host: Host) -> None:
     assert host.units.calls == ["restart", "start"]
 
 
+def test_a_daemon_that_did_not_run_is_neither_restarted_nor_started(host: Host) -> None:
+    host.end()
+
+    async def test(daemon: LogDaemon) -> None:
+        await change(daemon, LogWhen.START, restart=True)
+
+    run(host, test)
+    assert host.units.calls == []
+
+
+def save_meanwhile(host: Host, daemon: LogDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An editor saves the file between the daemon's half of a change and the file's."""
+    apply = daemon._runtime.apply
+
+    async def edit(settings: LogSettings) -> None:
+        await apply(settings)
+        host.config.write_text("# theirs\n")
+
+    monkeypatch.setattr(daemon._runtime, "apply", edit)
+
+
+def test_a_commit_that_fails_before_a_restart_leaves_the_daemon_as_it_was(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(daemon: LogDaemon) -> None:
+        save_meanwhile(host, daemon, monkeypatch)
+        with pytest.raises(FileChanged, match="Nothing was changed"):
+            await change(daemon, restart=True)
+
+    run(host, test)
+    assert host.settings == BEFORE
+    assert host.config.read_text() == "# theirs\n"
+    assert host.units.calls == []
+    assert host.records() == []
+
+
+def test_a_file_that_became_unreadable_for_libvirt_is_not_restarted_into(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = Replacement.commit
+
+    def spoil(replacement: Replacement) -> None:
+        commit(replacement)
+        host.config.write_text("log_filters = 1:a\n")
+
+    monkeypatch.setattr(Replacement, "commit", spoil)
+
+    async def test(daemon: LogDaemon) -> None:
+        with pytest.raises(ConfigUnparsable, match="No restart"):
+            await change(daemon, restart=True)
+
+    run(host, test)
+    assert host.settings == BEFORE
+    assert host.units.calls == []
+    assert host.config.read_text() == "log_filters = 1:a\n"  # theirs
+
+
+def test_what_cannot_be_undone_is_told_and_undone_at_the_next_start(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon no longer answers, and the file cannot be put back."""
+
+    def fail(replacement: Replacement) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(replacement.target))
+
+    async def test(daemon: LogDaemon) -> None:
+        host.units.fails = True
+        monkeypatch.setattr(Replacement, "undo", fail)
+        with pytest.raises(NotRestored) as caught:
+            await change(daemon, restart=True)
+        assert "/etc/libvirt/libvirtd.conf has the new settings" in str(caught.value)
+        assert "Read-only file system" in str(caught.value)
+        assert "libvirtd does not start" in str(caught.value)
+        monkeypatch.undo()
+
+    async def start_again(daemon: LogDaemon) -> None:
+        await daemon.resume()
+
+    run(host, test)
+    assert host.records() == ["libvirtd.change"]
+    assert "1:qemu" in host.config.read_text()
+    host.begin()
+    run(host, start_again)
+    assert host.config.read_text() == "# mine\n"
+    assert host.records() == []
+
+
+def test_an_undo_that_fails_again_stays_on_record(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test(daemon: LogDaemon) -> None:
+        save_meanwhile(host, daemon, monkeypatch)
+        edit = daemon._runtime.apply
+
+        async def break_down(settings: LogSettings) -> None:
+            await edit(settings)
+            host.flag("fail-get")
+
+        monkeypatch.setattr(daemon._runtime, "apply", break_down)
+        with pytest.raises(NotRestored, match=r"was changed meanwhile.* could not be undone"):
+            await change(daemon)
+
+    async def start_again(daemon: LogDaemon) -> None:
+        await daemon.resume()
+
+    run(host, test)
+    assert host.settings != BEFORE
+    run(host, start_again)
+    assert host.records() == ["libvirtd.change"]
+    host.flag("fail-get", there=False)
+    run(host, start_again)
+    assert host.settings == BEFORE
+    assert host.records() == []
+    assert host.config.read_text() == "# theirs\n"
+
+
 def test_no_restart_with_a_file_that_keeps_the_daemon_down(host: Host) -> None:
     host.config.write_text("log_level = 9\n")
 
@@ -239,8 +376,8 @@ def test_a_change_that_was_cut_off_is_undone(host: Host) -> None:
     async def cut_off(daemon: LogDaemon) -> None:
         prepared = await daemon.prepare("1:qemu", None, LogWhen.NOW)
         assert prepared.running is not None
-        daemon._pending.begin(daemon._process(), prepared.running, None)
-        await daemon._runtime.apply(prepared.settings, prepared.running)
+        daemon._pending.begin(daemon._service.process(), prepared.running, None)
+        await daemon._runtime.apply(prepared.settings)
 
     async def start_again(daemon: LogDaemon) -> None:
         assert host.settings != BEFORE
@@ -276,11 +413,137 @@ def test_a_session_that_cannot_begin_leaves_nothing(host: Host, flag: str) -> No
     async def test(daemon: LogDaemon) -> None:
         with pytest.raises(NestdError):
             await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None), 0)
-        assert daemon.state.debug_until == 0
+        assert daemon.state.debug.until == 0
 
     run(host, test)
     assert host.settings[0] == BEFORE[0]
     assert host.records() == []
+
+
+def test_a_session_that_breaks_down_half_way_is_undone_as_soon_as_that_works(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The filters are set, then the daemon can no longer be asked."""
+    monkeypatch.setattr(debug_keeper, "RETRY_SECONDS", 0.1)
+    apply = Runtime.apply
+
+    async def break_down(runtime: Runtime, settings: LogSettings) -> None:
+        await apply(runtime, settings)
+        host.flag("fail-get")
+        raise ConnectionResetError("gone")
+
+    async def test(daemon: LogDaemon) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Runtime, "apply", break_down)
+            with pytest.raises(NotRestored, match="libvirtd may write debug logs"):
+                await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None), 0)
+        assert daemon.state.debug.until  # told, and on record
+        assert host.records() == ["libvirtd.debug"]
+        host.flag("fail-get", there=False)
+        while daemon.state.debug.until:
+            await asyncio.sleep(0.05)
+
+    run(host, test)
+    unchanged(host)
+
+
+def test_a_session_that_breaks_down_half_way_is_undone_by_the_next_nestd(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply = Runtime.apply
+
+    async def break_down(runtime: Runtime, settings: LogSettings) -> None:
+        await apply(runtime, settings)
+        host.flag("fail-get")
+        raise ConnectionResetError("gone")
+
+    async def test(daemon: LogDaemon) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Runtime, "apply", break_down)
+            with pytest.raises(NotRestored):
+                await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None), 0)
+
+    async def start_again(daemon: LogDaemon) -> None:
+        await daemon.resume()
+        while daemon.state.debug.until:
+            await asyncio.sleep(0.05)
+
+    run(host, test)
+    assert host.settings != BEFORE
+    host.flag("fail-get", there=False)
+    run(host, start_again)
+    unchanged(host)
+
+
+def test_any_failure_of_a_session_restores_what_was_there(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lose(runtime: Runtime, seconds: int) -> bool:
+        raise ConnectionResetError("gone")
+
+    monkeypatch.setattr(Runtime, "set_timeout", lose)
+    monkeypatch.setattr(debug_keeper, "timeout_of", lambda process: 120)
+
+    async def test(daemon: LogDaemon) -> None:
+        with pytest.raises((ConnectionResetError, NotRestored)):
+            await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None), 0)
+        assert host.settings == BEFORE
+
+    run(host, test)
+
+
+def test_an_idle_daemon_is_started_by_its_unit(host: Host) -> None:
+    host.end()
+    host.units.listening = True
+
+    async def test(daemon: LogDaemon) -> None:
+        assert daemon.state.activation is Activation.SOCKET
+        with pytest.raises(DaemonUnavailable, match=r"systemctl start libvirtd\.service"):
+            await daemon.running()
+        await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None), 0)
+        await daemon.look()
+        assert daemon.state.activation is Activation.RUNNING
+        assert daemon.state.debug.file == "/var/log/libvirt/libvirtd-debug.log"
+        assert daemon.state.debug.filters.startswith("1:libvirt 1:qemu")
+        await daemon.debug.stop(0)
+        host.end()
+        await daemon.apply(await daemon.prepare("1:qemu", None, LogWhen.RUNTIME), 0)
+
+    run(host, test)
+    assert host.units.calls == ["start", "start"]
+    assert host.settings[0] == "1:*qemu* "
+    assert host.config.read_text() == "# mine\n"
+
+
+def test_a_stopped_daemon_is_never_started(host: Host) -> None:
+    host.end()
+
+    async def test(daemon: LogDaemon) -> None:
+        assert daemon.state.activation is Activation.STOPPED
+        with pytest.raises(DaemonUnavailable):
+            daemon.prepare_debug("qemu", None, 60, None)
+        with pytest.raises(DaemonUnavailable):
+            await daemon.prepare("1:qemu", None, LogWhen.RUNTIME)
+        await change(daemon)  # the file alone
+
+    run(host, test)
+    assert host.units.calls == []
+    assert host.settings == BEFORE
+    assert "1:qemu" in host.config.read_text()
+
+
+def test_what_a_session_has_written_is_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debug_keeper, "LOOK_SECONDS", 0.05)
+
+    async def test(daemon: LogDaemon) -> None:
+        await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None), 0)
+        (host.root / "var/log/libvirt/libvirtd-debug.log").write_text("x" * 1000)
+        while daemon.state.debug.written != 1000:
+            await asyncio.sleep(0.02)
+        await daemon.debug.stop(0)
+        assert daemon.state.debug == NO_SESSION
+
+    run(host, test)
 
 
 def test_a_session_that_cannot_be_noted_down_does_not_begin(host: Host) -> None:
@@ -302,9 +565,9 @@ def test_an_end_that_fails_is_tried_again(host: Host, monkeypatch: pytest.Monkey
         host.flag("fail-daemon-log-filters")
         with pytest.raises(DaemonUnavailable):
             await daemon.debug.stop(0)
-        assert daemon.state.debug_until != 0
+        assert daemon.state.debug.until != 0
         host.flag("fail-daemon-log-filters", there=False)
-        while daemon.state.debug_until:
+        while daemon.state.debug.until:
             await asyncio.sleep(0.05)
 
     run(host, test)
@@ -317,7 +580,7 @@ def test_a_daemon_that_is_gone_at_the_end_is_let_be(host: Host) -> None:
         host.process.kill()
         host.process.wait()
         await daemon.debug.stop(0)
-        assert daemon.state.debug_until == 0
+        assert daemon.state.debug.until == 0
 
     run(host, test)
     assert host.records() == []
@@ -325,13 +588,13 @@ def test_a_daemon_that_is_gone_at_the_end_is_let_be(host: Host) -> None:
 
 @pytest.mark.parametrize("record", [b"", b"{}", b"[1]", b"\xff", b'{"target": 1}', b"null"])
 def test_damaged_records_are_dropped(host: Host, record: bytes) -> None:
-    records = LogRecords(Root(host.root))
+    records = UndoRecords(Root(host.root))
     records.write("libvirtd.debug", record)
     records.write("libvirtd.change", record)
 
     async def test(daemon: LogDaemon) -> None:
         await daemon.resume()
-        assert daemon.state.debug_until == 0
+        assert daemon.state.debug.until == 0
 
     run(host, test)
     unchanged(host)

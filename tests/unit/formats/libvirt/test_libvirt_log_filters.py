@@ -57,7 +57,7 @@ def test_what_may_be_written_means_the_same_to_all_versions(vectors: list[dict[s
         assert vector["ok"]
         assert parse_readback(vector["readback"] or "") == filters
         accepted += 1
-    assert accepted == 19
+    assert accepted == 22
 
 
 @pytest.mark.parametrize("vector", MATCHES, ids=lambda vector: ascii(vector["filters"]))
@@ -96,10 +96,6 @@ def test_parse_strict() -> None:
         ("1:é", "1:é", 1, 0, "'\\xe9' is none of them"),
         ("1:\0", "1:\0", 1, 0, "'\\x00' is none of them"),
         ("1:\udcff", "1:\udcff", 1, 0, "'\\udcff' is none of them"),
-        (" 1:foo", "", 1, 0, "exactly one blank"),
-        ("1:foo ", "", 2, 6, "exactly one blank"),
-        ("1:foo  2:bar", "", 2, 6, "exactly one blank"),
-        ("   ", "", 1, 0, "exactly one blank"),
     ],
 )
 def test_a_bad_filter_is_named_with_its_place_and_rule(

@@ -56,9 +56,10 @@ def test_what_may_be_written_means_the_same_to_all_versions(vectors: list[dict[s
             continue
         assert vector["ok"] or vector["error"].startswith("failed to open")
         if vector["ok"]:
-            assert canonical(outputs) == vector["readback"] == vector["input"]
+            assert parse_readback(vector["readback"] or "") == outputs
+            assert canonical(outputs) == " ".join(vector["input"].split())
             accepted += 1
-    assert accepted == 4
+    assert accepted == 6
 
 
 def test_parse_strict() -> None:
@@ -100,8 +101,6 @@ def test_parse_strict() -> None:
         ("1:file:/a\nb", "1:file:/a\nb", 1, 0, "'\\n' is none of them"),
         ("1:stderr\t2:journald", "1:stderr\t2:journald", 1, 0, "an output is LEVEL:journald,"),
         ("1:stderr 2:stderr", "2:stderr", 2, 9, "an earlier output goes to the same place"),
-        ("1:stderr  2:journald", "", 2, 9, "exactly one blank"),
-        ("  ", "", 1, 0, "exactly one blank"),
     ],
 )
 def test_a_bad_output_is_named_with_its_place_and_rule(

@@ -129,6 +129,43 @@ LINES = (
     ("root:$6$saltsalt$abcdefghSECRET:1", "root:[redacted]-Zq:1"),
     ("> Authorization: Bearer SECRET", "> Authorization: [redacted]"),
     ("> Cookie: a=b; c=SECRET", "> Cookie: [redacted]"),
+    # Kernel command lines, environments, clouds
+    (
+        "root=/dev/sda netroot=iscsi:user:SECRET@192.0.2.1::3260::iqn.x quiet",
+        "root=/dev/sda netroot=iscsi:user:[redacted]@192.0.2.1::3260::iqn.x quiet",
+    ),
+    (
+        "netroot=iscsi:user:SECRET:back:SECRET@192.0.2.1::::iqn.x",
+        "netroot=iscsi:user:[redacted]@192.0.2.1::::iqn.x",
+    ),
+    (
+        '{"execute":"guest-exec","arguments":{"path":"/bin/sh","arg":["-c","echo SECRET"]}}',
+        '{"execute":"guest-exec","arguments":[redacted]}',
+    ),
+    ("DB_PASS=SECRET HOME=/root", "DB_PASS=[redacted] HOME=/root"),
+    ("db-pass: SECRET", "db-pass: [redacted]"),
+    ("pass=SECRET", "pass=[redacted]"),
+    ('"adminPass": "SECRET", "id": 1', '"adminPass": "[redacted]", "id": 1'),
+    ("rootPass='SECRET'", "rootPass='[redacted]'"),
+    ("psk=SECRET", "psk=[redacted]"),
+    ("    wpa-psk SECRET=1 psk='SECRET'", "    wpa-psk hunter2-Zq=1 psk='[redacted]'"),
+    (
+        "<qemu:env name='DB_PASSWORD' value='SECRET'/>",
+        "<qemu:env name='DB_PASSWORD' value='[redacted]'/>",
+    ),
+    ('<env name="DB_PWD" value="SECRET"/>', '<env name="DB_PWD" value="[redacted]"/>'),
+    ("<env value='SECRET' name='DB_PASS'/>", "<env value='[redacted]' name='DB_PASS'/>"),
+    ("virsh secret-set-value 2a5b SECRET", "virsh secret-set-value [redacted]"),
+    ("secret-set-value --base64 SECRET --secret x", "secret-set-value [redacted]"),
+    (
+        "https://s3.example.org/a?X-Amz-Credential=SECRET&X-Amz-Date=2026&X-Amz-Signature=SECRET",
+        "https://s3.example.org/a?X-Amz-Credential=[redacted]&X-Amz-Date=2026"
+        "&X-Amz-Signature=[redacted]",
+    ),
+    (
+        "https://x.example.org/disk?sv=1&sig=SECRET'",
+        "https://x.example.org/disk?sv=1&sig=[redacted]'",
+    ),
 )
 
 UNTOUCHED = (
@@ -145,6 +182,15 @@ UNTOUCHED = (
     'default_tls_x509_secret_uuid = "00000000-0000-0000-0000-000000000000"',
     "http://example.org:8080/path user@example.org",
     "error : virSecretLoad:123 : secret not found",
+    "monkey=banana-banana-banana-banana",
+    "donkey: 0123456789abcdef0123456789abcdef",
+    "turkeys = aaaaaaaaaaaaaaaaaaaaaaaa",
+    "bypass=yes compass: north",
+    "netroot=iscsi:@192.0.2.1::3260::iqn.x root=iscsi:",
+    "<qemu:env name='LANG' value='C'/>",
+    "virsh secret-list",
+    "design=a&b",
+    '{"execute":"guest-exec-status","arguments":{"pid":1234}}',
 )
 
 
@@ -294,6 +340,11 @@ def test_any_bytes_in_any_cut(data: bytes, cuts: list[int]) -> None:
         b"a",
         b"'",
         b"$6$",
+        b"iscsi:a:",
+        b"name='password' value='",
+        b"value='x' name='",
+        b"secret-set-value ",
+        b"x-amz-signature=",
     ],
 )
 def test_hostile_lines_take_linear_time(piece: bytes) -> None:

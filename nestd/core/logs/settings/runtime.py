@@ -6,19 +6,19 @@ Only a daemon whose process has been seen may be asked, since asking starts one 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Callable
 
 from nestd.core.errors import DaemonUnavailable, InvalidFilter, InvalidOutput, NestdError
-from nestd.core.logs.request import LogSettings
+from nestd.core.logs.settings.request import LogSettings
 from nestd.formats.libvirt import log_filters, log_outputs
 from nestd.formats.libvirt.log_filters import Filter
 from nestd.formats.libvirt.log_items import InvalidItem
 from nestd.formats.libvirt.log_outputs import Output
 from nestd.formats.libvirt.log_readback import filters_to_set, outputs_to_set
-from nestd.host.libvirt.virt_admin import Refused, VirtAdmin, VirtAdminError
+from nestd.host.libvirt.interface import LogAdmin
+from nestd.host.libvirt.virt_admin import Refused, VirtAdminError
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,11 @@ class Running:
         """The outputs. Raises InvalidItem as well."""
         return log_outputs.parse_readback(self.outputs)
 
+    def equals(self, other: Running) -> bool:
+        """Whether both mean the same."""
+        filters = self.parsed_filters() == other.parsed_filters()
+        return filters and self.parsed_outputs() == other.parsed_outputs()
+
     def satisfies(self, settings: LogSettings) -> bool:
         """Whether SETTINGS are in use. libvirt's default outputs are not told apart from others."""
         if self.parsed_filters() != settings.filters:
@@ -46,7 +51,7 @@ class Running:
 class Runtime:
     """The daemon NAME behind ADMIN. Everything here raises DaemonUnavailable."""
 
-    def __init__(self, name: str, admin: VirtAdmin) -> None:
+    def __init__(self, name: str, admin: LogAdmin) -> None:
         self._name = name
         self._admin = admin
 
@@ -60,32 +65,31 @@ class Runtime:
             raise DaemonUnavailable(f"{self._name} reports what nobody knows: {error}.") from error
         return running
 
-    async def apply(self, settings: LogSettings, before: Running) -> None:
-        """Set SETTINGS and read them back; BEFORE is restored where that fails.
+    async def apply(self, settings: LogSettings) -> None:
+        """Set SETTINGS and read them back. A failure may leave some of them: see restore().
 
         Raises InvalidOutput or InvalidFilter where the daemon refuses them.
         """
-        undo: list[Callable[[Running], Awaitable[None]]] = []
-        try:
-            if settings.outputs is not None:
-                undo.append(self._restore_outputs)
-                with self._explained(InvalidOutput):
-                    await self._admin.set_outputs(log_outputs.canonical(settings.outputs))
-            undo.append(self._restore_filters)
-            with self._explained(InvalidFilter):
-                await self._admin.set_filters(log_filters.canonical(settings.filters))
-            if not (await self.read()).satisfies(settings):
-                raise DaemonUnavailable(f"{self._name} does not use what it was told to use.")
-        except BaseException as error:
-            if isinstance(error, (InvalidFilter, InvalidOutput)):
-                undo.pop()  # what is refused has changed nothing
-            await self._undo(undo, before, error)
-            raise
+        if settings.outputs is not None:
+            with self._explained(InvalidOutput):
+                await self._admin.set_outputs(log_outputs.canonical(settings.outputs))
+        with self._explained(InvalidFilter):
+            await self._admin.set_filters(log_filters.canonical(settings.filters))
+        if not (await self.read()).satisfies(settings):
+            raise DaemonUnavailable(f"{self._name} does not use what it was told to use.")
 
     async def restore(self, before: Running) -> None:
-        """Set what BEFORE tells, so that the daemon reports the same again."""
-        await self._restore_filters(before)
-        await self._restore_outputs(before)
+        """Set what BEFORE tells where that is not in use, and read it back."""
+        now = await self.read()
+        with self._explained():
+            if now.parsed_filters() != before.parsed_filters():
+                await self._admin.set_filters(filters_to_set(before.filters))
+            if now.parsed_outputs() != before.parsed_outputs():
+                await self._admin.set_outputs(outputs_to_set(before.outputs))
+        if now.equals(before):
+            return
+        if not (await self.read()).equals(before):
+            raise DaemonUnavailable(f"{self._name} does not use what it used before.")
 
     async def set_timeout(self, seconds: int) -> bool:
         """Have the daemon end when idle for SECONDS, 0 for never; False where libvirt cannot."""
@@ -95,29 +99,6 @@ class Runtime:
             except Refused:
                 return False
         return True
-
-    async def _restore_filters(self, before: Running) -> None:
-        with self._explained():
-            await self._admin.set_filters(filters_to_set(before.filters))
-
-    async def _restore_outputs(self, before: Running) -> None:
-        with self._explained():
-            await self._admin.set_outputs(outputs_to_set(before.outputs))
-
-    async def _undo(
-        self,
-        steps: Sequence[Callable[[Running], Awaitable[None]]],
-        before: Running,
-        error: BaseException,
-    ) -> None:
-        try:
-            for step in reversed(steps):
-                await step(before)
-        except NestdError as second:
-            if isinstance(error, NestdError):
-                raise DaemonUnavailable(
-                    f"{error} What was there before could not be restored: {second}"
-                ) from error
 
     @contextmanager
     def _explained(self, refusal: type[NestdError] = DaemonUnavailable) -> Iterator[None]:

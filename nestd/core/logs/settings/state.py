@@ -6,17 +6,26 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 
-from nestd.core.logs.units import UnitFacts
 from nestd.formats.libvirt import log_filters, log_outputs
 from nestd.formats.libvirt.conf import Conf, ConfError, parse
 from nestd.formats.libvirt.log_filters import Filter
 from nestd.formats.libvirt.log_items import InvalidItem, Level
 from nestd.formats.libvirt.log_outputs import Output
 from nestd.host.libvirt.daemons import DaemonProcess
+from nestd.host.libvirt.interface import UnitFacts
 
 FILTERS, OUTPUTS, LEVEL = "log_filters", "log_outputs", "log_level"
 _ENVIRONMENT = ("LIBVIRT_DEBUG", "LIBVIRT_LOG_FILTERS", "LIBVIRT_LOG_OUTPUTS")
+
+
+class Activation(Enum):
+    """Whether a daemon runs, or what would start it."""
+
+    RUNNING = "running"
+    SOCKET = "socket"  # it is idle, and systemd starts it for whoever connects
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,19 @@ class LogConfig:
 
 
 @dataclass(frozen=True)
+class DebugShown:
+    """What is told of a session; until is in microseconds of CLOCK_REALTIME, 0 without one."""
+
+    until: int
+    filters: str
+    file: str
+    written: int  # bytes, since its beginning
+
+
+NO_SESSION = DebugShown(0, "", "", 0)
+
+
+@dataclass(frozen=True)
 class LogState:
     """All that is told of a daemon."""
 
@@ -38,7 +60,9 @@ class LogState:
     config: LogConfig = LogConfig()
     process: DaemonProcess | None = None
     overridden_by: str = ""
-    debug_until: int = 0  # microseconds of CLOCK_REALTIME
+    activation: Activation = Activation.STOPPED
+    warnings: tuple[str, ...] = ()
+    debug: DebugShown = NO_SESSION
 
     @property
     def active(self) -> bool:

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nestd.core.errors import ConfigUnparsable
-from nestd.core.logs.request import LogSettings
-from nestd.core.logs.state import FILTERS, OUTPUTS, LogConfig, located, read_config
+from nestd.core.logs.settings.request import LogSettings
+from nestd.core.logs.settings.state import FILTERS, OUTPUTS, LogConfig, located, read_config
 from nestd.formats.libvirt import log_filters, log_outputs
 from nestd.formats.libvirt.conf import MAX_BYTES, ConfError, Entry, parse
 from nestd.formats.libvirt.conf_edit import EditError, dead_duplicates, set_string

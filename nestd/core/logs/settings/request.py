@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nestd.core.errors import InvalidFilter, InvalidOutput
-from nestd.core.logs.state import LogConfig
+from nestd.core.logs.settings.state import LogConfig
 from nestd.formats.libvirt import log_filters, log_outputs, log_warnings
 from nestd.formats.libvirt.log_filters import Filter
 from nestd.formats.libvirt.log_outputs import Output

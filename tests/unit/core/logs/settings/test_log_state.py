@@ -8,15 +8,15 @@ import time
 import pytest
 
 from nestd.core.errors import ConfigUnparsable
-from nestd.core.logs.file import FileChange, change_file, duplicates
-from nestd.core.logs.request import LogSettings
-from nestd.core.logs.state import overridden_by, read_config, timeout_of
-from nestd.core.logs.units import UnitFacts
+from nestd.core.logs.settings.file import FileChange, change_file, duplicates
+from nestd.core.logs.settings.request import LogSettings
+from nestd.core.logs.settings.state import overridden_by, read_config, timeout_of
 from nestd.formats import environment_file
 from nestd.formats.libvirt import log_filters, log_outputs
 from nestd.formats.libvirt.log_readback import filters_to_set, outputs_to_set
 from nestd.formats.unified_diff import unified_diff
 from nestd.host.libvirt.daemons import DaemonProcess
+from nestd.host.libvirt.interface import UnitFacts
 
 PATH = "/etc/libvirt/libvirtd.conf"
 STOCK = b'# Logging\n#log_filters="1:qemu"\n\n#log_outputs="3:syslog:libvirtd"\nmax_clients = 5\n'

@@ -15,7 +15,7 @@ _LIMIT = 4 << 20  # bytes
 log = logging.getLogger(__name__)
 
 
-class LogRecords:
+class UndoRecords:
     """One file for a name such as "virtqemud.debug". Every write is atomic."""
 
     def __init__(self, root: Root) -> None:

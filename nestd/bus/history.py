@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The history as org.nestd1.Manager gives it out."""
+
+from __future__ import annotations
+
+from nestd.core.history.entry import Entry
+from nestd.core.history.history import History
+from nestd.dbus.connection.wire import Variant
+
+
+async def events(history: History, uid: int, *, sees_all: bool) -> list[dict[str, Variant]]:
+    """aa{sv}, newest first: all of it for those who may see it, else of the user UID's own."""
+    return [
+        await _event(history, each, private=sees_all or each.uid == uid) for each in history.entries
+    ]
+
+
+async def _event(history: History, entry: Entry, *, private: bool) -> dict[str, Variant]:
+    """One of a{sv}; what is PRIVATE is for those who may see it."""
+    told = {
+        "time": Variant("t", entry.time),
+        "kind": Variant("s", entry.kind.value),
+        "subject": Variant("s", entry.subject),
+        "result": Variant("s", entry.result.value),
+    }
+    if not private:
+        return told
+    if entry.uid is not None:
+        told["uid"] = Variant("u", entry.uid)
+    told["asked"] = Variant("s", entry.asked)
+    told["error"] = Variant("s", entry.error)
+    if entry.undo is not None:
+        told["before"] = Variant("a{ss}", dict(entry.undo.before))
+        told["undoable"] = Variant("b", await history.undoable(entry))
+    return told

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""One event of the history, and how it is written down."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+from typing import Any
+
+LONGEST_TEXT = 500  # characters of what was asked, and of an error
+
+
+class Kind(Enum):
+    """What happened, in the words of the D-Bus interface."""
+
+    CHANGE = "change"
+    RELOAD = "reload"
+    LOGS = "logs"
+    DEBUG = "debug"
+    FOREIGN = "foreign"  # somebody else changed a value, a file or a module
+
+
+class Result(Enum):
+    """How it ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    REFUSED = "refused"
+    ROLLED_BACK = "rolled-back"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class Undo:
+    """What a change replaced in a file, by name, "" for none; digest is the file's after it."""
+
+    before: Mapping[str, str]
+    file: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One event; time is in microseconds of CLOCK_REALTIME, uid None where nobody is known."""
+
+    time: int
+    kind: Kind
+    subject: str
+    result: Result
+    uid: int | None = None
+    asked: str = ""
+    error: str = ""
+    undo: Undo | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """As it is written down."""
+        undo = self.undo
+        return {
+            "time": self.time,
+            "kind": self.kind.value,
+            "subject": self.subject,
+            "result": self.result.value,
+            "uid": self.uid,
+            "asked": self.asked,
+            "error": self.error,
+            "undo": undo
+            and {"before": dict(undo.before), "file": undo.file, "digest": undo.digest},
+        }
+
+
+def from_json(document: Mapping[str, Any]) -> Entry:
+    """Read one back. Raises ValueError, KeyError or TypeError for what is none."""
+    undo = document["undo"]
+    uid = document["uid"]
+    return Entry(
+        time=_number(document["time"], 64),
+        kind=Kind(document["kind"]),
+        subject=str(document["subject"]),
+        result=Result(document["result"]),
+        uid=None if uid is None else _number(uid, 32),
+        asked=str(document["asked"]),
+        error=str(document["error"]),
+        undo=None if undo is None else _undo(undo),
+    )
+
+
+def digest(data: bytes | None) -> str:
+    """Of a file's bytes; "" for a file that is not there."""
+    return "" if data is None else hashlib.sha256(data).hexdigest()
+
+
+def cut(text: str) -> str:
+    """TEXT, not longer than is kept."""
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 3] + "..."
+
+
+def _undo(document: Mapping[str, Any]) -> Undo:
+    before = {str(name): str(value) for name, value in dict(document["before"]).items()}
+    return Undo(MappingProxyType(before), str(document["file"]), str(document["digest"]))
+
+
+def _number(number: object, bits: int) -> int:
+    """As D-Bus has it."""
+    if not isinstance(number, int) or not 0 <= number < 1 << bits:
+        raise ValueError(number)
+    return number

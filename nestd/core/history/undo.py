@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a change replaced, so that it can be put back by the same way that made it."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from nestd.core.changes.change import Change
+from nestd.core.history.entry import Undo, digest
+from nestd.core.logs.change import LogChange
+from nestd.core.logs.settings.state import read_config
+from nestd.formats.libvirt import log_filters, log_outputs
+
+FILTERS, OUTPUTS = "filters", "outputs"
+
+
+def undo_of(change: Change) -> Undo | None:
+    """For SetParameters: what kvm.conf asked for before; None where it was not edited."""
+    if not change.edits:
+        return None
+    return Undo(MappingProxyType(dict(change.replaced)), change.path, digest(change.data))
+
+
+def undo_of_logs(change: LogChange) -> Undo | None:
+    """For SetFilters: the filters and outputs before; None where the file was not edited."""
+    if change.file is None or not change.edits:
+        return None
+    config = read_config(change.file.old, change.path)
+    before = {FILTERS: log_filters.canonical(config.filters)}
+    if change.settings.outputs is not None:
+        before[OUTPUTS] = log_outputs.canonical(config.outputs)
+    return Undo(MappingProxyType(before), change.path, digest(change.file.data))

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A change of a daemon's file and of the running daemon, both or none.
+
+Whatever fails, both are read back, and what could not be undone is told and stays on record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from nestd.core.errors import ConfigUnparsable, NestdError, NotRestored, system_reason
+from nestd.core.logs.change import LogChange
+from nestd.core.logs.pending import Pending
+from nestd.core.logs.settings.file import read_bytes
+from nestd.core.logs.settings.request import check_directories
+from nestd.core.logs.settings.runtime import Running, Runtime
+from nestd.core.logs.settings.service import DaemonService
+from nestd.core.logs.settings.state import LogConfig, read_config
+from nestd.host.editing.replacement import Replacement
+from nestd.host.files import read_regular
+from nestd.host.root import Root
+
+
+class LogTransaction:
+    """Makes a CHANGE of the daemon of SERVICE, which ran with RUNNING unless that is None."""
+
+    def __init__(
+        self,
+        root: Root,
+        service: DaemonService,
+        runtime: Runtime,
+        pending: Pending,
+        change: LogChange,
+    ) -> None:
+        self._root = root
+        self._service = service
+        self._runtime = runtime
+        self._pending = pending
+        self._change = change
+        self._replacement: Replacement | None = None
+        self._touched: Running | None = None  # what the daemon used before it was touched
+        self._restarted = False
+
+    async def make(self) -> None:
+        """Make the change. Raises NestdError or OSError with all as it was, or NotRestored."""
+        change = self._change
+        if change.file is not None and change.edits:
+            self._replacement = await asyncio.to_thread(change.file.replacement, self._root)
+        async with self._undone_where_it_fails():
+            process = self._service.process()
+            self._pending.begin(process, change.running, self._replacement)
+            if change.sets and change.running is not None:
+                self._touched = change.running
+                await self._runtime.apply(change.settings)
+            if self._replacement is not None:
+                await asyncio.to_thread(self._replacement.commit)
+            if change.restart and process is not None:
+                await asyncio.to_thread(self._check_starts)
+                self._touched, self._restarted = change.running, True
+                await self._service.restart()
+
+    @asynccontextmanager
+    async def _undone_where_it_fails(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            stands = await self._undo()
+            self._discard()
+            if not stands:
+                self._pending.end()
+                raise
+            self._pending.keep_for_undo()
+            raise NotRestored(
+                f"{_reason(error)} This could not be undone: {'; '.join(stands)}."
+                " It is tried again when nestd starts."
+            ) from error
+        self._pending.end()
+        self._discard()
+
+    def _discard(self) -> None:
+        """The old bytes are on record where they are still needed."""
+        if self._replacement is not None:
+            self._replacement.discard()
+
+    def _check_starts(self) -> None:
+        """Refuse a restart that would leave no daemon: the file is looked at as it is now."""
+        path = self._change.path
+        try:
+            config = read_config(read_bytes(self._root, path), path)
+        except OSError as error:
+            raise ConfigUnparsable(f"No restart: {system_reason(error)}.") from error
+        check_starts(self._root, config)
+
+    async def _undo(self) -> list[str]:
+        """Put everything back and look; what still stands, each as part of a sentence."""
+        stands = []
+        if self._replacement is not None:
+            stands += await asyncio.to_thread(_undo_file, self._replacement, self._change.path)
+        return stands + await self._undo_running()
+
+    async def _undo_running(self) -> list[str]:
+        try:
+            if self._restarted and self._service.process() is None:
+                await self._service.start()
+            if self._touched is not None and self._service.process() is not None:
+                await self._runtime.restore(self._touched)
+        except NestdError as error:
+            # One that ended by itself starts with what its file says.
+            if self._restarted or self._service.process() is not None:
+                return [str(error).rstrip(".")]
+        return []
+
+
+def check_starts(root: Root, config: LogConfig) -> None:
+    """Refuse a configuration with which no daemon starts. ConfigUnparsable, InvalidOutput."""
+    if config.error:
+        raise ConfigUnparsable(f"No restart, since the daemon could not start: {config.error}.")
+    check_directories(root, config.outputs)
+
+
+def _undo_file(replacement: Replacement, path: str) -> list[str]:
+    try:
+        replacement.undo()
+        if read_regular(replacement.target) != replacement.data:
+            return []
+        reason = ""
+    except OSError as error:
+        reason = f" ({system_reason(error)})"
+    return [f"{path} has the new settings{reason}"]
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, NestdError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"The change failed: {system_reason(error)}."
+    return "The change was interrupted."

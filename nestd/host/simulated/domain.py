@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What libvirt and QEMU write of a machine of a simulated host: its XML and its command line."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from dataclasses import dataclass
+from enum import Enum
+from xml.sax.saxutils import escape
+
+EMULATOR = "/usr/libexec/qemu-kvm"
+_UUIDS = uuid.UUID("6d9f0e0a-5d0c-4c43-9d8b-6a4b6f1c7f10")  # each name has its own, always the same
+_MEBIBYTES = 2048
+
+
+class Nesting(Enum):
+    """What a machine has of nesting, in the words of its file."""
+
+    NONE = ""
+    EXPOSED = "exposed"
+    GUEST = "nesting"
+
+
+@dataclass(frozen=True)
+class _Processor:
+    """How an architecture's machines say whether they have what a hypervisor needs."""
+
+    arch: str
+    machine: str
+    model: str
+    feature: str
+    on: str  # QEMU's words
+    off: str
+    in_cpu: bool = True  # a feature of <cpu>, else one of <features>
+
+
+_PROCESSORS = {  # by the kind of host
+    "intel": _Processor(
+        "x86_64", "pc-q35-rhel9.4.0", "Skylake-Server-IBRS", "vmx", "vmx=on", "vmx=off"
+    ),
+    "amd": _Processor("x86_64", "pc-q35-rhel9.4.0", "EPYC-Rome", "svm", "svm=on", "svm=off"),
+    "power": _Processor(
+        *("ppc64le", "pseries-rhel8.6.0", "POWER9", "nested-hv"),
+        *("cap-nested-hv=on", "cap-nested-hv=off"),
+        in_cpu=False,
+    ),
+    "s390": _Processor(
+        "s390x", "s390-ccw-virtio-rhel9.4.0", "gen15a-base", "sief2", "sief2=on", "sief2=off"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A machine as libvirt knows it."""
+
+    name: str
+    processor: _Processor
+    exposed: bool
+
+    def definition(self) -> bytes:
+        """The persistent definition, as in /etc/libvirt/qemu."""
+        return f"{_WARNING}<domain type='kvm'>\n{self._body()}</domain>\n".encode()
+
+    def live_xml(self, pid: str) -> bytes:
+        """The live state that libvirt keeps below /run (virDomainObjFormat)."""
+        head = f"<domstatus state='running' reason='booted' pid='{pid}'>\n"
+        body = f"  <domain type='kvm' id='1'>\n{self._body()}  </domain>\n"
+        return f"{_WARNING}{head}{body}</domstatus>\n".encode()
+
+    def command_line(self) -> bytes:
+        """QEMU's /proc/PID/cmdline."""
+        guest = os.fsencode(self.name).replace(b",", b",,")  # as QEMU's options have it
+        words = [EMULATOR.encode(), b"-name", b"guest=" + guest + b",debug-threads=on"]
+        words += [word.encode() for word in self._options()]
+        return b"".join(word + b"\0" for word in words)
+
+    def log_line(self) -> bytes:
+        """The command line as libvirt logs it."""
+        return self.command_line().replace(b"\0", b" ").rstrip() + b"\n"
+
+    def _options(self) -> tuple[str, ...]:
+        processor = self.processor
+        words = processor.on if self.exposed else processor.off
+        machine = f"{processor.machine},accel=kvm"
+        cpu = processor.model
+        if processor.in_cpu:
+            cpu += f",{words}"
+        else:
+            machine += f",{words}"
+        memory = str(_MEBIBYTES)
+        return ("-machine", machine, "-cpu", cpu, "-m", memory, "-uuid", self._uuid)
+
+    @property
+    def _uuid(self) -> str:
+        return str(uuid.uuid5(_UUIDS, repr(os.fsencode(self.name))))
+
+    def _body(self) -> str:
+        processor = self.processor
+        name = escape(os.fsencode(self.name).decode("utf-8", "replace"))
+        feature = features = ""
+        if processor.in_cpu:
+            policy = "require" if self.exposed else "disable"
+            feature = f"    <feature policy='{policy}' name='{processor.feature}'/>\n"
+        else:
+            state = "on" if self.exposed else "off"
+            features = f"  <features>\n    <{processor.feature} state='{state}'/>\n  </features>\n"
+        return _BODY.format(
+            name=name,
+            uuid=self._uuid,
+            kib=_MEBIBYTES * 1024,
+            arch=processor.arch,
+            machine=processor.machine,
+            features=features,
+            model=processor.model,
+            feature=feature,
+        )
+
+
+def describe(kind: str, name: str, nesting: Nesting) -> Domain:
+    """The machine NAME of a host of that kind."""
+    return Domain(name, _PROCESSORS.get(kind, _PROCESSORS["intel"]), nesting is not Nesting.NONE)
+
+
+_WARNING = """\
+<!--
+WARNING: THIS IS AN AUTO-GENERATED FILE. CHANGES TO IT ARE LIKELY TO BE
+OVERWRITTEN AND LOST.
+-->
+"""
+_BODY = """\
+  <name>{name}</name>
+  <uuid>{uuid}</uuid>
+  <memory unit='KiB'>{kib}</memory>
+  <currentMemory unit='KiB'>{kib}</currentMemory>
+  <vcpu placement='static'>1</vcpu>
+  <os>
+    <type arch='{arch}' machine='{machine}'>hvm</type>
+    <boot dev='hd'/>
+  </os>
+{features}  <cpu mode='custom' match='exact' check='full'>
+    <model fallback='forbid'>{model}</model>
+{feature}  </cpu>
+  <on_poweroff>destroy</on_poweroff>
+  <on_reboot>restart</on_reboot>
+  <on_crash>destroy</on_crash>
+  <devices>
+    <emulator>/usr/libexec/qemu-kvm</emulator>
+    <memballoon model='virtio'/>
+  </devices>
+"""

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The files that put a simulated host into a situation (see formats.simulation).
+
+What is a way of the kernel's to behave, such as load-fails, is in kernel.py. Files that are
+already there are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from nestd.formats.simulation import Simulation
+from nestd.host.root import Root
+from nestd.host.simulated.host import HostKind, boot_files
+
+VIRTUALIZATION = "/simulated/virtualization"
+_DMI = "/sys/class/dmi/id"
+_NOTHING_NESTED = frozenset({"vmx", "svm", "sie"})
+
+
+@dataclass(frozen=True)
+class _Hypervisor:
+    """What a virtual machine sees of its hypervisor."""
+
+    name: str  # as systemd-detect-virt(1) says
+    vendor: str = ""  # the firmware's sys_vendor
+    product: str = ""
+    tag: str = ""  # chassis_asset_tag
+
+
+_HYPERVISORS = {
+    "azure": _Hypervisor(
+        *("microsoft", "Microsoft Corporation", "Virtual Machine"),
+        "7783-7084-3265-9085-8269-3286-77",
+    ),
+    "ec2": _Hypervisor("amazon", "Amazon EC2", "m7i.large", "Amazon EC2"),
+    "gce": _Hypervisor("google", "Google", "Google Compute Engine"),
+    "hyperv": _Hypervisor("microsoft", "Microsoft Corporation", "Virtual Machine"),
+    "kvm": _Hypervisor("kvm", "Red Hat", "KVM"),
+    "parallels": _Hypervisor("parallels", "Parallels International GmbH.", "Parallels VM"),
+    "proxmox": _Hypervisor("kvm", "QEMU", "Standard PC (Q35 + ICH9, 2009)"),
+    "virtualbox": _Hypervisor("oracle", "innotek GmbH", "VirtualBox"),
+    "vmware": _Hypervisor("vmware", "VMware, Inc.", "VMware Virtual Platform"),
+    "wsl": _Hypervisor("wsl"),
+    "xen": _Hypervisor("xen", "Xen", "HVM domU"),
+}
+
+
+def before_boot(simulation: Simulation, kind: HostKind) -> Mapping[str, bytes]:
+    """The files that the host has before its kernel starts, by path."""
+    module = kind.loaded[-1] if kind.loaded else "kvm"
+    files: dict[str, bytes] = {}
+    if "overridden" in simulation:
+        files["/etc/modprobe.d/kvm.conf"] = kind.kvm_conf + _options(module, "1")
+        files["/etc/modprobe.d/site.conf"] = b"# rolled out by configuration management\n"
+        files["/etc/modprobe.d/site.conf"] += _options(module, "0")
+    if "cmdline" in simulation:
+        files["/proc/cmdline"] = kind.cmdline.rstrip() + f" {module}.nested=0\n".encode()
+    if "blacklisted" in simulation:
+        files["/etc/modprobe.d/blacklist-kvm.conf"] = f"blacklist {module}\n".encode()
+    if "builtin" in simulation:
+        files |= boot_files(kind, builtin=kind.loaded)
+    if "missing" in simulation:
+        files |= boot_files(kind, missing=True)
+    if "guest-of" in simulation:
+        files |= dict(_guest_of(_HYPERVISORS[simulation.situations["guest-of"]], kind))
+    return files
+
+
+def after_boot(simulation: Simulation, kind: HostKind) -> Mapping[str, bytes]:
+    """The files that somebody wrote later; they count from the next load on."""
+    module = kind.loaded[-1] if kind.loaded else "kvm"
+    if "config-error" in simulation:
+        return {"/etc/modprobe.d/site.conf": _options(module, "maybe")}
+    return {}
+
+
+def has_kvm(simulation: Simulation) -> bool:
+    """Whether the boot brings KVM up."""
+    return not simulation.situations.keys() & {"blacklisted", "missing", "guest-of"}
+
+
+def virtualization(root: Root) -> str:
+    """What the simulated host runs in, as systemd-detect-virt(1) names it."""
+    try:
+        return root.at(VIRTUALIZATION).read_text("ascii").strip()
+    except (OSError, ValueError):
+        return "none"
+
+
+def _options(module: str, value: str) -> bytes:
+    return f"options {module} nested={value}\n".encode()
+
+
+def _guest_of(hypervisor: _Hypervisor, kind: HostKind) -> Iterator[tuple[str, bytes]]:
+    yield VIRTUALIZATION, f"{hypervisor.name}\n".encode()
+    yield "/proc/cpuinfo", _cpuinfo(kind).encode()
+    if kind.machine != "x86_64":
+        return
+    if hypervisor.name == "wsl":
+        yield "/proc/sys/kernel/osrelease", b"5.15.167.4-microsoft-standard-WSL2\n"
+        return
+    for file, text in (
+        ("sys_vendor", hypervisor.vendor),
+        ("product_name", hypervisor.product),
+        ("chassis_asset_tag", hypervisor.tag),
+    ):
+        yield f"{_DMI}/{file}", f"{text}\n".encode()
+
+
+def _cpuinfo(kind: HostKind) -> str:
+    """Without what a hypervisor needs, and with what says that there is one below."""
+    lines = []
+    for line in kind.cpuinfo.splitlines():
+        key, colon, value = line.partition(":")
+        if key.strip() in ("flags", "features"):
+            left = [flag for flag in value.split() if flag not in _NOTHING_NESTED | {"ept", "npt"}]
+            value = " " + " ".join([*left, *["hypervisor"] * (kind.machine == "x86_64")])
+        lines.append(f"{key}{colon}{value}".replace("PowerNV", "pSeries"))
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Each situation of a simulated host is there for whoever looks at the host's files."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from nestd.core.model import Answer, Module, ModuleState, Snapshot, Vendor
+from nestd.core.modules.view import HostView
+from nestd.formats import simulation
+from nestd.formats.libvirt_xml import domain_xml
+from nestd.host.kernel import kvm_holders
+from nestd.host.kernel.interface import LoadError
+from nestd.host.libvirt import domains
+from nestd.host.root import Root
+from nestd.host.simulated import kernel as simulated_kernel
+from nestd.host.simulated import situations
+from nestd.host.simulated.host import KINDS
+from nestd.host.simulated.kernel import KMOD, SimulatedKernel
+from nestd.host.simulated.machines import Machines
+
+FEATURES = (b"vmx", b"svm", b"sief2", b"cap-nested-hv")
+
+
+def host(root: Path, text: str) -> SimulatedKernel:
+    asked = simulation.parse(text)
+    return SimulatedKernel(Root(root), KINDS[asked.kind], asked)
+
+
+def look(root: Path, text: str) -> Snapshot:
+    async def body() -> Snapshot:
+        view = HostView(Root(root), host(root, text), KMOD, situations.virtualization(Root(root)))
+        await view.read_types()
+        return view.snapshot()
+
+    return asyncio.run(body())
+
+
+def main_module(root: Path, text: str) -> Module:
+    snapshot = look(root, text)
+    return snapshot.modules[snapshot.host_module]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("situation", "state"),
+    [
+        ("overridden", ModuleState.OVERRIDDEN),
+        ("blacklisted", ModuleState.NOT_LOADED),
+        ("builtin", ModuleState.BUILTIN),
+        ("config-error", ModuleState.CONFIG_ERROR),
+    ],
+)
+def test_the_module_is_in_that_state(
+    tmp_path: Path, kind: str, situation: str, state: ModuleState
+) -> None:
+    module = main_module(tmp_path, f"{kind},{situation}")
+    assert module.state is state
+    if situation == "overridden":
+        assert module.nested is Answer.NO
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_kernel_command_line_decides(tmp_path: Path, kind: str) -> None:
+    module = main_module(tmp_path, f"{kind},cmdline")
+    assert module.nested is Answer.NO
+    assert module.assignments[-1].file == "/proc/cmdline"
+
+
+def test_a_host_without_kvm(tmp_path: Path) -> None:
+    assert look(tmp_path, "intel,missing,guests=2").vendor is Vendor.NONE
+    assert kvm_holders.scan(Root(tmp_path), {}) == ()  # what cannot run does not
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("hypervisor", simulation.HYPERVISORS)
+def test_a_host_that_is_itself_a_machine(tmp_path: Path, kind: str, hypervisor: str) -> None:
+    kernel = host(tmp_path, f"{kind},guest-of={hypervisor}")
+    flags = Root(tmp_path).at("/proc/cpuinfo").read_text().split()
+    assert not {"vmx", "svm", "sie", "PowerNV"} & set(flags)
+    assert situations.virtualization(Root(tmp_path)) not in ("", "none")
+    assert not kernel.read_module(KINDS[kind].loaded[-1]).loaded
+    with pytest.raises(LoadError):
+        asyncio.run(kernel.load(KINDS[kind].loaded[-1]))
+
+
+def test_loads_that_fail(tmp_path: Path) -> None:
+    async def change(kernel: SimulatedKernel, value: str) -> str:
+        await kernel.unload("kvm_amd")
+        try:
+            await kernel.load("kvm_amd", [("nested", value)])
+        except LoadError as error:
+            return str(error)
+        return ""
+
+    failing, gone = (
+        host(tmp_path / "a", "amd,load-fails"),
+        host(tmp_path / "b", "amd,rollback-fails"),
+    )
+    assert asyncio.run(change(failing, "0"))
+    asyncio.run(failing.load("kvm_amd", [("nested", "1")]))
+    assert failing.read_module("kvm_amd").loaded
+    assert asyncio.run(change(gone, "0"))
+    with pytest.raises(LoadError):
+        asyncio.run(gone.load("kvm_amd", [("nested", "1")]))
+
+
+def test_each_step_takes_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulated_kernel, "SLOW_SECONDS", 0.2)
+    kernel = host(tmp_path, "intel,slow")
+    before = time.monotonic()
+    asyncio.run(kernel.unload("kvm_intel"))
+    asyncio.run(kernel.load("kvm_intel"))
+    assert time.monotonic() - before >= 0.4
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_guests_as_libvirt_shows_them(tmp_path: Path, kind: str) -> None:
+    root = Root(tmp_path)
+    host(tmp_path, f"{kind},guests=3")
+    found = kvm_holders.scan(root, domains.names_by_pid(root))
+    assert sorted(each.guest for each in found) == ["guest1", "guest2", "guest3"]
+    assert kvm_holders.count_machines(root) == 3
+    for number in (1, 2, 3):
+        live = root.at(f"/run/libvirt/qemu/guest{number}.xml").read_text()
+        text = live[live.index("<domain ") : live.index("</domstatus>")]
+        exposed = number < 3
+        parsed = domain_xml.parse(text)
+        assert parsed.running
+        assert parsed.name == f"guest{number}"
+        if kind == "power":
+            assert parsed.nested_hv == ("on" if exposed else "off")
+        else:
+            assert parsed.cpu is not None
+            policies = parsed.cpu.policies("vmx", "svm", "sief2")
+            assert policies == (("require",) if exposed else ("disable",))
+        pid = next(each.pid for each in found if each.guest == f"guest{number}")
+        words = root.at(f"/proc/{pid}/cmdline").read_bytes()
+        assert any(each + b"=on" in words for each in FEATURES) is exposed
+        assert live.splitlines()[4].endswith(f"pid='{pid}'>")
+
+
+def test_what_a_machine_runs_is_counted(tmp_path: Path) -> None:
+    root = Root(tmp_path)
+    host(tmp_path, "intel,guests=2")
+
+    def counts() -> list[int]:
+        places = root.at("/sys/kernel/debug/kvm").glob("*/nested_run")
+        return sorted(int(place.read_text()) for place in places)
+
+    before = counts()
+    assert before[0] == 0
+    assert before[1] > 0
+    assert Machines(root, "intel").run_nested()
+    assert counts()[0] == 0
+    assert counts()[1] > before[1]
+    root.at("/simulated/machines/guest2").unlink()
+    host(tmp_path, "intel")
+    assert counts() == [0]
+    assert root.at("/etc/libvirt/qemu/guest2.xml").exists()  # it is shut off, not gone
+    assert not root.at("/run/libvirt/qemu/guest2.pid").exists()
+
+
+def test_a_situation_can_be_added_later_and_stays(tmp_path: Path) -> None:
+    host(tmp_path, "intel")
+    host(tmp_path, "intel,slow,config-error")
+    assert main_module(tmp_path, "intel").state is ModuleState.CONFIG_ERROR
+    assert "slow" in Root(tmp_path).at("/simulated/situations").read_text().split()
