@@ -12,6 +12,7 @@ from nestd.core.guests.guests import Guests
 from nestd.core.inspector import Inspector
 from nestd.core.logs.daemons import LogDaemons
 from nestd.core.modules.view import HostView
+from nestd.core.posture.posture import Posture
 from nestd.core.reloads.queue import Reloads
 
 
@@ -25,12 +26,14 @@ class Services:
     daemons: LogDaemons  # libvirt's logs
     inspector: Inspector  # checks of the host and of guests
     guests: Guests  # what the running machines have of nesting
+    posture: Posture  # what makes nesting a risk
     describer: Describer  # the whole state in one document
     archives: SupportArchives
 
 
 def assemble(view: HostView, reloads: Reloads, daemons: LogDaemons) -> Services:
     """The services of the host that VIEW shows."""
+    guests = Guests(view)
     describer = Describer(view, reloads, daemons.states)
     return Services(
         view=view,
@@ -38,7 +41,8 @@ def assemble(view: HostView, reloads: Reloads, daemons: LogDaemons) -> Services:
         changes=Changes(view, reloads),
         daemons=daemons,
         inspector=Inspector(view),
-        guests=Guests(view),
+        guests=guests,
+        posture=Posture(view, guests),
         describer=describer,
         archives=SupportArchives(view, describer.describe),
     )

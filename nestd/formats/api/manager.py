@@ -62,6 +62,10 @@ TABLE = InterfaceTable(
             takes=(),
             gives=(("guests", "aa{sv}"),),
         ),
+        "Posture": MethodTable(
+            takes=(),
+            gives=(("findings", "a(ssss)"),),
+        ),
     },
     properties={
         "Version": PropertyTable("s", "read", "const"),
@@ -154,6 +158,9 @@ TABLE = InterfaceTable(
     <signal name="InhibitorsChanged" />
     <method name="ListGuests">
       <arg name="guests" type="aa{sv}" direction="out" />
+    </method>
+    <method name="Posture">
+      <arg name="findings" type="a(ssss)" direction="out" />
     </method>
   </interface>""",
 )
