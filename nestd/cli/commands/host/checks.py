@@ -18,6 +18,7 @@ from nestd.cli.invocation.session import Session
 from nestd.cli.screen.output import BAD, GOOD, STRONG, WARN, Screen, details, styled
 from nestd.cli.service.errors import CliError, Exit
 from nestd.cli.service.values import Finding
+from nestd.formats.libvirt_xml.documents import split_domains
 
 _STYLES = {"pass": GOOD, "note": "cyan", "warn": WARN, "fail": BAD}
 _LONGEST = 16 << 20  # bytes of XML; the service takes far less and says so
@@ -43,8 +44,15 @@ async def validate(session: Session, chosen: Namespace) -> Exit:
 
 
 async def check_guest(session: Session, chosen: Namespace) -> Exit:
-    """Check a guest; fails where it is not ready."""
-    xml = await _domain_xml(chosen.guest)
+    """Check a guest, or each of a file with several; fails where one is not ready."""
+    documents = split_domains(await _domain_xml(chosen.guest))
+    if len(documents) > 1 and not chosen.json:
+        session.screen.say(f"There are {len(documents)} guests in it, each checked by itself.")
+    codes = [await _check_one(session, chosen, xml) for xml in documents]
+    return max(codes)
+
+
+async def _check_one(session: Session, chosen: Namespace, xml: str) -> Exit:
     ready, findings = await session.client.check_guest(xml)
     text = f"This guest can{'' if ready else 'not'} run virtual machines on this host."
     return _tell(session.screen, findings, ready, text, json=chosen.json)
@@ -80,6 +88,10 @@ async def _domain_xml(guest: str) -> str:
     path = Path(guest)
     if path.is_file():
         return _read(path)
+    if path.is_dir():
+        raise CliError(f"{guest} is a directory, not a file with a guest's XML.", code=Exit.USAGE)
+    if path.exists():
+        raise CliError(f"{guest} is not a regular file.", code=Exit.USAGE)
     if "/" in guest or path.suffix == ".xml":
         raise CliError(f"There is no file {guest}.", code=Exit.USAGE)
     return await _virsh("dumpxml", "--inactive", "--domain", guest)
