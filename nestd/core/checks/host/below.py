@@ -21,8 +21,9 @@ _HINTS: Mapping[str, str] = MappingProxyType(
         "microsoft": "On the Hyper-V host, with this machine switched off: Set-VMProcessor -VMName"
         " NAME -ExposeVirtualizationExtensions $true. In Azure choose a size that nests (version 3"
         " and later of the D and E series).",
-        "wsl": "In Windows, write nestedVirtualization=true below [wsl2] in %UserProfile%\\.wslconfig"
-        " (Windows 11), and kernelCommandLine= there for parameters of KVM; then: wsl --shutdown",
+        "wsl": "In Windows, write nestedVirtualization=true below [wsl2] in"
+        " %UserProfile%\\.wslconfig (Windows 11), and kernelCommandLine= there for parameters of"
+        " KVM; then: wsl --shutdown",
         "vmware": 'With this machine switched off, write vhv.enable = "TRUE" to its .vmx file, or'
         " tick Virtualize Intel VT-x/EPT or AMD-V/RVI (ESXi: Expose hardware assisted"
         " virtualization).",

@@ -101,7 +101,7 @@ def other_vendor(situation: Situation) -> Finding | None:
     [other] = [name for name in X86_VENDORS if name != module.name]
     found = [
         f"{place(each)} sets {each.parameter} for {other}"
-        for each in situation.facts.next_load(other).assignments
+        for each in situation.facts.module(other).next_load.assignments
     ]
     if not found:
         return None

@@ -71,7 +71,7 @@ def _power(situation: Situation) -> Finding:
         return fail(
             "cpu",
             "This host is a logical partition (LPAR, platform pSeries), where KVM does not give"
-            " guests nested-hv, since it is a guest of PowerVM or KVM itself (nested v2 on POWER10).",
+            " guests nested-hv: it is itself a guest of PowerVM or KVM (nested v2 on POWER10).",
             "Use a host whose KVM runs on the bare machine (platform PowerNV, POWER9).",
         )
     if 0 < generation < FIRST_POWER:
