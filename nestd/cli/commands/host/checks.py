@@ -1,38 +1,44 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl validate and check-guest: findings with a verdict, a sentence and a hint each."""
+"""nestctl validate, check-guest and posture: findings, each with a verdict and a hint."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
-
-from rich.text import Text
 
 from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
-from nestd.cli.screen.output import BAD, GOOD, STRONG, WARN, Screen, details, styled
-from nestd.cli.service.errors import CliError, Exit
+from nestd.cli.local.domain_xml import domain_xml
+from nestd.cli.screen.elements import BAD, DIM, GOOD, STRONG, WARN, Text, details, styled
+from nestd.cli.screen.output import Screen
+from nestd.cli.service.errors import Exit
 from nestd.cli.service.values import Finding
 from nestd.formats.libvirt_xml.documents import split_domains
 
 _STYLES = {"pass": GOOD, "note": "cyan", "warn": WARN, "fail": BAD}
-_LONGEST = 16 << 20  # bytes of XML; the service takes far less and says so
-_VIRSH_SECONDS = 30.0
+_GUIDE = frozenset(
+    (
+        *("support", "hypervisors", "host-system", "power-support", "power-xive"),
+        "nested-guests",
+    )
+)
+"""Notes that say the same on each host: what a vendor's guide has on the subject."""
 
 
 def add_to(commands: Any) -> None:
     """Add the commands."""
+    all_ = "the notes too that are the same on each host"
     about = "Check whether this host is fit for nested virtualization"
-    add_command(commands, "validate", validate, about, json=True)
+    parser = add_command(commands, "validate", validate, about)
+    parser.add_argument("--all", action="store_true", help=all_)
     about = "Check whether a guest can run virtual machines itself"
-    parser = add_command(commands, "check-guest", check_guest, about, json=True)
+    parser = add_command(commands, "check-guest", check_guest, about)
     help_ = "a libvirt domain, a file with its XML, or - for standard input"
     parser.add_argument("guest", metavar="NAME|FILE", help=help_)
+    parser.add_argument("--all", action="store_true", help=all_)
+    about = "Show what makes nesting a risk on this host"
+    add_command(commands, "posture", posture, about)
 
 
 async def validate(session: Session, chosen: Namespace) -> Exit:
@@ -40,13 +46,13 @@ async def validate(session: Session, chosen: Namespace) -> Exit:
     findings = await session.client.validate()
     ready = not any(each.verdict == "fail" for each in findings)
     text = f"This host is {'' if ready else 'not '}ready for nested virtualization."
-    return _tell(session.screen, findings, ready, text, json=chosen.json)
+    return _tell(session.screen, findings, ready, text, everything=chosen.all)
 
 
 async def check_guest(session: Session, chosen: Namespace) -> Exit:
     """Check a guest, or each of a file with several; fails where one is not ready."""
-    documents = split_domains(await _domain_xml(chosen.guest))
-    if len(documents) > 1 and not chosen.json:
+    documents = split_domains(await domain_xml(chosen.guest))
+    if len(documents) > 1:
         session.screen.say(f"There are {len(documents)} guests in it, each checked by itself.")
     codes = [await _check_one(session, chosen, xml) for xml in documents]
     return max(codes)
@@ -55,20 +61,43 @@ async def check_guest(session: Session, chosen: Namespace) -> Exit:
 async def _check_one(session: Session, chosen: Namespace, xml: str) -> Exit:
     ready, findings = await session.client.check_guest(xml)
     text = f"This guest can{'' if ready else 'not'} run virtual machines on this host."
-    return _tell(session.screen, findings, ready, text, json=chosen.json)
+    return _tell(session.screen, findings, ready, text, everything=chosen.all)
+
+
+async def posture(session: Session, chosen: Namespace) -> Exit:
+    """Show the risks; fails where a finding does."""
+    findings = await session.client.posture()
+    safe = not any(each.verdict == "fail" for each in findings)
+    if session.screen.is_json:
+        session.screen.json({"findings": findings})
+    else:
+        _show(session.screen, findings)
+    return Exit.DONE if safe else Exit.FAILED
 
 
 def _tell(
-    screen: Screen, findings: Sequence[Finding], ready: bool, text: str, *, json: bool
+    screen: Screen, findings: Sequence[Finding], ready: bool, text: str, *, everything: bool
 ) -> Exit:
-    if json:
+    if screen.is_json:
         screen.json({"ready": ready, "findings": findings})
-    else:
-        # What matters most comes last, next to the answer.
-        screen.show(details(map(_row, sorted(findings, key=_weight))))
-        screen.say("")
-        screen.say((text, f"{STRONG} {GOOD if ready else 'red'}"))
+        return Exit.DONE if ready else Exit.FAILED
+    hidden = [] if everything else [each for each in findings if _is_of_the_guide(each)]
+    _show(screen, [each for each in findings if each not in hidden])
+    screen.say("")
+    screen.say((text, f"{STRONG} {GOOD if ready else 'red'}"))
+    if hidden:
+        notes = "one note is" if len(hidden) == 1 else f"{len(hidden)} notes are"
+        screen.say((f"Of the guide {notes} not shown: see --all.", DIM))
     return Exit.DONE if ready else Exit.FAILED
+
+
+def _is_of_the_guide(finding: Finding) -> bool:
+    return finding.verdict == "note" and finding.id in _GUIDE
+
+
+def _show(screen: Screen, findings: Sequence[Finding]) -> None:
+    # What matters most comes last, next to the answer.
+    screen.show(details(map(_row, sorted(findings, key=_weight))))
 
 
 def _weight(finding: Finding) -> int:
