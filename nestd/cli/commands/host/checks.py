@@ -52,10 +52,9 @@ async def validate(session: Session, chosen: Namespace) -> Exit:
 async def check_guest(session: Session, chosen: Namespace) -> Exit:
     """Check a guest, or each of a file with several; fails where one is not ready."""
     documents = split_domains(await domain_xml(chosen.guest))
-    if len(documents) > 1:
+    if len(documents) > 1 and not session.screen.is_json:
         session.screen.say(f"There are {len(documents)} guests in it, each checked by itself.")
-    codes = [await _check_one(session, chosen, xml) for xml in documents]
-    return max(codes)
+    return max([await _check_one(session, chosen, xml) for xml in documents])
 
 
 async def _check_one(session: Session, chosen: Namespace, xml: str) -> Exit:
@@ -108,59 +107,3 @@ def _weight(finding: Finding) -> int:
 def _row(finding: Finding) -> tuple[Text, Sequence[str]]:
     verdict = styled((finding.verdict, _STYLES.get(finding.verdict, "")))
     return verdict, [finding.summary, *finding.hint.splitlines()]
-
-
-async def _domain_xml(guest: str) -> str:
-    """The XML of a guest given by its name or by a file."""
-    if guest == "-":
-        return _text(sys.stdin.buffer.read(_LONGEST))
-    path = Path(guest)
-    if path.is_file():
-        return _read(path)
-    if path.is_dir():
-        raise CliError(f"{guest} is a directory, not a file with a guest's XML.", code=Exit.USAGE)
-    if path.exists():
-        raise CliError(f"{guest} is not a regular file.", code=Exit.USAGE)
-    if "/" in guest or path.suffix == ".xml":
-        raise CliError(f"There is no file {guest}.", code=Exit.USAGE)
-    return await _virsh("dumpxml", "--inactive", "--domain", guest)
-
-
-def _read(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return _text(file.read(_LONGEST))
-    except OSError as error:
-        raise CliError(f"{path} cannot be read: {error.strerror}.") from error
-
-
-def _text(data: bytes) -> str:
-    """XML tells its own encoding, but D-Bus carries text: what is no UTF-8 is marked as such."""
-    return data.decode("utf-8", "replace")
-
-
-async def _virsh(*arguments: str) -> str:
-    """What libvirt answers, asked read-only: no rights are needed, nothing is started."""
-    uri = os.environ.get("LIBVIRT_DEFAULT_URI", "qemu:///system")
-    command: Sequence[str] = ["virsh", "--readonly", "--connect", uri, *arguments]
-    save = "Save its XML first, then: nestctl check-guest FILE.xml"
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "LC_ALL": "C"},
-        )
-    except OSError as error:
-        text = "A guest's name is looked up with virsh, which is not installed."
-        raise CliError(text, save) from error
-    try:
-        output, errors = await asyncio.wait_for(process.communicate(), _VIRSH_SECONDS)
-    except asyncio.TimeoutError:
-        process.kill()
-        raise CliError("libvirt does not answer.", save) from None
-    if process.returncode:
-        reason = errors.decode(errors="replace").strip().splitlines() or ["virsh failed"]
-        raise CliError(f"libvirt says: {reason[-1]}", "Which guests there are: virsh list --all")
-    return _text(output)
