@@ -60,6 +60,10 @@ class ManagerInterface(DeclaredInterface):
     async def _list_guests(self, call: Call) -> Sequence[object]:
         return [[_guest(each) for each in await self._services.guests.list()]]
 
+    @reads("Posture")
+    async def _posture(self, call: Call) -> Sequence[object]:
+        return [_findings(await self._services.posture.findings())]
+
     @reads("GetModule")
     async def _get_module(self, call: Call) -> Sequence[object]:
         return [module_path(self._services.view.module_name(arguments.text(call.args[0])))]

@@ -13,6 +13,7 @@ from nestd.core.history.history import History
 from nestd.core.inspector import Inspector
 from nestd.core.logs.daemons import LogDaemons
 from nestd.core.modules.view import HostView
+from nestd.core.posture.posture import Posture
 from nestd.core.reloads.queue import Reloads
 
 
@@ -26,6 +27,7 @@ class Services:
     daemons: LogDaemons  # libvirt's logs
     inspector: Inspector  # checks of the host and of guests
     guests: Guests  # what the running machines have of nesting
+    posture: Posture  # what makes nesting a risk
     describer: Describer  # the whole state in one document
     archives: SupportArchives
     history: History  # what was changed, by whom, and how it ended
@@ -33,6 +35,7 @@ class Services:
 
 def assemble(view: HostView, reloads: Reloads, daemons: LogDaemons, history: History) -> Services:
     """The services of the host that VIEW shows."""
+    guests = Guests(view)
     describer = Describer(view, reloads, daemons.states, lambda: history.totals)
     return Services(
         view=view,
@@ -40,7 +43,8 @@ def assemble(view: HostView, reloads: Reloads, daemons: LogDaemons, history: His
         changes=Changes(view, reloads),
         daemons=daemons,
         inspector=Inspector(view, daemons.states),
-        guests=Guests(view),
+        guests=guests,
+        posture=Posture(view, guests),
         describer=describer,
         archives=SupportArchives(view, describer.describe),
         history=history,

@@ -108,3 +108,16 @@ def test_inhibitors_that_come_and_go_are_announced(bus: PrivateBus, tmp_path: Pa
         assert await client.call(ROOT, MANAGER, "ListInhibitors") == ([],)
 
     on_host(bus, tmp_path, "intel", test)
+
+
+@pytest.mark.parametrize("vendor", ["intel", "amd", "power", "s390"])
+def test_posture_has_findings_of_validates_shape(
+    vendor: str, bus: PrivateBus, tmp_path: Path
+) -> None:
+    async def test(client: Client, nestd: Nestd) -> None:
+        [found] = await client.call(ROOT, MANAGER, "Posture")
+        findings = {each[0]: each[1:] for each in cast("list[tuple[str, ...]]", found)}
+        assert {"nested", "device", "exposed-guests", "using-guests", "cve-data"} <= set(findings)
+        assert {each[0] for each in findings.values()} <= {"pass", "note", "warn", "fail"}
+
+    on_host(bus, tmp_path, vendor, test)

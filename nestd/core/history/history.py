@@ -31,7 +31,7 @@ from nestd.core.model import JobState
 from nestd.core.reloads.jobs import Job, Jobs
 from nestd.host.files import read_below
 from nestd.host.root import Root
-from nestd.host.state.memory import HISTORY, TOTALS, Memory
+from nestd.host.state.json_file import HISTORY, TOTALS, JsonFile
 
 MOST = 50
 MOST_REFUSED = 10
@@ -69,8 +69,8 @@ class History:
 
     def __init__(self, root: Root) -> None:
         self._root = root
-        self._kept = Memory(root.at(HISTORY))
-        self._kept_totals = Memory(root.at(TOTALS))
+        self._kept = JsonFile(root.at(HISTORY))
+        self._kept_totals = JsonFile(root.at(TOTALS))
         self._entries: list[Entry] = []  # newest first
         self._totals: Counter[tuple[str, str]] = Counter()
         self._saving: asyncio.Task[None] | None = None

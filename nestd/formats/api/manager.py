@@ -70,6 +70,10 @@ TABLE = InterfaceTable(
             takes=(),
             gives=(("entries", "aa{sv}"),),
         ),
+        "Posture": MethodTable(
+            takes=(),
+            gives=(("findings", "a(ssss)"),),
+        ),
     },
     properties={
         "Version": PropertyTable("s", "read", "const"),
@@ -168,6 +172,9 @@ TABLE = InterfaceTable(
     </method>
     <method name="ListHistory">
       <arg name="entries" type="aa{sv}" direction="out" />
+    </method>
+    <method name="Posture">
+      <arg name="findings" type="a(ssss)" direction="out" />
     </method>
   </interface>""",
 )

@@ -7,12 +7,15 @@ Values are as they stand there, "" where there is nothing: what they mean is dec
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from xml.etree.ElementTree import Element
+import re
+from dataclasses import dataclass, replace
+from xml.etree.ElementTree import Element, tostring
 
 from nestd.formats.libvirt_xml import safe_xml
 
 ROOT = "domain"
+_COMMENT = re.compile(r"<!--.*?-->|<\?.*?\?>", re.DOTALL)
+_TAG = re.compile(r"""<domain(?:\s+[\w:.-]+\s*=\s*(?:'[^'<]*'|"[^"<]*"))*\s*>""")
 MOST_ELEMENTS = 5_000  # anybody may send one; a large domain's has some 2,000
 
 _LIBOSINFO = "{http://libosinfo.org/xmlns/libvirt/domain/1.0}"
@@ -35,8 +38,10 @@ class Cpu:
     match: str = ""
     check: str = ""  # "none", "partial" or "full": how far libvirt compared it with QEMU's
     model: str = ""
+    vendor: str = ""  # "Intel", "AMD" ...: libvirt compares it with the host's processor
     empty: bool = True  # no element in it, of whatever kind
     features: tuple[CpuFeature, ...] = ()
+    rest: tuple[str, ...] = ()  # the other elements (topology, numa, cache ...), each as XML
 
     def policies(self, *names: str) -> tuple[str, ...]:
         """The policies of the features that have one of NAMES, in order."""
@@ -57,15 +62,19 @@ class Domain:
     has_features: bool = False  # the <features> of the guest, not the processor's
     nested_hv: str = ""  # "on" or "off"
     kvm_hidden: str = ""  # "on" or "off"
+    hyperv: bool = False  # it is told that it runs on Hyper-V, whose services it may use
     hugepages: bool = False
     launch_security: str = ""  # "sev", "sev-snp", "tdx" or "s390-pv"
     os_id: str = ""  # libosinfo's identifier: http://redhat.com/rhel/9.4
     qemu_arguments: tuple[str, ...] = ()  # passed to QEMU without a look by libvirt
+    tag: str = ""  # the <domain ...> tag as it stands there, with its namespaces
 
 
 def parse(text: str) -> Domain:
     """The guest that TEXT describes. Raises safe_xml.XmlError."""
-    return from_element(safe_xml.parse(text, ROOT, MOST_ELEMENTS))
+    domain = from_element(safe_xml.parse(text, ROOT, MOST_ELEMENTS))
+    tag = _TAG.search(_COMMENT.sub("", text))
+    return replace(domain, tag=tag.group(0) if tag else "")
 
 
 def from_element(root: Element) -> Domain:
@@ -82,6 +91,7 @@ def from_element(root: Element) -> Domain:
         has_features=features is not None,
         nested_hv=_attribute(root, "features/nested-hv", "state"),
         kvm_hidden=_attribute(root, "features/kvm/hidden", "state"),
+        hyperv=root.find("features/hyperv") is not None,
         hugepages=root.find("memoryBacking/hugepages") is not None,
         launch_security=_attribute(root, "launchSecurity", "type"),
         os_id=_attribute(root, f"metadata/{_LIBOSINFO}libosinfo/{_LIBOSINFO}os", "id"),
@@ -99,10 +109,16 @@ def _cpu(element: Element | None) -> Cpu | None:
         match=element.get("match", ""),
         check=element.get("check", ""),
         model=_text(element, "model"),
+        vendor=_text(element, "vendor"),
         empty=len(element) == 0,
         features=tuple(
             CpuFeature(each.get("name", ""), each.get("policy", "require"))
             for each in element.iterfind("feature")
+        ),
+        rest=tuple(
+            tostring(each, encoding="unicode").strip()
+            for each in element
+            if each.tag not in ("model", "vendor", "feature")
         ),
     )
 

@@ -3,24 +3,45 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 
 from nestd.host import program
-from nestd.host.files import open_regular
+from nestd.host.files import open_regular, read_regular
+from nestd.host.machine.processor import read_processor
 from nestd.host.root import Root
 
 _SECONDS = 10.0
 
 
 async def host_virtualization(root: Root) -> str:
-    """As systemd-detect-virt(1) names it; "none" on bare metal and for another machine's files."""
+    """As systemd-detect-virt(1) names it; "none" on bare metal.
+
+    Of another machine's files only what its kernel shows in /proc tells it.
+    """
     if not root.is_this_machine:
-        return "none"
+        return await asyncio.to_thread(_by_files, root)
     try:
         answer = await program.run("systemd-detect-virt", timeout=_SECONDS)
     except (OSError, TimeoutError):
         return "vm-other" if "hypervisor" in cpu_flags(root) else "none"
     return answer.stdout.decode("ascii", "replace").strip() or "none"
+
+
+def _by_files(root: Root) -> str:
+    if b"microsoft-standard-wsl" in _text(root, "/proc/version").lower():
+        return "wsl"
+    processor = read_processor(root)
+    if processor.platform == "pSeries":  # a partition of PowerVM, or a guest of KVM's
+        return "powervm"
+    return "vm-other" if "hypervisor" in processor.flags else "none"
+
+
+def _text(root: Root, path: str) -> bytes:
+    try:
+        return read_regular(root.at(path)) or b""
+    except OSError:
+        return b""
 
 
 def cpu_flags(root: Root) -> frozenset[str]:

@@ -14,6 +14,7 @@ from nestd.cli.screen.elements import BAD, DIM, GOOD, STRONG, WARN, Text, detail
 from nestd.cli.screen.output import Screen
 from nestd.cli.service.errors import Exit
 from nestd.cli.service.values import Finding
+from nestd.formats.libvirt_xml.documents import split_domains
 
 _STYLES = {"pass": GOOD, "note": "cyan", "warn": WARN, "fail": BAD}
 _GUIDE = frozenset(
@@ -49,8 +50,14 @@ async def validate(session: Session, chosen: Namespace) -> Exit:
 
 
 async def check_guest(session: Session, chosen: Namespace) -> Exit:
-    """Check a guest; fails where it is not ready."""
-    xml = await domain_xml(chosen.guest)
+    """Check a guest, or each of a file with several; fails where one is not ready."""
+    documents = split_domains(await domain_xml(chosen.guest))
+    if len(documents) > 1 and not session.screen.is_json:
+        session.screen.say(f"There are {len(documents)} guests in it, each checked by itself.")
+    return max([await _check_one(session, chosen, xml) for xml in documents])
+
+
+async def _check_one(session: Session, chosen: Namespace, xml: str) -> Exit:
     ready, findings = await session.client.check_guest(xml)
     text = f"This guest can{'' if ready else 'not'} run virtual machines on this host."
     return _tell(session.screen, findings, ready, text, everything=chosen.all)

@@ -12,7 +12,9 @@ from nestd.core.checks.guest.guest import Guest
 from nestd.core.checks.situation import Situation
 from nestd.core.errors import InvalidArgument
 from nestd.formats.libvirt_xml import domain_xml
+from nestd.formats.libvirt_xml.documents import split_domains
 from nestd.formats.libvirt_xml.domain_xml import Domain
+from nestd.formats.libvirt_xml.other_formats import recognize
 from nestd.formats.libvirt_xml.safe_xml import XmlError
 
 CHECKS: tuple[Callable[[Guest], Finding | None], ...] = (
@@ -42,6 +44,8 @@ CHECKS: tuple[Callable[[Guest], Finding | None], ...] = (
     host.hypervisors,
 )
 
+_NEEDED = "What is needed is a guest's domain XML, as virsh dumpxml prints it."
+
 
 @dataclass(frozen=True)
 class GuestReport:
@@ -61,9 +65,13 @@ def check_guest(domain: Domain, situation: Situation) -> GuestReport:
 
 def read_domain(text: str) -> Domain:
     """The guest of a libvirt domain XML. Raises InvalidArgument where that is none."""
+    several = len(split_domains(text))
+    wrong = recognize(text)
+    if several > 1:
+        wrong = f"The text has the XML of {several} guests: check each by itself."
+    if wrong:
+        raise InvalidArgument(f"{wrong} {_NEEDED}")
     try:
         return domain_xml.parse(text)
     except XmlError as error:
-        raise InvalidArgument(
-            f"{error} What is needed is a guest's domain XML, as virsh dumpxml prints it."
-        ) from error
+        raise InvalidArgument(f"{error} {_NEEDED}") from error

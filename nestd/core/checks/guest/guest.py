@@ -4,11 +4,16 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from nestd.core.checks.situation import Situation
+from nestd.core.model import Vendor
 from nestd.formats.libvirt_xml.domain_xml import Domain
 
+# What a guest's processor on x86 needs to be a hypervisor's.
+FEATURES: Mapping[Vendor, str] = MappingProxyType({Vendor.INTEL: "vmx", Vendor.AMD: "svm"})
 _LONGEST_NAME = 60
 
 

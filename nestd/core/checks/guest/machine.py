@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -60,9 +61,15 @@ def domain_type(guest: Guest) -> Finding:
         )
     else:
         what = f"The guest does not run on KVM (domain type {quoted(kind)})"
-    return fail(
-        "domain-type", f"{what}.", replace(guest, "the <domain> tag", "<domain type='kvm'>")
-    )
+    return fail("domain-type", f"{what}.", replace(guest, "the <domain> tag", _kvm_tag(guest)))
+
+
+def _kvm_tag(guest: Guest) -> str:
+    """The guest's own <domain> tag with the type kvm: libvirt silently drops what a tag without
+    the declaration of a namespace had of that namespace."""
+    tag = guest.domain.tag or "<domain>"
+    kept = re.sub(r"""\s+(?:type|id)\s*=\s*(?:'[^']*'|"[^"]*")""", "", tag)
+    return kept.replace("<domain", "<domain type='kvm'", 1)
 
 
 def os_type(guest: Guest) -> Finding | None:
@@ -135,8 +142,8 @@ def qemu_arguments(guest: Guest) -> Finding | None:
         return None
     return warn(
         "qemu-arguments",
-        f"The XML passes arguments straight to QEMU ({quoted(' '.join(found))} ...), which may"
-        " change what these checks found.",
+        f"The XML passes arguments straight to QEMU ({quoted(' '.join(found))} ...), which"
+        " decide over what libvirt knows of the guest.",
         f"With {guest.edit}, say the same in <cpu> and <features>, and remove <qemu:commandline>.",
     )
 

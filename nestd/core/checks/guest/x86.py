@@ -10,14 +10,18 @@ that is named goes through. No Intel model has vmx; libvirt's host-model adds it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from xml.sax.saxutils import quoteattr
+
 from nestd.core.checks.finding import Finding, fail, passed, warn
-from nestd.core.checks.guest.guest import Guest, add_to, add_to_domain, replace
+from nestd.core.checks.guest.guest import FEATURES, Guest, add_to, add_to_domain, replace
 from nestd.core.checks.guest.machine import runs_here
 from nestd.core.model import Vendor
 from nestd.formats.libvirt_xml.domain_xml import Cpu
 from nestd.formats.printable import quoted
+from nestd.formats.vmm_arguments import QemuArguments, read_qemu
 
-_FEATURES = {Vendor.INTEL: "vmx", Vendor.AMD: "svm"}
+_VENDORS = {"Intel": Vendor.INTEL, "AMD": Vendor.AMD, "Hygon": Vendor.AMD}
 _PAGING = {Vendor.INTEL: "vmx-ept", Vendor.AMD: "npt"}
 _GIVEN = ("require", "force", "optional")
 _WITHHELD = ("disable", "forbid")
@@ -33,6 +37,12 @@ def cpu(guest: Guest) -> Finding | None:
     if feature is None:
         return None
     given = guest.domain.cpu
+    invalid = None if given is None else _invalid(guest, given, feature)
+    if invalid is not None:
+        return invalid
+    arguments = read_qemu(guest.domain.qemu_arguments)
+    if arguments.cpus:
+        return _by_arguments(guest, arguments, feature)
     if given is None:
         return fail(
             "cpu",
@@ -40,11 +50,7 @@ def cpu(guest: Guest) -> Finding | None:
             f" {feature}.",
             add_to_domain(guest, PASSTHROUGH),
         )
-    return (
-        _invalid(guest, given, feature)
-        or _named(guest, given, feature)
-        or _by_mode(guest, given, feature)
-    )
+    return _named(guest, given, feature) or _by_mode(guest, given, feature)
 
 
 def hypervisor(guest: Guest) -> Finding | None:
@@ -58,8 +64,17 @@ def hypervisor(guest: Guest) -> Finding | None:
         "hypervisor-feature",
         "The guest is made to believe that it runs on a bare machine (the feature hypervisor is"
         " disabled): it can nest, but does without all that makes a guest fast, and its own tools"
-        " do not warn of a third level.",
+        f" do not warn of a third level.{_windows(guest)}",
         f"With {guest.edit}, remove from <cpu> the line with name='{_HYPERVISOR}'.",
+    )
+
+
+def _windows(guest: Guest) -> str:
+    if not guest.domain.hyperv:
+        return ""
+    return (
+        " Windows does not look for the <hyperv> services then, and one that itself runs Hyper-V"
+        " (WSL 2, virtualization-based security) may not start on it."
     )
 
 
@@ -91,7 +106,7 @@ def paging(guest: Guest) -> Finding | None:
 
 
 def _feature(guest: Guest) -> str | None:
-    return _FEATURES.get(guest.situation.vendor) if runs_here(guest) else None
+    return FEATURES.get(guest.situation.vendor) if runs_here(guest) else None
 
 
 def _require(feature: str) -> str:
@@ -100,11 +115,25 @@ def _require(feature: str) -> str:
 
 def _invalid(guest: Guest, given: Cpu, feature: str) -> Finding | None:
     """What libvirt would refuse."""
+    vendor = guest.situation.vendor
     if given.mode not in (*_CUSTOM, *_WHOLE, "host-model"):
         return fail(
             "cpu",
             f"libvirt knows no CPU mode {quoted(given.mode)}.",
-            replace(guest, "<cpu>", PASSTHROUGH),
+            replace(guest, "<cpu>", whole(given)),
+        )
+    if given.mode in _CUSTOM and not given.model and given.features:
+        return fail(
+            "cpu",
+            "libvirt refuses this <cpu>: it lists features without a processor model.",
+            replace(guest, "<cpu>", whole(given)),
+        )
+    if given.mode in _CUSTOM and given.vendor and _VENDORS.get(given.vendor) is not vendor:
+        return fail(
+            "cpu",
+            f"The guest asks for a processor of {quoted(given.vendor)}, and this host's is another"
+            " vendor's: libvirt does not start it.",
+            replace(guest, "<cpu>", whole(given)),
         )
     policies = given.policies(feature)
     if len(policies) > 1 or not set(policies) <= {*_GIVEN, *_WITHHELD}:
@@ -114,15 +143,63 @@ def _invalid(guest: Guest, given: Cpu, feature: str) -> Finding | None:
             " that there is not.",
             replace(guest, f"all lines with name='{feature}' in <cpu>", _require(feature)),
         )
-    other = next(name for name in _FEATURES.values() if name != feature)
+    other = next(name for name in FEATURES.values() if name != feature)
     if set(given.policies(other)) & {"require", "force"}:
         return fail(
             "cpu",
             f"The guest asks for {other}, which this host's processor does not have: it has"
             f" {feature}.",
-            replace(guest, f"the line with name='{other}' in <cpu>", _require(feature)),
+            # The model is most likely one of the other vendor's too, which does not start here.
+            replace(guest, "<cpu>", whole(given))
+            if given.model
+            else replace(guest, f"the line with name='{other}' in <cpu>", _require(feature)),
         )
     return None
+
+
+def whole(given: Cpu) -> str:
+    """<cpu> with all that the host's processor has, and all else that GIVEN says.
+
+    What it requires of features is dropped: host-passthrough has what there is, and libvirt
+    refuses what this host's processor does not have.
+    """
+    kept = [
+        f"<feature policy='{each.policy}' name='{each.name}'/>"
+        for each in given.features
+        if each.policy in _WITHHELD and each.name not in FEATURES.values() and _plain(each.name)
+    ]
+    if not given.rest and not kept:
+        return PASSTHROUGH
+    lines = "".join(f"\n  {line}" for line in [*given.rest, *kept])
+    return f"<cpu mode='host-passthrough'>{lines}\n</cpu>"
+
+
+def _plain(name: str) -> bool:
+    return bool(name) and all(char.isalnum() or char in "-_." for char in name)
+
+
+def _by_arguments(guest: Guest, arguments: QemuArguments, feature: str) -> Finding:
+    """-cpu in <qemu:commandline> comes after libvirt's own, and QEMU takes the last."""
+    said = arguments.feature(feature)
+    where = "the -cpu in <qemu:commandline>, which decides,"
+    if said == "on" or (not said and arguments.model in ("host", "max")):
+        return passed("cpu", f"The guest gets {feature} from {where} {arguments.model}.")
+    what = f"denies it {feature}" if said else f"is {arguments.model}, without {feature}"
+    value = guest.domain.qemu_arguments[_last_cpu(guest.domain.qemu_arguments) + 1]
+    words = [word for word in value.split(",") if word.lstrip("+-").split("=")[0] != feature]
+    return fail(
+        "cpu",
+        f"The guest's processor: {where} {what}.",
+        replace(
+            guest,
+            "the last argument after -cpu in <qemu:commandline>",
+            f"<qemu:arg value={quoteattr(','.join([*words, f'{feature}=on']))}/>",
+        ),
+    )
+
+
+def _last_cpu(arguments: Sequence[str]) -> int:
+    return max(index for index, each in enumerate(arguments) if each in ("-cpu", "--cpu"))
 
 
 def _named(guest: Guest, given: Cpu, feature: str) -> Finding | None:

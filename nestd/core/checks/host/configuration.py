@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from nestd.core.checks.finding import Finding, fail, passed, warn
+from nestd.core.checks.finding import Finding, fail, note, passed, warn
 from nestd.core.checks.situation import Situation
 from nestd.core.modules.derive import misplaced_nested
 from nestd.core.modules.values import NESTED
@@ -14,6 +14,7 @@ from nestd.core.modules.vendors import nested_holders
 from nestd.core.modules.wording import place
 from nestd.formats.modprobe.next_load import Origin
 
+X86_VENDORS = ("kvm_intel", "kvm_amd")
 MOST_NAMED = 5  # lines in one finding
 _ABOUT_KVM = re.compile(r"kvm|\bnested\b")
 
@@ -89,6 +90,26 @@ def wrong_module(situation: Situation) -> Finding | None:
         f"{NESTED} is set for a module that has no such parameter, which has no effect:"
         f" {_some(found)}.",
         f"Write it for {_holder(situation)}: nestctl nested on.",
+    )
+
+
+def other_vendor(situation: Situation) -> Finding | None:
+    """Options for the module of a processor that this host does not have."""
+    module = situation.module
+    if module is None or module.name not in X86_VENDORS:
+        return None
+    [other] = [name for name in X86_VENDORS if name != module.name]
+    found = [
+        f"{place(each)} sets {each.parameter} for {other}"
+        for each in situation.facts.module(other).next_load.assignments
+    ]
+    if not found:
+        return None
+    return note(
+        "config-vendor",
+        f"This host's module is {module.name}: options for {other} have no effect here:"
+        f" {_some(found)}.",
+        f"If they are meant for this host, write them for {module.name}.",
     )
 
 

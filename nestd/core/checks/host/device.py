@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from nestd.core.checks.finding import Finding, fail, note, passed, warn
 from nestd.core.checks.situation import Situation
+from nestd.core.model import Answer
 from nestd.host.kernel.kvm_device import GROUP, PATH
 
 _UDEV = (
@@ -19,7 +20,7 @@ def device(situation: Situation) -> Finding | None:
     if module is None:
         return None
     if not node.exists and not module.loaded:
-        return note("device", f"There is no {PATH}, for {module.name} is not loaded.")
+        return note("device", f"There is no {PATH}: {module.name} is not loaded.")
     if not node.exists:
         return fail(
             "device",
@@ -31,9 +32,16 @@ def device(situation: Situation) -> Finding | None:
         return fail(
             "device",
             f"{PATH} is not the device of KVM (character device 10:232).",
-            f"Remove it and reload {module.name}, or reboot: the kernel makes it anew.",
+            f"Remove it and reload {module.name}, or reboot: the kernel makes a new one.",
         )
     rights = f"{node.owner}:{node.group}, mode {node.mode:04o}"
+    if node.all_may_use and situation.nested is Answer.YES:
+        return note(
+            "device",
+            f"{PATH} is there, for all users ({rights}): while nested virtualization is on, every"
+            " local user can reach KVM's code for it.",
+            "See what that means here: nestctl posture",
+        )
     if node.all_may_use:
         return passed("device", f"{PATH} is there, for all users ({rights}).")
     if node.group_may_use:

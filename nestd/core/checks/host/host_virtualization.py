@@ -23,7 +23,6 @@ _CONTAINERS = (
     "proot",
     "rkt",
     "systemd-nspawn",
-    "wsl",
 )
 _NAMES: Mapping[str, str] = MappingProxyType(
     {
@@ -36,6 +35,8 @@ _NAMES: Mapping[str, str] = MappingProxyType(
         "qemu": "QEMU without KVM",
         "vm-other": "a hypervisor of unknown kind",
         "vmware": "VMware",
+        "wsl": "Microsoft Hyper-V (WSL 2)",
+        "parallels": "Parallels",
         "xen": "Xen",
         "zvm": "IBM z/VM",
     }
@@ -50,9 +51,10 @@ def host_virtualization(situation: Situation) -> Finding:
     if kind in _CONTAINERS:
         return note(
             _ID,
-            f"nestd runs in a container ({kind}): the kernel, its modules and their options are"
-            " those of the host outside.",
-            "Run nestd on that host.",
+            f"nestd runs in a container ({kind}): the kernel, its modules and the processor are"
+            " those of the host outside, and are seen all the same; modprobe.d, libvirt and the"
+            " virtual machines of the host are not.",
+            "Run nestd on the host outside.",
         )
     deeper = (
         "Its virtual machines are nested ones already; virtual machines inside of those (L3) are"

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from nestd.core.checks.finding import Finding, fail, note, passed, warn
+from nestd.core.checks.host import below
 from nestd.core.checks.situation import Situation
 from nestd.core.model import Vendor
 from nestd.core.modules.vendors import MODULES
 
+_LPAR = "pSeries"
 FIRST_POWER = 9  # KVM's CPU_FTR_ARCH_300 (book3s_hv.c, kvmhv_enable_nested)
 _DAT_ENHANCEMENT = "3"  # the facility that KVM's nesting on s390x needs (kvm-s390.c)
 _X86_NAMES = {Vendor.INTEL: ("Intel VT-x", "vmx"), Vendor.AMD: ("AMD-V", "svm")}
@@ -52,9 +54,7 @@ def _x86(situation: Situation) -> Finding:
             "cpu",
             "This host is itself a virtual machine, and the machine below gives it no hardware"
             " virtualization (neither vmx nor svm).",
-            "On the machine below, enable nested virtualization, give this virtual machine the"
-            " host's processor (libvirt: <cpu mode='host-passthrough'/>), shut it down and start"
-            " it.",
+            below.how_to_expose(situation.snapshot.virtualization),
         )
     return fail(
         "cpu",
@@ -67,6 +67,13 @@ def _x86(situation: Situation) -> Finding:
 
 def _power(situation: Situation) -> Finding:
     generation, mmu = situation.power_generation, situation.around.processor.mmu
+    if situation.around.processor.platform == _LPAR:
+        return fail(
+            "cpu",
+            "This host is a logical partition (LPAR, platform pSeries), where KVM does not give"
+            " guests nested-hv: it is itself a guest of PowerVM or KVM (nested v2 on POWER10).",
+            "Use a host whose KVM runs on the bare machine (platform PowerNV, POWER9).",
+        )
     if 0 < generation < FIRST_POWER:
         return fail(
             "cpu",

@@ -30,6 +30,7 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     configuration.lines,
     configuration.comments,
     configuration.wrong_module,
+    configuration.other_vendor,
     configuration.parameters,
     support.s390_huge_pages,
     support.amd_migration,

@@ -74,7 +74,7 @@ HOSTS: Mapping[str, Host] = {
             "next-load": ("pass", "will be on", "default"),
             "overridden": ("pass",),
             "initramfs": ("pass",),
-            "device": ("pass", "all users"),
+            "device": ("note", "all users"),
             "config-files": ("pass",),
             "config-lines": ("pass",),
             "support": ("note", "technology preview"),
@@ -133,7 +133,7 @@ HOSTS: Mapping[str, Host] = {
         },
     ),
     "a virtual machine without vmx": intel(
-        {"cpu": ("fail", "itself a virtual machine", "host-passthrough")},
+        {"cpu": ("fail", "itself a virtual machine", "vhv.enable")},
         {"/proc/cpuinfo": NO_FLAGS.replace("msr", "hypervisor"), "/sys/module/kvm_intel": None},
         virtualization="vmware",
     ),
@@ -292,6 +292,10 @@ HOSTS: Mapping[str, Host] = {
     "a directory in the place of kvm.conf": intel(
         {"config-files": ("warn", "cannot be read or edited")},
         {f"{KVM_CONF}/file": ""},
+    ),
+    "options for the other vendor's module": intel(
+        {"config-vendor": ("note", "amd.conf:1 sets nested for kvm_amd")},
+        {"/etc/modprobe.d/amd.conf": "options kvm_amd nested=1\n"},
     ),
     "no /dev/kvm": intel({"device": ("fail", "there is no /dev/kvm")}, {"/dev/kvm": None}),
     "a file in the place of /dev/kvm": intel(
@@ -458,7 +462,8 @@ def test_what_a_file_holds_reaches_no_terminal(tmp_path: Path) -> None:
 # Scripts and frontends know these: one that goes or gets another name breaks them.
 IDS = """
     amd-migration architecture autoload builtin config-comments config-files config-lines
-    config-module config-parameters cpu device host-system host-virtualization huge-pages
+    config-module config-parameters config-vendor cpu device host-system host-virtualization
+    huge-pages
     hypervisors initramfs libvirt module module-loading nested next-load overridden power-support
     power-xive support virtualbox
 """
@@ -475,3 +480,57 @@ def test_ids_are_stable(tmp_path: Path) -> None:
 
 def test_there_are_many_hosts() -> None:
     assert len(HOSTS) >= 30
+
+
+@pytest.mark.parametrize(
+    ("hypervisor", "words"),
+    [
+        ("kvm", "host-passthrough"),
+        ("kvm", "qm set"),
+        ("microsoft", "Set-VMProcessor"),
+        ("wsl", "nestedVirtualization=true"),
+        ("wsl", ".wslconfig"),
+        ("vmware", "vhv.enable"),
+        ("oracle", "--nested-hw-virt on"),
+        ("xen", "nestedhvm=1"),
+        ("parallels", "--nested-virt on"),
+        ("amazon", "metal"),
+        ("google", "enableNestedVirtualization=true"),
+        ("vm-other", "host-passthrough"),
+    ],
+)
+def test_the_hint_is_that_of_the_hypervisor_below(
+    hypervisor: str, words: str, tmp_path: Path
+) -> None:
+    cpuinfo = "processor\t: 0\nvendor_id\t: GenuineIntel\nflags\t\t: fpu hypervisor\n"
+    found = findings(
+        make_situation(tmp_path, "intel", {"/proc/cpuinfo": cpuinfo}, virtualization=hypervisor)
+    )
+    assert words in found["cpu"].hint
+    assert "container" not in found["host-virtualization"].summary
+
+
+@pytest.mark.parametrize("model", ["POWER10 (architected)", "POWER9 (architected)"])
+def test_an_lpar_gives_its_guests_no_nested_hv(model: str, tmp_path: Path) -> None:
+    cpuinfo = f"processor\t: 0\ncpu\t\t: {model}\nplatform\t: pSeries\nMMU\t\t: Radix\n"
+    found = findings(make_situation(tmp_path, "power", {"/proc/cpuinfo": cpuinfo}))
+    assert (found["cpu"].verdict.value, "LPAR" in found["cpu"].summary) == ("fail", True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "line", "verdict"),
+    [
+        ("amd", "options kvm-intel nested=1\n", "note"),
+        ("intel", "options kvm_amd nested=1 npt=1\n", "note"),
+        ("intel", "options kvm_intel nested=1\n", ""),
+        ("s390", "options kvm_intel nested=1\n", ""),
+    ],
+)
+def test_options_of_the_other_vendors_module(
+    kind: str, line: str, verdict: str, tmp_path: Path
+) -> None:
+    found = findings(make_situation(tmp_path, kind, {"/etc/modprobe.d/other.conf": line}))
+    assert ("config-vendor" in found) == bool(verdict)
+    if verdict:
+        assert "other.conf:1" in found["config-vendor"].summary
+        assert found["config-vendor"].verdict.value == verdict

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""How the hypervisor below gives this host, its guest, hardware virtualization."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_COLD = "Then shut this machine down and start it; a reboot is not enough."
+_KVM = (
+    "On the host below, switch nested virtualization on (nestctl nested on) and give this machine"
+    f" the host's processor: in libvirt's XML <cpu mode='host-passthrough'/>, in Proxmox VE qm set"
+    f" ID --cpu host. {_COLD}"
+)
+# By the name that systemd-detect-virt(1) gives the hypervisor.
+_HINTS: Mapping[str, str] = MappingProxyType(
+    {
+        "kvm": _KVM,
+        "qemu": "QEMU emulates this machine's processor without KVM. Start it with KVM and -cpu"
+        " host, on a host that nests.",
+        "microsoft": "On the Hyper-V host, with this machine switched off: Set-VMProcessor -VMName"
+        " NAME -ExposeVirtualizationExtensions $true. In Azure choose a size that nests (version 3"
+        " and later of the D and E series).",
+        "wsl": "In Windows, write nestedVirtualization=true below [wsl2] in"
+        " %UserProfile%\\.wslconfig (Windows 11), and kernelCommandLine= there for parameters of"
+        " KVM; then: wsl --shutdown",
+        "vmware": 'With this machine switched off, write vhv.enable = "TRUE" to its .vmx file, or'
+        " tick Virtualize Intel VT-x/EPT or AMD-V/RVI (ESXi: Expose hardware assisted"
+        " virtualization).",
+        "oracle": "With this machine switched off: VBoxManage modifyvm NAME --nested-hw-virt on",
+        "xen": "On the Xen host, write nestedhvm=1 to this machine's configuration (xl.cfg, an HVM"
+        f" guest). {_COLD}",
+        "parallels": "With this machine switched off: prlctl set NAME --nested-virt on",
+        "amazon": "Amazon EC2 gives it to metal instances, and to the newer instance types that are"
+        " listed for nested virtualization, where it is a CPU option of the launch.",
+        "google": "gcloud compute instances update NAME --advanced-machine-features"
+        " enableNestedVirtualization=true (not on E2 and AMD types), or"
+        " --enable-nested-virtualization when the machine is made.",
+    }
+)
+_UNKNOWN = (
+    "On the machine below, enable nested virtualization and give this virtual machine the host's"
+    f" processor (libvirt: <cpu mode='host-passthrough'/>). {_COLD}"
+)
+
+
+def how_to_expose(hypervisor: str) -> str:
+    """The hint for a hypervisor as systemd-detect-virt names it."""
+    return _HINTS.get(hypervisor, _UNKNOWN)

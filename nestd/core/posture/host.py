@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""How nesting and /dev/kvm are set, and which machines have what a hypervisor needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nestd.core.checks.finding import Finding, note, passed, warn
+from nestd.core.guests.guest import Guest, Nesting
+from nestd.core.model import Answer
+from nestd.core.posture.standing import Standing
+from nestd.host.kernel.kvm_device import PATH
+
+_MOST_NAMED = 5
+
+
+def nested(standing: Standing) -> Sequence[Finding]:
+    """Whether KVM's code for nesting can be reached at all."""
+    if standing.nested is Answer.NO:
+        return [passed("nested", "Nested virtualization is off: no guest can reach that code.")]
+    if standing.nested is Answer.YES:
+        return [
+            note(
+                "nested",
+                "Nested virtualization is on: each guest that is given vmx, svm or the like can"
+                " reach KVM's code for it.",
+                "See who has it: nestctl guests. Where nobody needs it: nestctl nested off",
+            )
+        ]
+    return [note("nested", "Whether nested virtualization is on is not known.")]
+
+
+def device(standing: Standing) -> Sequence[Finding]:
+    """Who may make virtual machines, each of which may be one that attacks the host."""
+    node = standing.device
+    if not node.exists:
+        return [passed("device", f"There is no {PATH}: nobody can make a virtual machine.")]
+    rights = f"{node.owner}:{node.group}, mode {node.mode:04o}"
+    if not node.all_may_use:
+        return [passed("device", f"{PATH} is not for all users ({rights}).")]
+    if standing.nested is Answer.NO:
+        return [note("device", f"Every user may make virtual machines: {PATH} is {rights}.")]
+    return [
+        warn(
+            "device",
+            f"Every user may make virtual machines that nest: {PATH} is {rights}. A fault of KVM"
+            " that a guest can use is then one that any local user can use (CVE-2026-53359).",
+            "Give it to the group kvm alone, with a udev rule in /etc/udev/rules.d:"
+            ' KERNEL=="kvm", GROUP="kvm", MODE="0660"',
+        )
+    ]
+
+
+def guests(standing: Standing) -> Sequence[Finding]:
+    """Who has what it takes, and who uses it."""
+    exposed = [each for each in standing.guests if each.exposure.answer is Answer.YES]
+    unknown = [each for each in standing.guests if each.exposure.answer is Answer.UNKNOWN]
+    using = [each for each in standing.guests if each.usage.nesting is Nesting.USED]
+    untold = [each for each in standing.guests if each.usage.nesting is Nesting.UNKNOWN]
+    return [_exposed(exposed, unknown), _using(using, untold)]
+
+
+def _exposed(exposed: Sequence[Guest], unknown: Sequence[Guest]) -> Finding:
+    also = f" Of {_named(unknown)} it is not known." if unknown else ""
+    if not exposed and not unknown:
+        return passed("exposed-guests", "No running machine has what a hypervisor needs.")
+    if not exposed:
+        return note(
+            "exposed-guests",
+            f"Whether machines have what a hypervisor needs is not known: {_named(unknown)}.",
+            "See why: nestctl guests",
+        )
+    return note(
+        "exposed-guests",
+        f"Machines that have what a hypervisor needs: {_named(exposed)}.{also}",
+        "Take it from one, from its next start on: nestctl guests deny NAME",
+    )
+
+
+def _using(using: Sequence[Guest], untold: Sequence[Guest]) -> Finding:
+    also = f" Of {_named(untold)} it is not known." if untold else ""
+    if using:
+        return note("using-guests", f"Machines that have run guests: {_named(using)}.{also}")
+    if untold:
+        return note(
+            "using-guests", f"Whether machines have run guests is not known: {_named(untold)}."
+        )
+    return passed("using-guests", "No running machine has run a guest of its own.")
+
+
+def _named(found: Sequence[Guest]) -> str:
+    names = ", ".join(each.machine.name for each in found[:_MOST_NAMED])
+    more = len(found) - _MOST_NAMED
+    return names + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the kernel says of the processor's faults, and of what it does about them.
+
+The sentences are those of /sys/devices/system/cpu/vulnerabilities
+(Documentation/admin-guide/hw-vuln/).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nestd.core.checks.finding import Finding, note, passed, warn
+from nestd.core.model import Answer, Vendor
+from nestd.core.posture.standing import Standing
+
+# Those by which a guest can learn of its host or of other guests.
+_OF_GUESTS = (
+    "gather_data_sampling",
+    "itlb_multihit",
+    "l1tf",
+    "mds",
+    "mmio_stale_data",
+    "retbleed",
+    "spec_rstack_overflow",
+    "spec_store_bypass",
+    "spectre_v1",
+    "spectre_v2",
+    "srbds",
+    "tsa",
+    "tsx_async_abort",
+    "indirect_target_selection",
+    "reg_file_data_sampling",
+    "vmscape",
+)
+_OFF = ("N", "0", "off", "never")
+_CORE = "kvm"
+
+
+def command_line(standing: Standing) -> Sequence[Finding]:
+    """mitigations=off takes all of them away, those for nested guests too."""
+    words = standing.facts.cmdline.split()
+    given = [word for word in words if word.startswith(b"mitigations=")]
+    if not given or not given[-1].startswith(b"mitigations=off"):
+        return [passed("mitigations", "The kernel command line leaves the mitigations on.")]
+    return [
+        warn(
+            "mitigations",
+            "The kernel command line has mitigations=off: guests, and guests inside of guests, are"
+            " not kept apart from what the processor leaks.",
+            "Remove mitigations=off from the kernel command line and reboot.",
+        )
+    ]
+
+
+def processor(standing: Standing) -> Sequence[Finding]:
+    """One finding for each fault of the processor that concerns guests."""
+    found = standing.vulnerabilities
+    if found is None:
+        return [note("cpu-vulnerabilities", "What the processor is vulnerable to is not known.")]
+    return [_sentence(name, found[name]) for name in sorted(found) if name in _OF_GUESTS]
+
+
+def _sentence(name: str, text: str) -> Finding:
+    id_, says = f"cpu-{name.replace('_', '-')}", f"{name}: {text}."
+    lower = text.lower()
+    if lower.startswith("not affected"):
+        return passed(id_, says)
+    if "smt vulnerable" in lower and "vulnerable" not in lower.replace("smt vulnerable", ""):
+        return warn(
+            id_,
+            f"{says} Guests that share a core can learn of each other.",
+            "Where guests do not trust each other: switch SMT off, or use core scheduling.",
+        )
+    if "vulnerable" in lower:
+        return warn(
+            id_,
+            says,
+            "Update the kernel and the microcode; see https://docs.kernel.org/admin-guide/hw-vuln/",
+        )
+    if "mitigation" in lower:
+        return passed(id_, says)
+    return note(id_, says)
+
+
+def nx_huge_pages(standing: Standing) -> Sequence[Finding]:
+    """kvm.nx_huge_pages, which keeps a guest from halting an affected processor (itlb_multihit)."""
+    core = standing.facts.modules.get(_CORE)
+    value = None if core is None else core.parameters.get("nx_huge_pages")
+    affected = (standing.vulnerabilities or {}).get("itlb_multihit", "")
+    if value is None or standing.facts.machine not in ("x86_64", "i686"):
+        return []
+    if value not in _OFF:
+        return [passed("nx-huge-pages", f"kvm.nx_huge_pages is {value}.")]
+    if affected.lower().startswith("not affected"):
+        return [passed("nx-huge-pages", "kvm.nx_huge_pages is off, and not needed here.")]
+    return [
+        warn(
+            "nx-huge-pages",
+            f"kvm.nx_huge_pages is {value}: on an affected processor a guest can halt the host"
+            " (itlb_multihit).",
+            "Set it to auto, which switches it on where it is needed: nestctl set kvm"
+            " nx_huge_pages=auto",
+        )
+    ]
+
+
+def avic(standing: Standing) -> Sequence[Finding]:
+    """AVIC beside nesting: CVE-2026-74516; before Linux 5.19 KVM did not use both together."""
+    module = standing.module
+    if module is None or standing.snapshot.vendor is not Vendor.AMD:
+        return []
+    on = module.parameters.get("avic", "N") in ("Y", "1")
+    if not on or standing.nested is not Answer.YES:
+        return [passed("avic", "AVIC and nested virtualization are not on together.")]
+    return [
+        warn(
+            "avic",
+            "AVIC is on together with nested virtualization, where a guest that runs guests has"
+            " reached the host's x2APIC registers (CVE-2026-74516).",
+            f"Unless your kernel has the fix: nestctl set {module.name} avic=0",
+        )
+    ]

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What the posture is judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nestd.core.guests.guest import Guest
+from nestd.core.model import Answer, Module, Snapshot, Vendor
+from nestd.core.modules.facts import HostFacts
+from nestd.host.kernel.kvm_device import KvmDevice
+from nestd.host.posture.distribution import Fixes
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The host at one moment. vulnerabilities are the kernel's sentences by name, None where they
+    cannot be read; fixes is what the distribution's own data say of the running kernel."""
+
+    facts: HostFacts
+    snapshot: Snapshot
+    guests: tuple[Guest, ...]
+    device: KvmDevice
+    vulnerabilities: Mapping[str, str] | None
+    fixes: Fixes
+
+    @property
+    def module(self) -> Module | None:
+        """The module that has the "nested" parameter."""
+        return self.snapshot.modules.get(self.snapshot.host_module)
+
+    @property
+    def nested(self) -> Answer:
+        """Whether nesting is on in the module that runs; NO where none is loaded."""
+        if self.module is None:
+            return Answer.UNKNOWN
+        return self.module.nested
+
+    @property
+    def place(self) -> str:
+        """Which of the places of a known CVE this host is; "" where that is not known."""
+        if self.facts.machine == "aarch64":
+            return "arm64"
+        return "" if self.snapshot.vendor is Vendor.NONE else self.snapshot.vendor.value
