@@ -38,7 +38,7 @@ def _run(ansible: Ansible, directory: Path, members: Mapping[str, Member], *more
 
 
 def _outcomes(run: Run) -> dict[str, str]:
-    kept = [each for each in run.results if each.task == "Keep the outcome"]
+    kept = [each for each in run.results if each.task == "Name the outcome"]
     return {each.host: each.result["ansible_facts"]["nestd_outcome"] for each in kept}
 
 
@@ -109,3 +109,23 @@ def test_check_mode_changes_no_host(newest: Ansible, tmp_path: Path) -> None:
         assert _outcomes(run) == {"a": "changed", "b": "waiting"}
         assert {_nested(each) for each in members.values()} == {"Y"}
         assert "nested=0" not in (members["b"].nestd.kvm_conf).read_text()
+
+
+def test_a_second_run_changes_nothing(newest: Ansible, tmp_path: Path) -> None:
+    hosts = [
+        SimulatedHost("busy", machines=["web01"]),
+        SimulatedHost("free"),
+        SimulatedHost("lost", files=ON),
+    ]
+    with running_hosts(tmp_path / "hosts", hosts) as members:
+        run = _run(newest, tmp_path, members, "-e", '{"nestd_batches": [1, 2]}')
+        assert _outcomes(run) == {"busy": "waiting", "free": "changed", "lost": "Overridden"}
+        assert _nested(members["free"]) == "N"
+        assert _nested(members["busy"]) == "Y"
+        run = _run(newest, tmp_path, members, "-e", '{"nestd_batches": [3]}')
+        assert _outcomes(run) == {"busy": "waiting", "free": "as asked", "lost": "Overridden"}
+        assert _changed(run) == set()
+        assert run.status != 0
+        failed = {each.host for each in run.results if each.task.startswith("Fail where")
+                  and each.status == "failed"}  # fmt: skip
+        assert failed == {"lost"}
