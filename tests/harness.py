@@ -55,7 +55,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.all:
         os.environ["NESTD_TEST_ALL"] = "1"
-    chosen = arguments.tier or list(tiers.TIERS)
+    chosen = arguments.tier or [name for name, tier in tiers.TIERS.items() if tier.by_default]
     if not set(chosen) <= set(tiers.TIERS):
         parser.error(f"the tiers are: {names}")
 

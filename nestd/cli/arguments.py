@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "check-guest": "host.checks",
     "posture": "host.checks",
     "describe": "host.describe",
+    "metrics": "host.metrics",
     "nested": "changes.change",
     "set": "changes.change",
     "reload": "changes.change",
@@ -37,7 +38,7 @@ COMMANDS: Mapping[str, str] = {
 """Where each command is, below nestd.cli.commands."""
 SECTIONS = (
     ("look", ("status", "watch", "guests", "vms", "jobs", "history")),
-    ("check", ("validate", "check-guest", "posture", "describe")),
+    ("check", ("validate", "check-guest", "posture", "describe", "metrics")),
     ("change", ("nested", "set", "reload", "load", "unload", "plan", "wait", "cancel", "inhibit")),
     ("libvirt's logs", ("log show", "log set", "log debug", "log collect", "log presets")),
     ("other", ("shell", "help")),

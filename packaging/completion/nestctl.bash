@@ -22,6 +22,9 @@ _nestctl() {
         " --root")
             files=-f
             ;;
+        "metrics --output")
+            files=-f
+            ;;
         "nested --token")
             ;;
         "set --token")
@@ -54,7 +57,7 @@ _nestctl() {
         *)
             case "$command" in
                 "")
-                    words="status watch guests vms jobs cancel history validate check-guest posture describe nested set reload load unload plan wait inhibit log shell help --help --version --json --standalone --simulate --root --no-ask-password"
+                    words="status watch guests vms jobs cancel history validate check-guest posture describe metrics nested set reload load unload plan wait inhibit log shell help --help --version --json --standalone --simulate --root --no-ask-password"
                     ;;
                 "status")
                     words="--help --json"
@@ -91,6 +94,9 @@ _nestctl() {
                     ;;
                 "describe")
                     words="--help --json"
+                    ;;
+                "metrics")
+                    words="--help --json --textfile --output"
                     ;;
                 "nested")
                     words="--help --json --now --when-idle --at-boot --wait --dry-run --token"

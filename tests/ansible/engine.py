@@ -125,7 +125,7 @@ def make(requirement: str) -> Ansible:
 
     Raises subprocess.CalledProcessError.
     """
-    place = CHECKOUT / ".cache/ansible" / requirement
+    place = CHECKOUT / ".cache/ansible" / requirement.replace("==", "-")
     python = place / "bin/python"
     if not (place / "bin/ansible-playbook").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
@@ -138,12 +138,17 @@ def make(requirement: str) -> Ansible:
 
 def build(programs: Path, place: Path) -> Path:
     """Build the collection and install it in PLACE/collections; the archive."""
-    environment = {**os.environ, "ANSIBLE_HOME": str(place / "home"), "LC_ALL": "C.UTF-8"}
+    where = place / "collections"
+    environment = {
+        **os.environ,
+        "ANSIBLE_HOME": str(place / "home"),
+        "ANSIBLE_COLLECTIONS_PATH": str(where),
+        "LC_ALL": "C.UTF-8",
+    }
     galaxy = [programs / "ansible-galaxy", "collection"]
     command = [*galaxy, "build", "--force", "--output-path", place, COLLECTION]
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
     [archive] = place.glob("nestd-kvm-*.tar.gz")
-    where = place / "collections"
     command = [*galaxy, "install", "--offline", "--force", "-p", where, archive]
     subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
     return archive

@@ -19,6 +19,8 @@ from typing import Union
 from private_bus import private_bus
 from running_nestd import Nestd, running_nestd
 
+_INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
+
 # What is written below the host's root before nestd starts; a name in "simulated/machines" is a
 # machine that runs.
 Files = Mapping[str, Union[str, bytes]]
@@ -39,6 +41,17 @@ class Member:
     host: SimulatedHost
     nestd: Nestd
     python: Path
+
+
+@contextlib.contextmanager
+def many_watches() -> Iterator[None]:
+    """Room for the inotify instances of dozens of nestds, some four each; needs root."""
+    before = _INSTANCES.read_text()
+    _INSTANCES.write_text(str(max(int(before), 1024)))
+    try:
+        yield
+    finally:
+        _INSTANCES.write_text(before)
 
 
 @contextlib.contextmanager

@@ -4,22 +4,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shlex
 import stat
 import sys
-import tempfile
 import time
 import zlib
 from argparse import Namespace
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO, Any
 
 from nestd.cli.invocation.argument_types import byte_count
 from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
+from nestd.cli.local.new_file import new_file
 from nestd.cli.screen import words
 from nestd.cli.screen.elements import GOOD
 from nestd.cli.screen.output import OutputError, discard_output
@@ -50,7 +49,7 @@ async def run(session: Session, chosen: Namespace) -> Exit:
     if chosen.output == "-":
         return await _to_standard_output(session, options)
     path = Path(chosen.output or _usual_name())
-    with _new_file(path) as file:
+    with new_file(path) as file:
         size = await _copy(session, options, file)
     if session.screen.is_json:
         session.screen.json({"archive": str(path.absolute()), "bytes": size})
@@ -75,25 +74,6 @@ async def _to_standard_output(session: Session, options: Options) -> Exit:
 
 def _usual_name() -> str:
     return f"nestd-{os.uname().nodename}-{time.strftime('%Y%m%d-%H%M%S')}.tar.gz"
-
-
-@contextlib.contextmanager
-def _new_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file that is at PATH once it is complete, and nowhere otherwise."""
-    directory = path.parent
-    try:
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=directory)
-    except OSError as error:
-        raise CliError(f"{path} cannot be written: {error.strerror}.") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-        os.replace(name, path)
-    except OSError as error:
-        raise CliError(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
 
 
 async def _copy(session: Session, options: Options, file: IO[bytes]) -> int:

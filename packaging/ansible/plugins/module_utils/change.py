@@ -67,8 +67,9 @@ def _waiting_job(nestctl, name):
 
 def _changed(nestctl, command, plan, when):
     done = nestctl.json(*command, _WHEN[when], "--token", plan["token"])
-    jobs = [job["id"] for job in nestctl.json("jobs")["jobs"]] if done["job"] else []
-    waiting = done["job"] in jobs
+    # With "now" it has ended by now.
+    jobs = nestctl.json("jobs")["jobs"] if done["job"] and when == "idle" else []
+    waiting = done["job"] in [job["id"] for job in jobs]
     return {"changed": done["changed"], "job": done["job"] or None, "waiting": waiting}
 
 

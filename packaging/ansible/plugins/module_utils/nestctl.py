@@ -64,6 +64,11 @@ class Nestctl:
             raise Refused(error["name"], error["text"], error.get("blockers", ()))
         if isinstance(found, dict):
             return found
-        text = errors.strip().splitlines() or ["nestctl printed no JSON."]
-        sentence = text[0].partition("nestctl: ")[2] or text[0]
-        raise Refused(_NAMES.get(status, _OTHER), sentence)
+        raise Refused(_NAMES.get(status, _OTHER), _sentence(errors))
+
+
+def _sentence(errors):
+    """What nestctl says on standard error: the line that begins with its name and a colon."""
+    lines = errors.strip().splitlines() or ["nestctl printed no JSON."]
+    found = [line.partition(": ")[2] for line in lines if line.startswith("nestctl")]
+    return next((text for text in found if text), lines[-1])

@@ -7,6 +7,7 @@ DOCUMENTATION = r"""
 module: debug_session
 short_description: Have debug logs of a libvirt daemon for some time
 version_added: 0.2.0
+author: The nestd developers (!UNKNOWN)
 description:
   - Starts a debug session. nestd ends it when its time is over or its logs have grown too large;
     the daemon then logs again what it did before.

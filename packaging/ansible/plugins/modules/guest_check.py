@@ -7,6 +7,7 @@ DOCUMENTATION = r"""
 module: guest_check
 short_description: Check whether a guest can run virtual machines itself
 version_added: 0.2.0
+author: The nestd developers (!UNKNOWN)
 description:
   - Reads a guest's domain XML and tells whether it can run virtual machines on this host, and which
     XML it lacks. Nothing is changed or started.

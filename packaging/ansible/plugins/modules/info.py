@@ -7,6 +7,7 @@ DOCUMENTATION = r"""
 module: info
 short_description: Read the state of a KVM host as facts
 version_added: 0.2.0
+author: The nestd developers (!UNKNOWN)
 description:
   - What nestd knows of the host and what it thinks of it, for conditions and reports.
   - It needs no rights, starts nothing and loads nothing.
@@ -15,6 +16,16 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     description: Reads as in a run.
+options:
+  gather:
+    description:
+      - What to read besides. Each costs another call of nestctl.
+      - C(guests) is what the running virtual machines have of nesting, and whether they use it.
+      - C(posture) is what makes nesting a risk on this host.
+    type: list
+    elements: str
+    choices: [guests, posture]
+    default: []
 """
 
 EXAMPLES = r"""
@@ -70,15 +81,27 @@ ansible_facts:
             hint:
               description: What can be done, empty where nothing has to be.
               type: str
+        guests:
+          description: What C(nestctl guests --json) lists, with C(gather=guests).
+          type: list
+          elements: dict
+        posture:
+          description: The findings of C(nestctl posture), with C(gather=posture).
+          type: list
+          elements: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nestd.kvm.plugins.module_utils.nestctl import Nestctl, Refused
 
+# A command of nestctl's, and the key of its answer that counts.
+_EXTRA = {"guests": "guests", "posture": "findings"}
+
 
 def main():
     """Run the module."""
-    module = AnsibleModule(argument_spec={}, supports_check_mode=True)
+    extra = {"type": "list", "elements": "str", "choices": list(_EXTRA), "default": []}
+    module = AnsibleModule(argument_spec={"gather": extra}, supports_check_mode=True)
     nestctl = Nestctl(module)
     try:
         validated = nestctl.json("validate")
@@ -88,6 +111,8 @@ def main():
             "ready": validated["ready"],
             "findings": validated["findings"],
         }
+        for name in module.params["gather"]:
+            facts[name] = nestctl.json(name)[_EXTRA[name]]
     except Refused as refused:
         refused.fail(module)
     module.exit_json(changed=False, ansible_facts={"nestd": facts})

@@ -7,6 +7,7 @@ DOCUMENTATION = r"""
 module: log_filters
 short_description: Set what a libvirt daemon logs
 version_added: 0.2.0
+author: The nestd developers (!UNKNOWN)
 description:
   - Sets log_filters, and log_outputs where they are given, in a libvirt daemon's file, and in the
     daemon itself where it runs.

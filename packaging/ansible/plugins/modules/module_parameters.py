@@ -7,6 +7,7 @@ DOCUMENTATION = r"""
 module: module_parameters
 short_description: Set or remove parameters of a KVM module
 version_added: 0.2.0
+author: The nestd developers (!UNKNOWN)
 description:
   - Sets parameters of one of KVM's modules in C(/etc/modprobe.d/kvm.conf), and brings the module to
     run with them. Comments and other options in the file stay as they are.

@@ -7,6 +7,7 @@ DOCUMENTATION = r"""
 module: nested
 short_description: Switch nested virtualization of a KVM host on or off
 version_added: 0.2.0
+author: The nestd developers (!UNKNOWN)
 description:
   - Sets the C(nested) parameter of this host's KVM module, for now and for every boot to come.
     Which module that is, nestd knows.

@@ -7,6 +7,7 @@ DOCUMENTATION = r"""
 module: support_archive
 short_description: Fetch what a support request needs from a KVM host
 version_added: 0.2.0
+author: The nestd developers (!UNKNOWN)
 description:
   - Collects libvirt's logs, those of the virtual machines, state and configuration in a .tar.gz,
     without passwords, and fetches it to the controller. Nothing of it stays on the host.
