@@ -57,7 +57,7 @@ def terminal(
     script = f"trap : INT; {shlex.join(command)}; echo exit code $?; exec cat"
     environment = [f"{name}={value}" for name, value in {"LC_ALL": "C.UTF-8", **variables}.items()]
     shell = shlex.join(["env", *_NOT_OURS, *environment, "sh", "-c", script])
-    found._tmux(*("new-session", "-d", "-x", "80", "-y", str(lines), "-c", str(directory), shell))
+    found._tmux("new-session", "-d", "-x80", f"-y{lines}", f"-c{directory}", shell)
     try:
         yield found
     finally:

@@ -18,6 +18,8 @@ from run_nestctl import CHECKOUT
 
 README = CHECKOUT / "README.md"
 
+pytestmark = pytest.mark.needs("git")
+
 SAMPLE = """
 Text, and a block of another kind:
 
