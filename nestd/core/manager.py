@@ -33,8 +33,15 @@ from nestd.core.changes.change import (
 )
 from nestd.core.checks.inspector import Inspector
 from nestd.core.describe import describe
-from nestd.core.errors import Busy, Conflict, InvalidArgument, Missing, write_failed
-from nestd.core.journal_events import NOTICE, Event, about
+from nestd.core.errors import (
+    Busy,
+    Conflict,
+    InvalidArgument,
+    Missing,
+    NotRestored,
+    write_failed,
+)
+from nestd.core.journal_events import NOTICE, Event, about, not_restored
 from nestd.core.logs.state import LogState
 from nestd.core.model import Blocker, Vendor, When
 from nestd.core.modules.derive import clash, next_values, pending, plain, refused
@@ -136,7 +143,7 @@ class Manager:
             await self._settled(asked.module)
             change = self.prepare(asked.module, asked.parameters, asked.when, token)
             check_allowed(change, asked)
-            with self._writing():
+            with self._writing(change.module, uid):
                 job = await self._apply(self.view.facts(), change, uid)
             if change.edits or change.effect is Effect.IN_PLACE:
                 _tell(change, uid)
@@ -179,7 +186,7 @@ class Manager:
             facts = self.view.facts()
             following = plain(next_values(facts, module))
             wanted = {name: value for name, value in following.items() if name == NESTED}
-            with self._writing():
+            with self._writing(module, uid):
                 job = await self.reloads.start(facts, module, when, wanted, None, uid)
             if when is When.NOW:
                 self._tell_adjusted(module)
@@ -216,12 +223,16 @@ class Manager:
         return None
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """What fails on a file is told as one of nestd's errors; then everything is read again."""
+    def _writing(self, module: str, uid: int) -> Iterator[None]:
+        """Report what fails on a file as one of nestd's errors; then everything is read again."""
         try:
             yield
         except OSError as error:
-            raise write_failed(error) from error
+            failed = write_failed(error)
+            if isinstance(failed, NotRestored):
+                text = "User %d was to change %s: %s"
+                log.error(text, uid, module, failed, extra=not_restored(module, uid))
+            raise failed from error
         finally:
             self.view.config_changed()
 

@@ -65,9 +65,13 @@ _HINTS: Mapping[str, str] = MappingProxyType(
         DAEMON_UNAVAILABLE: "Start it first, for example: systemctl start virtqemud\n"
         "What it logs from its next start on can be set without: nestctl log set --at-start",
         _OWN + "ConfigUnparsable": "Correct the file by hand, then try again.",
+        _OWN + "FileChanged": "Save and close it where it is being edited, then try again.",
+        _OWN + "NotRestored": "Remove the cause, then let nestd put it back: systemctl restart"
+        " nestd",
         _OWN + "Overridden": "With --at-boot it is written all the same.",
         _OWN + "ReloadFailed": "See what the kernel says: journalctl -k -b",
         _OWN + "StalePlan": "Look at the new plan: nestctl plan ...",
+        _OWN + "Unreadable": "See what the kernel says: journalctl -k -b",
     }
 )
 _NOT_RUNNING = CliError(
