@@ -106,7 +106,7 @@ def rpm(directory: Path, *, check: bool, bundled: bool | None, dbus_next: Path |
     with _rpm_directory() as top:
         (top / "SOURCES").mkdir()
         source(top / "SOURCES")
-        _add_dbus_next(top / "SOURCES", dbus_next)
+        add_dbus_next(top / "SOURCES", dbus_next)
         spec = Path(shutil.copy(CHECKOUT / "packaging" / "nestd.spec", top))
         time = epoch()
         os.utime(spec, (time, time))
@@ -175,7 +175,7 @@ def _rpm_directory() -> Iterator[Path]:
         shutil.rmtree(top)
 
 
-def _add_dbus_next(directory: Path, given: Path | None) -> None:
+def add_dbus_next(directory: Path, given: Path | None) -> None:
     """Puts dbus-next's source there, with the checksum that it had when it was read."""
     path = directory / DBUS_NEXT
     if given is not None:
@@ -183,11 +183,11 @@ def _add_dbus_next(directory: Path, given: Path | None) -> None:
     else:
         name = DBUS_NEXT[: -len(".tar.gz")].replace("_next-", "-next==")
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--no-binary=:all:", "--no-build-isolation", "--dest", str(directory), name]
+        command += ["--no-binary=:all:", "--dest", str(directory), name]
         if subprocess.run(command).returncode or not path.exists():
             raise CannotBuild(
-                f"{DBUS_NEXT} cannot be had from PyPI with pip (Debian: python3-pip and"
-                " python3-setuptools): give the file with --dbus-next."
+                f"{DBUS_NEXT} cannot be had from PyPI with pip (Debian: python3-pip):"
+                " give the file with --dbus-next."
             )
     if hashlib.sha256(path.read_bytes()).hexdigest() != DBUS_NEXT_SHA256:
         raise CannotBuild(f"{given or DBUS_NEXT} is not the source of dbus-next that nestd knows.")
