@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +18,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from nestd.core.blocking.inhibitors import Inhibitor
+from nestd.core.changes.changes import Changes
 from nestd.core.errors import Busy, Conflict, Inhibited, Overridden
-from nestd.core.manager import Manager
 from nestd.core.model import JobState, When
 from nestd.core.modules.view import HostView
 from nestd.core.reloads import execution as reload
 from nestd.core.reloads import queue as reloads
 from nestd.core.reloads import waiting
-from nestd.core.reloads.inhibitors import Inhibitor
 from nestd.core.reloads.jobs import ENDS, Job
 from nestd.core.reloads.recovery import recover
 from nestd.host.root import Root
@@ -42,11 +42,17 @@ reload.UNLOAD_SECONDS = reloads.UNLOAD_SECONDS = 0.0
 waiting.FIRST_PAUSE = waiting.LONGEST_PAUSE = 0.002
 
 
+async def _inline(function: Callable[..., Any], *arguments: Any) -> Any:
+    """In place of asyncio.to_thread: a nestd that is killed goes on in no thread."""
+    return function(*arguments)
+
+
 class Interleavings(RuleBasedStateMachine):
     """One host with one nestd, and everybody else."""
 
     @initialize()
     def begin(self) -> None:
+        self.to_thread, asyncio.to_thread = asyncio.to_thread, _inline  # type: ignore[assignment]
         self.loop = asyncio.new_event_loop()
         self.directory = tempfile.TemporaryDirectory(prefix="nestd-model-")
         self.root = Root(Path(self.directory.name))
@@ -68,7 +74,7 @@ class Interleavings(RuleBasedStateMachine):
         await self.view.start()
         self.reloads = reloads.Reloads(self.view, Records(self.root))
         await recover(self.reloads)
-        self.manager = Manager(self.view, self.reloads)
+        self.changes = Changes(self.view, self.reloads)
 
     async def all_ended(self) -> None:
         """What still waits comes to its end: each is told, and the last one counts."""
@@ -103,10 +109,10 @@ class Interleavings(RuleBasedStateMachine):
         asked = {"nested": "1" if enabled else "0"}
 
         async def body() -> Job | None:
-            change = self.manager.prepare(MODULE, asked, when)
+            change = self.changes.prepare(MODULE, asked, when)
             if change.nothing_to_do:
                 return None
-            return await self.manager.apply(change, uid=1000)
+            return await self.changes.apply(change, uid=1000)
 
         try:
             job = self.run(body())
@@ -237,6 +243,7 @@ class Interleavings(RuleBasedStateMachine):
         self.run(self.reloads.close())
         self.run(self.close_view())
         self.loop.close()
+        asyncio.to_thread = self.to_thread
         self.directory.cleanup()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a client can ask of nestd about KVM's modules: read, plan, change, reload.
+"""Changes of KVM's modules as clients ask for them: planned, checked, authorized, made.
 
 Changes are served one at a time, in the order in which they came, each on the state that the one
 before left. A change is made in two calls, so that the bus can ask for authorization in between:
@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from nestd.core.archive.archives import SupportArchives
 from nestd.core.changes import plan
 from nestd.core.changes.change import (
-    CLASH,
     Change,
     Effect,
     check_allowed,
@@ -28,71 +27,35 @@ from nestd.core.changes.change import (
     check_supported,
     check_unobstructed,
     make_change,
-    refusal,
-    shown,
 )
-from nestd.core.checks.inspector import Inspector
-from nestd.core.describe import describe
-from nestd.core.errors import (
-    Busy,
-    Conflict,
-    InvalidArgument,
-    Missing,
-    NotRestored,
-    write_failed,
-)
-from nestd.core.journal_events import NOTICE, Event, about, not_restored
-from nestd.core.logs.state import LogState
+from nestd.core.errors import Busy, Conflict, FileChanged, Missing, NestdError, write_failed
+from nestd.core.journal_events import NOTICE, Event, about
 from nestd.core.model import Blocker, Vendor, When
-from nestd.core.modules.derive import clash, next_values, pending, plain, refused
 from nestd.core.modules.facts import HostFacts
-from nestd.core.modules.values import NESTED
+from nestd.core.modules.values import NESTED, as_text
 from nestd.core.modules.view import HostView
+from nestd.core.modules.wording import NESTED_WITH_HUGE_PAGES, refusal
+from nestd.core.reloads import direct
+from nestd.core.reloads.chain import reload_members
 from nestd.core.reloads.jobs import Job
-from nestd.core.reloads.queue import Reloads
-from nestd.host import files
+from nestd.core.reloads.queue import Reloads, Request
+from nestd.host.editing.replacement import Replacement, prepare
 from nestd.host.machine import initramfs
 
 SETTLE_SECONDS = 2.0
+FILE_CHANGED_PAUSES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)
+"""Seconds until the file that somebody else has just changed is edited again."""
 
 log = logging.getLogger(__name__)
 
 
-class Manager:
-    """The host's KVM modules. Reading goes through the view, reloading through the reloads."""
+class Changes:
+    """What clients ask for. Reading goes through the view, reloading through the reloads."""
 
     def __init__(self, view: HostView, reloads: Reloads) -> None:
         self.view = view
         self.reloads = reloads
-        self.inspector = Inspector(view)
-        self.archives = SupportArchives(view, self.describe)
-        self.log_states: Callable[[], Sequence[LogState]] = tuple  # of libvirt's daemons
         self.on_change: list[Callable[[str], None]] = []  # with the module, whether loaded or not
-
-    def module(self, name: str) -> str:
-        """NAME as the kernel spells it. Raises InvalidArgument for one that is not KVM's here."""
-        spelled = name.replace("-", "_")
-        if spelled not in self.view.modules:
-            known = ", ".join(self.view.modules) or "none"
-            raise InvalidArgument(f"No module {shown(name)} here; KVM's modules are: {known}.")
-        return spelled
-
-    async def blockers(self, module: str) -> tuple[Blocker, ...]:
-        """What keeps MODULE from being reloaded at this moment."""
-        return await self.reloads.blockers(module)
-
-    async def describe(self) -> str:
-        """The whole state as a JSON document."""
-        machines = await self.view.machines()
-        jobs, inhibitors = self.reloads.jobs.current(), self.reloads.inhibitors.list()
-        return describe(
-            self.view.facts(),
-            self.view.snapshot(),
-            machines,
-            jobs,
-            inhibitors,
-            self.log_states(),
-        )
 
     async def plan(self, module: str, parameters: Mapping[str, str], when: When) -> plan.Plan:
         """What a change would do, doing nothing."""
@@ -100,20 +63,37 @@ class Manager:
         facts = self.view.facts()
         change = make_change(facts, module, parameters, when)
         image = await initramfs.holding(self.view.root, facts.release, module)
-        in_the_way = await self.blockers(module) if change.effect is Effect.RELOAD else ()
+        reloads = change.effect is Effect.RELOAD
+        in_the_way = await self.reloads.blockers(module) if reloads else ()
         return plan.Plan(
             diff=change.diff,
             steps=plan.steps(change),
             blockers=in_the_way,
             warnings=plan.warnings(facts, change, image),
             token=change.token,
+            refusal=self._refusal(change, in_the_way),
         )
+
+    def _refusal(self, change: Change, in_the_way: Sequence[Blocker]) -> NestdError | None:
+        """What the request for CHANGE would be refused with at this moment."""
+        try:
+            self._check(change)
+        except NestdError as error:
+            return error
+        if change.when is When.NOW and in_the_way:
+            return self.reloads.refusal(change.module, in_the_way)
+        return None
 
     def prepare(
         self, module: str, parameters: Mapping[str, str], when: When, token: str | None = None
     ) -> Change:
         """Check a change of PARAMETERS ("" removes one). Raises what stands against it."""
         change = make_change(self.view.facts(), module, parameters, when, token)
+        self._check(change)
+        return change
+
+    def _check(self, change: Change) -> None:
+        """Raise what stands against a change that is well formed."""
         check_effective(change)
         if self.view.kernel.can_load and self.view.snapshot().vendor is Vendor.NONE:
             raise Missing(
@@ -121,7 +101,6 @@ class Manager:
             )
         check_supported(self.view.kernel.can_load, change.effect)
         self.reloads.check_ours()
-        return change
 
     async def request(
         self, module: str, parameters: Mapping[str, str], when: When, token: str | None = None
@@ -135,38 +114,45 @@ class Manager:
     async def apply(self, change: Change, uid: int) -> Job | None:
         """Make the change for the user UID; the job of the reload, None where none was needed.
 
-        Raises the errors of nestd.core.errors, or MoreToDo, then with everything as it was before.
+        Raises the errors of nestd.core.errors, or NeedsMoreAuthorization; then everything is as it
+        was before.
         """
         async with self.reloads.lock:
             # The state may have changed while the caller was asked for a password.
             asked, token = change, change.token if change.from_plan else None
             await self._settled(asked.module)
-            change = self.prepare(asked.module, asked.parameters, asked.when, token)
-            check_allowed(change, asked)
-            with self._writing(change.module, uid):
-                job = await self._apply(self.view.facts(), change, uid)
+            for pause in (*FILE_CHANGED_PAUSES, None):
+                change = self.prepare(asked.module, asked.parameters, asked.when, token)
+                check_allowed(change, asked)
+                try:
+                    with self._writing():
+                        job = await self._apply(self.view.facts(), change, uid)
+                    break
+                except FileChanged:
+                    if pause is None or token is not None:
+                        raise
+                await asyncio.sleep(pause)
             if change.edits or change.effect is Effect.IN_PLACE:
-                _tell(change, uid)
+                _announce(change, uid)
             for listener in self.on_change:
                 listener(change.module)
             return job
 
     def prepare_reload(self, module: str) -> None:
         """Check a reload without a change. Raises what stands against it."""
-        facts = self.view.facts()
-        check_present(facts, module)
-        check_loadable(facts, module, {})
+        found = self.view.facts().module(module)
+        check_present(found)
+        check_loadable(found, {})
         check_supported(self.view.kernel.can_load, Effect.RELOAD)
-        if not facts.modules[module].loaded:
+        if not found.running.loaded:
             raise Missing(f"{module} is not loaded: there is nothing to reload.")
-        check_reloadable(facts, module)
-        check_unobstructed(facts.obstacles)
+        check_reloadable(found)
+        check_unobstructed(found.host.obstacles)
         self.reloads.check_ours()
-        bad = refused(facts, module)
-        if bad is not None:
-            raise Conflict(refusal(module, bad))
-        if clash(facts, module):
-            raise Conflict(CLASH)
+        if found.refused is not None:
+            raise Conflict(refusal(module, found.refused))
+        if found.conflicts:
+            raise Conflict(NESTED_WITH_HUGE_PAGES)
 
     async def request_reload(self, module: str) -> None:
         """prepare_reload() in its turn: a module that is just being reloaded is not missing."""
@@ -184,12 +170,13 @@ class Manager:
             await self._settled(module)
             self.prepare_reload(module)
             facts = self.view.facts()
-            following = plain(next_values(facts, module))
+            following = as_text(facts.module(module).next_values)
             wanted = {name: value for name, value in following.items() if name == NESTED}
-            with self._writing(module, uid):
-                job = await self.reloads.start(facts, module, when, wanted, None, uid)
+            request = Request(module, reload_members(facts, module, wanted))
+            with self._writing():
+                job = await self.reloads.start(facts, request, when=when, uid=uid)
             if when is When.NOW:
-                self._tell_adjusted(module)
+                self._log_adjusted(module)
             return job
 
     async def _settled(self, module: str) -> None:
@@ -200,44 +187,51 @@ class Manager:
                 raise Busy(f"{module} is being loaded or unloaded by somebody else: try again.")
             await asyncio.sleep(SETTLE_SECONDS / 50)
 
-    def _tell_adjusted(self, module: str) -> None:
-        facts = self.view.facts()
-        adjusted = pending(facts, module) if facts.modules[module].loaded else ()
-        if adjusted:
-            names = ", ".join(adjusted)
+    def _log_adjusted(self, module: str) -> None:
+        found = self.view.facts().module(module)
+        if found.running.loaded and found.pending:
+            names = ", ".join(found.pending)
             log.warning("%s runs with other values than configured for %s", module, names)
 
     async def _apply(self, facts: HostFacts, change: Change, uid: int) -> Job | None:
         module, when = change.module, change.when
         replacement = await asyncio.to_thread(_replacement, facts, change)
         if change.effect is Effect.RELOAD:
-            wanted = plain(change.wanted)
-            return await self.reloads.start(facts, module, when, wanted, replacement, uid)
+            request = Request(
+                module=module,
+                members=reload_members(facts, module, as_text(change.wanted)),
+                replacement=replacement,
+                remake=functools.partial(self._remake, change),
+            )
+            return await self.reloads.start(facts, request, when=when, uid=uid)
         if change.effect is Effect.IN_PLACE:
             values = {name: value or "1" for name, value in change.wanted.items()}
-            await self.reloads.set_in_place(facts, module, values, replacement, uid)
+            await direct.set_in_place(self.reloads, facts, module, values, replacement, uid)
         elif replacement is not None:
-            await asyncio.to_thread(replacement.commit)
-            replacement.discard()
-        self.reloads.supersede(module)
+            await direct.write_file(self.reloads, module, replacement, uid)
+        await self.reloads.supersede(module)
         return None
 
+    async def _remake(self, change: Change) -> Replacement | None:
+        """The same edit of a file that was changed meanwhile."""
+        self.view.config_changed()
+        facts = self.view.facts()
+        again = make_change(facts, change.module, change.parameters, change.when)
+        check_effective(again)
+        return await asyncio.to_thread(_replacement, facts, again)
+
     @contextlib.contextmanager
-    def _writing(self, module: str, uid: int) -> Iterator[None]:
+    def _writing(self) -> Iterator[None]:
         """Report what fails on a file as one of nestd's errors; then everything is read again."""
         try:
             yield
         except OSError as error:
-            failed = write_failed(error)
-            if isinstance(failed, NotRestored):
-                text = "User %d was to change %s: %s"
-                log.error(text, uid, module, failed, extra=not_restored(module, uid))
-            raise failed from error
+            raise write_failed(error) from error
         finally:
             self.view.config_changed()
 
 
-def _tell(change: Change, uid: int) -> None:
+def _announce(change: Change, uid: int) -> None:
     parameters = " ".join(f"{name}={value}" for name, value in change.parameters.items())
     fields = about(
         Event.VALUE_CHANGED,
@@ -250,7 +244,14 @@ def _tell(change: Change, uid: int) -> None:
     log.log(NOTICE, text, uid, parameters, change.module, change.when.value, extra=fields)
 
 
-def _replacement(facts: HostFacts, change: Change) -> files.Replacement | None:
+def _replacement(facts: HostFacts, change: Change) -> Replacement | None:
+    """The new file, which nobody else is writing at this moment. Raises OSError."""
     if not change.edits:
         return None
-    return files.prepare(facts.own.place, change.data, change.old)
+    replacement = prepare(facts.own.place, change.data, change.old)
+    try:
+        replacement.check_unchanged()
+    except OSError:
+        replacement.discard()
+        raise
+    return replacement
