@@ -129,6 +129,14 @@ TIERS: Mapping[str, Tier] = {
         ),
         root=True,
     ),
+    "fresh": Tier(
+        "the first commands on minimal Debian systems that nothing is installed on",
+        (
+            *_IMAGE,
+            Need("systemd-nspawn", "systemd-container", "systemd-container"),
+        ),
+        root=True,
+    ),
     "libvirt": Tier(
         "comparison with libvirt's own parsers",
         (
