@@ -129,6 +129,14 @@ TIERS: Mapping[str, Tier] = {
         ),
         root=True,
     ),
+    "confined": Tier(
+        "the SELinux policy and the AppArmor profile, against those of Debian",
+        (
+            *_IMAGE,
+            Need("systemd-nspawn", "systemd-container", "systemd-container"),
+        ),
+        root=True,
+    ),
     "fresh": Tier(
         "the first commands on minimal Debian systems that nothing is installed on",
         (

@@ -96,7 +96,8 @@ def _make_base(work: Path, root: Path) -> None:
         f'chroot "$1" sh -c {shlex.quote(FINISH)}',
         f"{_APT} --download-only install {' '.join(DEPENDENCIES)}",
     ]
-    _install(work, root, BASE, hooks)
+    # With apt's lists and what it has downloaded.
+    _install(work, root, BASE, hooks, "--skip=cleanup/apt")
     debian_image.write(root, FILES)
 
 
@@ -118,12 +119,15 @@ _APT = (
 )
 
 
-def _install(work: Path, root: Path, names: Sequence[str], hooks: Sequence[str]) -> None:
+def _install(
+    work: Path, root: Path, names: Sequence[str], hooks: Sequence[str], *options: str
+) -> None:
     debian_image.install(
         work,
         root,
         "--include=" + ",".join(names),
         "--dpkgopt=path-exclude=/usr/share/locale/*",
+        *options,
         *(f"--customize-hook={hook}" for hook in hooks),
     )
 

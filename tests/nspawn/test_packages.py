@@ -41,7 +41,15 @@ RPM_REQUIRES = {
 # Where RHEL 9 and 10 have what the RPM asks for there; the lists are named in the spec.
 IN_RHEL = {"dbus-common", "kmod", "systemd", "python3", "python3-configobj", "python3-pyudev"}
 IN_EPEL = {"python3-defusedxml", "python3-rich"}
-OWN = ("dist-info", "__pycache__", "/changelog.Debian", "/copyright", "/licenses/", "/lintian/")
+OWN = (
+    "dist-info",
+    "__pycache__",
+    "/apparmor.d/",
+    "/changelog.Debian",
+    "/copyright",
+    "/licenses/",
+    "/lintian/",
+)
 
 
 @pytest.mark.parametrize("directory", ["/packages", "/packages-for-rhel"])
