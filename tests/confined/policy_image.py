@@ -24,10 +24,18 @@ PACKAGES = (
     "m4",
     "make",
     "python3-setools",
-    "selinux-policy-default",
     "selinux-policy-dev",
     "semodule-utils",
 )
+
+
+# Unpacked only: what its installation does, which takes minutes, is for a system that uses it.
+POLICY = "selinux-policy-default"
+_UNPACK = f"""
+APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get --yes --no-install-recommends --download-only \\
+    -oDPkg::Chroot-Directory="$1" install {POLICY}
+dpkg-deb --extract "$1"/var/cache/apt/archives/{POLICY}_*.deb "$1"
+"""
 
 
 def directory() -> Path:
@@ -39,7 +47,8 @@ def build() -> Path:
     """Builds the root unless it is there. Needs root. Raises BuildError."""
 
     def make(work: Path) -> None:
-        debian_image.install(work, work / "root", "--include=" + ",".join(PACKAGES))
+        include = "--include=" + ",".join(PACKAGES)
+        debian_image.install(work, work / "root", include, f"--customize-hook={_UNPACK}")
 
     return debian_image.build(directory(), make) / "root"
 

@@ -4,7 +4,8 @@
 
     tests/fresh/fresh_root.py     as root: builds them if need be, prints their directory
 
-Beyond Debian's minimum they have sudo and a user who may use it. They are not booted.
+Beyond Debian's minimum they have sudo and a user who may use it. They are not booted. One more is
+of Debian's unstable release, with the newest Python and what the tests of the tier unit need.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # for running it by hand
 
 import debian_image  # noqa: E402
+import tiers  # noqa: E402
 
 CHECKOUT = HERE.parent.parent
 CACHE = CHECKOUT / ".cache" / "fresh"
 SUITES = ("bookworm", "trixie")
+NEWEST, NEWEST_PYTHON = "sid", "python3.15"
 USER = "somebody"
 PLACE = f"home/{USER}/nestd"
 SECONDS = 25 * 60
@@ -54,6 +57,12 @@ def _make(work: Path) -> None:
     hook = f'--customize-hook=chroot "$1" sh -c {shlex.quote(FINISH)}'
     for suite in SUITES:
         debian_image.install(work, work / suite, "--include=sudo", hook, suite=suite)
+    needs = (*tiers.EVERYWHERE, *tiers.TIERS["unit"].needs)
+    names = {NEWEST_PYTHON, f"{NEWEST_PYTHON}-venv", "libudev1", *(need.debian for need in needs)}
+    include = "--include=" + ",".join(sorted({"sudo", *names}))
+    # The release file of unstable is good for a week, and a mirror may be behind.
+    late = '--aptopt=Acquire::Check-Valid-Until "false"'
+    debian_image.install(work, work / NEWEST, include, late, hook, suite=NEWEST)
 
 
 @dataclass(frozen=True)

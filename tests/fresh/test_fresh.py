@@ -9,13 +9,22 @@ import subprocess
 from typing import Callable
 
 import pytest
-from fresh_root import CHECKOUT, PLACE, SUITES, USER, FreshRoot
+from fresh_root import CHECKOUT, NEWEST, NEWEST_PYTHON, PLACE, SUITES, USER, FreshRoot
 
 pytestmark = [pytest.mark.fresh, pytest.mark.needs("git")]
 
 CASES = [
     (suite, user, kind) for suite in SUITES for user, kind in (("root", "archive"), (USER, "git"))
 ]
+# Without jsonschema, which needs a compiler where PyPI has no wheel yet.
+ON_NEWEST = f"""
+{NEWEST_PYTHON} -m venv /tmp/venv
+/tmp/venv/bin/pip install --quiet . hypothesis pytest rich
+/tmp/venv/bin/python -c 'import typing; assert not hasattr(typing, "no_type_check_decorator")'
+/tmp/venv/bin/python -W error::SyntaxWarning -m pytest -q -p no:cacheprovider \\
+    tests/unit tests/bus/test_bus_protocol.py tests/bus/test_bus_objects.py \\
+    --deselect tests/unit/tests/test_linters.py
+"""
 WithSource = Callable[[str, str, str], FreshRoot]
 
 
@@ -52,6 +61,14 @@ def test_the_unit_tier(suite: str, user: str, kind: str, with_source: WithSource
     print(done.stdout[-4000:])
     assert done.returncode == 0
     assert re.search(r"^[1-9]\d{3,} passed, 0 failed", done.stdout, re.MULTILINE)
+
+
+def test_the_newest_python(with_source: WithSource) -> None:
+    """What Python 3.15 has removed: dbus-next asks for typing.no_type_check_decorator."""
+    root = with_source(NEWEST, USER, "archive")
+    done = root.run(USER, "bash", "-euc", ON_NEWEST, chdir=f"/{PLACE}")
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert re.search(r"^[1-9]\d{2,} passed", done.stdout, re.MULTILINE)
 
 
 def _chosen() -> range:
