@@ -36,8 +36,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-CONTENTS = ("LICENSE", "NEWS.md", "README.md", "nestd", "packaging", "pyproject.toml", "systemd")
-CONTENTS += ("tests",)
+CONTENTS = (
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "NEWS.md",
+    "README.md",
+    "SECURITY.md",
+    "nestd",
+    "packaging",
+    "pyproject.toml",
+    "systemd",
+    "tests",
+)
 DBUS_NEXT = "dbus_next-0.2.3.tar.gz"
 DBUS_NEXT_SHA256 = "f4eae26909332ada528c0a3549dda8d4f088f9b365153952a408e28023a626a5"
 # A package says when and where it was built, and has files' times.

@@ -53,6 +53,8 @@ class Tier:
     about: str
     needs: tuple[Need, ...]
     root: bool = False
+    by_default: bool = True
+    """Whether tests/run without a name takes it; with --all it does."""
 
     def missing(self) -> list[str]:
         """What keeps the tier's tests from running here, in words; empty if nothing does."""
@@ -136,6 +138,7 @@ TIERS: Mapping[str, Tier] = {
             Need("systemd-nspawn", "systemd-container", "systemd-container"),
         ),
         root=True,
+        by_default=False,
     ),
     "fresh": Tier(
         "the first commands on minimal Debian systems that nothing is installed on",
@@ -144,6 +147,7 @@ TIERS: Mapping[str, Tier] = {
             Need("systemd-nspawn", "systemd-container", "systemd-container"),
         ),
         root=True,
+        by_default=False,
     ),
     "libvirt": Tier(
         "comparison with libvirt's own parsers",
@@ -179,6 +183,7 @@ OPTIONAL = {
         Need("/usr/lib/polkit-1/polkitd", "polkitd", "polkit"),
         Need("python3 -m dbusmock", "python3-dbusmock", "python3-dbusmock"),
         Need("xmllint", "libxml2-utils", "libxml2"),
+        Need("shellcheck", "shellcheck", "ShellCheck"),
         Need("tmux", "tmux", "tmux"),
         Need("umockdev-wrapper", "umockdev", "umockdev"),
         Need("zsh", "zsh", "zsh"),

@@ -9,6 +9,7 @@ A value is completed by what its place in the help is called: see VALUES.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from argparse import SUPPRESS, Action, ArgumentParser
 from collections.abc import Iterator, Mapping
@@ -20,18 +21,31 @@ sys.path.insert(0, str(HERE.parents[1]))
 
 from nestd.cli import arguments  # noqa: E402
 
-# For each kind of value, what a shell runs to list some; "file" and "directory" are the shell's.
+# What the shell asks this host for; each runs in sh and prints one word a line. KVM's modules are
+# those that are loaded or installed for this kernel, and all of them where neither can be seen.
+_MODULES = (
+    'ls /sys/module /lib/modules/"$(uname -r)"/kernel/arch/*/kvm 2>/dev/null'
+    " | sed -n 's/^\\(kvm[a-z_-]*\\).*/\\1/p' | tr - _ | sort -u | grep . || echo kvm"
+)
+_DAEMONS = (
+    "for name in libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd"
+    " virtinterfaced virtnwfilterd virtproxyd virtchd virtlxcd virtvboxd virtvzd virtxend; do"
+    ' PATH=$PATH:/usr/sbin:/sbin command -v "$name" >/dev/null && echo "$name"; done'
+)
+# For each kind of value, what lists some; "file" and "directory" are the shell's.
 VALUES: Mapping[str, str] = {
-    "MODULE": "printf '%s\\n' kvm kvm_intel kvm_amd kvm_hv",
+    "MODULE": f"sh -c {shlex.quote(_MODULES)}",
     "PARAM=VALUE": "ls /sys/module/kvm*/parameters 2>/dev/null | sed -n 's/^[a-z0-9_]*$/&=/p'",
     "JOB": "nestctl jobs 2>/dev/null | sed -n 's/^\\([0-9][0-9]*\\) .*/\\1/p'",
-    "DAEMON": "printf '%s\\n' libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd"
-    " virtsecretd virtinterfaced virtnwfilterd virtproxyd",
+    "DAEMON": f"sh -c {shlex.quote(_DAEMONS)}",
     "NAME|FILE": "virsh --readonly list --all --name 2>/dev/null | sed '/^$/d'",
     "FILE": "file",
     "DIR": "directory",
 }
-_HEAD = "Completion of nestctl(1). Written by packaging/completion/generate.py."
+_HEAD = (
+    "# SPDX-License-Identifier: LGPL-2.1-or-later",
+    "# Completion of nestctl(1). Written by packaging/completion/generate.py.",
+)
 
 
 @dataclass(frozen=True)
@@ -103,7 +117,7 @@ def _bash_start(found: list[Command]) -> list[str]:
     taking = [each for one in found for each in one.options if each.takes is not None]
     names = sorted({name for each in taking for name in each.names})
     return [
-        f"# {_HEAD}",
+        *_HEAD,
         "",
         "_nestctl() {",
         "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}",
@@ -162,7 +176,7 @@ def _bash_case(pattern: str, value: Value) -> list[str]:
 
 
 def zsh(found: list[Command]) -> str:
-    lines = ["#compdef nestctl", f"# {_HEAD}", ""]
+    lines = ["#compdef nestctl", *_HEAD, ""]
     for one in found:
         lines.append(f"{_zsh_name(one.name)}() {{")
         specs = [_zsh_option(each) for each in one.options]
@@ -232,7 +246,7 @@ def fish(found: list[Command]) -> str:
     taking = [each for one in found for each in one.options if each.takes is not None]
     names = sorted({name for each in taking for name in each.names})
     lines = [
-        f"# {_HEAD}",
+        *_HEAD,
         "",
         "function __nestctl_command",
         "    set -l words (commandline -opc)[2..-1]",

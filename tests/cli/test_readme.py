@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""README.md shows what really happens: its commands are run; console_blocks.py has the convention.
+"""README.md and CONTRIBUTING.md show what really happens: the commands in them are run.
 
-With README.md there, test_the_commands_of_the_readme runs all of its "console" blocks.
+console_blocks.py has the convention.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import console_blocks
 import pytest
 from run_nestctl import CHECKOUT
 
-README = CHECKOUT / "README.md"
+DOCUMENTS = ("README.md", "CONTRIBUTING.md")
 
 pytestmark = pytest.mark.needs("git")
 
@@ -35,7 +35,7 @@ Host   AMD, on bare metal
 ...
 $ nestctl \\
     nsted
-nestctl: There is no command 'nsted'. Is nested meant?
+nestctl: There is no command 'nsted'. Did you mean 'nested'?
 See: nestctl --help
 [exit code 2]
 ```
@@ -75,7 +75,8 @@ def nestctl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """This nestctl as a program, in a directory for the PATH."""
     program = tmp_path_factory.mktemp("bin") / "nestctl"
     program.write_text(
-        f'#!/bin/sh\nPYTHONPATH={CHECKOUT} exec {sys.executable} -m nestd.cli "$@"\n'
+        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(CHECKOUT)!r})\n"
+        "from nestd.cli.__main__ import main\nsys.exit(main())\n"
     )
     program.chmod(0o755)
     return program
@@ -120,9 +121,9 @@ def test_outputs_are_compared(expected: list[str], output: str, right: bool) -> 
     assert console_blocks.matches(expected, output) is right
 
 
-@pytest.mark.skipif(not README.exists(), reason="there is no README.md yet")
-def test_the_commands_of_the_readme(checkout: Path, nestctl: Path) -> None:
-    document = README.read_text()
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_commands_of_a_document(name: str, checkout: Path, nestctl: Path) -> None:
+    document = (CHECKOUT / name).read_text()
     assert any(block.runs for block in console_blocks.read(document))
     wrong = _wrong(document, checkout, nestctl)
     assert wrong == [], "\n\n".join(wrong)

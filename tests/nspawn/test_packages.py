@@ -44,7 +44,6 @@ IN_EPEL = {"python3-defusedxml", "python3-rich"}
 OWN = (
     "dist-info",
     "__pycache__",
-    "/apparmor.d/",
     "/changelog.Debian",
     "/copyright",
     "/licenses/",
