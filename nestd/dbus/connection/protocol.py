@@ -42,9 +42,8 @@ from nestd.dbus.connection.wire import Variant
 
 # A package of nestd for a distribution without dbus_next has it there: for nestd, and no other
 # program.
-_BUNDLED = os.path.join(os.path.dirname(__file__), "bundled")
-if os.path.isdir(_BUNDLED):
-    sys.path.insert(0, _BUNDLED)
+if os.path.isdir(os.path.join(os.path.dirname(__file__), "bundled")):
+    sys.path.insert(0, os.path.join(os.path.dirname(__file__), "bundled"))
 
 # dbus_next imports this name, which Python 3.15 removes.
 if not hasattr(typing, "no_type_check_decorator"):

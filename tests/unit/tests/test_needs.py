@@ -163,7 +163,6 @@ CASES = {
         "frob",
     ),
     "in its place": ('import os\nos.execvp("frob", ["frob"])', "frob"),
-    "a list that goes elsewhere": ('f(["frob", "--x"])', "frob"),
     "looked for": ('import shutil\nassert shutil.which("frob")', "frob"),
     "a library": ('import ctypes\nctypes.CDLL("libfrob.so.1", use_errno=True)', "libfrob.so.1"),
     "a library by another name": (
@@ -211,15 +210,16 @@ def test_a_use_in_a_file_that_a_test_imports_or_names_counts(tmp_path: Path) -> 
     )
     (tmp_path / "helper.py").write_text(
         "import subprocess\ndef help():\n    _help('b')\ndef _help(b):\n    subprocess.run([b])\n"
-        "def other():\n    _help('other')"
+        "def other():\n    _help('other')\nQEMU = ('qemu', '-M', 'x')"
     )
     (tmp_path / "child.py").write_text("import ctypes\ndef main():\n    ctypes.CDLL('libc.so.9')")
     (tmp_path / "test_it.py").write_text(
-        "from helper import help\nCHILD = 'child.py'\ndef test(fixture):\n    help()"
+        "from helper import QEMU, help\nCHILD = 'child.py'\ndef test(fixture):\n    help(QEMU)"
     )
     found = _undeclared(sorted(tmp_path.glob("*.py")))
     assert found == [
         "test_it.py: b, in helper.py",
         "test_it.py: liba.so.1, in conftest.py",
         "test_it.py: libc.so.9, in child.py",
+        "test_it.py: qemu, in helper.py",
     ]
