@@ -26,6 +26,7 @@ CACHE = HERE.parent.parent / ".cache" / "nspawn"
 CONTROL = HERE.parent.parent / "packaging" / "debian" / "control"
 
 BASE = (
+    "dbus",
     "dbus-broker",
     "polkitd",
     "procps",
@@ -35,7 +36,6 @@ BASE = (
 )
 # Of the RPM, by the names that they have in Debian; dpkg finds those of the .deb itself.
 DEPENDENCIES = (
-    "dbus",
     "kmod",
     "python3",
     "python3-configobj",
