@@ -6,19 +6,33 @@
     packaging/build.py rpm DIR       with rpmbuild, on Fedora, RHEL or Debian
     packaging/build.py deb DIR       with dpkg-buildpackage, on Debian
 
-They are left in DIR, which is made if need be. With --no-check the tests are left out.
+They are left in DIR, which is made if need be. What a build needs is installed with one command:
+
+    Debian          apt-get install --no-install-recommends rpm && apt-get build-dep ./packaging
+    Fedora, RHEL    dnf builddep packaging/nestd.spec
+
+With --no-check the tests are left out. With --bundled the RPM has dbus-next in it, which is the
+default on RHEL alone. Its source is taken from PyPI with pip, or it is the file that --dbus-next
+names.
+
+Two builds of one commit are the same to the byte: all times are SOURCE_DATE_EPOCH, by default the
+commit's, or that of the newest file of an unpacked source.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
+import hashlib
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -34,6 +48,20 @@ CONTENTS = (
     "systemd",
     "tests",
 )
+DBUS_NEXT = "dbus_next-0.2.3.tar.gz"
+DBUS_NEXT_SHA256 = "f4eae26909332ada528c0a3549dda8d4f088f9b365153952a408e28023a626a5"
+# A package says when and where it was built, and has files' times.
+REPRODUCIBLE = {
+    "_buildhost": "localhost",
+    "build_mtime_policy": "clamp_to_source_date_epoch",  # since rpm 4.20; before it, the next two
+    "clamp_mtime_to_source_date_epoch": "1",
+    "use_source_date_epoch_as_buildtime": "1",
+    "source_date_epoch_from_changelog": "0",
+}
+
+
+class CannotBuild(Exception):
+    """What is missing, and what to do, in one sentence."""
 
 
 def version() -> str:
@@ -43,43 +71,138 @@ def version() -> str:
     return str(found)
 
 
+def epoch() -> int:
+    """The time that everything in the packages has, in seconds since 1970."""
+    if "SOURCE_DATE_EPOCH" in os.environ:
+        return int(os.environ["SOURCE_DATE_EPOCH"])
+    if (CHECKOUT / ".git").exists() and shutil.which("git"):
+        # Also if the checkout is somebody else's, as in a container.
+        command = ["git", "-c", f"safe.directory={CHECKOUT}", "-C", str(CHECKOUT)]
+        done = subprocess.run([*command, "log", "-1", "--format=%ct"], capture_output=True)
+        if done.returncode == 0:
+            return int(done.stdout)
+    return max(int(file.stat().st_mtime) for file in _files())
+
+
 def source(directory: Path) -> Path:
     """The source archive."""
     name = f"nestd-{version()}"
     path = directory / f"{name}.tar.gz"
-    with tarfile.open(path, "w:gz") as archive:
-        for file in _files():
-            archive.add(file, f"{name}/{file.relative_to(CHECKOUT)}", filter=_root_owns)
+    time = epoch()
+
+    def alike(member: tarfile.TarInfo) -> tarfile.TarInfo:
+        member.uid = member.gid = 0
+        member.uname = member.gname = "root"
+        member.mtime = time
+        member.mode = 0o755 if member.mode & 0o100 else 0o644
+        return member
+
+    with (
+        open(path, "wb") as file,
+        gzip.GzipFile("", "wb", fileobj=file, mtime=time) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for each in _files():
+            archive.add(each, f"{name}/{each.relative_to(CHECKOUT)}", filter=alike)
+    os.utime(path, (time, time))
     return path
 
 
-def rpm(directory: Path, *, check: bool) -> None:
-    """The source package and what it gives."""
-    with tempfile.TemporaryDirectory() as name:
-        top = Path(name)
+def rpm(directory: Path, *, check: bool, bundled: bool | None, dbus_next: Path | None) -> None:
+    """The source package and what it gives; BUNDLED None is as the distribution needs it."""
+    _require("rpmbuild", "apt-get install --no-install-recommends rpm")
+    if check and shutil.which("dpkg-checkbuilddeps"):  # else rpmbuild itself says what is missing
+        _require_build_dependencies(check=True)
+    with _rpm_directory() as top:
         (top / "SOURCES").mkdir()
         source(top / "SOURCES")
-        command = ["rpmbuild", "--define", f"_topdir {top}", "-ba"]
+        add_dbus_next(top / "SOURCES", dbus_next)
+        spec = Path(shutil.copy(CHECKOUT / "packaging" / "nestd.spec", top))
+        time = epoch()
+        os.utime(spec, (time, time))
+        command = ["rpmbuild", "-ba"]
+        for macro, value in {"_topdir": str(top), **REPRODUCIBLE}.items():
+            command += ["--define", f"{macro} {value}"]
         command += [] if check else ["--without", "check"]
-        subprocess.run([*command, str(CHECKOUT / "packaging" / "nestd.spec")], check=True)
+        if bundled is not None:
+            command += ["--with" if bundled else "--without", "bundled_dbus_next"]
+        environment = {**os.environ, "SOURCE_DATE_EPOCH": str(time)}
+        subprocess.run([*command, str(spec)], env=environment, check=True)
         for package in (*top.glob("SRPMS/*.rpm"), *top.glob("RPMS/*/*.rpm")):
             shutil.copy(package, directory)
 
 
 def deb(directory: Path, *, check: bool) -> None:
     """The binary packages."""
+    _require("dpkg-buildpackage", "apt-get build-dep ./packaging")
+    _require_build_dependencies(check=check)
     with tempfile.TemporaryDirectory() as name:
         top = Path(name)
         with tarfile.open(source(top)) as archive:
             archive.extractall(top)
         tree = top / f"nestd-{version()}"
         shutil.copytree(tree / "packaging" / "debian", tree / "debian")
-        environment = dict(os.environ) if check else {**os.environ, "DEB_BUILD_OPTIONS": "nocheck"}
+        environment = {**os.environ, "SOURCE_DATE_EPOCH": str(epoch())}
+        if not check:
+            environment.update(DEB_BUILD_OPTIONS="nocheck", DEB_BUILD_PROFILES="nocheck")
         # Of build-essential nothing is needed: there is nothing to compile.
         command = ["dpkg-buildpackage", "--ignore-builtin-builddeps", "-b", "-us", "-uc"]
         subprocess.run(command, cwd=tree, env=environment, check=True)
         for package in top.glob("*.deb"):
             shutil.copy(package, directory)
+
+
+def _require(program: str, command: str) -> None:
+    if shutil.which(program) is None:
+        raise CannotBuild(f"{program} is missing: on Debian, {command} installs it.")
+
+
+def _require_build_dependencies(*, check: bool) -> None:
+    """Those of packaging/debian/control, which are what the tests need also where rpm builds."""
+    control = str(CHECKOUT / "packaging" / "debian" / "control")
+    command = ["dpkg-checkbuilddeps", "-I", control]
+    command[1:1] = [] if check else ["-P", "nocheck"]
+    environment = {**os.environ, "LC_ALL": "C"}
+    said = subprocess.run(command, stderr=subprocess.PIPE, text=True, env=environment)
+    missing = re.findall(r"[Uu]nmet build dependencies: (.*)", said.stderr)
+    if missing:
+        raise CannotBuild(f"apt-get build-dep ./packaging installs what is missing: {missing[0]}")
+
+
+@contextmanager
+def _rpm_directory() -> Iterator[Path]:
+    """Always the same one, since rpmbuild writes its name into the source package."""
+    top = Path(tempfile.gettempdir()) / "nestd-rpmbuild"
+    try:
+        top.mkdir(mode=0o700)
+    except FileExistsError:
+        raise CannotBuild(
+            f"{top} is there: another build is going on, or was cut off; then remove it."
+        ) from None
+    try:
+        yield top
+    finally:
+        shutil.rmtree(top)
+
+
+def add_dbus_next(directory: Path, given: Path | None) -> None:
+    """Puts dbus-next's source there, with the checksum that it had when it was read."""
+    path = directory / DBUS_NEXT
+    if given is not None:
+        shutil.copy(given, path)
+    else:
+        name = DBUS_NEXT[: -len(".tar.gz")].replace("_next-", "-next==")
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+        command += ["--no-binary=:all:", "--dest", str(directory), name]
+        if subprocess.run(command).returncode or not path.exists():
+            raise CannotBuild(
+                f"{DBUS_NEXT} cannot be had from PyPI with pip (Debian: python3-pip):"
+                " give the file with --dbus-next."
+            )
+    if hashlib.sha256(path.read_bytes()).hexdigest() != DBUS_NEXT_SHA256:
+        raise CannotBuild(f"{given or DBUS_NEXT} is not the source of dbus-next that nestd knows.")
+    time = epoch()
+    os.utime(path, (time, time))
 
 
 def _files() -> Iterator[Path]:
@@ -95,25 +218,29 @@ def _is_left_over(name: str) -> bool:
     return name == "__pycache__" or name.startswith(".")
 
 
-def _root_owns(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    member.uid = member.gid = 0
-    member.uname = member.gname = "root"
-    return member
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="packaging/build.py", description="Builds packages.")
     parser.add_argument("what", choices=("source", "rpm", "deb"))
     parser.add_argument("directory", type=Path)
     parser.add_argument("--no-check", dest="check", action="store_false", help="run no tests")
+    parser.add_argument("--bundled", action="store_true", default=None, help="RPM with dbus-next")
+    parser.add_argument("--dbus-next", type=Path, metavar="FILE", help=f"{DBUS_NEXT}, for the RPM")
     chosen = parser.parse_args()
     chosen.directory.mkdir(parents=True, exist_ok=True)
-    if chosen.what == "source":
-        source(chosen.directory)
-    elif chosen.what == "rpm":
-        rpm(chosen.directory, check=chosen.check)
-    else:
-        deb(chosen.directory, check=chosen.check)
+    os.environ["SOURCE_DATE_EPOCH"] = str(epoch())
+    os.umask(0o022)
+    try:
+        if chosen.what == "source":
+            source(chosen.directory)
+        elif chosen.what == "rpm":
+            given = {"bundled": chosen.bundled, "dbus_next": chosen.dbus_next}
+            rpm(chosen.directory, check=chosen.check, **given)
+        else:
+            deb(chosen.directory, check=chosen.check)
+    except CannotBuild as reason:
+        sys.exit(f"packaging/build.py: {reason}")
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"packaging/build.py: {error.cmd[0]} failed.")
 
 
 if __name__ == "__main__":

@@ -55,15 +55,15 @@ def build(image: Path, make: Callable[[Path], None]) -> Path:
     return image
 
 
-def install(work: Path, root: Path, *arguments: str) -> None:
+def install(work: Path, root: Path, *arguments: str, suite: str = SUITE) -> None:
     """Runs mmdebstrap with those arguments; ROOT is the directory to make, WORK gets build.log."""
     # In a mount namespace, so that nothing stays mounted below the cache if it is killed.
     command = ["unshare", "--mount", "mmdebstrap", "--mode=root", "--variant=minbase"]
     # Nothing is left of a build that is cut off: it need not be safe on the disk step by step.
     command += ["--format=directory", "--dpkgopt=force-unsafe-io", *arguments]
     command += [f"--keyring={KEYRING}"] if KEYRING.exists() else []
-    command += [SUITE, str(root)]
-    every, main = _apt_sources(), _apt_sources(updates=False)
+    command += [suite, str(root)]
+    every, main = _apt_sources(suite), _apt_sources(suite, updates=False)
     # A mirror is now and then caught in the middle of an update: once more, then do without.
     for sources in (every, every):
         try:
@@ -102,8 +102,11 @@ def _one_builder(cache: Path) -> Iterator[None]:
         yield
 
 
-def _apt_sources(updates: bool = True) -> list[str]:
-    """This machine's sources of that Debian release, as one-line entries; none elsewhere."""
+def _apt_sources(suite: str, updates: bool = True) -> list[str]:
+    """This machine's sources of its Debian release, but for that one; none elsewhere.
+
+    They are one-line entries. Debian's unstable has no updates.
+    """
     if shutil.which("apt-get") is None:
         return []
     entry = "$(ORIGIN) $(CODENAME) deb $(REPO_URI) $(RELEASE) $(COMPONENT)"
@@ -112,6 +115,7 @@ def _apt_sources(updates: bool = True) -> list[str]:
     entries = set()
     for line in lines.splitlines():
         origin, codename, source = line.split(" ", 2)
-        if origin == "Debian" and (codename == SUITE or (updates and codename.startswith(SUITE))):
-            entries.add(source)
+        wanted = codename == SUITE or (updates and suite != "sid" and codename.startswith(SUITE))
+        if origin == "Debian" and wanted:
+            entries.add(source.replace(SUITE, suite))
     return sorted(entries)

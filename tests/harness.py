@@ -48,14 +48,17 @@ class Run:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tests/run", description="Runs the tests.")
     names = ", ".join(tiers.TIERS)
-    parser.add_argument("tier", nargs="*", help=f"which tiers; all if none is named: {names}")
+    parser.add_argument("tier", nargs="*", help=f"which tiers, of {names}")
     parser.add_argument(
-        "--all", action="store_true", help="also what else only a sample is taken of; takes hours"
+        "--all",
+        action="store_true",
+        help="every tier, and all that else only a sample is taken of; takes hours",
     )
     arguments = parser.parse_args()
     if arguments.all:
         os.environ["NESTD_TEST_ALL"] = "1"
-    chosen = arguments.tier or [name for name, tier in tiers.TIERS.items() if tier.by_default]
+    usual = [name for name, tier in tiers.TIERS.items() if tier.by_default or arguments.all]
+    chosen = arguments.tier or usual
     if not set(chosen) <= set(tiers.TIERS):
         parser.error(f"the tiers are: {names}")
 

@@ -24,8 +24,8 @@ SEARCH_PATH = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/
 class Need:
     """A program on the search path, or another thing, and the packages that have it.
 
-    The other things: a shared library has ".so." in its name, a module of the system's own Python
-    is named by the command that runs it, "python3 -m NAME".
+    The other things: a file is named by its path, a shared library has ".so." in its name, a module
+    of the system's own Python is named by the command that runs it, "python3 -m NAME".
     """
 
     name: str
@@ -37,6 +37,8 @@ class Need:
             command = [SYSTEM_PYTHON, "-c", f"import {self.name.split()[-1]}"]
             found = os.path.exists(SYSTEM_PYTHON)
             return found and not subprocess.run(command, capture_output=True).returncode
+        if self.name.startswith("/"):
+            return os.path.exists(self.name)
         if ".so." not in self.name:
             return shutil.which(self.name, path=SEARCH_PATH) is not None
         try:
@@ -51,23 +53,51 @@ class Tier:
     about: str
     needs: tuple[Need, ...]
     root: bool = False
-    by_default: bool = True  # whether tests/run runs it where no tier is named
+    by_default: bool = True
+    """Whether tests/run without a name takes it; with --all it does."""
 
     def missing(self) -> list[str]:
         """What keeps the tier's tests from running here, in words; empty if nothing does."""
-        words = [_describe(need) for need in self.needs if not need.is_met()]
+        needs = (*EVERYWHERE, *self.needs)
+        words = [_describe(need) for need in needs if not need.is_met()]
         return words + (["root"] if self.root and os.geteuid() != 0 else [])
 
 
-_MMDEBSTRAP = Need("mmdebstrap", "mmdebstrap", "mmdebstrap")
+# What no distribution is without, and a container image of it may be.
+EVERYWHERE = (
+    Need("bash", "bash", "bash"),
+    Need("cp", "coreutils", "coreutils"),
+    Need("env", "coreutils", "coreutils"),
+    Need("find", "findutils", "findutils"),
+    Need("gzip", "gzip", "gzip"),
+    Need("head", "coreutils", "coreutils"),
+    Need("mount", "mount", "util-linux"),
+    Need("sh", "dash", "bash"),
+    Need("sleep", "coreutils", "coreutils"),
+    Need("umount", "mount", "util-linux"),
+    Need("unshare", "util-linux", "util-linux"),
+)
+_BUS = (
+    Need("dbus-daemon", "dbus-daemon", "dbus-daemon"),
+    Need("busctl", "systemd", "systemd"),
+)
+_IMAGE = (
+    Need("mmdebstrap", "mmdebstrap", "mmdebstrap"),
+    Need(
+        "/usr/share/keyrings/debian-archive-keyring.gpg",
+        "debian-archive-keyring",
+        "debian-keyring",
+    ),
+)
 
 TIERS: Mapping[str, Tier] = {
     "unit": Tier(
         "formats, core and the service on a private bus",
         (
-            Need("dbus-daemon", "dbus-daemon", "dbus-daemon"),
-            Need("busctl", "systemd", "systemd"),
+            *_BUS,
+            Need("depmod", "kmod", "kmod"),
             Need("modprobe", "kmod", "kmod"),
+            Need("systemd-analyze", "systemd", "systemd"),
         ),
     ),
     "crash": Tier(
@@ -78,7 +108,7 @@ TIERS: Mapping[str, Tier] = {
     "vm": Tier(
         "the service on a Debian kernel with KVM modules, in an emulated machine",
         (
-            _MMDEBSTRAP,
+            *_IMAGE,
             Need("mkfs.ext4", "e2fsprogs", "e2fsprogs"),
             Need("qemu-system-x86_64", "qemu-system-x86", "qemu-system-x86-core"),
         ),
@@ -86,7 +116,7 @@ TIERS: Mapping[str, Tier] = {
     "arch": Tier(
         "the service on the kernels of POWER9 and IBM Z, in emulated machines",
         (
-            _MMDEBSTRAP,
+            *_IMAGE,
             Need("cpio", "cpio", "cpio"),
             Need("qemu-system-ppc64", "qemu-system-ppc", "qemu-system-ppc-core"),
             Need("qemu-system-s390x", "qemu-system-misc", "qemu-system-s390x-core"),
@@ -94,7 +124,11 @@ TIERS: Mapping[str, Tier] = {
     ),
     "nspawn": Tier(
         "the installed packages in a container that boots systemd",
-        (_MMDEBSTRAP, Need("systemd-nspawn", "systemd-container", "systemd-container")),
+        (
+            *_IMAGE,
+            Need("nsenter", "util-linux", "util-linux"),
+            Need("systemd-nspawn", "systemd-container", "systemd-container"),
+        ),
         root=True,
     ),
     "ansible": Tier(
@@ -106,16 +140,39 @@ TIERS: Mapping[str, Tier] = {
         root=True,
         by_default=False,  # its time on an idle machine has yet to be measured
     ),
+    "confined": Tier(
+        "the SELinux policy and the AppArmor profile, against those of Debian",
+        (
+            *_IMAGE,
+            Need("systemd-nspawn", "systemd-container", "systemd-container"),
+        ),
+        root=True,
+        by_default=False,
+    ),
+    "fresh": Tier(
+        "the first commands on minimal Debian systems that nothing is installed on",
+        (
+            *_IMAGE,
+            Need("systemd-nspawn", "systemd-container", "systemd-container"),
+        ),
+        root=True,
+        by_default=False,
+    ),
     "libvirt": Tier(
         "comparison with libvirt's own parsers",
-        (Need("libvirt.so.0", "libvirt0", "libvirt-libs"),),
+        (
+            Need("libvirt.so.0", "libvirt0", "libvirt-libs"),
+            Need("libaugeas.so.0", "libaugeas0", "augeas-libs"),
+            Need("/usr/share/augeas/lenses/libvirtd.aug", "libvirt-daemon", "libvirt-daemon"),
+            Need("/usr/share/libvirt/schemas/domain.rng", "libvirt0", "libvirt-libs"),
+        ),
     ),
     "libvirtd": Tier(
         "log settings and debug sessions of the real libvirtd, without drivers",
         (
+            *_BUS,
             Need("libvirtd", "libvirt-daemon", "libvirt-daemon"),
             Need("virt-admin", "libvirt-clients", "libvirt-admin"),
-            Need("unshare", "util-linux", "util-linux"),
         ),
         root=True,
     ),
@@ -127,10 +184,13 @@ OPTIONAL = {
     for need in (
         Need("dbus-broker-launch", "dbus-broker", "dbus-broker"),
         Need("fish", "fish", "fish"),
+        Need("git", "git", "git-core"),
         Need("libkmod.so.2", "libkmod2", "kmod-libs"),
+        Need("libumockdev.so.0", "libumockdev0", "umockdev"),
         Need("man", "man-db", "man-db"),
         Need("pkaction", "polkitd", "polkit"),
         Need("promtool", "prometheus", "golang-github-prometheus"),
+        Need("/usr/lib/polkit-1/polkitd", "polkitd", "polkit"),
         Need("python3 -m dbusmock", "python3-dbusmock", "python3-dbusmock"),
         Need("xmllint", "libxml2-utils", "libxml2"),
         Need("shellcheck", "shellcheck", "ShellCheck"),
@@ -152,7 +212,7 @@ def missing(tier: str, names: Iterable[str]) -> list[str]:
 
 def packages(tiers: Iterable[str], family: str) -> list[str]:
     """What to install for those tiers; family is "debian" or "fedora"."""
-    needs = [need for tier in tiers for need in TIERS[tier].needs]
+    needs = [*EVERYWHERE, *(need for tier in tiers for need in TIERS[tier].needs)]
     needs += OPTIONAL.values()
     return sorted({str(getattr(need, family)) for need in needs})
 

@@ -65,9 +65,8 @@ def terminal(
     script = f"trap : INT; {shlex.join(command)}; echo exit code $?; exec cat"
     environment = [f"{name}={value}" for name, value in {"LC_ALL": "C.UTF-8", **variables}.items()]
     shell = shlex.join(["env", *_NOT_OURS, *environment, "sh", "-c", script])
-    found._tmux(
-        *("new-session", "-d", "-x", str(columns), "-y", str(lines), "-c", str(directory), shell)
-    )
+    size = (f"-x{columns}", f"-y{lines}", f"-c{directory}")
+    found._tmux("new-session", "-d", *size, shell)
     try:
         yield found
     finally:

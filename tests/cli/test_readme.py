@@ -18,6 +18,8 @@ from run_nestctl import CHECKOUT
 
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
 
+pytestmark = pytest.mark.needs("git")
+
 SAMPLE = """
 Text, and a block of another kind:
 

@@ -18,7 +18,6 @@ from typing import Any
 
 import libvirt_inputs
 import pytest
-import tiers
 
 from nestd.formats.libvirt import log_filters, log_outputs
 from nestd.formats.libvirt.conf import Conf, ConfError, Kind, parse
@@ -72,14 +71,7 @@ def oracle(tmp_path: Path) -> Iterator[Oracle]:
 
 @pytest.fixture
 def augeas(tmp_path: Path) -> Iterator[Oracle]:
-    if not tiers.Need("libaugeas.so.0", "libaugeas0", "augeas-libs").is_met():
-        tiers.lacking(["libaugeas.so.0 (package libaugeas0 in Debian, augeas-libs in Fedora)"])
     oracle = Oracle(tmp_path, "augeas")
-    (sample,) = oracle.ask("augeas", ['log_filters = "1:x"\n'])
-    if sample["log_filters"] != "1:x":
-        oracle.close()
-        where = "package libvirt-daemon in Debian; AUGEAS_LENS_LIB may name another directory"
-        tiers.lacking([f"augeas' lens libvirtd.aug ({where})"])
     yield oracle
     oracle.close()
 

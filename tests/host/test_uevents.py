@@ -177,7 +177,7 @@ def test_samples_that_come_out_of_order_do_not_count() -> None:
     assert asyncio.run(body()) == 0
 
 
-@pytest.mark.needs("umockdev-wrapper")
+@pytest.mark.needs("umockdev-wrapper", "libumockdev.so.0")
 def test_modules_through_umockdev(tmp_path: Path) -> None:
     script = Path(__file__).with_name("umockdev_modules.py")
     command = ["umockdev-wrapper", sys.executable, str(script)]

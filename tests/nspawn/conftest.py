@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Callable
 
+import building
 import container
 import container_image
 import debian_image
@@ -25,7 +26,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
 @pytest.fixture(scope="session")
 def images(record_testsuite_property: Callable[[str, object], None]) -> Path:
-    """The directory with the roots base/ and build/."""
+    """The directory with the roots base/, build/ and lint/."""
     if not container_image.directory().exists() and os.geteuid() != 0:
         tiers.lacking([f"the image, which root builds with {container_image.__file__}"])
     started = time.monotonic()
@@ -39,20 +40,43 @@ def images(record_testsuite_property: Callable[[str, object], None]) -> Path:
 
 @pytest.fixture(scope="session")
 def build_root(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Overlay:
-    """Where packages are built and checked; the checkout is /src in it."""
+    """Where packages are built."""
     return Overlay(images / "build", tmp_path_factory.mktemp("build"))
 
 
 @pytest.fixture(scope="session")
-def packages(build_root: Overlay, record_testsuite_property: Callable[[str, object], None]) -> Path:
-    """A directory with this checkout's packages of both kinds."""
+def dbus_next(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory with the source of dbus-next that an RPM is built with."""
+    directory = tmp_path_factory.mktemp("dbus-next")
+    building.add_dbus_next(directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def packages(
+    build_root: Overlay,
+    dbus_next: Path,
+    record_testsuite_property: Callable[[str, object], None],
+) -> Path:
+    """A directory with this checkout's packages of both kinds; beside it is that for RHEL."""
     started = time.monotonic()
-    # One of them runs the tests: the other would run the same on the same Python.
-    for kind, check in (("rpm", ()), ("deb", ("--no-check",))):
-        command = ("/src/packaging/build.py", kind, "/packages", *check)
-        build_root.run(*command, binds=(f"{CHECKOUT}:/src",))
+    # One of them runs the tests: the others would run the same on the same Python.
+    building.build_package(build_root, "/packages", "rpm", dbus_next)
+    building.build_package(build_root, "/packages", "deb", dbus_next, "--no-check")
+    building.build_package(
+        build_root, "/packages-for-rhel", "rpm", dbus_next, "--no-check", "--bundled"
+    )
     record_testsuite_property("packages", f"{time.monotonic() - started:.0f} s")
     return build_root.directory / "upper" / "packages"
+
+
+@pytest.fixture(scope="session")
+def lint_root(images: Path, packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Overlay:
+    """Where packages are checked: they are in /packages and /packages-for-rhel."""
+    overlay = Overlay(images / "lint", tmp_path_factory.mktemp("lint"))
+    for each in (packages, packages.with_name("packages-for-rhel")):
+        shutil.copytree(each, overlay.directory / "upper" / each.name)
+    return overlay
 
 
 @pytest.fixture(scope="session")

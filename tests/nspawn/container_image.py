@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Builds the roots of the nspawn tier: a small Debian to install nestd in, and one to build it.
+"""Builds the roots of the nspawn tier: a small Debian to install nestd in, and two to build it.
 
     tests/nspawn/container_image.py     as root: builds them if need be, prints their directory
 
-base/ boots systemd with dbus and polkit; the packages that nestd depends on are downloaded in it
-but not installed, so that apt without a network finds out what the .deb asks for. build/ is base/
-with what debian/control asks for to build, so that what is missing there is missed, and with what
-checks packages.
+base/ boots systemd with polkit; the packages that nestd depends on are downloaded in it but not
+installed, so that apt without a network finds out what the .deb asks for. build/ is the smallest
+Debian with what the command in packaging/build.py installs, and no more, so that what is not
+declared there is missed. lint/ is build/ with what checks packages.
 """
 
 from __future__ import annotations
 
-import re
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -28,15 +28,16 @@ CONTROL = HERE.parent.parent / "packaging" / "debian" / "control"
 BASE = (
     "dbus",
     "dbus-broker",
-    "kmod",
     "polkitd",
     "procps",
-    "python3",
     "rpm",
     "systemd",
     "systemd-sysv",
 )
+# Of the RPM, by the names that they have in Debian; dpkg finds those of the .deb itself.
 DEPENDENCIES = (
+    "kmod",
+    "python3",
     "python3-configobj",
     "python3-dbus-next",
     "python3-defusedxml",
@@ -86,31 +87,49 @@ def build() -> Path:
 
 
 def _make(work: Path) -> None:
-    root, base = work / "build", work / "base"
-    build = " ".join((*_build_dependencies(), *LINTERS))
-    apt = 'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get --yes --no-install-recommends'
+    _make_base(work, work / "base")
+    _make_build(work, work / "build", work / "lint")
+
+
+def _make_base(work: Path, root: Path) -> None:
     hooks = [
         f'chroot "$1" sh -c {shlex.quote(FINISH)}',
-        f"{apt} --download-only install {' '.join(DEPENDENCIES)}",
-        f'cp --archive --one-file-system "$1" {shlex.quote(str(base))}',
-        f'{apt} -oDPkg::Chroot-Directory="$1" install {build}',
+        f"{_APT} --download-only install {' '.join(DEPENDENCIES)}",
     ]
+    # With apt's lists and what it has downloaded.
+    _install(work, root, BASE, hooks, "--skip=cleanup/apt")
+    debian_image.write(root, FILES)
+
+
+def _make_build(work: Path, build: Path, lint: Path) -> None:
+    # What compiles C is in no package that is declared, and nothing here needs it.
+    without = "printf '#clear APT::Build-Essential;\\n' >> "
+    hooks = [
+        f'{without}"$MMDEBSTRAP_APT_CONFIG"',
+        f"{_APT} build-dep {shlex.quote(str(CONTROL.parents[1]))}",
+        f'cp --archive --one-file-system "$1" {shlex.quote(str(build))}',
+        f"{_APT} install {' '.join(LINTERS)}",
+    ]
+    _install(work, lint, ["rpm"], hooks)
+
+
+_APT = (
+    'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get --yes --no-install-recommends'
+    ' -oDPkg::Chroot-Directory="$1"'
+)
+
+
+def _install(
+    work: Path, root: Path, names: Sequence[str], hooks: Sequence[str], *options: str
+) -> None:
     debian_image.install(
         work,
         root,
-        "--include=" + ",".join(BASE),
+        "--include=" + ",".join(names),
         "--dpkgopt=path-exclude=/usr/share/locale/*",
+        *options,
         *(f"--customize-hook={hook}" for hook in hooks),
     )
-    debian_image.write(base, FILES)
-    # Forbids package managers to start and stop services; mmdebstrap removes it from build/ only.
-    (base / "usr/sbin/policy-rc.d").unlink()
-
-
-def _build_dependencies() -> list[str]:
-    """The names in debian/control; which versions are right is for dpkg-buildpackage to say."""
-    [field] = re.findall(r"^Build-Depends:((?:.*\n )*.*)", CONTROL.read_text(), re.MULTILINE)
-    return [entry.split()[0] for entry in field.split(",")]
 
 
 if __name__ == "__main__":

@@ -66,6 +66,14 @@ def install(kind: str, run: Callable[..., object]) -> None:
     run("systemctl", "--no-reload", "enable", "dbus-broker.service")
 
 
+def install_for_rhel(run: Callable[..., object]) -> None:
+    """Installs nestd and nestctl where there is no dbus-next."""
+    names = [name for name in container_image.DEPENDENCIES if name != "python3-dbus-next"]
+    run(*_APT_INSTALL.split(), *names)
+    run("sh", "-c", "rpm --install --nodeps /packages-for-rhel/*.noarch.rpm")
+    run("systemctl", "--no-reload", "enable", "dbus-broker.service")
+
+
 def upgrade(kind: str, run: Callable[..., object]) -> None:
     """Puts the same packages in the place of those that are there."""
     if kind == "deb":

@@ -62,13 +62,16 @@ def test_watchdog_bites_on_sigstop(machine: Container) -> None:
 
 def test_reload_reads_the_settings_and_leaves_the_process(machine: Container) -> None:
     process = machine.property("MainPID")
-    search = ("journalctl", "--quiet", "--output=json", "NESTD_KEY=frequency")
-    assert machine.output(*search) == ""
+
+    def search() -> str:
+        return machine.output("journalctl", "--quiet", "--output=json", "NESTD_KEY=frequency")
+
+    assert search() == ""
     with _settings(machine, "on_drift = report\n\nfrequency = 7\n"):
         machine.output("systemctl", "reload", "nestd")
         # systemctl waits for the signal to be sent, not for what comes of it.
-        assert wait_for(lambda: machine.output(*search) != "", MAY_BE_HELD_UP)
-    entry = json.loads(machine.output(*search))
+        assert wait_for(lambda: search() != "", MAY_BE_HELD_UP)
+    entry = json.loads(search())
     expected = {
         "MESSAGE": f'{SETTINGS}:3: "frequency": there is no such key',
         "MESSAGE_ID": Event.SETTINGS_WRONG.message_id,

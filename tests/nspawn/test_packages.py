@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import building
 import pytest
 from container import Overlay
 
@@ -37,19 +38,30 @@ RPM_REQUIRES = {
     },
     "nestctl": {"/usr/bin/python3", f"nestd = {RELEASE}", "python3-rich >= 12.3"},
 }
-OWN = ("dist-info", "__pycache__", "/changelog.Debian", "/copyright", "/licenses/", "/lintian/")
+# Where RHEL 9 and 10 have what the RPM asks for there; the lists are named in the spec.
+IN_RHEL = {"dbus-common", "kmod", "systemd", "python3", "python3-configobj", "python3-pyudev"}
+IN_EPEL = {"python3-defusedxml", "python3-rich"}
+OWN = (
+    "dist-info",
+    "__pycache__",
+    "/changelog.Debian",
+    "/copyright",
+    "/licenses/",
+    "/lintian/",
+)
 
 
-def test_rpmlint_finds_nothing(build_root: Overlay, packages: Path) -> None:
-    files = "/packages/*.rpm /src/packaging/nestd.spec"
+@pytest.mark.parametrize("directory", ["/packages", "/packages-for-rhel"])
+def test_rpmlint_finds_nothing(directory: str, lint_root: Overlay) -> None:
+    files = f"{directory}/*.rpm /src/packaging/nestd.spec"
     command = f"rpmlint --rpmlintrc /src/packaging/nestd.rpmlintrc {files}"
-    said = build_root.run("sh", "-c", command, binds=_checkout())
+    said = lint_root.run("sh", "-c", command, binds=_checkout())
     assert "0 errors, 0 warnings" in said, said
 
 
-def test_lintian_finds_nothing(build_root: Overlay, packages: Path) -> None:
+def test_lintian_finds_nothing(lint_root: Overlay) -> None:
     command = "lintian --allow-root --fail-on error,warning --info /packages/*.deb"
-    said = build_root.run("sh", "-c", command)
+    said = lint_root.run("sh", "-c", command)
     assert "W: " not in said, said
 
 
@@ -65,10 +77,37 @@ def test_both_kinds_have_the_same_files(build_root: Overlay, packages: Path) -> 
 
 @pytest.mark.parametrize("name", RPM_REQUIRES)
 def test_what_an_rpm_asks_for(name: str, build_root: Overlay, packages: Path) -> None:
-    line = r"[%{=NAME}: %{REQUIRENEVRS}\n]"
-    said = build_root.run("sh", "-c", f"rpm -qp --queryformat '{line}' /packages/*.noarch.rpm")
-    found = set(re.findall(rf"^{name}: (.*)$", said, re.MULTILINE))
-    assert {each for each in found if not each.startswith("rpmlib(")} == RPM_REQUIRES[name]
+    assert _required("/packages", name, build_root) == RPM_REQUIRES[name]
+
+
+@pytest.mark.parametrize("name", RPM_REQUIRES)
+def test_what_an_rpm_asks_for_on_rhel(name: str, build_root: Overlay, packages: Path) -> None:
+    own = {f"config(nestd) = {RELEASE}", f"nestd = {RELEASE}", "/bin/sh", "/usr/bin/python3"}
+    names = {each.split()[0] for each in _required("/packages-for-rhel", name, build_root) - own}
+    assert names == {each.split()[0] for each in RPM_REQUIRES[name] - own} - {"python3-dbus-next"}
+    assert names <= IN_RHEL | IN_EPEL
+
+
+def test_the_rpm_for_rhel_says_what_is_in_it(build_root: Overlay, packages: Path) -> None:
+    query = "rpm -qp --provides --licensefiles --queryformat '%{LICENSE}\n'"
+    said = build_root.run("sh", "-c", f"{query} /packages-for-rhel/nestd-*.noarch.rpm").split("\n")
+    assert "bundled(python3dist(dbus-next)) = 0.2.3" in said
+    assert "LGPL-2.1-or-later AND MIT" in said
+    assert any(line.endswith("/LICENSE.dbus-next") for line in said)
+    assert not any("python3dist(dbus-next)" in line for line in said if "bundled" not in line)
+
+
+def test_two_builds_are_the_same_to_the_byte(
+    build_root: Overlay, packages: Path, dbus_next: Path
+) -> None:
+    again = ("--no-check",)
+    building.build_package(build_root, "/again", "deb", dbus_next, *again)
+    building.build_package(build_root, "/again-for-rhel", "rpm", dbus_next, "--bundled", *again)
+    first = {path.name: path.read_bytes() for path in packages.glob("*.deb")}
+    assert first == _contents(packages.with_name("again"))
+    assert _contents(packages.with_name("packages-for-rhel")) == _contents(
+        packages.with_name("again-for-rhel")
+    )
 
 
 def test_files_of_others_are_in_no_package(build_root: Overlay, packages: Path) -> None:
@@ -79,6 +118,17 @@ def test_files_of_others_are_in_no_package(build_root: Overlay, packages: Path) 
     for listing in (rpm, deb):
         assert "modprobe.d" not in listing
         assert "etc/libvirt" not in listing
+
+
+def _contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def _required(directory: str, name: str, root: Overlay) -> set[str]:
+    line = r"[%{=NAME}: %{REQUIRENEVRS}\n]"
+    said = root.run("sh", "-c", f"rpm -qp --queryformat '{line}' {directory}/*.noarch.rpm")
+    found = set(re.findall(rf"^{name}: (.*)$", said, re.MULTILINE))
+    return {each for each in found if not each.startswith("rpmlib(")}
 
 
 def _named_alike(paths: set[str]) -> set[str]:

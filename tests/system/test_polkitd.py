@@ -28,7 +28,7 @@ AGENT = "org.freedesktop.PolicyKit1.AuthenticationAgent"
 AGENT_METHODS = {"BeginAuthentication": "sssa{ss}sa(sa{sv})", "CancelAuthentication": "s"}
 SECONDS = 10
 
-pytestmark = pytest.mark.needs("pkaction")
+pytestmark = pytest.mark.needs("pkaction", "/usr/lib/polkit-1/polkitd")
 
 
 def rule(condition: str) -> str:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import sys
 import typing
 from collections.abc import Mapping, Sequence
 from struct import pack, pack_into, unpack_from
@@ -38,6 +39,11 @@ from nestd.dbus.connection.messages import (
     read_size,
 )
 from nestd.dbus.connection.wire import Variant
+
+# A package of nestd for a distribution without dbus_next has it there: for nestd, and no other
+# program.
+if os.path.isdir(os.path.join(os.path.dirname(__file__), "bundled")):
+    sys.path.insert(0, os.path.join(os.path.dirname(__file__), "bundled"))
 
 # dbus_next imports this name, which Python 3.15 removes.
 if not hasattr(typing, "no_type_check_decorator"):

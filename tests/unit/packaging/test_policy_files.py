@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 import subprocess
 from pathlib import Path
 from xml.etree import ElementTree
@@ -22,8 +23,13 @@ ANSWERS = ("no", "auth_self", "auth_admin", "auth_self_keep", "auth_admin_keep",
 
 
 @pytest.mark.needs("xmllint")
-def test_polkit_file_is_valid() -> None:
-    _xmllint("--dtdvalid", str(POLKIT_DTD), str(SYSTEMD / "org.nestd1.policy"))
+def test_polkit_file_is_valid(tmp_path: Path) -> None:
+    """Against a copy of polkit's DTD: the catalog that finds the original comes with polkit."""
+    text = (SYSTEMD / "org.nestd1.policy").read_text()
+    alone, removed = re.subn(r"<!DOCTYPE policyconfig PUBLIC[^>]*>", "", text)
+    assert removed == 1
+    (tmp_path / "org.nestd1.policy").write_text(alone)
+    _xmllint("--dtdvalid", str(POLKIT_DTD), str(tmp_path / "org.nestd1.policy"))
 
 
 @pytest.mark.needs("xmllint")

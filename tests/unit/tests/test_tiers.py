@@ -35,7 +35,8 @@ def _pytest(directory: Path, *arguments: str, path: str = "", ci: str = "") -> t
     if path:
         text = (TESTS / "tiers.py").read_text()
         line = next(line for line in text.splitlines() if line.startswith("SEARCH_PATH"))
-        (directory / "tiers.py").write_text(text.replace(line, f"SEARCH_PATH = {path!r}"))
+        text = text.replace(line, f"SEARCH_PATH = {path!r}")
+        (directory / "tiers.py").write_text(text.replace('"/usr/', f'"{path}/usr/'))
     (directory / "test_sample.py").write_text(SAMPLE)
     command = [
         sys.executable,
@@ -60,9 +61,15 @@ def programs(tmp_path: Path) -> Path:
     """A search path with what the unit tier needs and nothing else."""
     directory = tmp_path / "bin"
     directory.mkdir()
-    for name in ("dbus-daemon", "busctl", "modprobe"):
-        (directory / name).touch(mode=0o755)
+    _provide(directory, *tiers.EVERYWHERE, *tiers.TIERS["unit"].needs)
     return directory
+
+
+def _provide(directory: Path, *needs: tiers.Need) -> None:
+    for need in needs:
+        path = directory / need.name.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o755)
 
 
 def test_plain_pytest_says_how_to_run_a_slow_tier_and_what_it_lacks(
@@ -94,8 +101,7 @@ def test_in_ci_what_is_lacking_fails_but_what_was_not_asked_for_does_not(
 
 
 def test_tier_with_everything_there_runs(tmp_path: Path, programs: Path) -> None:
-    for need in (*tiers.TIERS["vm"].needs, tiers.OPTIONAL["dbus-broker-launch"]):
-        (programs / need.name).touch(mode=0o755)
+    _provide(programs, *tiers.TIERS["vm"].needs, tiers.OPTIONAL["dbus-broker-launch"])
     status, output = _pytest(tmp_path, "--tier", "all", path=str(programs), ci="true")
     assert status == 0
     assert "3 passed" in output
@@ -110,6 +116,11 @@ def test_unknown_tier_and_unknown_mark_are_errors(tmp_path: Path) -> None:
 def test_missing_library_is_named() -> None:
     assert not tiers.Need("libnothing.so.7", "d", "f").is_met()
     assert tiers.Need("libc.so.6", "libc6", "glibc").is_met()
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    assert not tiers.Need(str(tmp_path / "nothing"), "d", "f").is_met()
+    assert tiers.Need(str(tmp_path), "d", "f").is_met()
 
 
 def test_a_module_of_the_system_s_python_is_looked_for() -> None:

@@ -1,0 +1,116 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The smallest Debian systems of the tier fresh, as somebody has them before the first command.
+
+    tests/fresh/fresh_root.py     as root: builds them if need be, prints their directory
+
+Beyond Debian's minimum they have sudo and a user who may use it. They are not booted. One more is
+of Debian's unstable release, with the newest Python and what the tests of the tier unit need.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))  # for running it by hand
+
+import debian_image  # noqa: E402
+import tiers  # noqa: E402
+
+CHECKOUT = HERE.parent.parent
+CACHE = CHECKOUT / ".cache" / "fresh"
+SUITES = ("bookworm", "trixie")
+NEWEST, NEWEST_PYTHON = "sid", "python3.15"
+USER = "somebody"
+PLACE = f"home/{USER}/nestd"
+SECONDS = 25 * 60
+FINISH = f"""
+set -eux
+useradd --create-home --shell /bin/bash {USER}
+echo '{USER} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/{USER}
+"""
+# What reaches PyPI on this machine, where that takes settings.
+_PASSED_ON = ("PIP_", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
+_SCRIPT = (
+    'mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$3" "$4" && shift 4 && exec "$@"'
+)
+
+
+def directory() -> Path:
+    """Where the roots are, or will be once they have been built."""
+    return CACHE / debian_image.key([Path(__file__)])
+
+
+def build() -> Path:
+    """Builds the roots unless they are there. Needs root. Raises BuildError."""
+    return debian_image.build(directory(), _make)
+
+
+def _make(work: Path) -> None:
+    hook = f'--customize-hook=chroot "$1" sh -c {shlex.quote(FINISH)}'
+    for suite in SUITES:
+        debian_image.install(work, work / suite, "--include=sudo", hook, suite=suite)
+    needs = (*tiers.EVERYWHERE, *tiers.TIERS["unit"].needs)
+    names = {NEWEST_PYTHON, f"{NEWEST_PYTHON}-venv", "libudev1", *(need.debian for need in needs)}
+    include = "--include=" + ",".join(sorted({"sudo", *names}))
+    # The release file of unstable is good for a week, and a mirror may be behind.
+    late = '--aptopt=Acquire::Check-Valid-Until "false"'
+    debian_image.install(work, work / NEWEST, include, late, hook, suite=NEWEST)
+
+
+@dataclass(frozen=True)
+class FreshRoot:
+    """A root of that suite whose changes go to DIRECTORY."""
+
+    suite: str
+    directory: Path
+
+    @property
+    def upper(self) -> Path:
+        """What is written here before the first run() is in the root."""
+        path = self.directory / "upper"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def run(self, user: str, *command: str, chdir: str = "/") -> subprocess.CompletedProcess[str]:
+        """Runs a program in it as that user, with the network of this machine."""
+        for name in ("work", "root"):
+            (self.directory / name).mkdir(parents=True, exist_ok=True)
+        paths = [directory() / self.suite, self.upper, self.directory / "work"]
+        root = str(self.directory / "root")
+        nspawn = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--pipe"]
+        nspawn += [f"--machine=fresh-{os.getpid()}", f"--user={user}", f"--chdir={chdir}"]
+        nspawn += [f"--setenv={name}={value}" for name, value in _settings().items()]
+        nspawn += [f"--bind-ro={path}" for path in _files()]
+        mount = ["unshare", "--mount", "sh", "-c", _SCRIPT, "sh", *map(str, paths), root]
+        return subprocess.run(
+            [*mount, *nspawn, f"--directory={root}", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=SECONDS,
+            text=True,
+            errors="replace",
+            env={**os.environ, "SYSTEMD_NSPAWN_TMPFS_TMP": "0"},
+        )
+
+
+def _settings() -> dict[str, str]:
+    names = [name for name in os.environ if name.startswith(_PASSED_ON)]
+    return {name: os.environ[name] for name in names}
+
+
+def _files() -> Sequence[str]:
+    """The certificates that pip is to use, where they are not its own."""
+    return [path for path in [os.environ.get("PIP_CERT", "")] if path and os.path.exists(path)]
+
+
+if __name__ == "__main__":
+    print(build())
