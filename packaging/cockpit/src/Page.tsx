@@ -29,7 +29,7 @@ export function Page() {
     return (
         <AccessContext.Provider value={access}>
             <PatternFlyPage className="nestd-page pf-m-no-sidebar" mainAriaLabel={_("Virtualization host")}>
-                <PageSection hasBodyWrapper={false}>
+                <PageSection hasBodyWrapper={false} variant="secondary">
                     {phase === "connecting" && <Bullseye><Spinner aria-label={_("Connecting to nestd")} /></Bullseye>}
                     {phase === "absent" && <AbsentService />}
                     {phase === "ready" && <Cards />}

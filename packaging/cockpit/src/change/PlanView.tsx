@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-import { Alert, Content, List, ListItem, Stack, StackItem } from "@patternfly/react-core";
+import { Alert, List, ListItem, Stack, StackItem, Title } from "@patternfly/react-core";
 
 import { _ } from "../base/cockpit";
 import { BlockerList } from "../nested/JobStatus";
@@ -22,12 +22,12 @@ export function PlanView({ plan, when }: { plan: Plan; when: When }) {
                 <StackItem key={each}><Alert isInline variant="warning" title={each} /></StackItem>
             ))}
             <StackItem>
-                <Content component="h3">{_("Steps")}</Content>
+                <Title headingLevel="h3" size="md">{_("Steps")}</Title>
                 {plan.steps.length === 0
                     ? <p>{_("There is nothing to do.")}</p>
                     : <List component="ol" aria-label={_("Steps")}>{plan.steps.map((step) => <ListItem key={step}>{step}</ListItem>)}</List>}
             </StackItem>
-            {plan.diff && <StackItem><Content component="h3">{_("Change of the file")}</Content><Diff text={plan.diff} /></StackItem>}
+            {plan.diff && <StackItem><Title headingLevel="h3" size="md">{_("Change of the file")}</Title><Diff text={plan.diff} /></StackItem>}
         </Stack>
     );
 }

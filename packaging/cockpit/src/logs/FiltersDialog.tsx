@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 import {
-    Alert, Button, Content, Form, FormGroup, Modal, ModalBody, ModalFooter, ModalHeader, Radio, TextArea,
+    Alert, Button, Form, FormGroup, Modal, ModalBody, ModalFooter, ModalHeader, Radio, TextArea, Title,
 } from "@patternfly/react-core";
 import { type FormEvent, useState } from "react";
 
@@ -59,7 +59,7 @@ export function FiltersDialog({ daemon, onClose }: { daemon: LogDaemon; onClose:
                     </div>
                     <WhenChoice daemon={daemon} when={when} onChange={setWhen} />
                     {checked.value?.diff && (
-                        <div><Content component="h3">{_("Change of the file")}</Content><Diff text={checked.value.diff} /></div>
+                        <div><Title headingLevel="h3" size="md">{_("Change of the file")}</Title><Diff text={checked.value.diff} /></div>
                     )}
                     {error && <Alert isInline isLiveRegion variant="danger" title={error} />}
                 </Form>

@@ -68,7 +68,7 @@ function GuestTable({ guests, onCheck }: { guests: readonly Guest[]; onCheck: (g
                         </Td>
                         <Td dataLabel={_("Can run machines")}><NestingCell value={guest.exposed} why={guest.exposedBy} /></Td>
                         <Td dataLabel={_("Runs machines")}><NestingCell value={guest.nesting} why={guest.nestingBy} /></Td>
-                        <Td dataLabel={_("Check")} isActionCell>
+                        <Td dataLabel={_("Check")}>
                             {isOfLibvirt(guest) && (
                                 <Button variant="link" isInline aria-label={format(_("Check $0"), guest.name)} onClick={() => onCheck(guest)}>
                                     {_("Check")}

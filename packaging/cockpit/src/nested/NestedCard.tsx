@@ -57,7 +57,7 @@ function NestedOfHost({ manager }: { manager: Manager }) {
     if (manager.nested === undefined || (manager.nested === "unknown" && !manager.backend))
         return <p>{_("This host has no KVM module with a parameter for nested virtualization. The checks below say why.")}</p>;
     return (
-        <DescriptionList isHorizontal isFluid>
+        <DescriptionList isHorizontal isCompact horizontalTermWidthModifier={{ default: "14ch", md: "22ch" }}>
             <Fact term={_("Now")}>{onOff(manager.nested)}</Fact>
             <Fact term={_("After the next boot")}>{onOff(manager.nestedAtBoot ?? "")}</Fact>
             {manager.nestedDecidedBy && <Fact term={_("Decided by")}><Source place={manager.nestedDecidedBy} /></Fact>}
@@ -68,7 +68,7 @@ function NestedOfHost({ manager }: { manager: Manager }) {
 
 function Facts({ manager, module }: { manager: Manager; module: Module }) {
     return (
-        <DescriptionList isHorizontal isFluid>
+        <DescriptionList isHorizontal isCompact horizontalTermWidthModifier={{ default: "14ch", md: "22ch" }}>
             <Fact term={_("Now")}>
                 {module.loaded || module.availability === "builtin"
                     ? onOff(module.nested)

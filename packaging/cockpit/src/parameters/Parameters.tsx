@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-import { Button, Content, Stack, StackItem } from "@patternfly/react-core";
+import { Button, Stack, StackItem, Title } from "@patternfly/react-core";
 import { Table, Tbody, Td, Th, Thead, Tr } from "@patternfly/react-table";
 import { useState } from "react";
 
@@ -38,7 +38,7 @@ function ModuleTable({ module, onEdit }: { module: Module; onEdit: (parameter: s
     const { may } = useAccess();
     return (
         <>
-            <Content component="h3" className="nestd-mono">{module.name}</Content>
+            <Title headingLevel="h3" size="md" className="nestd-mono">{module.name}</Title>
             <Table variant="compact" aria-label={format(_("Parameters of $0"), module.name)}>
                 <Thead>
                     <Tr>
@@ -56,7 +56,7 @@ function ModuleTable({ module, onEdit }: { module: Module; onEdit: (parameter: s
                             <Td dataLabel={_("Running")} className="nestd-mono">{row.running ?? "–"}</Td>
                             <Td dataLabel={_("Next load")}><Next row={row} /></Td>
                             <Td dataLabel={_("Decided by")}><Source place={row.place} /></Td>
-                            <Td dataLabel={_("Change")} isActionCell>
+                            <Td dataLabel={_("Change")}>
                                 {may("configure-modules") && (
                                     <Button variant="link" isInline onClick={() => onEdit(row.parameter)}
                                             aria-label={format(_("Change $0 of $1"), row.parameter, module.name)}>
