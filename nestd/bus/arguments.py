@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
-from nestd.core.changes.change import shown
 from nestd.core.errors import InvalidArgument
 from nestd.core.logs.change import LogWhen
 from nestd.core.model import When
 from nestd.dbus.connection.wire import Variant
+from nestd.formats.printable import quoted
 
 _LONGEST_LABEL = 256
 
@@ -24,7 +24,7 @@ def when(word: object, allowed: Iterable[_Moment]) -> _Moment:
     found = words.get(str(word))
     if found is None:
         known = ", ".join(f'"{name}"' for name in words)
-        raise InvalidArgument(f"{shown(str(word))} is none of {known}.")
+        raise InvalidArgument(f"{quoted(str(word))} is none of {known}.")
     return found
 
 
@@ -35,10 +35,10 @@ def options(given: object, known: Mapping[str, str]) -> dict[str, object]:
     for key, variant in given.items():
         assert isinstance(variant, Variant)
         if key not in known:
-            raise InvalidArgument(f"There is no option {shown(key)}.")
+            raise InvalidArgument(f"There is no option {quoted(key)}.")
         if variant.signature != known[key]:
             raise InvalidArgument(
-                f'The option "{key}" has the type {shown(variant.signature)}, not "{known[key]}".'
+                f'The option "{key}" has the type {quoted(variant.signature)}, not "{known[key]}".'
             )
         values[key] = variant.value
     return values

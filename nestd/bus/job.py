@@ -7,21 +7,22 @@ from collections.abc import Mapping, Sequence
 
 from nestd.bus.authorization import Action, Authorizer
 from nestd.bus.module import blockers
-from nestd.bus.names import module_path
-from nestd.core.manager import Manager
 from nestd.core.reloads.jobs import Job
+from nestd.core.reloads.queue import Reloads
 from nestd.dbus.connection.wire import Call
 from nestd.dbus.objects.exported import Handler, Interface
 from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.formats.api import job
+from nestd.formats.api.names import module_path
 
 
 class JobInterface(Interface):
-    """One Job of a Manager."""
+    """One Job."""
 
-    spec = InterfaceSpec.load("org.nestd1.Job")
+    spec = InterfaceSpec.of(job.TABLE)
 
-    def __init__(self, manager: Manager, authorizer: Authorizer, job: Job) -> None:
-        self._manager = manager
+    def __init__(self, reloads: Reloads, authorizer: Authorizer, job: Job) -> None:
+        self._reloads = reloads
         self._authorizer = authorizer
         self._job = job
 
@@ -40,9 +41,9 @@ class JobInterface(Interface):
         }
 
     async def _cancel(self, call: Call) -> Sequence[object]:
-        self._manager.reloads.check_cancellable(self._job)
+        self._reloads.check_cancellable(self._job)
         details = {"module": self._job.module}
         await self._authorizer.require(call, Action.RELOAD_MODULES, details)
         uid = await self._authorizer.uid_of(call.sender)
-        await self._manager.reloads.cancel(self._job, uid)
+        await self._reloads.cancel(self._job, uid)
         return []

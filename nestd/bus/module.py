@@ -7,27 +7,31 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer, Verdict
-from nestd.bus.names import NO_OBJECT, job_path
-from nestd.core.changes.change import Change, Effect, MoreToDo
+from nestd.bus.errors import NAMES
+from nestd.core.changes.change import Change, Effect, NeedsMoreAuthorization
 from nestd.core.errors import NestdError
-from nestd.core.manager import Manager
 from nestd.core.model import Blocker, When
 from nestd.core.modules.values import NESTED
+from nestd.core.services import Services
 from nestd.dbus.connection.wire import Call, Variant
 from nestd.dbus.objects.exported import Handler, Interface
 from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.formats.api import module
+from nestd.formats.api.names import NO_OBJECT, job_path
 
 _TOKEN = {"token": "s"}
 _NOT_AT_BOOT = (When.NOW, When.IDLE)
 
 
 class ModuleInterface(Interface):
-    """The module NAME of a Manager."""
+    """The module NAME of a host."""
 
-    spec = InterfaceSpec.load("org.nestd1.Module")
+    spec = InterfaceSpec.of(module.TABLE)
 
-    def __init__(self, manager: Manager, authorizer: Authorizer, name: str) -> None:
-        self._manager = manager
+    def __init__(self, services: Services, authorizer: Authorizer, name: str) -> None:
+        self._view = services.view
+        self._changes = services.changes
+        self._reloads = services.reloads
         self._authorizer = authorizer
         self._name = name
 
@@ -42,7 +46,7 @@ class ModuleInterface(Interface):
         }
 
     def properties(self) -> Mapping[str, object]:
-        module = self._manager.view.snapshot().modules[self._name]
+        module = self._view.snapshot().modules[self._name]
         return {
             "Name": module.name,
             "Availability": module.availability.value,
@@ -75,7 +79,7 @@ class ModuleInterface(Interface):
         given = arguments.options(options, _TOKEN)
         token = str(given["token"]) if "token" in given else None
         while True:
-            change = await self._manager.request(self._name, parameters, when, token)
+            change = await self._changes.request(self._name, parameters, when, token)
             if change.nothing_to_do:
                 return [NO_OBJECT]
             details = {"module": self._name}
@@ -83,45 +87,46 @@ class ModuleInterface(Interface):
                 await self._authorizer.require(call, action, details)
             uid = await self._authorizer.uid_of(call.sender)
             try:
-                job = await self._manager.apply(change, uid)
-            except MoreToDo:
-                continue  # than the caller was asked leave for
+                job = await self._changes.apply(change, uid)
+            except NeedsMoreAuthorization:
+                continue  # the change grew: ask polkit again
             return [NO_OBJECT if job is None else job_path(job.id)]
 
     async def _reload(self, call: Call) -> Sequence[object]:
         word, options = call.args
         when = arguments.when(word, _NOT_AT_BOOT)
         arguments.options(options, {})
-        await self._manager.request_reload(self._name)
+        await self._changes.request_reload(self._name)
         details = {"module": self._name}
         await self._authorizer.require(call, Action.RELOAD_MODULES, details)
         uid = await self._authorizer.uid_of(call.sender)
-        job = await self._manager.reload(self._name, when, uid)
+        job = await self._changes.reload(self._name, when, uid)
         return [job_path(job.id)]
 
     async def _plan(self, call: Call) -> Sequence[object]:
         parameters, word = call.args
         when = arguments.when(word, When)
-        plan = await self._manager.plan(self._name, arguments.strings(parameters), when)
-        return [
-            {
-                "diff": Variant("s", plan.diff),
-                "steps": Variant("as", plan.steps),
-                "blockers": Variant("a(ssus)", blockers(plan.blockers)),
-                "warnings": Variant("as", plan.warnings),
-                "token": Variant("s", plan.token),
-            }
-        ]
+        plan = await self._changes.plan(self._name, arguments.strings(parameters), when)
+        told = {
+            "diff": Variant("s", plan.diff),
+            "steps": Variant("as", plan.steps),
+            "blockers": Variant("a(ssus)", blockers(plan.blockers)),
+            "warnings": Variant("as", plan.warnings),
+            "token": Variant("s", plan.token),
+        }
+        if plan.refusal is not None:
+            told["refusal"] = Variant("(ss)", (NAMES[type(plan.refusal)], str(plan.refusal)))
+        return [told]
 
     async def _list_blockers(self, call: Call) -> Sequence[object]:
-        return [blockers(await self._manager.blockers(self._name))]
+        return [blockers(await self._reloads.blockers(self._name))]
 
     async def _can_reload(self, call: Call) -> Sequence[object]:
         try:
-            self._manager.prepare_reload(self._name)
+            self._changes.prepare_reload(self._name)
         except NestdError:
             return ["na"]
-        if await self._manager.blockers(self._name):
+        if await self._reloads.blockers(self._name):
             return ["blocked"]
         details = {"module": self._name}
         verdict: Verdict = await self._authorizer.check(call, Action.RELOAD_MODULES, details)
@@ -134,7 +139,7 @@ def blockers(found: Sequence[Blocker]) -> list[object]:
 
 
 def _actions(change: Change) -> Iterator[Action]:
-    """What the change needs leave for."""
+    """What the change needs authorization for."""
     if change.edits or change.effect is Effect.IN_PLACE:
         yield Action.CONFIGURE_MODULES
     if change.effect is Effect.RELOAD:

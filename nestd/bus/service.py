@@ -12,7 +12,12 @@ from nestd.bus.log_control import LogControl, LogControlInterface
 from nestd.bus.log_daemon import LogDaemonInterface
 from nestd.bus.manager import ManagerInterface
 from nestd.bus.module import ModuleInterface
-from nestd.bus.names import (
+from nestd.core.logs.daemon import LogDaemon
+from nestd.core.reloads.jobs import Job
+from nestd.core.services import Services
+from nestd.dbus.connection.transport import Connection
+from nestd.dbus.objects.tree import ObjectTree
+from nestd.formats.api.names import (
     BUS_NAME,
     LOG_CONTROL_PATH,
     MANAGER,
@@ -21,63 +26,55 @@ from nestd.bus.names import (
     log_daemon_path,
     module_path,
 )
-from nestd.core.logs.daemon import LogDaemon
-from nestd.core.logs.daemons import LogDaemons
-from nestd.core.manager import Manager
-from nestd.core.reloads.jobs import Job
-from nestd.dbus.connection.transport import Connection
-from nestd.dbus.objects.tree import ObjectTree
 
 JOB_STAYS_SECONDS = 10.0  # after its end
 
 
 class Service:
-    """Exports a Manager, libvirt's daemons and the log of this process, on a connection."""
+    """Exports core's services and the log of this process on a connection."""
 
     def __init__(
         self,
         connection: Connection,
-        manager: Manager,
-        daemons: LogDaemons,
+        services: Services,
         log: LogControl,
         machine_id: str,
     ) -> None:
         self._connection = connection
-        self._manager = manager
-        self._daemons = daemons
+        self._services = services
         self._authorizer = Authorizer(connection)
         self._tree = ObjectTree(
             connection, MANAGER_PATH, machine_id=machine_id, translate=translate
         )
-        self._tree.export(MANAGER_PATH, [ManagerInterface(manager, daemons, self._authorizer)])
+        self._tree.export(MANAGER_PATH, [ManagerInterface(services, self._authorizer)])
         self._tree.export(LOG_CONTROL_PATH, [LogControlInterface(log, self._authorizer)])
-        for name in manager.view.modules:
-            interface = ModuleInterface(manager, self._authorizer, name)
+        for name in services.view.modules:
+            interface = ModuleInterface(services, self._authorizer, name)
             self._tree.export(module_path(name), [interface])
         self._exported: dict[str, LogDaemon] = {}
         self._on_daemons()
-        for job in manager.reloads.jobs.all():  # of before a restart, ended or not
+        for job in services.reloads.jobs.all():  # of before a restart, ended or not
             self._on_job_new(job)
-        manager.view.listen(self._tree.refresh)
-        daemons.on_change.append(self._on_daemons)
-        manager.reloads.jobs.on_new.append(self._on_job_new)
-        manager.reloads.jobs.on_change.append(lambda job: self._tree.refresh())
-        manager.reloads.jobs.on_end.append(self._on_job_end)
+        services.view.listen(self._tree.refresh)
+        services.daemons.on_change.append(self._on_daemons)
+        services.reloads.jobs.on_new.append(self._on_job_new)
+        services.reloads.jobs.on_change.append(lambda job: self._tree.refresh())
+        services.reloads.jobs.on_end.append(self._on_job_end)
 
     async def own_name(self) -> bool:
         """Whether the bus gave us our name."""
         owned = await self._connection.request_name(BUS_NAME)
-        for job in self._manager.reloads.jobs.all():
+        for job in self._services.reloads.jobs.all():
             if owned and job.ended:  # at this start, when nobody could be told
                 self._on_job_end(job)
         return owned
 
     def _on_daemons(self) -> None:
         """Daemons have changed, were installed or removed."""
-        for name in self._exported.keys() - self._daemons.daemons.keys():
+        for name in self._exported.keys() - self._services.daemons.daemons.keys():
             del self._exported[name]
             self._tree.unexport(log_daemon_path(name))
-        for name, daemon in self._daemons.daemons.items():
+        for name, daemon in self._services.daemons.daemons.items():
             if name not in self._exported:
                 self._exported[name] = daemon
                 interface = LogDaemonInterface(daemon, self._authorizer)
@@ -86,7 +83,7 @@ class Service:
 
     def _on_job_new(self, job: Job) -> None:
         path = job_path(job.id)
-        self._tree.export(path, [JobInterface(self._manager, self._authorizer, job)])
+        self._tree.export(path, [JobInterface(self._services.reloads, self._authorizer, job)])
         self._tree.emit(MANAGER_PATH, MANAGER, "JobNew", job.id, path)
 
     def _on_job_end(self, job: Job) -> None:
@@ -97,5 +94,5 @@ class Service:
         asyncio.get_running_loop().call_later(JOB_STAYS_SECONDS, self._forget, job)
 
     def _forget(self, job: Job) -> None:
-        self._manager.reloads.jobs.forget(job)
+        self._services.reloads.jobs.forget(job)
         self._tree.unexport(job_path(job.id))

@@ -4,27 +4,52 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nestd import __version__
 from nestd.core.logs.state import LogState
-from nestd.core.model import Blocker, Machine, Module, Snapshot
+from nestd.core.model import Blocker, Module, Snapshot
 from nestd.core.modules.facts import HostFacts
-from nestd.core.reloads.inhibitors import Inhibitor
+from nestd.core.modules.view import HostView
 from nestd.core.reloads.jobs import Job
+from nestd.core.reloads.queue import Reloads
 from nestd.formats.libvirt import log_filters, log_outputs
 
 
-def describe(
-    facts: HostFacts,
-    snapshot: Snapshot,
-    machines: Sequence[Machine],
-    jobs: Sequence[Job],
-    inhibitors: Sequence[Inhibitor],
-    log_states: Sequence[LogState],
-) -> str:
-    """The document."""
-    document = {
+class Describer:
+    """Writes the document. LOG_STATES gives those of libvirt's daemons."""
+
+    def __init__(
+        self, view: HostView, reloads: Reloads, log_states: Callable[[], Sequence[LogState]]
+    ) -> None:
+        self._view = view
+        self._reloads = reloads
+        self._log_states = log_states
+
+    async def describe(self) -> str:
+        """The whole state now, as JSON."""
+        machines = await self._view.machines()
+        facts, snapshot = self._view.facts(), self._view.snapshot()
+        document = {
+            **_host(facts, snapshot),
+            "modules": {name: _module(module) for name, module in snapshot.modules.items()},
+            "machine_count": snapshot.machine_count,
+            "machines": [
+                {"pid": each.pid, "name": each.name, "vmm": each.vmm, "unit": each.unit}
+                for each in machines
+            ],
+            "jobs": [_job(job) for job in self._reloads.jobs.current()],
+            "inhibitors": [
+                {"who": each.who, "why": each.why, "uid": each.uid, "pid": each.pid}
+                for each in self._reloads.inhibitors.list()
+            ],
+            "log_daemons": {state.name: _log_daemon(state) for state in self._log_states()},
+        }
+        return json.dumps(document, indent=2, sort_keys=True)
+
+
+def _host(facts: HostFacts, snapshot: Snapshot) -> dict[str, object]:
+    return {
         "version": __version__,
         "vendor": snapshot.vendor.value,
         "host_module": snapshot.host_module or None,
@@ -33,20 +58,7 @@ def describe(
         "kmod": facts.kmod,
         "modules_disabled": facts.modules_disabled,
         "config_problems": list(facts.problems),
-        "modules": {name: _module(module) for name, module in snapshot.modules.items()},
-        "machine_count": snapshot.machine_count,
-        "machines": [
-            {"pid": each.pid, "name": each.name, "vmm": each.vmm, "unit": each.unit}
-            for each in machines
-        ],
-        "jobs": [_job(job) for job in jobs],
-        "inhibitors": [
-            {"who": each.who, "why": each.why, "uid": each.uid, "pid": each.pid}
-            for each in inhibitors
-        ],
-        "log_daemons": {state.name: _log_daemon(state) for state in log_states},
     }
-    return json.dumps(document, indent=2, sort_keys=True)
 
 
 def _module(module: Module) -> dict[str, object]:

@@ -14,23 +14,23 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nestd import __version__
-from nestd.bus.names import BUS_NAME
 from nestd.bus.peers.logind import ShutdownDelay
 from nestd.bus.peers.systemd_units import SystemdUnits
 from nestd.bus.service import Service
 from nestd.core.drift.watch import DriftWatch
 from nestd.core.logs.daemons import LogDaemons
 from nestd.core.logs.units import NoUnits
-from nestd.core.manager import Manager
 from nestd.core.modules.view import HostView
 from nestd.core.reloads.queue import Reloads
 from nestd.core.reloads.recovery import recover
+from nestd.core.services import Services, assemble
 from nestd.daemon import options, settings
 from nestd.daemon.logs import Logs
 from nestd.daemon.notify import notify, start_watchdog
 from nestd.daemon.options import Options
 from nestd.dbus.connection.transport import Connection
 from nestd.dbus.connection.wire import BusError
+from nestd.formats.api.names import BUS_NAME
 from nestd.host.kernel import kmod
 from nestd.host.kernel.interface import Kernel
 from nestd.host.kernel.real import FilesOnly, RealKernel
@@ -79,10 +79,10 @@ async def _serve(chosen: Options, root: Root, logs: Logs) -> int:
     async with contextlib.AsyncExitStack() as at_end:
         connection = await Connection.connect(chosen.bus)
         at_end.callback(connection.close)
-        manager, daemons = await _start(chosen, root, connection, at_end)
-        drift = DriftWatch(manager, settings.load(root).on_drift)
+        services = await _start(chosen, root, connection, at_end)
+        drift = DriftWatch(services.changes, settings.load(root).on_drift)
         at_end.push_async_callback(drift.close)
-        service = Service(connection, manager, daemons, logs, machine_id(root))
+        service = Service(connection, services, logs, machine_id(root))
         if not await service.own_name():
             log.error("nestd cannot run: %s is taken by another process", BUS_NAME)
             return EXIT_FAILURE
@@ -90,13 +90,13 @@ async def _serve(chosen: Options, root: Root, logs: Logs) -> int:
         notify("READY=1", f"STATUS=Serving {BUS_NAME}")
         start_watchdog()
         drift.start()
-        log.info("nestd %s serves %s (kmod %d)", __version__, BUS_NAME, manager.view.kmod)
+        log.info("nestd %s serves %s (kmod %d)", __version__, BUS_NAME, services.view.kmod)
         return await _run(stop, connection)
 
 
 async def _start(
     chosen: Options, root: Root, connection: Connection, at_end: contextlib.AsyncExitStack
-) -> tuple[Manager, LogDaemons]:
+) -> Services:
     """All that nestd does but its face; AT_END closes it, the last one first."""
     kernel = _kernel(chosen, root)
     version = simulated_kernel.KMOD if chosen.simulate else await kmod.version()
@@ -110,9 +110,7 @@ async def _start(
     daemons = LogDaemons(root, units, is_ours=reloads.is_ours)
     at_end.push_async_callback(daemons.close)
     await daemons.start()
-    manager = Manager(view, reloads)
-    manager.log_states = daemons.states
-    return manager, daemons
+    return assemble(view, reloads, daemons)
 
 
 async def _run(stop: asyncio.Event, connection: Connection) -> int:

@@ -12,9 +12,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from nestd.core.changes.change import shown
 from nestd.core.drift.drift import OnDrift
 from nestd.core.journal_events import Event, about
+from nestd.formats.printable import quoted
 from nestd.host.files import read_below
 from nestd.host.root import Root
 
@@ -46,7 +46,7 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{PATH}:{self.line}" if self.line else PATH
-        return f"{place}: {shown(self.key)}: {self.text}" if self.key else f"{place}: {self.text}"
+        return f"{place}: {quoted(self.key)}: {self.text}" if self.key else f"{place}: {self.text}"
 
 
 def load(root: Root) -> Settings:

@@ -6,6 +6,7 @@ Whoever may start a process chooses its name, its arguments and often its contro
 
 from __future__ import annotations
 
+LONGEST_QUOTED = 60  # characters of a caller's words that a message repeats
 LONGEST = 256  # characters: a file's name, which has 255 bytes at most, is shown whole
 
 
@@ -22,6 +23,13 @@ def printable(data: bytes, longest: int = LONGEST) -> str:
 def one_line(text: str) -> str:
     """TEXT with a question mark for each character that does not print, line ends among them."""
     return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def quoted(text: str) -> str:
+    """A caller's word as a message may repeat it: in quotes, printable, short."""
+    start = text[:LONGEST_QUOTED]
+    shown = one_line(start)
+    return f'"{shown}"' if start == text else f'"{shown}..."'
 
 
 def _escape(char: str) -> str:

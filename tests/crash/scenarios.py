@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nestd.core.changes.changes import Changes
 from nestd.core.errors import NestdError
-from nestd.core.manager import Manager
 from nestd.core.model import When
 from nestd.core.modules.view import HostView
 from nestd.core.reloads import waiting
@@ -151,11 +151,11 @@ def request_change(
 
     async def body() -> str:
         view, reloads = await _start(scenario.kind, root, requests)
-        manager = Manager(view, reloads)
+        changes = Changes(view, reloads)
         begin()
         try:
-            change = manager.prepare(scenario.module, {"nested": "0"}, scenario.when)
-            await manager.apply(change, uid=0)
+            change = changes.prepare(scenario.module, {"nested": "0"}, scenario.when)
+            await changes.apply(change, uid=0)
             return await _all_jobs_ended(reloads)
         except NestdError as error:
             return str(error)

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from nestd.core.changes.changes import Changes
 from nestd.core.errors import Busy, Conflict, Inhibited, Overridden
-from nestd.core.manager import Manager
 from nestd.core.model import JobState, When
 from nestd.core.modules.view import HostView
 from nestd.core.reloads import execution as reload
@@ -68,7 +68,7 @@ class Interleavings(RuleBasedStateMachine):
         await self.view.start()
         self.reloads = reloads.Reloads(self.view, Records(self.root))
         await recover(self.reloads)
-        self.manager = Manager(self.view, self.reloads)
+        self.changes = Changes(self.view, self.reloads)
 
     async def all_ended(self) -> None:
         """What still waits comes to its end: each is told, and the last one counts."""
@@ -103,10 +103,10 @@ class Interleavings(RuleBasedStateMachine):
         asked = {"nested": "1" if enabled else "0"}
 
         async def body() -> Job | None:
-            change = self.manager.prepare(MODULE, asked, when)
+            change = self.changes.prepare(MODULE, asked, when)
             if change.nothing_to_do:
                 return None
-            return await self.manager.apply(change, uid=1000)
+            return await self.changes.apply(change, uid=1000)
 
         try:
             job = self.run(body())

@@ -5,24 +5,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nestd.core.changes.change import STUCK, Change, Effect, place, precedence, refusal
+from nestd.core.changes.change import Change, Effect
+from nestd.core.errors import NestdError
 from nestd.core.model import Blocker, When
 from nestd.core.modules.derive import misplaced_nested
 from nestd.core.modules.facts import HostFacts
 from nestd.core.modules.values import NESTED
 from nestd.core.modules.vendors import nested_holders
+from nestd.core.modules.wording import file_in_the_way, place, precedence, refusal
 from nestd.formats.modprobe.next_load import NextLoad
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What SetParameters would do. token stands for everything that it was made from."""
+    """What SetParameters would do. token stands for everything that it was made from.
+
+    refusal is the error that the request would meet at this moment, None if it would be served.
+    """
 
     diff: str
     steps: tuple[str, ...]
     blockers: tuple[Blocker, ...]
     warnings: tuple[str, ...]
     token: str
+    refusal: NestdError | None
 
 
 def steps(change: Change) -> tuple[str, ...]:
@@ -54,8 +60,8 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
     """
     module = change.module
     found = ["As things are, this would be refused."] if change.hopeless else []
-    found += [f"{precedence(change, *lost)}." for lost in change.overridden.items()]
-    found += [f"{STUCK} {obstacle}" for obstacle in change.obstacles]
+    found += [f"{precedence(module, change.path, each)}." for each in change.overridden.values()]
+    found += [file_in_the_way(obstacle) for obstacle in change.obstacles]
     if change.refused is not None:
         found.append(refusal(module, change.refused))
     found += [
@@ -63,7 +69,7 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
         f" to {' or '.join(nested_holders(facts.machine))}."
         for name, assignment in misplaced_nested(facts)
     ]
-    found += _oddities(facts.next_load(module), module)
+    found += _oddities(facts.module(module).next_load, module)
     if initramfs:
         found.append(
             f"{initramfs} holds a copy of {module}, which is loaded at boot with the options in"

@@ -46,7 +46,7 @@ class Situation:
     @cached_property
     def load(self) -> NextLoad | None:
         """What the next load of that module does."""
-        return None if self.module is None else self.facts.next_load(self.module.name)
+        return None if self.module is None else self.facts.module(self.module.name).next_load
 
     @property
     def nested(self) -> Answer:

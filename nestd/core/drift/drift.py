@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from nestd.core.changes.change import place, refusal
-from nestd.core.modules.derive import beaten, next_values, pending, plain, refused
-from nestd.core.modules.facts import HostFacts
-from nestd.core.modules.values import canonical
-from nestd.formats.modprobe.kernel_params import ParameterType
+from nestd.core.modules.facts import HostFacts, KvmModule
+from nestd.core.modules.values import as_text, canonical
+from nestd.core.modules.wording import place, refusal
 
 
 class OnDrift(Enum):
@@ -50,17 +48,16 @@ class Drift:
     hindrance: str = ""
 
 
-def find_drift(facts: HostFacts, module: str) -> Drift | None:
+def find_drift(module: KvmModule) -> Drift | None:
     """How a loaded module differs from what its next load would make it."""
-    running = facts.modules[module]
-    differing = pending(facts, module) if running.loaded else ()
+    running = module.running
+    differing = module.pending if running.loaded else ()
     if not differing:
         return None
-    values, load = next_values(facts, module), facts.next_load(module)
-    types = facts.types_of(module)
+    values = module.next_values
 
     def spelled(name: str, value: str | None) -> str:
-        return canonical(types.get(name, ParameterType.UNKNOWN), value)
+        return canonical(module.type_of(name), value)
 
     pairs = [
         f"{name}={spelled(name, running.parameters[name])}->{spelled(name, values[name])}"
@@ -68,17 +65,17 @@ def find_drift(facts: HostFacts, module: str) -> Drift | None:
     ]
     differences = []
     for name in sorted(differing):
-        winner = load.effective(name)
+        winner = module.next_load.effective(name)
         asked = f"{name}={values[name] or ''}"
         by = f", which {place(winner)} asks for" if winner is not None else ""
         differences.append(f"{name}={running.parameters[name]} instead of {asked}{by}")
     in_place = set(differing) <= running.writable
-    hindrance = _hindrance(facts, module) or ("" if in_place else _reload_hindrance(facts, module))
+    hindrance = _hindrance(module) or ("" if in_place else _reload_hindrance(module))
     return Drift(
-        module=module,
-        key=f"{module}: {' '.join(pairs)}",
-        text=f"{module} runs with {' and '.join(differences)}",
-        wanted=plain({name: values[name] for name in differing}),
+        module=module.name,
+        key=f"{module.name}: {' '.join(pairs)}",
+        text=f"{module.name} runs with {' and '.join(differences)}",
+        wanted=as_text({name: values[name] for name in differing}),
         remedy=None if hindrance else Remedy.IN_PLACE if in_place else Remedy.RELOAD,
         hindrance=hindrance,
     )
@@ -86,8 +83,8 @@ def find_drift(facts: HostFacts, module: str) -> Drift | None:
 
 def find_loss(facts: HostFacts, module: str, moved: Path, saved: bytes) -> Drift | None:
     """What is no longer asked for MODULE since kvm.conf, with SAVED in it, was moved to MOVED."""
-    before = plain(facts.with_own(saved).configured(module))
-    kept = facts.configured(module)
+    before = as_text(facts.with_own(saved).module(module).configured)
+    kept = facts.module(module).configured
     lost = {name: value for name, value in before.items() if name not in kept}
     if not lost:
         return None
@@ -101,21 +98,21 @@ def find_loss(facts: HostFacts, module: str, moved: Path, saved: bytes) -> Drift
     )
 
 
-def _hindrance(facts: HostFacts, module: str) -> str:
+def _hindrance(module: KvmModule) -> str:
     """Why the next load would not bring what kvm.conf asks for: a matter for people."""
-    if facts.obstacles:
-        return facts.obstacles[0].rstrip(".")
-    bad = refused(facts, module)
-    if bad is not None:
-        return refusal(module, bad).rstrip(".")
-    for parameter, winner in beaten(facts, module).items():
-        return f"{place(winner)} decides over {facts.own.path} for {parameter}"
+    host = module.host
+    if host.obstacles:
+        return host.obstacles[0].rstrip(".")
+    if module.refused is not None:
+        return refusal(module.name, module.refused).rstrip(".")
+    for parameter, winner in module.overridden.items():
+        return f"{place(winner)} decides over {host.own.path} for {parameter}"
     return ""
 
 
-def _reload_hindrance(facts: HostFacts, module: str) -> str:
+def _reload_hindrance(module: KvmModule) -> str:
     """Why no reload is to be awaited."""
-    if facts.modules_disabled:
+    if module.host.modules_disabled:
         return "no module can be loaded or unloaded until the next boot"
-    holders = ", ".join(facts.modules[module].holders)
+    holders = ", ".join(module.running.holders)
     return f"{holders} uses it" if holders else ""

@@ -13,11 +13,11 @@ import asyncio
 import contextlib
 import logging
 
-from nestd.core.changes.change import MoreToDo
+from nestd.core.changes.change import NeedsMoreAuthorization
+from nestd.core.changes.changes import Changes
 from nestd.core.drift.drift import Drift, OnDrift, Remedy, find_drift, find_loss
 from nestd.core.errors import NestdError
 from nestd.core.journal_events import NOTICE, OURSELVES, Event, about
-from nestd.core.manager import Manager
 from nestd.core.model import When
 from nestd.core.modules.facts import HostFacts
 from nestd.core.reloads.jobs import Job
@@ -37,9 +37,9 @@ log = logging.getLogger(__name__)
 class DriftWatch:
     """Looks at every hint of a change. Use start() once the host's state is settled."""
 
-    def __init__(self, manager: Manager, policy: OnDrift, grace: float = GRACE_SECONDS) -> None:
-        self._manager = manager
-        self._view = manager.view
+    def __init__(self, changes: Changes, policy: OnDrift, grace: float = GRACE_SECONDS) -> None:
+        self._changes = changes
+        self._view = changes.view
         self._policy = policy
         self._grace = grace
         self._causes = Memory(self._view.root.at(DRIFT_CAUSES))
@@ -62,8 +62,8 @@ class DriftWatch:
         memory = self._kvm_conf.read()
         self._known = Identity(memory.get("inode", 0), memory.get("changed", 0))
         self._view.listen(self._look)
-        self._manager.on_change.append(self._on_change)
-        self._manager.reloads.jobs.on_end.append(self._on_job_end)
+        self._changes.on_change.append(self._on_change)
+        self._changes.reloads.jobs.on_end.append(self._on_job_end)
         self._look()
 
     def set_policy(self, policy: OnDrift) -> None:
@@ -92,14 +92,14 @@ class DriftWatch:
         """What there is now is what nestd was asked for, "boot" and a job that failed included."""
         if not ours:
             self._dealt_with.pop(module, None)  # somebody has decided anew
-        drift = find_drift(self._view.facts(), module)
+        drift = find_drift(self._view.facts().module(module))
         if drift is not None:
             self._remember(drift, _OWN)
 
     def _look(self) -> None:
         self._later = None
         loop = asyncio.get_running_loop()
-        if self._manager.reloads.lock.locked():
+        if self._changes.reloads.lock.locked():
             self._later = loop.call_later(self._grace, self._look)
         found = {drift.key: drift for drift in self._drifts()}
         for key in self._timers.keys() - found.keys():
@@ -112,7 +112,7 @@ class DriftWatch:
         """What there is now, but for modules that nestd is about to change."""
         facts = self._view.facts()
         idle = [name for name in facts.modules if not self._is_busy(name)]
-        found = [find_drift(facts, name) for name in idle] + self._losses(facts, idle)
+        found = [find_drift(facts.module(name)) for name in idle] + self._losses(facts, idle)
         return [drift for drift in found if drift is not None]
 
     def _losses(self, facts: HostFacts, modules: list[str]) -> list[Drift | None]:
@@ -136,7 +136,7 @@ class DriftWatch:
 
     def _is_busy(self, module: str) -> bool:
         """Whether nestd itself changes MODULE, or waits to."""
-        reloads = self._manager.reloads
+        reloads = self._changes.reloads
         waits = any(job.module == module for job in reloads.jobs.current())
         return waits or reloads.lock.locked()
 
@@ -183,7 +183,7 @@ class DriftWatch:
         try:
             job = None
             if remedy is Remedy.RELOAD:
-                job = await self._manager.reload(drift.module, When.IDLE, OURSELVES)
+                job = await self._changes.reload(drift.module, When.IDLE, OURSELVES)
             elif remedy is Remedy.IN_PLACE:
                 await self._set_in_place(drift)
                 log.log(NOTICE, "%s was put right as it runs", drift.module)
@@ -198,12 +198,13 @@ class DriftWatch:
 
     async def _write(self, drift: Drift) -> Job | None:
         while True:
-            change = await self._manager.request(drift.module, drift.wanted, When.IDLE)
-            with contextlib.suppress(MoreToDo):  # than before somebody else's turn: anew
-                return await self._manager.apply(change, OURSELVES)
+            change = await self._changes.request(drift.module, drift.wanted, When.IDLE)
+            # The host changed meanwhile: start over.
+            with contextlib.suppress(NeedsMoreAuthorization):
+                return await self._changes.apply(change, OURSELVES)
 
     async def _set_in_place(self, drift: Drift) -> None:
-        async with self._manager.reloads.lock:
-            facts, reloads = self._view.facts(), self._manager.reloads
+        async with self._changes.reloads.lock:
+            facts, reloads = self._view.facts(), self._changes.reloads
             await reloads.set_in_place(facts, drift.module, drift.wanted, None, OURSELVES)
             self._view.config_changed()

@@ -11,11 +11,11 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 
-from nestd.core.changes.change import shown
 from nestd.core.errors import InvalidArgument
 from nestd.core.logs.daemon import LogDaemon
 from nestd.core.logs.state import LogState
 from nestd.core.logs.units import Mode, Units, mode
+from nestd.formats.printable import quoted
 from nestd.host.inotify import DirectoryWatch
 from nestd.host.libvirt import daemons as libvirt_daemons
 from nestd.host.libvirt.virt_admin import VirtAdmin
@@ -66,7 +66,7 @@ class LogDaemons:
         """The daemon NAME. Raises InvalidArgument for one that is not installed."""
         if name not in self._daemons:
             known = ", ".join(self._daemons) or "none"
-            raise InvalidArgument(f"No libvirt daemon {shown(name)} here; there are: {known}.")
+            raise InvalidArgument(f"No libvirt daemon {quoted(name)} here; there are: {known}.")
         return self._daemons[name]
 
     async def start(self) -> None:

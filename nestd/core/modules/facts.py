@@ -1,19 +1,35 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""All that was read of the host at one moment, from which everything else is derived."""
+"""All that was read of the host at one moment, from which everything else is derived.
+
+HostFacts is the host; HostFacts.module(name) is one of KVM's modules on it: what runs, what is
+configured, what the next load passes, and how these differ.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 
-from nestd.core.modules.vendors import nested_holders
+from nestd.core.model import Answer
+from nestd.core.modules.values import NESTED, acceptable, canonical, differing, same, version
+from nestd.core.modules.vendors import default_nested, nested_holders
 from nestd.formats.modprobe.edit import configured
-from nestd.formats.modprobe.kernel_params import ParameterType
-from nestd.formats.modprobe.next_load import ConfigFile, NextLoad, next_load
+from nestd.formats.modprobe.kernel_params import KernelVersion, ParameterType
+from nestd.formats.modprobe.next_load import (
+    Assignment,
+    ConfigFile,
+    NextLoad,
+    Origin,
+    next_load,
+)
 from nestd.host.kernel.sysfs import ModuleFacts
 from nestd.host.modprobe.kvm_conf import OwnFile
+
+# Of s390x's kvm: it loads with one of them on, not with both (arch/s390/kvm/kvm-s390.c).
+EXCLUSIVE = (NESTED, "hpage")
+_LIFTS_EXCLUSION = "hpage_2g"  # the kernel that brought this parameter (7.2) allows both
 
 # The same files are asked about many times for one look at the host.
 _next_load = lru_cache(maxsize=32)(next_load)
@@ -36,31 +52,127 @@ class HostFacts:
     obstacles: tuple[str, ...]  # those of the problems in which a load would hang or go astray
     modules_disabled: bool
 
-    def next_load(self, module: str) -> NextLoad:
-        """What the next load of MODULE passes."""
-        return _next_load(self.files, self.cmdline, module, kmod=self.kmod)
+    def module(self, name: str) -> KvmModule:
+        """The module NAME, one of modules. Raises KeyError for another one."""
+        return self._modules[name]
 
-    def configured(self, module: str) -> Mapping[str, str | None]:
-        """What kvm.conf asks for: the last assignment of each parameter (None: without "=")."""
-        return MappingProxyType(_configured(self.own.data or b"", module, kmod=self.kmod))
+    @property
+    def bad_lines(self) -> tuple[Origin, ...]:
+        """The lines of all files that libkmod ignores with a warning; the same for each module."""
+        return _next_load(self.files, self.cmdline, "kvm", kmod=self.kmod).bad_lines
 
     def with_own(self, data: bytes) -> HostFacts:
         """The same host with DATA in kvm.conf."""
         name = _basename(self.own.path)
-        others = [file for file in self.files if _basename(file.path) != name]
-        files = [*others, ConfigFile(self.own.path, data)]
-        # kmod reads all files in one order, that of their names' bytes (libkmod-config.c).
+        files = [file for file in self.files if _basename(file.path) != name]
+        files.append(ConfigFile(self.own.path, data))
+        # kmod's order: by the bytes of the base name, whatever the directory.
         files.sort(key=lambda file: _basename(file.path).encode("utf-8", "surrogateescape"))
         own = replace(self.own, data=data, base=data)
         return replace(self, own=own, files=tuple(files))
 
-    def types_of(self, module: str) -> Mapping[str, ParameterType]:
+    @cached_property
+    def _modules(self) -> Mapping[str, KvmModule]:
+        return {name: KvmModule(self, name) for name in self.modules}
+
+
+@dataclass(frozen=True)
+class KvmModule:
+    """One of KVM's modules: what was read of it, and how running, configured and next compare."""
+
+    host: HostFacts
+    name: str
+
+    @property
+    def running(self) -> ModuleFacts:
+        """What sysfs and depmod's lists say of it."""
+        return self.host.modules[self.name]
+
+    @property
+    def kernel(self) -> KernelVersion:
+        """The kernel that loads it."""
+        return version(self.host.release)
+
+    @cached_property
+    def types(self) -> Mapping[str, ParameterType]:
         """The parameters' types: what the module's file declares, and what is known of "nested"."""
-        declared = dict(self.types.get(module, {}))
-        holders = nested_holders(self.machine)
-        if module in holders:
-            declared.setdefault("nested", holders[module])
+        declared = dict(self.host.types.get(self.name, {}))
+        holders = nested_holders(self.host.machine)
+        if self.name in holders:
+            declared.setdefault(NESTED, holders[self.name])
         return declared
+
+    def type_of(self, parameter: str) -> ParameterType:
+        """The type of PARAMETER; UNKNOWN where nothing tells."""
+        return self.types.get(parameter, ParameterType.UNKNOWN)
+
+    @property
+    def parameters(self) -> Set[str]:
+        """The names of all parameters that are known of it."""
+        return {*self.types, *self.running.parameters}
+
+    @cached_property
+    def next_load(self) -> NextLoad:
+        """What its next load passes."""
+        host = self.host
+        return _next_load(host.files, host.cmdline, self.name, kmod=host.kmod)
+
+    @cached_property
+    def next_values(self) -> Mapping[str, str | None]:
+        """What the next load gives to each parameter that is assigned at all."""
+        return {each.parameter: each.value for each in self.next_load.assignments}
+
+    @cached_property
+    def configured(self) -> Mapping[str, str | None]:
+        """What kvm.conf asks for: the last assignment of each parameter (None: without "=")."""
+        own = self.host.own.data or b""
+        return MappingProxyType(_configured(own, self.name, kmod=self.host.kmod))
+
+    @property
+    def default_nested(self) -> Answer:
+        """What "nested" is where nothing sets it; UNKNOWN where kernels differ."""
+        return default_nested(self.name, self.kernel)
+
+    @cached_property
+    def pending(self) -> tuple[str, ...]:
+        """The parameters that run with another value than the next load would give them."""
+        return differing(self.next_values, self.running.parameters, self.types)
+
+    @cached_property
+    def refused(self) -> Assignment | None:
+        """The first assignment that would make the next load fail, if there is one."""
+        for assignment in self.next_load.assignments:
+            kind = self.type_of(assignment.parameter)
+            if not acceptable(kind, assignment.value, self.kernel):
+                return assignment
+        return None
+
+    @cached_property
+    def overridden(self) -> Mapping[str, Assignment]:
+        """kvm.conf's parameters that something else sets otherwise, with the winner."""
+        lost = {}
+        for parameter, value in self.configured.items():
+            winner = self.next_load.effective(parameter)
+            if (
+                winner is not None
+                and winner.file != self.host.own.path
+                and not same(parameter, self.type_of(parameter), winner.value, value)
+            ):
+                lost[parameter] = winner
+        return lost
+
+    @property
+    def may_conflict(self) -> bool:
+        """Whether the module refuses to load with both of EXCLUSIVE on."""
+        return self.host.machine == "s390x" and _LIFTS_EXCLUSION not in self.parameters
+
+    @property
+    def conflicts(self) -> bool:
+        """Whether the next load fails since it has both of EXCLUSIVE on."""
+        values = (self.next_values.get(each, "0") for each in EXCLUSIVE)
+        return self.may_conflict and all(
+            canonical(ParameterType.INT, value) != "0" for value in values
+        )
 
 
 def _basename(path: str) -> str:

@@ -10,7 +10,7 @@ def next_loads(facts: HostFacts) -> str:
     """For each module what its next load passes, with what decides that in comments."""
     lines = []
     for name in facts.modules:
-        load = facts.next_load(name)
+        load = facts.module(name).next_load
         options = load.options.decode("utf-8", "backslashreplace")
         lines.append(f"options {name} {options}".rstrip())
         for each in load.assignments:

@@ -44,7 +44,7 @@ def differing(
 ) -> tuple[str, ...]:
     """The parameters of WANTED that RUNNING shows otherwise; those it does not show don't count.
 
-    Nor do those that the kernel shows in other words: see untold().
+    Nor do those that the kernel shows in other words: see unverifiable().
     """
     return tuple(
         name
@@ -55,8 +55,10 @@ def differing(
     )
 
 
-def untold(wanted: Mapping[str, str | None], types: Mapping[str, ParameterType]) -> tuple[str, ...]:
-    """The parameters of WANTED of which it cannot be told whether the module runs with them."""
+def unverifiable(
+    wanted: Mapping[str, str | None], types: Mapping[str, ParameterType]
+) -> tuple[str, ...]:
+    """The parameters of WANTED whose running value sysfs does not show in comparable words."""
     return tuple(name for name in wanted if _type(types, name) in _OTHER_WORDS)
 
 
@@ -69,6 +71,11 @@ def same(name: str, kind: ParameterType, one: str | None, other: str | None) -> 
         found = answer(kind, one)
         return found is answer(kind, other) and found is not Answer.INVALID
     return canonical(kind, one) == canonical(kind, other)
+
+
+def as_text(values: Mapping[str, str | None]) -> dict[str, str]:
+    """VALUES as clients get them: "" for a parameter without "="."""
+    return {name: value or "" for name, value in values.items()}
 
 
 def passable(

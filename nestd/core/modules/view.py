@@ -11,12 +11,14 @@ import asyncio
 from collections.abc import Mapping
 from typing import Callable
 
+from nestd.core.errors import InvalidArgument
 from nestd.core.model import Machine, Snapshot
 from nestd.core.modules.derive import derive
 from nestd.core.modules.facts import HostFacts
 from nestd.core.modules.shared_look import SharedLook
 from nestd.core.modules.vendors import modules_of
 from nestd.formats.modprobe.kernel_params import ParameterType
+from nestd.formats.printable import quoted
 from nestd.host.kernel import kvm_holders
 from nestd.host.kernel.interface import Change, Kernel, KernelEvent
 from nestd.host.kernel.kvm_holders import KvmHolder
@@ -88,6 +90,14 @@ class HostView:
             obstacles=config.obstacles,
             modules_disabled=modules_disabled(self.root),
         )
+
+    def module_name(self, name: str) -> str:
+        """NAME as the kernel spells it. Raises InvalidArgument for one that is not KVM's here."""
+        spelled = name.replace("-", "_")
+        if spelled not in self.modules:
+            known = ", ".join(self.modules) or "none"
+            raise InvalidArgument(f"No module {quoted(name)} here; KVM's modules are: {known}.")
+        return spelled
 
     def snapshot(self) -> Snapshot:
         """The state that the facts amount to now: one look serves a turn of the event loop."""

@@ -2,6 +2,6 @@
 """Reloading a module: as a job, as a transaction on record, undone where it fails.
 
 queue serves jobs one after the other, execution does the steps of one, waiting holds those for an
-idle host, repair and recovery finish what a failure or a crash cut off. Imports core.modules and
-core.changes. Begin with queue.
+idle host, repair and recovery finish what a failure or a crash cut off. Imports core.modules.
+Begin with queue.
 """

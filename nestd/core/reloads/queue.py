@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 
-from nestd.core.changes.change import STUCK, refusal
 from nestd.core.errors import (
     Busy,
     Conflict,
@@ -25,10 +24,10 @@ from nestd.core.errors import (
 )
 from nestd.core.journal_events import NOTICE, Event, about
 from nestd.core.model import Blocker, JobState, When
-from nestd.core.modules.derive import next_values, plain, refused
 from nestd.core.modules.facts import HostFacts
-from nestd.core.modules.values import differing
+from nestd.core.modules.values import as_text, differing
 from nestd.core.modules.view import HostView
+from nestd.core.modules.wording import file_in_the_way, refusal
 from nestd.core.reloads import blockers
 from nestd.core.reloads.execution import UNLOAD_SECONDS, Reload
 from nestd.core.reloads.in_place import set_in_place
@@ -59,23 +58,23 @@ down."""
 
 def _hindrance(facts: HostFacts, transaction: Transaction) -> str:
     """Why a waiting reload can no longer bring what was asked for, as a sentence; "" if it can."""
-    module = transaction.module
+    name = transaction.module
+    module = facts.module(name)
     if facts.obstacles:
-        return f"{STUCK} {facts.obstacles[0]}"
-    bad = refused(facts, module)
-    if bad is not None:
-        return refusal(module, bad)
-    if not facts.modules[module].loaded:
-        return f"{module} was unloaded meanwhile."
-    if not facts.modules[module].on_disk:
-        return f"{module} could not be loaded again: its file was removed meanwhile."
-    coming = plain(next_values(facts, module))
-    lost = set(differing(transaction.wanted, coming, facts.types_of(module)))
+        return file_in_the_way(facts.obstacles[0])
+    if module.refused is not None:
+        return refusal(name, module.refused)
+    if not module.running.loaded:
+        return f"{name} was unloaded meanwhile."
+    if not module.running.on_disk:
+        return f"{name} could not be loaded again: its file was removed meanwhile."
+    coming = as_text(module.next_values)
+    lost = set(differing(transaction.wanted, coming, module.types))
     lost |= transaction.wanted.keys() - coming.keys()
     if not lost:
         return ""
     asked = ", ".join(f"{name}={transaction.wanted[name]}" for name in sorted(lost))
-    return f"{module} would no longer be loaded with {asked}: that was changed meanwhile."
+    return f"{name} would no longer be loaded with {asked}: that was changed meanwhile."
 
 
 class Reloads:
@@ -120,6 +119,11 @@ class Reloads:
         holders = await self.view.holders()
         found = blockers.find(facts.modules[module], holders, facts.modules_disabled)
         return found + self.inhibitors.blockers()
+
+    def refusal(self, module: str, found: Sequence[Blocker]) -> NestdError:
+        """What a reload of MODULE now is refused with, given the blockers that were FOUND."""
+        kind = Inhibited if self.inhibitors.list() else Busy
+        return kind(blockers.sentence(module, found))
 
     async def inhibit(self, inhibitor: Inhibitor) -> int:
         """Keep reloads away from now on, after one that has begun; see Inhibitors.add()."""
@@ -184,7 +188,7 @@ class Reloads:
             before={name: running[name] for name in values if name in running},
             replacement=replacement,
         )
-        carrier, types = self._carrier(module), facts.types_of(module)
+        carrier, types = self._carrier(module), facts.module(module).types
         try:
             carrier.record(transaction)
             kernel = self.view.kernel
@@ -245,7 +249,7 @@ class Reloads:
 
     def _carrier(self, module: str) -> Reload:
         """The carrier of what goes on without a job, or after its end."""
-        types = self.view.facts().types_of(module)
+        types = self.view.facts().module(module).types
         return Reload(self.view.kernel, self.records, types, lambda state: None)
 
     def transaction(self, facts: HostFacts, job: Job) -> Reload:
@@ -253,7 +257,7 @@ class Reloads:
         return Reload(
             self.view.kernel,
             self.records,
-            facts.types_of(job.module),
+            facts.module(job.module).types,
             lambda state: self.jobs.update(job, state),
         )
 
@@ -309,7 +313,7 @@ class Reloads:
 
         try:
             if self.inhibitors.list():
-                raise Inhibited(await explain())
+                raise self.refusal(job.module, await self.blockers(job.module))
             async with self._shutdown_delay():
                 await reload.run(transaction, explain, 0.0 if waits else UNLOAD_SECONDS)
         except BaseException as error:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from nestd.core.changes.changes import Changes
 from nestd.core.drift import watch as drift_watch
 from nestd.core.drift.drift import OnDrift
 from nestd.core.errors import Busy, RolledBack
 from nestd.core.journal_events import Event
-from nestd.core.manager import Manager
 from nestd.core.model import When
 from nestd.core.modules.view import HostView
 from nestd.core.reloads.queue import Reloads
@@ -50,25 +50,25 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-def run(path: Path, kernel: SimulatedKernel, test: Callable[[Manager], Awaitable[None]]) -> None:
+def run(path: Path, kernel: SimulatedKernel, test: Callable[[Changes], Awaitable[None]]) -> None:
     async def body() -> None:
         view = HostView(Root(path), kernel, KMOD, "none")
         await view.start()
-        manager = Manager(view, Reloads(view, Records(Root(path))))
-        await test(manager)
-        await manager.reloads.close()
+        changes = Changes(view, Reloads(view, Records(Root(path))))
+        await test(changes)
+        await changes.reloads.close()
         view.close()
 
     asyncio.run(body())
 
 
-async def change(manager: Manager, module: str, value: str, when: When) -> None:
-    await manager.apply(await manager.request(module, {"nested": value}, when), ANNA)
+async def change(changes: Changes, module: str, value: str, when: When) -> None:
+    await changes.apply(await changes.request(module, {"nested": value}, when), ANNA)
 
 
 def test_a_change_and_its_reload(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
-    async def test(manager: Manager) -> None:
-        await change(manager, "kvm_intel", "0", When.NOW)
+    async def test(changes: Changes) -> None:
+        await change(changes, "kvm_intel", "0", When.NOW)
 
     run(tmp_path, SimulatedKernel(Root(tmp_path), KINDS["intel"]), test)
     assert entries(log, Event.VALUE_CHANGED) == [
@@ -80,10 +80,10 @@ def test_a_change_and_its_reload(tmp_path: Path, log: pytest.LogCaptureFixture) 
 
 
 def test_a_reload_that_is_refused(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
-    async def test(manager: Manager) -> None:
-        manager.view.root.at("/simulated/machines/vm1").touch()
+    async def test(changes: Changes) -> None:
+        changes.view.root.at("/simulated/machines/vm1").touch()
         with pytest.raises(Busy):
-            await change(manager, "kvm_intel", "0", When.NOW)
+            await change(changes, "kvm_intel", "0", When.NOW)
 
     run(tmp_path, SimulatedKernel(Root(tmp_path), KINDS["intel"]), test)
     assert entries(log, Event.RELOAD_REFUSED) == [
@@ -93,12 +93,12 @@ def test_a_reload_that_is_refused(tmp_path: Path, log: pytest.LogCaptureFixture)
 
 
 def test_a_reload_that_is_rolled_back(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
-    async def test(manager: Manager) -> None:
-        conf = manager.view.root.at("/etc/modprobe.d/a.conf")
+    async def test(changes: Changes) -> None:
+        conf = changes.view.root.at("/etc/modprobe.d/a.conf")
         conf.write_text("install kvm_intel /bin/true\n")
-        manager.view.config_changed()
+        changes.view.config_changed()
         with pytest.raises(RolledBack):
-            await change(manager, "kvm_intel", "0", When.NOW)
+            await change(changes, "kvm_intel", "0", When.NOW)
 
     run(tmp_path, SimulatedKernel(Root(tmp_path), KINDS["intel"]), test)
     assert entries(log, Event.RELOAD_ROLLED_BACK) == [
@@ -109,9 +109,9 @@ def test_a_reload_that_is_rolled_back(tmp_path: Path, log: pytest.LogCaptureFixt
 def test_a_change_in_place_that_is_rolled_back(
     tmp_path: Path, log: pytest.LogCaptureFixture
 ) -> None:
-    async def test(manager: Manager) -> None:
+    async def test(changes: Changes) -> None:
         with pytest.raises(RolledBack, match="Operation not permitted"):
-            await change(manager, "kvm_hv", "0", When.NOW)
+            await change(changes, "kvm_hv", "0", When.NOW)
 
     run(tmp_path, Stubborn(Root(tmp_path), KINDS["power"]), test)
     assert entries(log, Event.RELOAD_ROLLED_BACK) == [
@@ -120,11 +120,11 @@ def test_a_change_in_place_that_is_rolled_back(
 
 
 def test_a_job_that_is_cancelled(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
-    async def test(manager: Manager) -> None:
-        manager.view.root.at("/simulated/machines/vm1").touch()
-        await change(manager, "kvm_intel", "0", When.IDLE)
-        [job] = manager.reloads.jobs.current()
-        await manager.reloads.cancel(job, ANNA + 1)
+    async def test(changes: Changes) -> None:
+        changes.view.root.at("/simulated/machines/vm1").touch()
+        await change(changes, "kvm_intel", "0", When.IDLE)
+        [job] = changes.reloads.jobs.current()
+        await changes.reloads.cancel(job, ANNA + 1)
 
     run(tmp_path, SimulatedKernel(Root(tmp_path), KINDS["intel"]), test)
     assert entries(log, Event.JOB_CANCELLED) == [
@@ -133,10 +133,10 @@ def test_a_job_that_is_cancelled(tmp_path: Path, log: pytest.LogCaptureFixture) 
 
 
 def test_a_drift(tmp_path: Path, log: pytest.LogCaptureFixture) -> None:
-    async def test(manager: Manager) -> None:
-        watch = drift_watch.DriftWatch(manager, OnDrift.REPORT, 0.05)
+    async def test(changes: Changes) -> None:
+        watch = drift_watch.DriftWatch(changes, OnDrift.REPORT, 0.05)
         watch.start()
-        manager.view.root.at(CONF).write_text("options kvm_intel nested=0\n")
+        changes.view.root.at(CONF).write_text("options kvm_intel nested=0\n")
         for _ in range(200):
             if entries(log, Event.DRIFT_FOUND):
                 break

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from nestd.core.changes.change import shown
 from nestd.core.checks.finding import Finding, fail, passed, warn
 from nestd.core.checks.guest.guest import Guest, replace
+from nestd.formats.printable import quoted
 
 _EMULATED = "qemu"
 _CONFIDENTIAL: Mapping[str, str] = MappingProxyType(
@@ -59,7 +59,7 @@ def domain_type(guest: Guest) -> Finding:
             " nested virtualization does not reach"
         )
     else:
-        what = f"The guest does not run on KVM (domain type {shown(kind)})"
+        what = f"The guest does not run on KVM (domain type {quoted(kind)})"
     return fail(
         "domain-type", f"{what}.", replace(guest, "the <domain> tag", "<domain type='kvm'>")
     )
@@ -81,7 +81,7 @@ def os_type(guest: Guest) -> Finding | None:
         )
     return fail(
         "os-type",
-        f"A guest of the kind {shown(domain.os_type)} has no hardware virtualization to pass on.",
+        f"A guest of the kind {quoted(domain.os_type)} has no hardware virtualization to pass on.",
         replace(guest, "its <type> in <os>", xml),
     )
 
@@ -92,10 +92,10 @@ def architecture(guest: Guest) -> Finding | None:
     if machine not in _GUESTS:
         return None
     if guest.arch in _GUESTS[machine]:
-        return passed("guest-architecture", f"The guest's architecture is {shown(guest.arch)}.")
+        return passed("guest-architecture", f"The guest's architecture is {quoted(guest.arch)}.")
     return fail(
         "guest-architecture",
-        f"The guest's architecture is {shown(guest.arch)}: this host, {machine}, can only emulate"
+        f"The guest's architecture is {quoted(guest.arch)}: this host, {machine}, can only emulate"
         " it.",
         replace(guest, "arch= in its <type>", f"arch='{machine}'"),
     )
@@ -110,7 +110,7 @@ def machine_type(guest: Guest) -> Finding | None:
         return passed("machine-type", f"The guest's machine type is {wanted}.")
     return fail(
         "machine-type",
-        f"The guest's machine type is {shown(given)}, and only {wanted} can nest.",
+        f"The guest's machine type is {quoted(given)}, and only {wanted} can nest.",
         replace(guest, "machine= in its <type>", f"machine='{wanted}'"),
     )
 
@@ -120,7 +120,7 @@ def launch_security(guest: Guest) -> Finding | None:
     kind = guest.domain.launch_security
     if not kind:
         return None
-    name = _CONFIDENTIAL.get(kind, shown(kind))
+    name = _CONFIDENTIAL.get(kind, quoted(kind))
     return fail(
         "launch-security",
         f"The guest is a confidential one ({name}), and such guests cannot run virtual machines.",
@@ -135,7 +135,7 @@ def qemu_arguments(guest: Guest) -> Finding | None:
         return None
     return warn(
         "qemu-arguments",
-        f"The XML passes arguments straight to QEMU ({shown(' '.join(found))} ...), which may"
+        f"The XML passes arguments straight to QEMU ({quoted(' '.join(found))} ...), which may"
         " change what these checks found.",
         f"With {guest.edit}, say the same in <cpu> and <features>, and remove <qemu:commandline>.",
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import re
 
-from nestd.core.changes.change import shown
 from nestd.core.checks.finding import Finding, fail, note, passed
 from nestd.core.checks.guest.guest import Guest, add_to, add_to_domain, replace
 from nestd.core.checks.guest.machine import runs_here
 from nestd.core.checks.host.processor import FIRST_POWER
 from nestd.core.model import Vendor
+from nestd.formats.printable import quoted
 
 _NESTED_HV = "<nested-hv state='on'/>"
 _MODEL = "<model fallback='forbid'>power9</model>"
@@ -26,7 +26,7 @@ def nested_hv(guest: Guest) -> Finding | None:
     if domain.nested_hv:
         return fail(
             "nested-hv",
-            f"The guest's machine has nested-hv {shown(domain.nested_hv)}: it cannot run virtual"
+            f"The guest's machine has nested-hv {quoted(domain.nested_hv)}: it cannot run virtual"
             " machines.",
             replace(guest, "<nested-hv> in <features>", _NESTED_HV),
         )
@@ -49,7 +49,7 @@ def compatibility(guest: Guest) -> Finding | None:
         return None
     return fail(
         "power-compatibility",
-        f"The guest runs in {shown(given.model)} compatibility mode, in which nothing can nest.",
+        f"The guest runs in {quoted(given.model)} compatibility mode, in which nothing can nest.",
         replace(guest, "<model> in <cpu>", _MODEL),
     )
 

@@ -7,13 +7,13 @@ not tried on a machine, hence the warning. QEMU's named models come without it.
 
 from __future__ import annotations
 
-from nestd.core.changes.change import shown
 from nestd.core.checks.finding import Finding, Verdict, fail, passed, warn
 from nestd.core.checks.guest.guest import Guest, add_to, add_to_domain, replace
 from nestd.core.checks.guest.machine import runs_here
 from nestd.core.checks.guest.x86 import PASSTHROUGH
 from nestd.core.checks.host.support import s390_huge_pages
 from nestd.core.model import Vendor
+from nestd.formats.printable import quoted
 
 _FEATURE = "sief2"
 _REQUIRE = f"<feature policy='require' name='{_FEATURE}'/>"
@@ -32,7 +32,7 @@ def cpu(guest: Guest) -> Finding | None:
     if given.mode not in _MODES:
         return fail(
             "cpu",
-            f"libvirt knows no CPU mode {shown(given.mode)}.",
+            f"libvirt knows no CPU mode {quoted(given.mode)}.",
             replace(guest, "<cpu>", PASSTHROUGH),
         )
     if policies & set(_WITHHELD):
@@ -51,8 +51,8 @@ def cpu(guest: Guest) -> Finding | None:
         return _like_host(whole if given.empty else tag)
     return fail(
         "cpu",
-        f"The guest's processor, {shown(given.model)}, comes without sie: it is not part of a named"
-        " model unless it is asked for.",
+        f"The guest's processor, {quoted(given.model)}, comes without sie: it is not part of a"
+        " named model unless it is asked for.",
         add_to(guest, "cpu", _REQUIRE),
     )
 

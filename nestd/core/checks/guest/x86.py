@@ -10,12 +10,12 @@ that is named goes through. No Intel model has vmx; libvirt's host-model adds it
 
 from __future__ import annotations
 
-from nestd.core.changes.change import shown
 from nestd.core.checks.finding import Finding, fail, passed, warn
 from nestd.core.checks.guest.guest import Guest, add_to, add_to_domain, replace
 from nestd.core.checks.guest.machine import runs_here
 from nestd.core.model import Vendor
 from nestd.formats.libvirt_xml.domain_xml import Cpu
+from nestd.formats.printable import quoted
 
 _FEATURES = {Vendor.INTEL: "vmx", Vendor.AMD: "svm"}
 _PAGING = {Vendor.INTEL: "vmx-ept", Vendor.AMD: "npt"}
@@ -103,7 +103,7 @@ def _invalid(guest: Guest, given: Cpu, feature: str) -> Finding | None:
     if given.mode not in (*_CUSTOM, *_WHOLE, "host-model"):
         return fail(
             "cpu",
-            f"libvirt knows no CPU mode {shown(given.mode)}.",
+            f"libvirt knows no CPU mode {quoted(given.mode)}.",
             replace(guest, "<cpu>", PASSTHROUGH),
         )
     policies = given.policies(feature)
@@ -156,7 +156,7 @@ def _by_mode(guest: Guest, given: Cpu, feature: str) -> Finding:
             if not given.empty
             else replace(guest, "<cpu>", PASSTHROUGH),
         )
-    name = "host-model" if given.mode == "host-model" else shown(given.model)
+    name = "host-model" if given.mode == "host-model" else quoted(given.model)
     return fail(
         "cpu",
         f"The guest's processor, {name}, comes without {feature}: it is not part of a named model"

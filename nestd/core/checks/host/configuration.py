@@ -6,12 +6,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from nestd.core.changes.change import place
 from nestd.core.checks.finding import Finding, fail, passed, warn
 from nestd.core.checks.situation import Situation
 from nestd.core.modules.derive import misplaced_nested
 from nestd.core.modules.values import NESTED
 from nestd.core.modules.vendors import nested_holders
+from nestd.core.modules.wording import place
 from nestd.formats.modprobe.next_load import Origin
 
 MOST_NAMED = 5  # lines in one finding
@@ -47,7 +47,7 @@ def files(situation: Situation) -> Finding:
 
 def lines(situation: Situation) -> Finding:
     """Lines about KVM that kmod ignores, with no more than a warning in the journal."""
-    bad = situation.facts.next_load("kvm").bad_lines
+    bad = situation.facts.bad_lines
     found = [_shown(origin) for origin in bad if _ABOUT_KVM.search(origin.text)]
     if not found:
         return passed("config-lines", "modprobe.d has no line about KVM that kmod ignores.")
@@ -64,7 +64,7 @@ def comments(situation: Situation) -> Finding | None:
     found = {
         _shown(origin)
         for name in situation.facts.modules
-        for origin in situation.facts.next_load(name).comment_in_options
+        for origin in situation.facts.module(name).next_load.comment_in_options
     }
     if not found:
         return None
@@ -97,7 +97,7 @@ def parameters(situation: Situation) -> Finding | None:
     module = situation.module
     if module is None or situation.load is None:
         return None
-    known = {*situation.facts.types_of(module.name), *module.parameters}
+    known = situation.facts.module(module.name).parameters
     if not situation.facts.types.get(module.name) and not module.parameters:
         return None  # neither the module's file nor the module is there to tell
     found = [

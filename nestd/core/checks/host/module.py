@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from nestd.core.changes.change import place
 from nestd.core.checks.finding import Finding, fail, note, passed, warn
 from nestd.core.checks.situation import Situation
+from nestd.core.modules.wording import place
 from nestd.host.kernel.sysfs import Availability
 
 

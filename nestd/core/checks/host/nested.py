@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from nestd.core.changes.change import place, refusal
 from nestd.core.checks.finding import Finding, fail, note, passed, warn
 from nestd.core.checks.situation import Situation
 from nestd.core.model import Answer, Module
-from nestd.core.modules.derive import beaten, refused
 from nestd.core.modules.values import NESTED
+from nestd.core.modules.wording import place, refusal
 from nestd.formats.modprobe.next_load import Assignment
 
 SWITCH_ON = "Switch it on with: nestctl nested on"
@@ -42,7 +41,7 @@ def next_load(situation: Situation) -> Finding | None:
     module = situation.module
     if module is None or situation.builtin:
         return None
-    bad = refused(situation.facts, module.name)
+    bad = situation.facts.module(module.name).refused
     if bad is not None:
         return _refused(module, bad)
     if module.nested_next is Answer.INVALID:
@@ -88,7 +87,7 @@ def overridden(situation: Situation) -> Finding | None:
     if module is None or situation.builtin:
         return None
     path = situation.facts.own.path
-    lost = beaten(situation.facts, module.name)
+    lost = situation.facts.module(module.name).overridden
     if not lost:
         return passed("overridden", f"Nothing overrides what {path} says of {module.name}.")
     winners = "; ".join(

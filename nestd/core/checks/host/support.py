@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import re
 
-from nestd.core.changes.change import place
 from nestd.core.checks.finding import Finding, fail, note, passed
 from nestd.core.checks.situation import Situation
 from nestd.core.model import Answer, Vendor
-from nestd.core.modules.derive import clash, may_clash
+from nestd.core.modules.wording import place
 
 HPAGE = "hpage"
 _KERNEL_SAYS = (
@@ -105,12 +104,12 @@ def s390_huge_pages(situation: Situation) -> Finding | None:
     module = situation.module
     if situation.vendor is not Vendor.S390 or module is None:
         return None
-    if not may_clash(situation.facts, module.name):
+    if not situation.facts.module(module.name).may_conflict:
         return passed(
             "huge-pages", "This kernel allows huge pages for guests together with nesting."
         )
-    if clash(situation.facts, module.name):
-        at = situation.facts.next_load(module.name).effective(HPAGE)
+    if situation.facts.module(module.name).conflicts:
+        at = situation.facts.module(module.name).next_load.effective(HPAGE)
         where = f"{place(at)} sets {HPAGE}" if at else f"{HPAGE} is set"
         return fail(
             "huge-pages",

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from nestd.core.changes.change import Change
+from nestd.core.changes.changes import Changes
 from nestd.core.drift.drift import OnDrift
 from nestd.core.drift.watch import MOST_CAUSES, DriftWatch
 from nestd.core.errors import RolledBack
-from nestd.core.manager import Manager
 from nestd.core.model import JobState, When
 from nestd.core.modules.view import HostView
 from nestd.core.reloads.jobs import Job
@@ -56,20 +56,20 @@ def lines() -> Iterator[Lines]:
 class Host:
     """A simulated host with nestd's core at work on it, and somebody else who changes it."""
 
-    def __init__(self, root: Root, kind: str, manager: Manager, watch: DriftWatch) -> None:
+    def __init__(self, root: Root, kind: str, changes: Changes, watch: DriftWatch) -> None:
         self.root = root
-        self.manager = manager
+        self.changes = changes
         self.watch = watch
         self.other = SimulatedKernel(root, KINDS[kind])
         self.conf = root.at("/etc/modprobe.d/kvm.conf")
         self.reloads = 0
-        manager.reloads.jobs.on_end.append(self._count)
+        changes.reloads.jobs.on_end.append(self._count)
 
     def _count(self, job: object) -> None:
         self.reloads += 1
 
     def runs(self, module: str, parameter: str = "nested") -> str:
-        return self.manager.view.kernel.read_module(module).parameters[parameter]
+        return self.changes.view.kernel.read_module(module).parameters[parameter]
 
     async def modprobe(self, module: str, **parameters: str) -> None:
         """What `modprobe -r MODULE; modprobe MODULE PARAMETERS` by hand does."""
@@ -77,8 +77,8 @@ class Host:
         await self.other.load(module, list(parameters.items()))
 
     async def set(self, module: str, when: When, **parameters: str) -> None:
-        change = self.manager.prepare(module, parameters, when)
-        await self.manager.apply(change, 1000)
+        change = self.changes.prepare(module, parameters, when)
+        await self.changes.apply(change, 1000)
 
     def write(self, name: str, text: str) -> None:
         (self.conf.parent / name).write_text(text)
@@ -96,11 +96,11 @@ async def host(directory: Path, policy: OnDrift, kind: str = "intel") -> AsyncIt
     view = HostView(root, SimulatedKernel(root, KINDS[kind]), KMOD, "none")
     await view.start()
     reloads = Reloads(view, Records(root))
-    manager = Manager(view, reloads)
-    watch = DriftWatch(manager, policy, GRACE)
+    changes = Changes(view, reloads)
+    watch = DriftWatch(changes, policy, GRACE)
     watch.start()
     try:
-        yield Host(root, kind, manager, watch)
+        yield Host(root, kind, changes, watch)
     finally:
         await watch.close()
         await reloads.close()
@@ -177,8 +177,8 @@ def test_it_waits_until_the_machines_have_gone(tmp_path: Path, lines: Lines) -> 
         await host.set(INTEL, When.NOW, nested="1")
         await host.modprobe(INTEL, nested="0")
         host.start_machine("web01")
-        await until(lambda: host.manager.reloads.jobs.current() != ())
-        [job] = host.manager.reloads.jobs.current()
+        await until(lambda: host.changes.reloads.jobs.current() != ())
+        [job] = host.changes.reloads.jobs.current()
         assert (job.uid, job.state) == (0, JobState.WAITING)
         assert host.runs(INTEL) == "N"
         host.end_machine("web01")
@@ -198,8 +198,8 @@ def test_what_nestd_was_asked_for_is_no_drift(
         host.start_machine("web01")
         await host.set(INTEL, When.IDLE, nested="0", ept="0")
         await settled(host, lines)
-        [job] = host.manager.reloads.jobs.current()
-        await host.manager.reloads.cancel(job, 0)
+        [job] = host.changes.reloads.jobs.current()
+        await host.changes.reloads.cancel(job, 0)
         await settled(host, lines)
         assert lines.texts == []
         assert host.runs(INTEL) == "Y"
@@ -285,7 +285,7 @@ def test_a_new_request_makes_a_new_occasion(tmp_path: Path, lines: Lines) -> Non
         for count in (1, 2):
             await host.modprobe(INTEL, nested="0")
             await told(lines, count)
-            await host.manager.reload(INTEL, When.NOW, 1000)
+            await host.changes.reload(INTEL, When.NOW, 1000)
             assert host.runs(INTEL) == "Y"
 
     run(tmp_path, OnDrift.REPORT, test)
@@ -321,7 +321,7 @@ def test_a_module_that_another_one_uses_is_not_waited_for(tmp_path: Path, lines:
         host.write("zz.conf", "options kvm enable_virt_at_load=0\n")
         await told(lines, 1)
         assert lines.texts[0].endswith("nothing is done about it: kvm_intel uses it")
-        assert host.manager.reloads.jobs.current() == ()
+        assert host.changes.reloads.jobs.current() == ()
 
     run(tmp_path, OnDrift.REAPPLY, test)
 
@@ -343,7 +343,7 @@ def test_writable_parameters_are_set_in_place(tmp_path: Path, lines: Lines) -> N
         await host.set("kvm_hv", When.NOW, nested="1")
         host.start_machine("aix")
         host.other.write_parameter("kvm_hv", "nested", "0")
-        host.manager.view.config_changed()  # sysfs tells nobody
+        host.changes.view.config_changed()  # sysfs tells nobody
         await until(lambda: host.runs("kvm_hv") == "Y")
         assert host.reloads == 0
         assert lines.texts[0].endswith("; it is set right in the running module")
@@ -356,7 +356,7 @@ def test_ever_new_values_are_not_fought_for_ever(tmp_path: Path, lines: Lines) -
         await host.set("kvm", When.NOW, halt_poll_ns="1")
         for number in range(MOST_CAUSES + 3):
             host.other.write_parameter("kvm", "halt_poll_ns", str(100 + number))
-            host.manager.view.config_changed()
+            host.changes.view.config_changed()
             if number < MOST_CAUSES:
                 await told(lines, number + 1)
         host.write("zz-other.conf", "options kvm_intel ept=0\n")
@@ -399,7 +399,7 @@ def test_what_has_more_to_be_done_to_it_meanwhile_is_put_right_all_the_same(
     async def test(host: Host) -> None:
         await host.set(INTEL, When.NOW, nested="0")
         await settled(host, lines)
-        apply = host.manager.apply
+        apply = host.changes.apply
         reloaded = []
 
         async def apply_after_a_reload(change: Change, uid: int) -> Job | None:
@@ -407,10 +407,10 @@ def test_what_has_more_to_be_done_to_it_meanwhile_is_put_right_all_the_same(
                 reloaded.append(await host.modprobe(INTEL, nested="1"))
             return await apply(change, uid)
 
-        monkeypatch.setattr(host.manager, "apply", apply_after_a_reload)
+        monkeypatch.setattr(host.changes, "apply", apply_after_a_reload)
         host.conf.rename(host.conf.with_name("kvm.conf.rpmsave"))
         await until(lambda: host.conf.exists() and b"nested=0" in host.conf.read_bytes())
-        await until(lambda: host.manager.view.kernel.read_module(INTEL).loaded)
+        await until(lambda: host.changes.view.kernel.read_module(INTEL).loaded)
         await until(lambda: host.runs(INTEL) == "N")
 
     run(tmp_path, OnDrift.REAPPLY, test)

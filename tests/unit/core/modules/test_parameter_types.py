@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from nestd.core.changes.changes import Changes
 from nestd.core.errors import InvalidParameter
-from nestd.core.manager import Manager
 from nestd.core.model import When
 from nestd.core.modules.view import HostView
 from nestd.core.reloads.queue import Reloads
@@ -42,8 +42,8 @@ def test_types_of_modules_that_are_installed_later(tmp_path: Path, way: str) -> 
         kernel = InstalledLater(root, KINDS["intel"])
         view = HostView(root, kernel, KMOD, "none")
         await view.start()
-        manager = Manager(view, Reloads(view, Records(root)))
-        ask = manager.request if way == "request" else manager.plan
+        changes = Changes(view, Reloads(view, Records(root)))
+        ask = changes.request if way == "request" else changes.plan
         await ask("kvm_intel", {"ept": "5"}, When.BOOT)  # no one knows that it takes none
         kernel.installed = True
         with pytest.raises(InvalidParameter, match="declared as bool"):
@@ -51,7 +51,7 @@ def test_types_of_modules_that_are_installed_later(tmp_path: Path, way: str) -> 
         asked = kernel.asked
         await ask("kvm_intel", {"ept": "0"}, When.BOOT)
         assert kernel.asked == asked, "what is known is not asked for again"
-        await manager.reloads.close()
+        await changes.reloads.close()
         view.close()
 
     asyncio.run(body())

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from nestd.core.changes.changes import Changes
 from nestd.core.errors import RolledBack
-from nestd.core.manager import Manager
 from nestd.core.model import When
 from nestd.core.modules.view import HostView
 from nestd.core.reloads.queue import Reloads
@@ -51,13 +51,13 @@ def test_the_same_load_is_not_waited_for_twice(
         kernel = Hanging(root, failure)
         view = HostView(root, kernel, KMOD, "none")
         await view.start()
-        manager = Manager(view, Reloads(view, Records(root)))
+        changes = Changes(view, Reloads(view, Records(root)))
         before = kernel.read_module(MODULE).parameters
         with pytest.raises(RolledBack, match="did not end"):
-            await manager.apply(manager.prepare(MODULE, {"nested": "0"}, When.NOW), 0)
+            await changes.apply(changes.prepare(MODULE, {"nested": "0"}, When.NOW), 0)
         assert kernel.plain_loads == plain_loads
         assert kernel.read_module(MODULE).parameters == before
-        await manager.reloads.close()
+        await changes.reloads.close()
         view.close()
 
     asyncio.run(body())

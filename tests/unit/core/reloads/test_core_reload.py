@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from nestd.core.changes.change import Effect, MoreToDo
+from nestd.core.changes.change import Effect, NeedsMoreAuthorization
+from nestd.core.changes.changes import Changes
 from nestd.core.errors import Busy, Missing, NotSupported, RolledBack, StalePlan
-from nestd.core.manager import Manager
 from nestd.core.model import Blocker, JobState, When
 from nestd.core.modules.view import HostView
 from nestd.core.reloads.inhibitors import Inhibitor
@@ -53,21 +53,21 @@ class Slow(SimulatedKernel):
 
 async def start(
     root: Root, kernel: SimulatedKernel, shutdown_delay: ShutdownDelay | None = None
-) -> Manager:
+) -> Changes:
     view = HostView(root, kernel, KMOD, "none")
     await view.start()
     reloads = Reloads(view, Records(root), shutdown_delay)
     await recover(reloads)
-    return Manager(view, reloads)
+    return Changes(view, reloads)
 
 
-async def stop(manager: Manager) -> None:
-    await manager.reloads.close()
-    manager.view.close()
+async def stop(changes: Changes) -> None:
+    await changes.reloads.close()
+    changes.view.close()
 
 
-async def set_nested(manager: Manager, value: str, when: When) -> Job | None:
-    return await manager.apply(manager.prepare(MODULE, {"nested": value}, when), 0)
+async def set_nested(changes: Changes, value: str, when: When) -> Job | None:
+    return await changes.apply(changes.prepare(MODULE, {"nested": value}, when), 0)
 
 
 async def until_ended(job: Job) -> JobState:
@@ -96,13 +96,13 @@ def test_who_loads_it_before_the_file_is_in_place_is_overtaken_in_turn(tmp_path:
         conf = root.at("/etc/modprobe.d/kvm.conf")
         kernel = Eager(root, KINDS["intel"])
         before = conf.read_bytes()
-        manager = await start(root, kernel)
-        job = await set_nested(manager, "0", When.NOW)
+        changes = await start(root, kernel)
+        job = await set_nested(changes, "0", When.NOW)
         assert job is not None
         assert job.state is JobState.DONE
         assert kernel.read_module(MODULE).parameters["nested"] == "N"
         assert conf.read_bytes() == before + b"options kvm_intel nested=0\n"
-        await stop(manager)
+        await stop(changes)
 
     asyncio.run(body())
 
@@ -111,17 +111,17 @@ def test_a_job_that_reloads_is_not_cancelled(tmp_path: Path) -> None:
     async def body() -> None:
         root = Root(tmp_path)
         kernel = Slow(root)
-        manager = await start(root, kernel)
-        job = await set_nested(manager, "0", When.IDLE)
+        changes = await start(root, kernel)
+        job = await set_nested(changes, "0", When.IDLE)
         assert job is not None
         await kernel.unloaded.wait()
         assert job.state is JobState.LOADING
         with pytest.raises(Busy, match="only a waiting job"):
-            await manager.reloads.cancel(job, 0)
+            await changes.reloads.cancel(job, 0)
         assert records(root) == [str(job.id)]
         kernel.go_on.set()
         assert await until_ended(job) is JobState.DONE
-        await stop(manager)
+        await stop(changes)
 
     asyncio.run(body())
 
@@ -139,13 +139,13 @@ def test_a_job_that_is_cancelled_at_the_last_moment_reloads_nothing(tmp_path: Pa
             await go_on.wait()
             yield
 
-        manager = await start(root, SimulatedKernel(root, KINDS["intel"]), slow_logind)
+        changes = await start(root, SimulatedKernel(root, KINDS["intel"]), slow_logind)
         ends: list[JobState] = []
-        manager.reloads.jobs.on_end.append(lambda job: ends.append(job.state))
-        job = await set_nested(manager, "0", When.IDLE)
+        changes.reloads.jobs.on_end.append(lambda job: ends.append(job.state))
+        job = await set_nested(changes, "0", When.IDLE)
         assert job is not None
         await asked.wait()
-        cancelling = asyncio.ensure_future(manager.reloads.cancel(job, 0))
+        cancelling = asyncio.ensure_future(changes.reloads.cancel(job, 0))
         await asyncio.sleep(0)
         go_on.set()
         try:
@@ -153,9 +153,9 @@ def test_a_job_that_is_cancelled_at_the_last_moment_reloads_nothing(tmp_path: Pa
         except Busy:
             assert await until_ended(job) is JobState.DONE
         else:
-            assert manager.view.kernel.read_module(MODULE).parameters["nested"] == "Y"
+            assert changes.view.kernel.read_module(MODULE).parameters["nested"] == "Y"
         assert len(ends) == 1
-        await stop(manager)
+        await stop(changes)
 
     asyncio.run(body())
 
@@ -173,20 +173,20 @@ def test_who_holds_an_inhibitor_sees_no_reload(tmp_path: Path) -> None:
             await go_on.wait()
             yield
 
-        manager = await start(root, SimulatedKernel(root, KINDS["intel"]), slow_logind)
-        job = await set_nested(manager, "0", When.IDLE)
+        changes = await start(root, SimulatedKernel(root, KINDS["intel"]), slow_logind)
+        job = await set_nested(changes, "0", When.IDLE)
         assert job is not None
         await asked.wait()
         inhibitor = Inhibitor("a backup", "to see", 1000, 1)
-        inhibiting = asyncio.ensure_future(manager.reloads.inhibit(inhibitor))
+        inhibiting = asyncio.ensure_future(changes.reloads.inhibit(inhibitor))
         await asyncio.sleep(0)
         go_on.set()
         guard = await inhibiting
-        before = manager.view.kernel.read_module(MODULE).parameters["nested"]
+        before = changes.view.kernel.read_module(MODULE).parameters["nested"]
         await asyncio.sleep(0.2)
-        assert manager.view.kernel.read_module(MODULE).parameters["nested"] == before == "N"
+        assert changes.view.kernel.read_module(MODULE).parameters["nested"] == before == "N"
         os.close(guard)
-        await stop(manager)
+        await stop(changes)
 
     asyncio.run(body())
 
@@ -202,12 +202,12 @@ def test_a_device_that_stays_away_is_no_reason_to_say_that_nothing_loads(tmp_pat
     async def body() -> None:
         root = Root(tmp_path)
         kernel = Deviceless(root, KINDS["intel"])
-        manager = await start(root, kernel)
+        changes = await start(root, kernel)
         with pytest.raises(RolledBack, match="/dev/kvm did not come back"):
-            await set_nested(manager, "0", When.NOW)
+            await set_nested(changes, "0", When.NOW)
         assert kernel.read_module(MODULE).parameters["nested"] == "Y"
         assert records(root) == []
-        await stop(manager)
+        await stop(changes)
 
     asyncio.run(body())
 
@@ -233,17 +233,17 @@ def test_whatever_fails_after_the_unload_the_module_is_loaded_again(
     async def body() -> None:
         root = Root(tmp_path)
         kernel = Exhausted(root, KINDS["intel"])
-        manager = await start(root, kernel)
+        changes = await start(root, kernel)
         conf = root.at("/etc/modprobe.d/kvm.conf").read_bytes()
         with contextlib.suppress(RolledBack):
-            job = await set_nested(manager, "0", when)
+            job = await set_nested(changes, "0", when)
             assert job is not None
             assert await until_ended(job) is JobState.ROLLED_BACK
             assert "start new thread" not in job.error
         assert kernel.read_module(MODULE).parameters["nested"] == "Y"
         assert root.at("/etc/modprobe.d/kvm.conf").read_bytes() == conf
         assert records(root) == []
-        await stop(manager)
+        await stop(changes)
 
     asyncio.run(body())
 
@@ -254,18 +254,18 @@ def test_a_reload_that_is_cut_off_keeps_its_record(tmp_path: Path) -> None:
     async def body() -> None:
         root = Root(tmp_path)
         kernel = Slow(root)
-        manager = await start(root, kernel)
-        reloading = asyncio.ensure_future(set_nested(manager, "0", When.NOW))
+        changes = await start(root, kernel)
+        reloading = asyncio.ensure_future(set_nested(changes, "0", When.NOW))
         await kernel.unloaded.wait()
         reloading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reloading
-        manager.view.close()
+        changes.view.close()
         assert len(records(root)) == 1
-        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
-        assert manager.view.kernel.read_module(MODULE).parameters["nested"] == "N"
+        changes = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        assert changes.view.kernel.read_module(MODULE).parameters["nested"] == "N"
         assert records(root) == []
-        await stop(manager)
+        await stop(changes)
 
     asyncio.run(body())
 
@@ -288,9 +288,9 @@ def test_a_waiting_job_goes_back_to_what_ran_last(tmp_path: Path) -> None:
     async def body() -> None:
         root = Root(tmp_path)
         kernel = Broken(root, KINDS["intel"])
-        manager = await start(root, kernel)
-        guard = await manager.reloads.inhibit(Inhibitor("a test", "to see", 0, 1))
-        job = await set_nested(manager, "0", When.IDLE)
+        changes = await start(root, kernel)
+        guard = await changes.reloads.inhibit(Inhibitor("a test", "to see", 0, 1))
+        job = await set_nested(changes, "0", When.IDLE)
         assert job is not None
         await kernel.unload(MODULE)
         await kernel.load(MODULE, [("ple_gap", "64"), ("nested", "1")])
@@ -298,7 +298,7 @@ def test_a_waiting_job_goes_back_to_what_ran_last(tmp_path: Path) -> None:
         os.close(guard)
         assert await until_ended(job) is JobState.ROLLED_BACK
         assert kernel.read_module(MODULE).parameters["ple_gap"] == "64"
-        await stop(manager)
+        await stop(changes)
 
     asyncio.run(body())
 
@@ -309,18 +309,18 @@ def test_a_waiting_job_ends_when_others_decide_otherwise(tmp_path: Path) -> None
     async def body() -> None:
         root = Root(tmp_path)
         kernel = SimulatedKernel(root, KINDS["intel"])
-        manager = await start(root, kernel)
-        guard = await manager.reloads.inhibit(Inhibitor("a test", "to see", 0, 1))
-        job = await set_nested(manager, "0", When.IDLE)
+        changes = await start(root, kernel)
+        guard = await changes.reloads.inhibit(Inhibitor("a test", "to see", 0, 1))
+        job = await set_nested(changes, "0", When.IDLE)
         assert job is not None
         loaded = root.at(f"/sys/module/{MODULE}").stat().st_ino
         root.at("/etc/modprobe.d/zz.conf").write_text("options kvm_intel nested=1\n")
-        manager.view.config_changed()
+        changes.view.config_changed()
         os.close(guard)
         assert await until_ended(job) is JobState.FAILED
         assert "nested=0" in job.error
         assert root.at(f"/sys/module/{MODULE}").stat().st_ino == loaded
-        await stop(manager)
+        await stop(changes)
 
     asyncio.run(body())
 
@@ -331,17 +331,17 @@ def test_what_was_not_allowed_is_not_done(tmp_path: Path) -> None:
     async def body() -> None:
         root = Root(tmp_path)
         kernel = SimulatedKernel(root, KINDS["intel"])
-        manager = await start(root, kernel)
+        changes = await start(root, kernel)
         await kernel.unload(MODULE)
-        change = manager.prepare(MODULE, {"nested": "0"}, When.NOW)
+        change = changes.prepare(MODULE, {"nested": "0"}, When.NOW)
         assert change.effect is Effect.NONE
         await kernel.load(MODULE)
         conf = root.at("/etc/modprobe.d/kvm.conf").read_bytes()
-        with pytest.raises(MoreToDo):
-            await manager.apply(change, 0)
+        with pytest.raises(NeedsMoreAuthorization):
+            await changes.apply(change, 0)
         assert kernel.read_module(MODULE).parameters["nested"] == "Y"
         assert root.at("/etc/modprobe.d/kvm.conf").read_bytes() == conf
-        await stop(manager)
+        await stop(changes)
 
     asyncio.run(body())
 
@@ -349,17 +349,17 @@ def test_what_was_not_allowed_is_not_done(tmp_path: Path) -> None:
 def test_a_plan_gets_stale_also_while_a_password_is_asked_for(tmp_path: Path) -> None:
     async def body() -> None:
         root = Root(tmp_path)
-        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        changes = await start(root, SimulatedKernel(root, KINDS["intel"]))
         asked = {"nested": "0"}
-        token = (await manager.plan(MODULE, asked, When.BOOT)).token
-        change = manager.prepare(MODULE, asked, When.BOOT, token)
+        token = (await changes.plan(MODULE, asked, When.BOOT)).token
+        change = changes.prepare(MODULE, asked, When.BOOT, token)
         conf = root.at("/etc/modprobe.d/kvm.conf")
         conf.write_bytes(conf.read_bytes() + b"options kvm_intel ept=0\n")
-        manager.view.config_changed()
+        changes.view.config_changed()
         with pytest.raises(StalePlan):
-            await manager.apply(change, 0)
+            await changes.apply(change, 0)
         assert b"nested=0" not in conf.read_bytes()
-        await stop(manager)
+        await stop(changes)
 
     asyncio.run(body())
 
@@ -370,24 +370,24 @@ def test_a_request_sees_what_those_before_it_have_done(tmp_path: Path) -> None:
     async def body() -> None:
         root = Root(tmp_path)
         kernel = Slow(root)
-        manager = await start(root, kernel)
-        first = asyncio.ensure_future(set_nested(manager, "0", When.NOW))
+        changes = await start(root, kernel)
+        first = asyncio.ensure_future(set_nested(changes, "0", When.NOW))
         await kernel.unloaded.wait()
-        second = asyncio.ensure_future(manager.request(MODULE, {"nested": "1"}, When.NOW))
-        third = asyncio.ensure_future(manager.request_reload(MODULE))
+        second = asyncio.ensure_future(changes.request(MODULE, {"nested": "1"}, When.NOW))
+        third = asyncio.ensure_future(changes.request_reload(MODULE))
         await asyncio.sleep(0)
         kernel.go_on.set()
         await first
         assert (await second).effect is Effect.RELOAD
         await third
-        await stop(manager)
+        await stop(changes)
 
     asyncio.run(body())
 
 
-async def waiting_record(root: Root, manager: Manager) -> Job:
-    await manager.reloads.inhibit(Inhibitor("a test", "to see", 0, 1))
-    job = await set_nested(manager, "0", When.IDLE)
+async def waiting_record(root: Root, changes: Changes) -> Job:
+    await changes.reloads.inhibit(Inhibitor("a test", "to see", 0, 1))
+    job = await set_nested(changes, "0", When.IDLE)
     assert job is not None
     return job
 
@@ -397,17 +397,17 @@ def test_of_two_waiting_records_the_later_one_counts(tmp_path: Path) -> None:
 
     async def body() -> None:
         root = Root(tmp_path)
-        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
-        job = await waiting_record(root, manager)
+        changes = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        job = await waiting_record(root, changes)
         first = root.at(f"/run/nestd/transactions/{job.id}")
         record = first.read_bytes()
-        await stop(manager)
+        await stop(changes)
         later = record.replace(b'"job": %d' % job.id, b'"job": %d' % (job.id + 1))
         first.with_name(str(job.id + 1)).write_bytes(later)
-        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
-        assert [each.id for each in manager.reloads.jobs.current()] == [job.id + 1]
+        changes = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        assert [each.id for each in changes.reloads.jobs.current()] == [job.id + 1]
         assert records(root) == [str(job.id + 1)]
-        await stop(manager)
+        await stop(changes)
 
     asyncio.run(body())
 
@@ -417,13 +417,13 @@ def test_a_job_gets_no_number_that_another_one_has(tmp_path: Path) -> None:
 
     async def body() -> None:
         root = Root(tmp_path)
-        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
-        job = await waiting_record(root, manager)
-        await stop(manager)
+        changes = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        job = await waiting_record(root, changes)
+        await stop(changes)
         root.at("/run/nestd/last-job").write_text("")
-        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
-        assert manager.reloads.records.next_job() == job.id + 1
-        await stop(manager)
+        changes = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        assert changes.reloads.records.next_job() == job.id + 1
+        await stop(changes)
 
     asyncio.run(body())
 
@@ -444,16 +444,16 @@ def test_a_record_that_means_something_else_is_set_aside(
 ) -> None:
     async def body() -> None:
         root = Root(tmp_path)
-        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
-        await waiting_record(root, manager)
-        await stop(manager)
+        changes = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        await waiting_record(root, changes)
+        await stop(changes)
         path = root.at("/run/nestd/transactions/1")
         assert damage[0] in path.read_bytes()
         path.write_bytes(path.read_bytes().replace(*damage))
-        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
-        assert manager.reloads.jobs.current() == ()
+        changes = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        assert changes.reloads.jobs.current() == ()
         assert records(root) == ["1.set-aside"]
-        await stop(manager)
+        await stop(changes)
 
     asyncio.run(body())
 
@@ -463,9 +463,9 @@ def test_records_of_another_machine_are_not_acted_on(tmp_path: Path) -> None:
 
     async def body() -> None:
         root = Root(tmp_path)
-        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
-        await waiting_record(root, manager)
-        await stop(manager)
+        changes = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        await waiting_record(root, changes)
+        await stop(changes)
         path = root.at("/run/nestd/transactions/1")
         path.write_bytes(path.read_bytes().replace(b'"waiting"', b'"rolling-back"'))
         before, conf = records(root), root.at("/etc/modprobe.d/kvm.conf").read_bytes()
@@ -487,17 +487,17 @@ def test_a_full_disk_does_not_keep_nestd_from_starting(
 
     async def body() -> None:
         root = Root(tmp_path)
-        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
-        job = await waiting_record(root, manager)
-        await stop(manager)
+        changes = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        job = await waiting_record(root, changes)
+        await stop(changes)
         path = root.at(f"/run/nestd/transactions/{job.id}")
         path.write_bytes(path.read_bytes().replace(b'"waiting"', b'"unloading"'))
         with monkeypatch.context() as patch:
             patch.setattr(Records, "write", full)
-            manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
-        [again] = manager.reloads.jobs.current()
+            changes = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        [again] = changes.reloads.jobs.current()
         assert await until_ended(again) is JobState.DONE
-        await stop(manager)
+        await stop(changes)
 
     asyncio.run(body())
 
@@ -515,9 +515,9 @@ def test_a_read_only_disk_does_not_keep_nestd_from_starting(
         leftover.touch()
         with monkeypatch.context() as patch:
             patch.setattr(Path, "unlink", read_only)
-            manager = await start(root, kernel)
+            changes = await start(root, kernel)
         assert leftover.exists()
-        await stop(manager)
+        await stop(changes)
 
     asyncio.run(body())
 
@@ -528,21 +528,21 @@ def test_what_could_not_be_loaded_again_is_not_unloaded(tmp_path: Path) -> None:
     async def body() -> None:
         root = Root(tmp_path)
         kernel = SimulatedKernel(root, KINDS["intel"])
-        manager = await start(root, kernel)
-        guard = await manager.reloads.inhibit(Inhibitor("a test", "to see", 0, 1))
-        job = await set_nested(manager, "0", When.IDLE)
+        changes = await start(root, kernel)
+        guard = await changes.reloads.inhibit(Inhibitor("a test", "to see", 0, 1))
+        job = await set_nested(changes, "0", When.IDLE)
         assert job is not None
         shutil.rmtree(root.at(f"/lib/modules/{kernel.release}"))
         os.close(guard)
         assert await until_ended(job) is JobState.FAILED
         assert "could not be loaded again" in job.error
         with pytest.raises(Missing, match="could not be loaded again"):
-            await set_nested(manager, "0", When.NOW)
+            await set_nested(changes, "0", When.NOW)
         with pytest.raises(Missing, match="could not be loaded again"):
-            manager.prepare_reload(MODULE)
+            changes.prepare_reload(MODULE)
         assert kernel.read_module(MODULE).loaded
-        assert await set_nested(manager, "1", When.BOOT) is None
-        await stop(manager)
+        assert await set_nested(changes, "1", When.BOOT) is None
+        await stop(changes)
 
     asyncio.run(body())
 
@@ -562,27 +562,27 @@ def test_a_second_nestd_only_looks_on(tmp_path: Path) -> None:
 
     async def body() -> None:
         root = Root(tmp_path)
-        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
-        await waiting_record(root, manager)
-        await stop(manager)
+        changes = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        await waiting_record(root, changes)
+        await stop(changes)
         command = [sys.executable, "-c", OTHER, str(tmp_path)]
         pipe = subprocess.PIPE
         with subprocess.Popen(command, stdin=pipe, stdout=pipe) as other:
             assert other.stdout is not None
             assert other.stdout.readline() == b"True\n"
-            manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
-            assert manager.reloads.jobs.current() == ()
+            changes = await start(root, SimulatedKernel(root, KINDS["intel"]))
+            assert changes.reloads.jobs.current() == ()
             assert records(root) == ["1"]
-            assert manager.view.snapshot().modules[MODULE].loaded
+            assert changes.view.snapshot().modules[MODULE].loaded
             with pytest.raises(NotSupported, match="Another nestd"):
-                await set_nested(manager, "1", When.BOOT)
+                await set_nested(changes, "1", When.BOOT)
             with pytest.raises(NotSupported, match="Another nestd"):
-                manager.prepare_reload(MODULE)
-            await stop(manager)
+                changes.prepare_reload(MODULE)
+            await stop(changes)
             other.kill()
-        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
-        assert len(manager.reloads.jobs.current()) == 1
-        await stop(manager)
+        changes = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        assert len(changes.reloads.jobs.current()) == 1
+        await stop(changes)
 
     asyncio.run(body())
 
@@ -592,21 +592,21 @@ def test_a_job_waits_on_where_the_blockers_cannot_be_had(
 ) -> None:
     async def body() -> None:
         root = Root(tmp_path)
-        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
-        guard = await manager.reloads.inhibit(Inhibitor("a test", "to see", 0, 1))
+        changes = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        guard = await changes.reloads.inhibit(Inhibitor("a test", "to see", 0, 1))
         failed = asyncio.Event()
 
         async def fail(module: str) -> tuple[Blocker, ...]:
             failed.set()
             raise RuntimeError("can't start new thread")
 
-        monkeypatch.setattr(manager.reloads.waiting, "_blockers", fail)
-        job = await set_nested(manager, "0", When.IDLE)
+        monkeypatch.setattr(changes.reloads.waiting, "_blockers", fail)
+        job = await set_nested(changes, "0", When.IDLE)
         assert job is not None
         await failed.wait()
         os.close(guard)
         assert await until_ended(job) is JobState.DONE
-        await stop(manager)
+        await stop(changes)
 
     asyncio.run(body())
 
@@ -616,24 +616,24 @@ def test_a_job_that_has_ended_waits_for_nothing(
 ) -> None:
     async def body() -> None:
         root = Root(tmp_path)
-        manager = await start(root, SimulatedKernel(root, KINDS["intel"]))
-        await manager.reloads.inhibit(Inhibitor("a test", "to see", 0, 1))
+        changes = await start(root, SimulatedKernel(root, KINDS["intel"]))
+        await changes.reloads.inhibit(Inhibitor("a test", "to see", 0, 1))
         asked, go_on = asyncio.Event(), asyncio.Event()
 
         async def slow(module: str) -> tuple[Blocker, ...]:
             asked.set()
             await go_on.wait()
-            return manager.reloads.inhibitors.blockers()
+            return changes.reloads.inhibitors.blockers()
 
-        monkeypatch.setattr(manager.reloads.waiting, "_blockers", slow)
-        job = await set_nested(manager, "0", When.IDLE)
+        monkeypatch.setattr(changes.reloads.waiting, "_blockers", slow)
+        job = await set_nested(changes, "0", When.IDLE)
         assert job is not None
         await asked.wait()
-        await manager.reloads.cancel(job, 0)
+        await changes.reloads.cancel(job, 0)
         go_on.set()
         await asyncio.sleep(0.02)
         assert job.blockers == ()
-        await stop(manager)
+        await stop(changes)
 
     asyncio.run(body())
 
@@ -658,13 +658,13 @@ def test_a_module_that_udev_loaded_after_a_crash_means_that_nothing_was_done(
         )
         first = Records(root)
         first.write(7, transaction.encode(first.boot_id))
-        manager = await start(root, kernel)
-        job = manager.reloads.jobs.get(7)
+        changes = await start(root, kernel)
+        job = changes.reloads.jobs.get(7)
         assert job is not None
         assert job.state is JobState.ROLLED_BACK
         assert conf.read_bytes() == before
         assert sorted(os.listdir(conf.parent)) == ["kvm.conf", "vhost.conf"]
         assert records(root) == []
-        await stop(manager)
+        await stop(changes)
 
     asyncio.run(body())

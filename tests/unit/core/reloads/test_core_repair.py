@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from nestd.core.changes.changes import Changes
 from nestd.core.errors import ReloadFailed
-from nestd.core.manager import Manager
 from nestd.core.model import When
 from nestd.core.modules.view import HostView
 from nestd.core.reloads.queue import Reloads
@@ -35,18 +35,18 @@ class Stubborn(SimulatedKernel):
         await super().load(name, parameters, only_these=only_these)
 
 
-async def start(root: Root, kernel: SimulatedKernel) -> Manager:
+async def start(root: Root, kernel: SimulatedKernel) -> Changes:
     view = HostView(root, kernel, KMOD, "none")
     await view.start()
     reloads = Reloads(view, Records(root))
     await recover(reloads)
-    return Manager(view, reloads)
+    return Changes(view, reloads)
 
 
-async def fail(manager: Manager) -> None:
-    change = manager.prepare("kvm_intel", {"nested": "0"}, When.NOW)
+async def fail(changes: Changes) -> None:
+    change = changes.prepare("kvm_intel", {"nested": "0"}, When.NOW)
     with pytest.raises(ReloadFailed, match="This host has no KVM now") as caught:
-        await manager.apply(change, 0)
+        await changes.apply(change, 0)
     assert "`modprobe kvm_intel` was tried" in str(caught.value)
     assert "Operation not supported" in str(caught.value)
 
@@ -64,15 +64,15 @@ def test_the_next_event_is_another_occasion(tmp_path: Path) -> None:
     async def body() -> None:
         root = Root(tmp_path)
         kernel = Stubborn(root, KINDS["intel"])
-        manager = await start(root, kernel)
+        changes = await start(root, kernel)
         before = root.at("/etc/modprobe.d/kvm.conf").read_bytes()
-        await fail(manager)
+        await fail(changes)
         assert root.at("/etc/modprobe.d/kvm.conf").read_bytes() == before
         kernel.broken = False
         root.at("/sys/module/another").mkdir()  # an event of a module
         assert await until_loaded(kernel) == "Y"
-        await manager.reloads.close()
-        manager.view.close()
+        await changes.reloads.close()
+        changes.view.close()
         assert not list(root.at("/run/nestd/transactions").iterdir())
 
     asyncio.run(body())
@@ -81,14 +81,14 @@ def test_the_next_event_is_another_occasion(tmp_path: Path) -> None:
 def test_the_next_start_is_another_occasion(tmp_path: Path) -> None:
     async def body() -> None:
         root = Root(tmp_path)
-        manager = await start(root, Stubborn(root, KINDS["intel"]))
-        await fail(manager)
-        await manager.reloads.close()
-        manager.view.close()
+        changes = await start(root, Stubborn(root, KINDS["intel"]))
+        await fail(changes)
+        await changes.reloads.close()
+        changes.view.close()
         kernel = SimulatedKernel(root, KINDS["intel"])
-        manager = await start(root, kernel)
+        changes = await start(root, kernel)
         assert await until_loaded(kernel) == "Y"
-        manager.view.close()
+        changes.view.close()
 
     asyncio.run(body())
 
@@ -103,12 +103,12 @@ def test_a_damaged_record_is_set_aside(tmp_path: Path, record: bytes) -> None:
         directory = root.at("/run/nestd/transactions")
         directory.mkdir(parents=True)
         (directory / "3").write_bytes(record)
-        manager = await start(root, kernel)
-        assert manager.reloads.jobs.current() == ()
+        changes = await start(root, kernel)
+        assert changes.reloads.jobs.current() == ()
         assert [path.name for path in directory.iterdir()] == ["3.set-aside"]
         assert (directory / "3.set-aside").read_bytes() == record
         assert await until_loaded(kernel) == "Y"
-        manager.view.close()
+        changes.view.close()
 
     asyncio.run(body())
 
@@ -117,20 +117,20 @@ def test_a_later_request_counts_more_than_what_was_before(tmp_path: Path) -> Non
     async def body() -> None:
         root = Root(tmp_path)
         kernel = Stubborn(root, KINDS["intel"])
-        manager = await start(root, kernel)
-        await fail(manager)
-        later = manager.prepare("kvm_intel", {"nested": "0"}, When.BOOT)
-        await manager.apply(later, 0)
+        changes = await start(root, kernel)
+        await fail(changes)
+        later = changes.prepare("kvm_intel", {"nested": "0"}, When.BOOT)
+        await changes.apply(later, 0)
         kernel.broken = False
         root.at("/sys/module/another").mkdir()
         assert await until_loaded(kernel) == "N"
-        await manager.reloads.close()
-        manager.view.close()
-        manager = await start(root, kernel)
+        await changes.reloads.close()
+        changes.view.close()
+        changes = await start(root, kernel)
         assert kernel.read_module("kvm_intel").parameters["nested"] == "N"
         assert not list(root.at("/run/nestd/transactions").iterdir())
-        await manager.reloads.close()
-        manager.view.close()
+        await changes.reloads.close()
+        changes.view.close()
 
     asyncio.run(body())
 
@@ -139,8 +139,8 @@ def test_what_somebody_else_loads_meanwhile_stays(tmp_path: Path) -> None:
     async def body() -> None:
         root = Root(tmp_path)
         kernel = Stubborn(root, KINDS["intel"])
-        manager = await start(root, kernel)
-        await fail(manager)
+        changes = await start(root, kernel)
+        await fail(changes)
         other = SimulatedKernel(root, KINDS["intel"])
         await other.load("kvm_intel", [("nested", "0"), ("ept", "0")])
         kernel.broken = False
@@ -148,7 +148,7 @@ def test_what_somebody_else_loads_meanwhile_stays(tmp_path: Path) -> None:
             await asyncio.sleep(0.01)
             assert kernel.read_module("kvm_intel").parameters["ept"] == "N"
         assert not list(root.at("/run/nestd/transactions").iterdir())
-        await manager.reloads.close()
-        manager.view.close()
+        await changes.reloads.close()
+        changes.view.close()
 
     asyncio.run(body())

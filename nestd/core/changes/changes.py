@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Changes of KVM's modules as clients ask for them: planned, checked, authorized, made.
+
+Changes are served one at a time, in the order in which they came, each on the state that the one
+before left. A change is made in two calls, so that the bus can ask for authorization in between:
+prepare() checks it and finds out whether there is anything to do, apply() does it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from nestd.core.changes import plan
+from nestd.core.changes.change import (
+    Change,
+    Effect,
+    check_allowed,
+    check_effective,
+    check_loadable,
+    check_present,
+    check_reloadable,
+    check_supported,
+    check_unobstructed,
+    make_change,
+)
+from nestd.core.errors import Busy, Conflict, Missing, NestdError, NotRestored, write_failed
+from nestd.core.journal_events import NOTICE, Event, about, not_restored
+from nestd.core.model import Blocker, Vendor, When
+from nestd.core.modules.facts import HostFacts
+from nestd.core.modules.values import NESTED, as_text
+from nestd.core.modules.view import HostView
+from nestd.core.modules.wording import NESTED_WITH_HUGE_PAGES, refusal
+from nestd.core.reloads.jobs import Job
+from nestd.core.reloads.queue import Reloads
+from nestd.host import files
+from nestd.host.machine import initramfs
+
+SETTLE_SECONDS = 2.0
+
+log = logging.getLogger(__name__)
+
+
+class Changes:
+    """What clients ask for. Reading goes through the view, reloading through the reloads."""
+
+    def __init__(self, view: HostView, reloads: Reloads) -> None:
+        self.view = view
+        self.reloads = reloads
+        self.on_change: list[Callable[[str], None]] = []  # with the module, whether loaded or not
+
+    async def plan(self, module: str, parameters: Mapping[str, str], when: When) -> plan.Plan:
+        """What a change would do, doing nothing."""
+        await self.view.read_types()
+        facts = self.view.facts()
+        change = make_change(facts, module, parameters, when)
+        image = await initramfs.holding(self.view.root, facts.release, module)
+        reloads = change.effect is Effect.RELOAD
+        in_the_way = await self.reloads.blockers(module) if reloads else ()
+        return plan.Plan(
+            diff=change.diff,
+            steps=plan.steps(change),
+            blockers=in_the_way,
+            warnings=plan.warnings(facts, change, image),
+            token=change.token,
+            refusal=self._refusal(change, in_the_way),
+        )
+
+    def _refusal(self, change: Change, in_the_way: Sequence[Blocker]) -> NestdError | None:
+        """What the request for CHANGE would be refused with at this moment."""
+        try:
+            self._check(change)
+        except NestdError as error:
+            return error
+        if change.when is When.NOW and in_the_way:
+            return self.reloads.refusal(change.module, in_the_way)
+        return None
+
+    def prepare(
+        self, module: str, parameters: Mapping[str, str], when: When, token: str | None = None
+    ) -> Change:
+        """Check a change of PARAMETERS ("" removes one). Raises what stands against it."""
+        change = make_change(self.view.facts(), module, parameters, when, token)
+        self._check(change)
+        return change
+
+    def _check(self, change: Change) -> None:
+        """Raise what stands against a change that is well formed."""
+        check_effective(change)
+        if self.view.kernel.can_load and self.view.snapshot().vendor is Vendor.NONE:
+            raise Missing(
+                "This host has no KVM: its processor has none, or its firmware has switched it off."
+            )
+        check_supported(self.view.kernel.can_load, change.effect)
+        self.reloads.check_ours()
+
+    async def request(
+        self, module: str, parameters: Mapping[str, str], when: When, token: str | None = None
+    ) -> Change:
+        """prepare() in its turn: on the state that the changes asked for before leave."""
+        async with self.reloads.lock:
+            await self._settled(module)
+            await self.view.read_types()
+            return self.prepare(module, parameters, when, token)
+
+    async def apply(self, change: Change, uid: int) -> Job | None:
+        """Make the change for the user UID; the job of the reload, None where none was needed.
+
+        Raises the errors of nestd.core.errors, or NeedsMoreAuthorization; then everything is as it
+        was before.
+        """
+        async with self.reloads.lock:
+            # The state may have changed while the caller was asked for a password.
+            asked, token = change, change.token if change.from_plan else None
+            await self._settled(asked.module)
+            change = self.prepare(asked.module, asked.parameters, asked.when, token)
+            check_allowed(change, asked)
+            with self._writing(change.module, uid):
+                job = await self._apply(self.view.facts(), change, uid)
+            if change.edits or change.effect is Effect.IN_PLACE:
+                _announce(change, uid)
+            for listener in self.on_change:
+                listener(change.module)
+            return job
+
+    def prepare_reload(self, module: str) -> None:
+        """Check a reload without a change. Raises what stands against it."""
+        found = self.view.facts().module(module)
+        check_present(found)
+        check_loadable(found, {})
+        check_supported(self.view.kernel.can_load, Effect.RELOAD)
+        if not found.running.loaded:
+            raise Missing(f"{module} is not loaded: there is nothing to reload.")
+        check_reloadable(found)
+        check_unobstructed(found.host.obstacles)
+        self.reloads.check_ours()
+        if found.refused is not None:
+            raise Conflict(refusal(module, found.refused))
+        if found.conflicts:
+            raise Conflict(NESTED_WITH_HUGE_PAGES)
+
+    async def request_reload(self, module: str) -> None:
+        """prepare_reload() in its turn: a module that is just being reloaded is not missing."""
+        async with self.reloads.lock:
+            await self._settled(module)
+            self.prepare_reload(module)
+
+    async def reload(self, module: str, when: When, uid: int) -> Job:
+        """Reload MODULE as it is configured, now or when idle.
+
+        Only "nested" has to come out as configured: of other parameters a module may switch off
+        what this hardware lacks (enable_shadow_vmcs, avic), which is logged.
+        """
+        async with self.reloads.lock:
+            await self._settled(module)
+            self.prepare_reload(module)
+            facts = self.view.facts()
+            following = as_text(facts.module(module).next_values)
+            wanted = {name: value for name, value in following.items() if name == NESTED}
+            with self._writing(module, uid):
+                job = await self.reloads.start(facts, module, when, wanted, None, uid)
+            if when is When.NOW:
+                self._log_adjusted(module)
+            return job
+
+    async def _settled(self, module: str) -> None:
+        """Wait for what somebody else is just loading or unloading. Raises Busy."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while self.view.kernel.read_module(module).in_transit:
+            if time.monotonic() > deadline:
+                raise Busy(f"{module} is being loaded or unloaded by somebody else: try again.")
+            await asyncio.sleep(SETTLE_SECONDS / 50)
+
+    def _log_adjusted(self, module: str) -> None:
+        found = self.view.facts().module(module)
+        if found.running.loaded and found.pending:
+            names = ", ".join(found.pending)
+            log.warning("%s runs with other values than configured for %s", module, names)
+
+    async def _apply(self, facts: HostFacts, change: Change, uid: int) -> Job | None:
+        module, when = change.module, change.when
+        replacement = await asyncio.to_thread(_replacement, facts, change)
+        if change.effect is Effect.RELOAD:
+            wanted = as_text(change.wanted)
+            return await self.reloads.start(facts, module, when, wanted, replacement, uid)
+        if change.effect is Effect.IN_PLACE:
+            values = {name: value or "1" for name, value in change.wanted.items()}
+            await self.reloads.set_in_place(facts, module, values, replacement, uid)
+        elif replacement is not None:
+            await asyncio.to_thread(replacement.commit)
+            replacement.discard()
+        self.reloads.supersede(module)
+        return None
+
+    @contextlib.contextmanager
+    def _writing(self, module: str, uid: int) -> Iterator[None]:
+        """Report what fails on a file as one of nestd's errors; then everything is read again."""
+        try:
+            yield
+        except OSError as error:
+            failed = write_failed(error)
+            if isinstance(failed, NotRestored):
+                text = "User %d was to change %s: %s"
+                log.error(text, uid, module, failed, extra=not_restored(module, uid))
+            raise failed from error
+        finally:
+            self.view.config_changed()
+
+
+def _announce(change: Change, uid: int) -> None:
+    parameters = " ".join(f"{name}={value}" for name, value in change.parameters.items())
+    fields = about(
+        Event.VALUE_CHANGED,
+        module=change.module,
+        parameters=parameters,
+        file=change.path,
+        caller_uid=uid,
+    )
+    text = "User %d set %s of %s for %s"
+    log.log(NOTICE, text, uid, parameters, change.module, change.when.value, extra=fields)
+
+
+def _replacement(facts: HostFacts, change: Change) -> files.Replacement | None:
+    if not change.edits:
+        return None
+    return files.prepare(facts.own.place, change.data, change.old)

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What several rooms say of modules and their configuration, worded once."""
+
+from __future__ import annotations
+
+from nestd.formats.modprobe.next_load import Assignment, Origin
+
+NESTED_WITH_HUGE_PAGES = (
+    "nested and hpage exclude each other on this kernel: a KVM host that supports nesting cannot"
+    " back its KVM guests with huge pages."
+)
+
+
+def place(at: Assignment | Origin) -> str:
+    """Where something stands in the configuration, as the beginning of a sentence."""
+    return f"{at.file}:{at.line}" if at.line else f"The kernel command line ({at.file})"
+
+
+def precedence(module: str, own: str, winner: Assignment) -> str:
+    """Who decides instead of kvm.conf, whose path is OWN, as the beginning of a sentence."""
+    assigned = f"{winner.parameter}={winner.value or ''}"
+    return f"{place(winner)} sets {assigned} for {module} and decides over {own}"
+
+
+def refusal(module: str, bad: Assignment) -> str:
+    """What is wrong with an assignment that the module refuses, as a sentence."""
+    assigned = f"{bad.parameter}={bad.value or ''}"
+    return f"{place(bad)} sets {assigned}, which {module} refuses: the module would not load."
+
+
+def file_in_the_way(problem: str) -> str:
+    """What follows from a file of modprobe.d that would hang a load; PROBLEM is a sentence."""
+    return f"No module is loaded or unloaded as long as modprobe would have to read this: {problem}"
