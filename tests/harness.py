@@ -61,7 +61,7 @@ def main() -> int:
 
     # Two at a time, since a machine of the vm tier is busy with one processor for minutes.
     with ThreadPoolExecutor() as beside:
-        pythons[-1].make_venv(CHECKOUT)
+        pythons[-1].make_venv(CHECKOUT, [name for tier in chosen for name in tiers.TIERS[tier].pip])
         slow = beside.submit(_run_slow, [tier for tier in chosen if tier != "unit"], pythons[-1])
         rows = _run_unit(pythons) if "unit" in chosen else []
         rows += slow.result()
@@ -72,11 +72,13 @@ def main() -> int:
 def _install_packages(chosen: Sequence[str]) -> None:
     if shutil.which("apt-get"):
         install = ["apt-get", "install", "-qq", "--no-install-recommends"]
-        names = tiers.packages(chosen, "debian")
+        names = tiers.packages(chosen, "debian", here=True)
     elif shutil.which("dnf"):
         install = ["dnf", "install", "--quiet", "--assumeyes"]
-        names = tiers.packages(chosen, "fedora")
+        names = tiers.packages(chosen, "fedora", here=True)
     else:
+        return
+    if not names:
         return
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     # All at once; if one cannot be had, the others still: the tests then name what is missing.

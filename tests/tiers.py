@@ -9,6 +9,7 @@ installs follow from there.
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from typing import NoReturn
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 SEARCH_PATH = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
+SEARCH_PATH += ":/usr/lib/cockpit:/usr/libexec"
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,14 @@ class Tier:
     about: str
     needs: tuple[Need, ...]
     root: bool = False
+    # Packages of PyPI beyond the extra "test", by the names that they are imported by.
+    pip: tuple[str, ...] = ()
 
     def missing(self) -> list[str]:
         """What keeps the tier's tests from running here, in words; empty if nothing does."""
         words = [_describe(need) for need in self.needs if not need.is_met()]
+        modules = [each for each in self.pip if importlib.util.find_spec(each) is None]
+        words += [f"{module} (pip install {module})" for module in modules]
         return words + (["root"] if self.root and os.geteuid() != 0 else [])
 
 
@@ -95,6 +101,16 @@ TIERS: Mapping[str, Tier] = {
         "the installed packages in a container that boots systemd",
         (_MMDEBSTRAP, Need("systemd-nspawn", "systemd-container", "systemd-container")),
         root=True,
+    ),
+    "cockpit": Tier(
+        "the page in Cockpit, used in a browser",
+        (
+            Need("cockpit-ws", "cockpit-ws", "cockpit-ws"),
+            Need("cockpit-bridge", "cockpit-bridge", "cockpit-bridge"),
+            Need("chromium", "chromium", "chromium"),
+            Need("npm", "npm", "nodejs-npm"),
+        ),
+        pip=("playwright",),
     ),
     "libvirt": Tier(
         "comparison with libvirt's own parsers",
@@ -138,11 +154,15 @@ def missing(tier: str, names: Iterable[str]) -> list[str]:
     return TIERS[tier].missing() + [_describe(need) for need in optional if not need.is_met()]
 
 
-def packages(tiers: Iterable[str], family: str) -> list[str]:
-    """What to install for those tiers; family is "debian" or "fedora"."""
+def packages(tiers: Iterable[str], family: str, *, here: bool = False) -> list[str]:
+    """What to install for those tiers; family is "debian" or "fedora".
+
+    With here only what is missing on this machine: some of it may have come in another way, and
+    then its package may conflict (npm of Node.js' own repository).
+    """
     needs = [need for tier in tiers for need in TIERS[tier].needs]
     needs += OPTIONAL.values()
-    return sorted({str(getattr(need, family)) for need in needs})
+    return sorted({str(getattr(need, family)) for need in needs if not (here and need.is_met())})
 
 
 def lacking(words: Iterable[str]) -> NoReturn:

@@ -45,7 +45,6 @@ def cockpit(
     packages.mkdir(parents=True)
     (packages / "nestd").symlink_to(page)
     port = _free_port()
-    command = [WEB_SERVER, "--local-session", " ".join(bridge)]
     command = [WEB_SERVER, f"--local-session={bridge[0]}", "--address=127.0.0.1", f"--port={port}"]
     variables = {name: value for name, value in os.environ.items() if "DBUS" not in name}
     variables |= {
