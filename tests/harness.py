@@ -78,13 +78,11 @@ def main() -> int:
 def _install_packages(chosen: Sequence[str]) -> None:
     if shutil.which("apt-get"):
         install = ["apt-get", "install", "-qq", "--no-install-recommends"]
-        names = tiers.packages(chosen, "debian", here=True)
+        names = tiers.packages(chosen, "debian")
     elif shutil.which("dnf"):
         install = ["dnf", "install", "--quiet", "--assumeyes"]
-        names = tiers.packages(chosen, "fedora", here=True)
+        names = tiers.packages(chosen, "fedora")
     else:
-        return
-    if not names:
         return
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     # All at once; if one cannot be had, the others still: the tests then name what is missing.

@@ -33,6 +33,8 @@ class Need:
     name: str
     debian: str
     fedora: str
+    # The package conflicts with others that have the same: it is left out where that is there.
+    conflicts: bool = False
 
     def is_met(self) -> bool:
         if self.name.startswith("python3 -m "):
@@ -108,7 +110,7 @@ TIERS: Mapping[str, Tier] = {
             Need("cockpit-ws", "cockpit-ws", "cockpit-ws"),
             Need("cockpit-bridge", "cockpit-bridge", "cockpit-bridge"),
             Need("chromium", "chromium", "chromium"),
-            Need("npm", "npm", "nodejs-npm"),
+            Need("npm", "npm", "nodejs-npm", conflicts=True),
         ),
         pip=("playwright",),
     ),
@@ -154,15 +156,12 @@ def missing(tier: str, names: Iterable[str]) -> list[str]:
     return TIERS[tier].missing() + [_describe(need) for need in optional if not need.is_met()]
 
 
-def packages(tiers: Iterable[str], family: str, *, here: bool = False) -> list[str]:
-    """What to install for those tiers; family is "debian" or "fedora".
-
-    With here only what is missing on this machine: some of it may have come in another way, and
-    then its package may conflict (npm of Node.js' own repository).
-    """
+def packages(tiers: Iterable[str], family: str) -> list[str]:
+    """What to install for those tiers; family is "debian" or "fedora"."""
     needs = [need for tier in tiers for need in TIERS[tier].needs]
     needs += OPTIONAL.values()
-    return sorted({str(getattr(need, family)) for need in needs if not (here and need.is_met())})
+    needs = [need for need in needs if not (need.conflicts and need.is_met())]
+    return sorted({str(getattr(need, family)) for need in needs})
 
 
 def lacking(words: Iterable[str]) -> NoReturn:

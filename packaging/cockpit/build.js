@@ -52,8 +52,7 @@ function fontsOfThePage() {
 async function writeTranslation(language) {
     const parsed = po.parse(await readFile(`po/${language}.po`));
     const plural = /plural=([^;]+);?/.exec(parsed.headers["Plural-Forms"])[1].trim();
-    const code = parsed.headers.Language.replace("_", "-");
-    const header = `"":{"plural-forms":(n)=>${plural},"language":"${code}","language-direction":"ltr"}`;
+    const header = `"":{"plural-forms":(n)=>${plural},"language":"${language}","language-direction":"ltr"}`;
     const page = [], menu = [];
     for (const { msgid, msgstr, comments } of Object.values(parsed.translations[""])) {
         if (!msgid || !msgstr[0] || comments?.flag?.includes("fuzzy"))

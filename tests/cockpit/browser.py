@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import signal
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from page import BRIDGE_IN_C, CHECKOUT, cockpit
-from private_bus import private_bus
+from private_bus import PrivateBus, private_bus
 from running_nestd import Nestd, running_nestd
 
 try:
@@ -28,8 +30,7 @@ class Screen:
     """One session of a browser with the page, and the host that it shows."""
 
     page: Any
-    nestd: Nestd | None
-    url: str
+    nestd: Nestd
     errors: list[str] = field(default_factory=list)
 
     @property
@@ -53,6 +54,15 @@ class Screen:
         self.page.screenshot(path=SHOTS / f"{name}.png", animations="disabled")
 
 
+@dataclass(frozen=True)
+class View:
+    """How a person looks at the page."""
+
+    size: tuple[int, int] = WIDE
+    dark: bool = False
+    language: str = "en-US"
+
+
 class Opener:
     """Starts hosts and opens the page on them; all of it ends with the test."""
 
@@ -61,64 +71,69 @@ class Opener:
         self._browser = browser
         self._dist = dist
         self._directory = directory
+        self._arguments: tuple[str, ...] = ()
+        # A link, so that another bus can take the place of the first.
+        self._link = directory / "bus"
 
     def __call__(
         self,
         kind: str = "intel",
+        view: View = View(),  # noqa: B008
         *,
-        size: tuple[int, int] = WIDE,
-        dark: bool = False,
-        language: str = "en-US",
-        bridge: Sequence[str] = BRIDGE_IN_C,
-        arguments: Sequence[str] = (),
-        environment: dict[str, str] | None = None,
-        installed: bool = True,
+        bridge: str = BRIDGE_IN_C,
+        environment: Mapping[str, str] | None = None,
     ) -> Screen:
-        """The page on a fresh simulated host of KIND; not installed: on a bus without nestd."""
-        bus = self._stack.enter_context(private_bus("dbus-daemon"))
-        nestd = None
-        if installed:
-            running = running_nestd(bus.address, self._directory, "--simulate", kind, *arguments)
-            nestd = self._stack.enter_context(running)
-        return self.show(
-            bus.address,
-            nestd,
-            size=size,
-            dark=dark,
-            language=language,
-            bridge=bridge,
-            environment=environment,
-        )
+        """The page on a fresh simulated host, --simulate KIND."""
+        bus = self._start_bus()
+        self._arguments = ("--simulate", kind)
+        running = running_nestd(bus.address, self._directory, *self._arguments)
+        nestd = self._stack.enter_context(running)
+        return self.show(nestd, view, bridge=bridge, environment=environment)
 
     def show(
         self,
-        address: str,
-        nestd: Nestd | None,
+        nestd: Nestd,
+        view: View,
         *,
-        size: tuple[int, int] = WIDE,
-        dark: bool = False,
-        language: str = "en-US",
-        bridge: Sequence[str] = BRIDGE_IN_C,
-        environment: dict[str, str] | None = None,
+        bridge: str = BRIDGE_IN_C,
+        environment: Mapping[str, str] | None = None,
     ) -> Screen:
-        """The page over the bus at ADDRESS."""
+        """The page over the bus that runs."""
         home = self._directory / "cockpit"
         home.mkdir()
+        address = f"unix:path={self._link}"
         served = cockpit(address, self._dist, home, bridge=bridge, environment=environment)
         url = self._stack.enter_context(served)
         context = self._browser.new_context(
-            viewport={"width": size[0], "height": size[1]},
-            color_scheme="dark" if dark else "light",
+            viewport={"width": view.size[0], "height": view.size[1]},
+            color_scheme="dark" if view.dark else "light",
             reduced_motion="reduce",
-            locale=language,
-            accept_downloads=True,
+            locale=view.language,
         )
-        context.set_default_timeout(LOADED)
-        code = {"de-DE": "de", "zh-CN": "zh-cn"}.get(language, "en-us")
-        context.add_cookies([{"name": "CockpitLang", "value": code, "url": url}])
         self._stack.callback(context.close)
+        context.set_default_timeout(LOADED)
+        language = view.language.lower() if view.language == "zh-CN" else view.language[:2]
+        context.add_cookies([{"name": "CockpitLang", "value": language, "url": url}])
         page = context.new_page()
-        screen = Screen(page, nestd, f"{url}/cockpit/@localhost/nestd/index.html")
+        screen = Screen(page, nestd)
         page.on("pageerror", lambda error: screen.errors.append(str(error)))
-        page.goto(screen.url)
+        page.goto(f"{url}/cockpit/@localhost/nestd/index.html")
         return screen
+
+    def start_again(self, screen: Screen) -> None:
+        """Another nestd over the same host; the first one has ended."""
+        running = running_nestd(f"unix:path={self._link}", self._directory, *self._arguments)
+        screen.nestd = self._stack.enter_context(running)
+
+    def restart_bus(self, screen: Screen) -> None:
+        """The bus ends, and nestd with it; both come back, at the same address."""
+        os.kill(self._bus.pid, signal.SIGKILL)
+        screen.nestd.process.wait()
+        self._link.unlink()
+        self._start_bus()
+        self.start_again(screen)
+
+    def _start_bus(self) -> PrivateBus:
+        self._bus = self._stack.enter_context(private_bus("dbus-daemon"))
+        self._link.symlink_to(self._bus.address.removeprefix("unix:path="))
+        return self._bus

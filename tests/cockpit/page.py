@@ -8,19 +8,20 @@ with cockpit(bus.address, dist, tmp_path) as url:
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import tiers
 from private_bus import die_with_parent
 
 CHECKOUT = Path(__file__).parents[2]
 SOURCE = CHECKOUT / "packaging/cockpit"
-WEB_SERVER = "/usr/lib/cockpit/cockpit-ws"
-BRIDGE_IN_C = ("/usr/bin/cockpit-bridge",)
+BRIDGE_IN_C = "/usr/bin/cockpit-bridge"
 START_SECONDS = 20
 
 
@@ -37,7 +38,7 @@ def cockpit(
     page: Path,
     directory: Path,
     *,
-    bridge: Sequence[str] = BRIDGE_IN_C,
+    bridge: str = BRIDGE_IN_C,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
     """Serve PAGE to one session of a browser, whose system bus is ADDRESS; gives the page's URL."""
@@ -45,12 +46,16 @@ def cockpit(
     packages.mkdir(parents=True)
     (packages / "nestd").symlink_to(page)
     port = _free_port()
-    command = [WEB_SERVER, f"--local-session={bridge[0]}", "--address=127.0.0.1", f"--port={port}"]
+    program = shutil.which("cockpit-ws", path=tiers.SEARCH_PATH)
+    assert program
+    command = [program, f"--local-session={bridge}", "--address=127.0.0.1", f"--port={port}"]
     variables = {name: value for name, value in os.environ.items() if "DBUS" not in name}
-    variables |= {
+    variables = {
+        **variables,
         "HOME": str(directory),
         "XDG_DATA_HOME": str(directory / "data"),
         "DBUS_SYSTEM_BUS_ADDRESS": address,
+        "LC_ALL": "C.UTF-8",
         **(environment or {}),
     }
     with open(directory / "cockpit.log", "wb") as log:

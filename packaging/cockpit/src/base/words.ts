@@ -10,19 +10,19 @@ export function when(microseconds: number): string {
     });
 }
 
-/** A duration in whole seconds, by its two largest units. */
+/** A duration of so many seconds, by its two largest units. */
 export function duration(seconds: number): string {
     const days = Math.floor(seconds / 86400);
     const hours = Math.floor(seconds / 3600) % 24;
     const minutes = Math.floor(seconds / 60) % 60;
+    const rest = Math.floor(seconds % 60);
     const parts = [
         days && format(ngettext("$0 day", "$0 days", days), days),
         hours && format(ngettext("$0 hour", "$0 hours", hours), hours),
         minutes && format(ngettext("$0 minute", "$0 minutes", minutes), minutes),
+        rest && format(ngettext("$0 second", "$0 seconds", rest), rest),
     ].filter((part) => part !== 0);
-    const rest = Math.max(0, Math.floor(seconds % 60));
-    parts.push(format(ngettext("$0 second", "$0 seconds", rest), rest));
-    return parts.slice(0, 2).join(" ");
+    return parts.slice(0, 2).join(" ") || format(ngettext("$0 second", "$0 seconds", 0), 0);
 }
 
 /** In the caller's language: "yes", "no" or anything else, which is "not known". */

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 // The one dialog for every change of a module: its plan, when it is to happen, and how it went.
 import {
-    Alert, Button, Form, FormGroup, Modal, ModalBody, ModalFooter, ModalHeader, Radio, Stack, StackItem,
+    Button, Form, FormGroup, Modal, ModalBody, ModalFooter, ModalHeader, Radio, Stack, StackItem,
 } from "@patternfly/react-core";
 import { type ReactNode, useEffect, useState } from "react";
 
 import { _, cockpit } from "../base/cockpit";
+import { Notice } from "../base/Notice";
 import { sentence } from "../base/words";
 import { jobTitle } from "../nested/JobStatus";
 import { isStalePlan } from "../service/errors";
@@ -74,10 +75,10 @@ export function ChangeDialog({ title, module, change, onClose, isSettled = true,
                 <Stack hasGutter>
                     {children && <StackItem>{children}</StackItem>}
                     <StackItem><WhenChoice when={chosen} isDisabled={isRunning} onChange={setChosen} /></StackItem>
-                    {plan.error && <StackItem><Alert isInline variant="danger" title={plan.error} /></StackItem>}
+                    {plan.error && <StackItem><Notice variant="danger" title={plan.error} /></StackItem>}
                     {ready && <StackItem><PlanView plan={ready} when={when} /></StackItem>}
                     {isRunning && <StackItem><Progress module={module} /></StackItem>}
-                    {error && <StackItem><Alert isInline isLiveRegion variant="danger" title={error} /></StackItem>}
+                    {error && <StackItem><Notice isLiveRegion variant="danger" title={error} /></StackItem>}
                 </Stack>
             </ModalBody>
             <ModalFooter>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-import { Alert, List, ListItem, Stack, StackItem, Title } from "@patternfly/react-core";
+import { List, ListItem, Stack, StackItem, Title } from "@patternfly/react-core";
 
 import { _ } from "../base/cockpit";
+import { Notice } from "../base/Notice";
 import { BlockerList } from "../nested/JobStatus";
 import type { Plan, When } from "../service/types";
 import { Diff } from "./Diff";
@@ -12,14 +13,14 @@ export function PlanView({ plan, when }: { plan: Plan; when: When }) {
         <Stack hasGutter>
             {plan.blockers.length > 0 && (
                 <StackItem>
-                    <Alert isInline variant={when === "now" ? "danger" : "info"}
+                    <Notice variant={when === "now" ? "danger" : "info"}
                            title={when === "now" ? _("The module is in use: this would be refused") : _("The module is in use now")}>
                         <BlockerList blockers={plan.blockers} />
-                    </Alert>
+                    </Notice>
                 </StackItem>
             )}
             {plan.warnings.map((each) => (
-                <StackItem key={each}><Alert isInline variant="warning" title={each} /></StackItem>
+                <StackItem key={each}><Notice variant="warning" title={each} /></StackItem>
             ))}
             <StackItem>
                 <Title headingLevel="h3" size="md">{_("Steps")}</Title>

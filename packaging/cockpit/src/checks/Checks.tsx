@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-import { Alert, ExpandableSection, Skeleton, Stack, StackItem } from "@patternfly/react-core";
+import { ExpandableSection, Skeleton, Stack, StackItem } from "@patternfly/react-core";
 import { useState } from "react";
 
 import { _, format, ngettext } from "../base/cockpit";
+import { Notice } from "../base/Notice";
 import { Section } from "../base/Section";
 import { useAnswer, useService } from "../service/hooks";
 import { MANAGER, readFindings, ROOT } from "../service/reading";
@@ -21,7 +22,7 @@ export function Checks() {
     return (
         <Section title={_("Checks")}>
             <Stack hasGutter>
-                {answer.error && <StackItem><Alert isInline variant="danger" title={answer.error} /></StackItem>}
+                {answer.error && <StackItem><Notice variant="danger" title={answer.error} /></StackItem>}
                 {!findings && !answer.error && <StackItem><Skeleton screenreaderText={_("Checking")} /></StackItem>}
                 {findings && open.length === 0 && <StackItem>{_("This host is fit for nested virtualization.")}</StackItem>}
                 {open.length > 0 && <StackItem><FindingList findings={open} label={_("Problems")} /></StackItem>}

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-import { Alert, Label } from "@patternfly/react-core";
+import { Label } from "@patternfly/react-core";
 import { Table, Tbody, Td, Th, Thead, Tr } from "@patternfly/react-table";
 
 import { _, format } from "../base/cockpit";
+import { Notice } from "../base/Notice";
 import { Section } from "../base/Section";
 import { when } from "../base/words";
 import { useAnswer, useService } from "../service/hooks";
@@ -18,7 +19,7 @@ export function History() {
     return (
         <Section title={_("History")}>
             {answer.missing && <p>{_("This version of nestd keeps no history.")}</p>}
-            {answer.error && !answer.missing && <Alert isInline variant="danger" title={answer.error} />}
+            {answer.error && !answer.missing && <Notice variant="danger" title={answer.error} />}
             {answer.value?.length === 0 && <p>{_("Nothing has been changed yet.")}</p>}
             {answer.value && answer.value.length > 0 && <Entries entries={answer.value} names={names} />}
         </Section>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-import { Alert, Button, Flex } from "@patternfly/react-core";
+import { Button, Flex } from "@patternfly/react-core";
 import { useRef, useState } from "react";
 
 import { _, cockpit, format, type Spawned } from "../base/cockpit";
+import { Notice } from "../base/Notice";
 import { sentence } from "../base/words";
 import { useAccess } from "../service/access";
 
@@ -43,7 +44,7 @@ export function Collect() {
         return null;
     return (
         <Flex>
-            {error && <Alert isInline isPlain isLiveRegion variant="danger" title={error} />}
+            {error && <Notice isPlain isLiveRegion variant="danger" title={error} />}
             {bytes !== null && (
                 <>
                     <span role="status">{format(_("$0 collected"), cockpit.format_bytes(bytes))}</span>

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 import {
-    Alert, Button, Card, CardBody, CardFooter, CardTitle, DescriptionList, DescriptionListDescription,
+    Button, Card, CardBody, CardFooter, CardTitle, DescriptionList, DescriptionListDescription,
     DescriptionListGroup, DescriptionListTerm, Flex, Label, Stack, StackItem,
 } from "@patternfly/react-core";
 import { type ReactNode, useState } from "react";
 
 import { _ } from "../base/cockpit";
+import { Notice } from "../base/Notice";
 import { useWhileLookedAt } from "../base/useVisible";
 import { useAccess } from "../service/access";
 import { useAnswer, useService } from "../service/hooks";
@@ -39,7 +40,7 @@ export function DaemonCard({ daemon }: { daemon: LogDaemon }) {
                         </DescriptionList>
                     </StackItem>
                     {problems(daemon).map((each) => (
-                        <StackItem key={each}><Alert isInline isPlain variant="warning" title={each} /></StackItem>
+                        <StackItem key={each}><Notice isPlain variant="warning" title={each} /></StackItem>
                     ))}
                     {daemon.debugUntil > 0 && <StackItem><DebugSession daemon={daemon} /></StackItem>}
                 </Stack>

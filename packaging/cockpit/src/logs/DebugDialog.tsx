@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 import {
-    Alert, Button, Form, FormGroup, FormSelect, FormSelectOption, Modal, ModalBody, ModalFooter, ModalHeader,
+    Button, Form, FormGroup, FormSelect, FormSelectOption, Modal, ModalBody, ModalFooter, ModalHeader,
 } from "@patternfly/react-core";
 import { type FormEvent, useState } from "react";
 
 import { _, format } from "../base/cockpit";
+import { Notice } from "../base/Notice";
 import { duration, sentence } from "../base/words";
 import { useService } from "../service/hooks";
 import { LOG_DAEMON } from "../service/reading";
@@ -41,11 +42,11 @@ export function DebugDialog({ daemon, onClose }: { daemon: LogDaemon; onClose: (
                          description={_("When the time is over, what was logged before is logged again.")} />
             <ModalBody>
                 <Form id="nestd-debug" onSubmit={(event) => void start(event)}>
-                    {error && <Alert isInline isLiveRegion variant="danger" title={error} />}
+                    {error && <Notice isLiveRegion variant="danger" title={error} />}
                     <FilterChoice presets={presets} value={chosen} onChange={setFilters} />
                     <FormGroup label={_("Length")} fieldId="nestd-debug-length">
                         <FormSelect id="nestd-debug-length" value={seconds} onChange={(_event, value) => setSeconds(Number(value))}>
-                            {SECONDS.map((each) => <FormSelectOption key={each} value={each} label={lengthOf(each)} />)}
+                            {SECONDS.map((each) => <FormSelectOption key={each} value={each} label={duration(each)} />)}
                         </FormSelect>
                     </FormGroup>
                 </Form>
@@ -56,9 +57,4 @@ export function DebugDialog({ daemon, onClose }: { daemon: LogDaemon; onClose: (
             </ModalFooter>
         </Modal>
     );
-}
-
-/** Without the seconds that are none. */
-function lengthOf(seconds: number): string {
-    return duration(seconds).split(" ").slice(0, 2).join(" ");
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-import { Alert, AlertActionLink } from "@patternfly/react-core";
+import { AlertActionLink } from "@patternfly/react-core";
 import { useState } from "react";
 
 import { _, cockpit, format } from "../base/cockpit";
+import { Notice } from "../base/Notice";
 import { useNow } from "../base/useVisible";
 import { duration, sentence } from "../base/words";
 import { useAccess } from "../service/access";
@@ -25,7 +26,7 @@ export function DebugSession({ daemon }: { daemon: LogDaemon }) {
     };
     const left = Math.max(0, Math.ceil(daemon.debugUntil / 1e6 - now));
     return (
-        <Alert isInline variant="info" title={_("Debug session")}
+        <Notice variant="info" title={_("Debug session")}
                {...(may("debug-logs")
                    ? { actionLinks: <AlertActionLink onClick={() => void stop()}>{_("Stop")}</AlertActionLink> }
                    : {})}>
@@ -34,6 +35,6 @@ export function DebugSession({ daemon }: { daemon: LogDaemon }) {
             {daemon.debugFile && <p className="nestd-mono">{daemon.debugFile}</p>}
             {daemon.debugBytes !== undefined && <p>{format(_("$0 written"), cockpit.format_bytes(daemon.debugBytes))}</p>}
             {error && <p role="alert">{error}</p>}
-        </Alert>
+        </Notice>
     );
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 import {
-    Alert, Button, Form, FormGroup, Modal, ModalBody, ModalFooter, ModalHeader, Radio, TextArea, Title,
+    Button, Form, FormGroup, Modal, ModalBody, ModalFooter, ModalHeader, Radio, TextArea, Title,
 } from "@patternfly/react-core";
 import { type FormEvent, useState } from "react";
 
 import { _, format } from "../base/cockpit";
+import { Notice } from "../base/Notice";
 import { useDelayed } from "../base/useDelayed";
 import { sentence } from "../base/words";
 import { Diff } from "../change/Diff";
@@ -54,14 +55,14 @@ export function FiltersDialog({ daemon, onClose }: { daemon: LogDaemon; onClose:
                                   validated={checked.error ? "error" : "default"} onChange={(_event, value) => setFilters(value)} />
                     </FormGroup>
                     <div aria-live="polite">
-                        {checked.error && <Alert isInline variant="danger" title={checked.error} />}
-                        {checked.value?.warnings.map((each) => <Alert key={each} isInline variant="warning" title={each} />)}
+                        {checked.error && <Notice variant="danger" title={checked.error} />}
+                        {checked.value?.warnings.map((each) => <Notice key={each} variant="warning" title={each} />)}
                     </div>
                     <WhenChoice daemon={daemon} when={when} onChange={setWhen} />
                     {checked.value?.diff && (
                         <div><Title headingLevel="h3" size="md">{_("Change of the file")}</Title><Diff text={checked.value.diff} /></div>
                     )}
-                    {error && <Alert isInline isLiveRegion variant="danger" title={error} />}
+                    {error && <Notice isLiveRegion variant="danger" title={error} />}
                 </Form>
             </ModalBody>
             <ModalFooter>

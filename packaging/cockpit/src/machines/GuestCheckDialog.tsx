@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 import {
-    Alert, Button, FileUpload, Form, FormGroup, Modal, ModalBody, ModalFooter, ModalHeader, Spinner, Stack, StackItem,
+    Button, FileUpload, Form, FormGroup, Modal, ModalBody, ModalFooter, ModalHeader, Spinner, Stack, StackItem,
 } from "@patternfly/react-core";
 import { useEffect, useState } from "react";
 
 import { _, cockpit, format } from "../base/cockpit";
+import { Notice } from "../base/Notice";
 import { sentence } from "../base/words";
 import { FindingList } from "../checks/FindingList";
 import { useService } from "../service/hooks";
@@ -46,11 +47,11 @@ export function GuestCheckDialog({ domain, onClose }: { domain: string | null; o
                 <Stack hasGutter>
                     {domain === null && <StackItem><XmlForm xml={xml} file={file} onXml={setXml} onFile={setFile} /></StackItem>}
                     {domain !== null && !result && !error && <StackItem><Spinner size="md" aria-label={_("Checking")} /></StackItem>}
-                    {error && <StackItem><Alert isInline isLiveRegion variant="danger" title={error} /></StackItem>}
+                    {error && <StackItem><Notice isLiveRegion variant="danger" title={error} /></StackItem>}
                     {result && (
                         <>
                             <StackItem>
-                                <Alert isInline isLiveRegion variant={result.isReady ? "success" : "danger"}
+                                <Notice isLiveRegion variant={result.isReady ? "success" : "danger"}
                                        title={result.isReady
                                            ? _("This guest can run virtual machines of its own.")
                                            : _("This guest cannot run virtual machines of its own.")} />

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-import { Alert, Button, EmptyState, EmptyStateBody, Stack, StackItem } from "@patternfly/react-core";
+import { Button, EmptyState, EmptyStateBody, Stack, StackItem } from "@patternfly/react-core";
 import { Table, Tbody, Td, Th, Thead, Tr } from "@patternfly/react-table";
 import { useState } from "react";
 
 import { _, format } from "../base/cockpit";
+import { Notice } from "../base/Notice";
 import { Section } from "../base/Section";
 import { useWhileLookedAt } from "../base/useVisible";
 import { useManager } from "../service/hooks";
@@ -27,10 +28,10 @@ export function Machines() {
             <Stack hasGutter>
                 {machinesKnown === false && (
                     <StackItem>
-                        <Alert isInline variant="warning" title={_("nestd may not look at other users' processes: there may be more machines.")} />
+                        <Notice variant="warning" title={_("nestd may not look at other users' processes: there may be more machines.")} />
                     </StackItem>
                 )}
-                {error && <StackItem><Alert isInline variant="danger" title={error} /></StackItem>}
+                {error && <StackItem><Notice variant="danger" title={error} /></StackItem>}
                 {guests && guests.length === 0 && (
                     <StackItem>
                         <EmptyState variant="xs" titleText={_("No virtual machine runs")} headingLevel="h3">

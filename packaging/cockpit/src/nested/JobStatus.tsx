@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-import { Alert, AlertActionLink, List, ListItem } from "@patternfly/react-core";
+import { AlertActionLink, List, ListItem } from "@patternfly/react-core";
 import { useState } from "react";
 
 import { _, format } from "../base/cockpit";
+import { Notice } from "../base/Notice";
 import { sentence, when } from "../base/words";
 import { useAccess } from "../service/access";
 import type { Ended } from "../service/connection";
@@ -28,14 +29,14 @@ export function JobStatus({ job }: { job: Job }) {
     };
     const isWaiting = job.state === "waiting";
     return (
-        <Alert isInline variant="info" title={jobTitle(job.state)} isLiveRegion
+        <Notice variant="info" title={jobTitle(job.state)} isLiveRegion
                {...(isWaiting && may("manage")
                    ? { actionLinks: <AlertActionLink onClick={() => void cancel()}>{_("Give up")}</AlertActionLink> }
                    : {})}>
             {job.since !== undefined && <p>{format(_("Asked for on $0"), when(job.since))}</p>}
             {isWaiting && <BlockerList blockers={job.blockers} />}
             {error && <p>{error}</p>}
-        </Alert>
+        </Notice>
     );
 }
 
@@ -75,8 +76,8 @@ export function LastEnded({ ended }: { ended: Ended }) {
     const variants = { done: "success", cancelled: "info" } as const;
     const variant = ended.result === "done" || ended.result === "cancelled" ? variants[ended.result] : "danger";
     return (
-        <Alert isInline isLiveRegion variant={variant} title={titles[ended.result] ?? ended.result}>
+        <Notice isLiveRegion variant={variant} title={titles[ended.result] ?? ended.result}>
             {ended.error}
-        </Alert>
+        </Notice>
     );
 }

@@ -41,7 +41,7 @@ function NestedOfModule({ manager, module }: { manager: Manager; module: Module 
                         onChange={() => setOpen(true)} />
             </StackItem>
             <StackItem><Facts manager={manager} module={module} /></StackItem>
-            <StackItem><StateAlerts module={module} /></StackItem>
+            <StackItem><StateAlerts module={module} isWaiting={jobs.length > 0} /></StackItem>
             {jobs.map((job) => <StackItem key={job.path}><JobStatus job={job} /></StackItem>)}
             {ended?.subject === module.path && <StackItem><LastEnded ended={ended} /></StackItem>}
             {isOpen && (

@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-import { Alert, Stack, StackItem } from "@patternfly/react-core";
+import { Stack, StackItem } from "@patternfly/react-core";
 import type { ReactNode } from "react";
 
 import { _, format } from "../base/cockpit";
+import { Notice } from "../base/Notice";
 import { Source } from "../base/Source";
 import type { Module, Obstacle } from "../service/types";
 
-/** What stands between what runs, what is configured and what the next load will use. */
-export function StateAlerts({ module }: { module: Module }) {
+/** What stands between what runs, what is configured and what the next load will use; a reload that waits says that itself. */
+export function StateAlerts({ module, isWaiting }: { module: Module; isWaiting: boolean }) {
     const alerts: ReactNode[] = [];
     const text = stateText(module);
-    if (text)
-        alerts.push(<Alert isInline variant={text.isError ? "danger" : "warning"} title={text.title} />);
+    if (text && !(isWaiting && module.state === "reload-pending"))
+        alerts.push(<Notice variant={text.isError ? "danger" : "warning"} title={text.title} />);
     if (module.readError)
-        alerts.push(<Alert isInline variant="warning" title={_("What runs cannot be read")}>{module.readError}</Alert>);
+        alerts.push(<Notice variant="warning" title={_("What runs cannot be read")}>{module.readError}</Notice>);
     for (const obstacle of module.obstacles)
-        alerts.push(<Alert isInline variant="warning" title={obstacleTitle(module, obstacle)}>
+        alerts.push(<Notice variant="warning" title={obstacleTitle(module, obstacle)}>
             {obstacle.text && <p className="nestd-mono">{obstacle.text}</p>}
             {obstacle.file && <Source place={obstacle.line ? `${obstacle.file}:${obstacle.line}` : obstacle.file} />}
-        </Alert>);
+        </Notice>);
     if (alerts.length === 0)
         return null;
     return <Stack hasGutter>{alerts.map((each, index) => <StackItem key={index}>{each}</StackItem>)}</Stack>;

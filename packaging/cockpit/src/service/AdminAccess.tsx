@@ -2,11 +2,12 @@
 // Cockpit's administrative access, asked for from here. It is what the button in Cockpit's own
 // bar does: the bridge of this session starts a second one as root, and passes on its questions.
 import {
-    Alert, Button, Form, FormGroup, Modal, ModalBody, ModalFooter, ModalHeader, TextInput,
+    Button, Form, FormGroup, Modal, ModalBody, ModalFooter, ModalHeader, TextInput,
 } from "@patternfly/react-core";
 import { type FormEvent, useEffect, useRef, useState } from "react";
 
 import { _, cockpit, type DBusClient } from "../base/cockpit";
+import { Notice } from "../base/Notice";
 import { sentence } from "../base/words";
 import { list, text } from "./reading";
 
@@ -74,8 +75,8 @@ function AdminAccessDialog({ onClose }: { onClose: () => void }) {
         <Modal variant="small" isOpen onClose={cancel} aria-labelledby="nestd-admin-title">
             <ModalHeader title={_("Administrative access")} labelId="nestd-admin-title" />
             <ModalBody>
-                {error && <Alert isInline variant="danger" title={error} />}
-                {question?.error && <Alert isInline variant="warning" title={question.error} />}
+                {error && <Notice variant="danger" title={error} />}
+                {question?.error && <Notice variant="warning" title={question.error} />}
                 {question
                     ? <Form id="nestd-admin" onSubmit={answer}>
                         {question.message && <p>{question.message}</p>}

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-import { Alert } from "@patternfly/react-core";
-
 import { _ } from "../base/cockpit";
+import { Notice } from "../base/Notice";
 import { useAccess } from "./access";
 import { AdminAccessButton } from "./AdminAccess";
 
@@ -11,7 +10,7 @@ export function LimitedAccess() {
     if (admin !== false || may("configure-modules"))
         return null;
     return (
-        <Alert isInline variant="info" title={_("You can look at everything here, but not change it.")}
+        <Notice variant="info" title={_("You can look at everything here, but not change it.")}
                actionLinks={<AdminAccessButton isLink />} />
     );
 }
