@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from nestd.core.blocking.inhibitors import Inhibitor
 from nestd.core.changes.changes import Changes
 from nestd.core.errors import Busy, Conflict, Inhibited, Overridden
 from nestd.core.model import JobState, When
@@ -25,7 +26,6 @@ from nestd.core.modules.view import HostView
 from nestd.core.reloads import execution as reload
 from nestd.core.reloads import queue as reloads
 from nestd.core.reloads import waiting
-from nestd.core.reloads.inhibitors import Inhibitor
 from nestd.core.reloads.jobs import ENDS, Job
 from nestd.core.reloads.recovery import recover
 from nestd.host.root import Root

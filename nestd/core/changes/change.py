@@ -6,7 +6,6 @@ Nothing here touches the host: from the facts and the request comes a Change, or
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -36,6 +35,7 @@ from nestd.core.modules.wording import (
 from nestd.formats.modprobe.edit import EditError, set_parameters
 from nestd.formats.modprobe.next_load import Assignment
 from nestd.formats.printable import quoted
+from nestd.formats.unified_diff import unified_diff
 from nestd.host.kernel.sysfs import Availability
 
 # What neither libkmod nor the kernel takes for anything but itself: no white space, no quotes, no
@@ -100,14 +100,7 @@ class Change:
         """What changes in kvm.conf, as a unified diff."""
         if self.hopeless or not self.edits:
             return ""
-        before, after = (
-            (data or b"").decode("utf-8", "backslashreplace").splitlines(keepends=True)
-            for data in (self.old, self.data)
-        )
-        return "".join(
-            line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-            for line in difflib.unified_diff(before, after, self.path, self.path)
-        )
+        return unified_diff(self.old or b"", self.data, self.path)
 
 
 def make_change(
@@ -121,14 +114,13 @@ def make_change(
 
     TOKEN is that of the plan that the caller made it from, None for one that made none.
     """
-    module = facts.module(name)
+    module, own = facts.module(name), facts.own
     check_present(module)
     checked = _checked(module, parameters)
     check_loadable(module, checked)
     after = facts.with_own(_edited(module, checked)).module(name)
     if after.conflicts and (when is not When.BOOT or not checked.keys().isdisjoint(EXCLUSIVE)):
         raise Conflict(NESTED_WITH_HUGE_PAGES)
-    overridden = {key: winner for key, winner in after.overridden.items() if key in checked}
     wanted, effect = _effect(module, after, checked, when)
     if effect is Effect.RELOAD:
         check_reloadable(module)
@@ -136,13 +128,13 @@ def make_change(
         module=name,
         parameters=checked,
         when=when,
-        path=facts.own.path,
-        old=facts.own.data,
-        base=facts.own.base,
+        path=own.path,
+        old=own.data,
+        base=own.base,
         data=after.host.own.base,
         effect=effect,
         wanted=wanted,
-        overridden=overridden,
+        overridden={key: it for key, it in after.overridden.items() if key in checked},
         refused=after.refused,
         obstacles=facts.obstacles,
         token=_token(module, checked, when),

@@ -31,7 +31,7 @@ async def write_file(reloads: Reloads, module: str, replacement: Replacement, ui
         await asyncio.to_thread(replacement.commit)
     except NotUndone as error:
         transaction = Transaction(
-            job=await asyncio.to_thread(reloads.records.next_job),
+            job=await _next_job(reloads),
             module=module,
             uid=uid,
             when=When.BOOT,
@@ -63,15 +63,9 @@ async def set_in_place(
     running = facts.modules[module].parameters
     # Whatever else others write until then is theirs.
     before = {name: running[name] for name in values if name in running}
-    transaction = Transaction(
-        job=await asyncio.to_thread(reloads.records.next_job),
-        module=module,
-        uid=uid,
-        when=When.NOW,
-        step=JobState.ROLLING_BACK,
-        members=(Member(module, values, before),),
-        replacement=replacement,
-    )
+    member, number = Member(module, values, before), await _next_job(reloads)
+    step = JobState.ROLLING_BACK
+    transaction = Transaction(number, uid, When.NOW, step, (member,), replacement, module)
     execution, types = reloads.execution(), facts.module(module).types
     try:
         await execution.record(transaction)
@@ -86,10 +80,17 @@ async def set_in_place(
         raise
     except BaseException as error:
         if isinstance(error, RolledBack):
-            job = transaction.job
-            fields = about(Event.RELOAD_ROLLED_BACK, module=module, job=job, caller_uid=uid)
-            text = "User %d was to change %s as it runs: %s"
-            log.warning(text, uid, module, error, extra=fields)
+            _log_rolled_back(transaction, error)
         execution.finish(transaction)
         raise
     execution.finish(transaction)
+
+
+def _log_rolled_back(transaction: Transaction, error: RolledBack) -> None:
+    module, uid = transaction.module, transaction.uid
+    fields = about(Event.RELOAD_ROLLED_BACK, module=module, job=transaction.job, caller_uid=uid)
+    log.warning("User %d was to change %s as it runs: %s", uid, module, error, extra=fields)
+
+
+async def _next_job(reloads: Reloads) -> int:
+    return await asyncio.to_thread(reloads.records.next_job)

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 
+from nestd.core.blocking import blockers
+from nestd.core.blocking.inhibitors import Inhibitor, Inhibitors
 from nestd.core.errors import (
     Busy,
     Conflict,
@@ -27,9 +29,8 @@ from nestd.core.journal_events import NOTICE, Event, about, not_restored
 from nestd.core.model import Blocker, JobState, When
 from nestd.core.modules.facts import HostFacts
 from nestd.core.modules.view import HostView
-from nestd.core.reloads import blockers, chain
+from nestd.core.reloads import chain
 from nestd.core.reloads.execution import UNLOAD_SECONDS, Execution, Gate, Remake
-from nestd.core.reloads.inhibitors import Inhibitor, Inhibitors
 from nestd.core.reloads.jobs import Job, Jobs
 from nestd.core.reloads.retry_undo import RetryUndo
 from nestd.core.reloads.roll_back import Types

@@ -58,6 +58,10 @@ TABLE = InterfaceTable(
             takes=(("actions", "as"),),
             gives=(("access", "a{ss}"),),
         ),
+        "ListGuests": MethodTable(
+            takes=(),
+            gives=(("guests", "aa{sv}"),),
+        ),
     },
     properties={
         "Version": PropertyTable("s", "read", "const"),
@@ -65,6 +69,7 @@ TABLE = InterfaceTable(
         "HostModule": PropertyTable("o", "read", "const"),
         "HostVirtualization": PropertyTable("s", "read", "const"),
         "MachineCount": PropertyTable("u", "read", "true"),
+        "MachinesKnown": PropertyTable("b", "read", "true"),
     },
     signals={
         "JobNew": (
@@ -76,6 +81,8 @@ TABLE = InterfaceTable(
             ("job", "o"),
             ("result", "s"),
         ),
+        "MachinesChanged": (),
+        "InhibitorsChanged": (),
     },
     xml="""<interface name="org.nestd1.Manager">
     <property name="Version" type="s" access="read">
@@ -142,5 +149,11 @@ TABLE = InterfaceTable(
       <arg name="job" type="o" />
       <arg name="result" type="s" />
     </signal>
+    <property name="MachinesKnown" type="b" access="read" />
+    <signal name="MachinesChanged" />
+    <signal name="InhibitorsChanged" />
+    <method name="ListGuests">
+      <arg name="guests" type="aa{sv}" direction="out" />
+    </method>
   </interface>""",
 )

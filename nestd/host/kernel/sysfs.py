@@ -84,6 +84,19 @@ def listed_availability(root: Root, release: str, name: str) -> Availability:
     return Availability.MISSING
 
 
+def load_time(root: Root, name: str) -> float | None:
+    """The latest time at which NAME may have been loaded, in seconds of the epoch; None where it
+    is not there.
+
+    sysfs gives a directory the time when it was first looked up after the module's load, or again
+    after memory ran short: never an earlier time than that of the load.
+    """
+    try:
+        return os.stat(root.at(f"/sys/module/{name}")).st_mtime if name else None
+    except OSError:
+        return None
+
+
 def modules_disabled(root: Root) -> bool:
     """Whether kernel.modules_disabled forbids loading and unloading until the next boot."""
     return _text(root.at("/proc/sys/kernel/modules_disabled")) == "1"

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from nestd.core.blocking.inhibitors import Inhibitor
 from nestd.core.changes.change import Effect, NeedsMoreAuthorization
 from nestd.core.changes.changes import Changes
 from nestd.core.errors import Busy, Missing, NotSupported, RolledBack, StalePlan
 from nestd.core.model import Blocker, JobState, When
 from nestd.core.modules.view import HostView
-from nestd.core.reloads.inhibitors import Inhibitor
 from nestd.core.reloads.jobs import Job
 from nestd.core.reloads.queue import Reloads, ShutdownDelay
 from nestd.core.reloads.recovery import recover
