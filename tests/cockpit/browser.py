@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from page import BRIDGE_IN_C, CHECKOUT, cockpit
+from page import BRIDGE_IN_C, CHECKOUT, Bridge, cockpit
 from private_bus import PrivateBus, private_bus
 from running_nestd import Nestd, running_nestd
 
@@ -73,36 +73,38 @@ class Opener:
         self._directory = directory
         self._arguments: tuple[str, ...] = ()
         # A link, so that another bus can take the place of the first.
-        self._link = directory / "bus"
+        self._public = Path(stack.enter_context(TemporaryDirectory(prefix="nestd-page-")))
+        self._public.chmod(0o755)
+        self._link = self._public / "bus"
 
     def __call__(
         self,
         kind: str = "intel",
         view: View = View(),
         *,
-        bridge: str = BRIDGE_IN_C,
-        environment: Mapping[str, str] | None = None,
+        bridge: Bridge = BRIDGE_IN_C,
+        user: int = 0,
     ) -> Screen:
         """The page on a fresh simulated host, --simulate KIND."""
         bus = self._start_bus()
         self._arguments = ("--simulate", kind)
         running = running_nestd(bus.address, self._directory, *self._arguments)
         nestd = self._stack.enter_context(running)
-        return self.show(nestd, view, bridge=bridge, environment=environment)
+        return self.show(nestd, view, bridge=bridge, user=user)
 
     def show(
         self,
         nestd: Nestd,
         view: View,
         *,
-        bridge: str = BRIDGE_IN_C,
-        environment: Mapping[str, str] | None = None,
+        bridge: Bridge = BRIDGE_IN_C,
+        user: int = 0,
     ) -> Screen:
         """The page over the bus that runs."""
-        home = self._directory / "cockpit"
+        home = self._public / "home"
         home.mkdir()
         address = f"unix:path={self._link}"
-        served = cockpit(address, self._dist, home, bridge=bridge, environment=environment)
+        served = cockpit(address, self._dist, home, bridge=bridge, user=user)
         url = self._stack.enter_context(served)
         context = self._browser.new_context(
             viewport={"width": view.size[0], "height": view.size[1]},

@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import tiers
@@ -21,7 +22,17 @@ from private_bus import die_with_parent
 
 CHECKOUT = Path(__file__).parents[2]
 SOURCE = CHECKOUT / "packaging/cockpit"
-BRIDGE_IN_C = "/usr/bin/cockpit-bridge"
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """Cockpit's part on the host, one for each session."""
+
+    program: str
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+BRIDGE_IN_C = Bridge("/usr/bin/cockpit-bridge")
 START_SECONDS = 20
 
 
@@ -38,17 +49,23 @@ def cockpit(
     page: Path,
     directory: Path,
     *,
-    bridge: str = BRIDGE_IN_C,
-    environment: Mapping[str, str] | None = None,
+    bridge: Bridge = BRIDGE_IN_C,
+    user: int = 0,
 ) -> Iterator[str]:
-    """Serve PAGE to one session of a browser, whose system bus is ADDRESS; gives the page's URL."""
-    packages = directory / "data/cockpit"
-    packages.mkdir(parents=True)
-    (packages / "nestd").symlink_to(page)
+    """Serve PAGE to one session of a browser; gives the server's URL.
+
+    The session is of that user, its system bus is ADDRESS. DIRECTORY is the user's home.
+    """
+    shutil.copytree(page, directory / "data/cockpit/nestd")
     port = _free_port()
     program = shutil.which("cockpit-ws", path=tiers.SEARCH_PATH)
     assert program
-    command = [program, f"--local-session={bridge}", "--address=127.0.0.1", f"--port={port}"]
+    command = [
+        program,
+        f"--local-session={bridge.program}",
+        "--address=127.0.0.1",
+        f"--port={port}",
+    ]
     variables = {name: value for name, value in os.environ.items() if "DBUS" not in name}
     variables = {
         **variables,
@@ -56,11 +73,11 @@ def cockpit(
         "XDG_DATA_HOME": str(directory / "data"),
         "DBUS_SYSTEM_BUS_ADDRESS": address,
         "LC_ALL": "C.UTF-8",
-        **(environment or {}),
+        **bridge.environment,
     }
     with open(directory / "cockpit.log", "wb") as log:
         server = subprocess.Popen(
-            command, env=variables, stdout=log, stderr=log, preexec_fn=die_with_parent
+            command, env=variables, stdout=log, stderr=log, preexec_fn=die_with_parent, user=user
         )
     try:
         _wait_for(port, server, directory / "cockpit.log")

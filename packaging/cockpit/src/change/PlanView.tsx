@@ -23,12 +23,12 @@ export function PlanView({ plan, when }: { plan: Plan; when: When }) {
                 <StackItem key={each}><Notice variant="warning" title={each} /></StackItem>
             ))}
             <StackItem>
-                <Title headingLevel="h3" size="md">{_("Steps")}</Title>
+                <Title headingLevel="h2" size="md">{_("Steps")}</Title>
                 {plan.steps.length === 0
                     ? <p>{_("There is nothing to do.")}</p>
                     : <List component="ol" aria-label={_("Steps")}>{plan.steps.map((step) => <ListItem key={step}>{step}</ListItem>)}</List>}
             </StackItem>
-            {plan.diff && <StackItem><Title headingLevel="h3" size="md">{_("Change of the file")}</Title><Diff text={plan.diff} /></StackItem>}
+            {plan.diff && <StackItem><Title headingLevel="h2" size="md">{_("Change of the file")}</Title><Diff text={plan.diff} /></StackItem>}
         </Stack>
     );
 }

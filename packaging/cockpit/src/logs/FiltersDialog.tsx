@@ -60,7 +60,7 @@ export function FiltersDialog({ daemon, onClose }: { daemon: LogDaemon; onClose:
                     </div>
                     <WhenChoice daemon={daemon} when={when} onChange={setWhen} />
                     {checked.value?.diff && (
-                        <div><Title headingLevel="h3" size="md">{_("Change of the file")}</Title><Diff text={checked.value.diff} /></div>
+                        <div><Title headingLevel="h2" size="md">{_("Change of the file")}</Title><Diff text={checked.value.diff} /></div>
                     )}
                     {error && <Notice isLiveRegion variant="danger" title={error} />}
                 </Form>
