@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import tiers
 from page import BRIDGE_IN_C, CHECKOUT, Bridge, cockpit
 from private_bus import PrivateBus, private_bus
 from running_nestd import Nestd, running_nestd
@@ -72,6 +73,8 @@ class Opener:
         self._dist = dist
         self._directory = directory
         self._arguments: tuple[str, ...] = ()
+        # Scripts by name that the session finds before all other programs.
+        self.programs: dict[str, str] = {}
         # A link, so that another bus can take the place of the first.
         self._public = Path(stack.enter_context(TemporaryDirectory(prefix="nestd-page-")))
         self._public.chmod(0o755)
@@ -103,6 +106,17 @@ class Opener:
         """The page over the bus that runs."""
         home = self._public / "home"
         home.mkdir()
+        for name, text in self.programs.items():
+            program = self._public / "bin" / name
+            program.parent.mkdir(exist_ok=True)
+            program.write_text(text)
+            program.chmod(0o755)
+        variables = {
+            "PATH": f"{self._public}/bin:{tiers.SEARCH_PATH}",
+            "SIMULATED_ROOT": str(nestd.root),
+            **bridge.environment,
+        }
+        bridge = Bridge(bridge.program, variables)
         address = f"unix:path={self._link}"
         served = cockpit(address, self._dist, home, bridge=bridge, user=user)
         url = self._stack.enter_context(served)

@@ -9,7 +9,7 @@ export function useUserNames(): ReadonlyMap<number, string> {
     useEffect(() => {
         const file = cockpit.file("/etc/passwd");
         const use = (content: string | null): void => {
-            const users = (content ?? "").split("\n").map((line) => line.split(":"));
+            const users = (content ?? "").trimEnd().split("\n").map((line) => line.split(":"));
             setNames(new Map(users.map(([name = "", , uid = ""]) => [Number(uid), name])));
         };
         file.read().then(use, () => undefined);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 import {
-    Button, Form, FormGroup, Modal, ModalBody, ModalFooter, ModalHeader, Radio, TextArea, Title,
+    Button, Form, FormGroup, Modal, ModalBody, ModalFooter, ModalHeader, Radio, Stack,
+    StackItem, TextArea, Title,
 } from "@patternfly/react-core";
 import { type FormEvent, useState } from "react";
 
@@ -54,10 +55,12 @@ export function FiltersDialog({ daemon, onClose }: { daemon: LogDaemon; onClose:
                         <TextArea id="nestd-filters" className="nestd-mono" value={filters} autoResize resizeOrientation="vertical"
                                   validated={checked.error ? "error" : "default"} onChange={(_event, value) => setFilters(value)} />
                     </FormGroup>
-                    <div aria-live="polite">
-                        {checked.error && <Notice variant="danger" title={checked.error} />}
-                        {checked.value?.warnings.map((each) => <Notice key={each} variant="warning" title={each} />)}
-                    </div>
+                    <Stack hasGutter aria-live="polite">
+                        {checked.error && <StackItem><Notice variant="danger" title={checked.error} /></StackItem>}
+                        {checked.value?.warnings.map((each) => (
+                            <StackItem key={each}><Notice variant="warning" title={each} /></StackItem>
+                        ))}
+                    </Stack>
                     <WhenChoice daemon={daemon} when={when} onChange={setWhen} />
                     {checked.value?.diff && (
                         <div><Title headingLevel="h2" size="md">{_("Change of the file")}</Title><Diff text={checked.value.diff} /></div>

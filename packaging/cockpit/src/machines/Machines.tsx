@@ -55,8 +55,8 @@ function GuestTable({ guests, onCheck }: { guests: readonly Guest[]; onCheck: (g
                 <Tr>
                     <Th>{_("Name")}</Th>
                     <Th>{_("Program")}</Th>
-                    <Th>{_("Can run machines")}</Th>
-                    <Th>{_("Runs machines")}</Th>
+                    <Th modifier="wrap">{_("Can run machines")}</Th>
+                    <Th modifier="wrap">{_("Runs machines")}</Th>
                     <Th screenReaderText={_("Check")} />
                 </Tr>
             </Thead>

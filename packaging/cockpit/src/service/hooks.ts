@@ -36,9 +36,13 @@ export function useJobs(): Job[] {
     return useMemo(() => readJobs(objects), [objects]);
 }
 
+/** Those that run virtual machines first, then those that run. */
 export function useLogDaemons(): LogDaemon[] {
     const { objects } = useServiceState();
-    return useMemo(() => readLogDaemons(objects).sort((a, b) => a.name.localeCompare(b.name)), [objects]);
+    return useMemo(() => {
+        const rank = ({ name, active }: LogDaemon): number => (/^(libvirtd|virtqemud)$/.test(name) ? 0 : active ? 1 : 2);
+        return readLogDaemons(objects).sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
+    }, [objects]);
 }
 
 /** What a method answers: undefined while it has not. */
