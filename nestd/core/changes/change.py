@@ -156,10 +156,7 @@ def check_effective(change: Change) -> None:
     if change.refused is not None:
         raise Conflict(refusal(change.module, change.refused))
     for winner in change.overridden.values():
-        raise Overridden(
-            f'{precedence(change.module, change.path, winner)}: change it there, or ask for "boot"'
-            f" to have {change.path} written all the same."
-        )
+        raise Overridden(f"{precedence(change.module, change.path, winner)}: change it there.")
 
 
 def check_allowed(change: Change, allowed: Change) -> None:
