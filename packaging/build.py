@@ -215,7 +215,7 @@ def _files() -> Iterator[Path]:
 
 
 def _is_left_over(name: str) -> bool:
-    return name == "__pycache__" or name.startswith(".")
+    return name in ("__pycache__", "node_modules") or name.startswith(".")
 
 
 def main() -> None:

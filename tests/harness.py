@@ -70,7 +70,7 @@ def main() -> int:
 
     # Two at a time, since a machine of the vm tier is busy with one processor for minutes.
     with ThreadPoolExecutor() as beside:
-        pythons[-1].make_venv(CHECKOUT)
+        pythons[-1].make_venv(CHECKOUT, [name for tier in chosen for name in tiers.TIERS[tier].pip])
         slow = beside.submit(_run_slow, [tier for tier in chosen if tier != "unit"], pythons[-1])
         rows = _run_unit(pythons) if "unit" in chosen else []
         rows += slow.result()

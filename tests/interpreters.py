@@ -7,6 +7,7 @@ import os
 import pwd
 import re
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +22,10 @@ class Python:
     def venv(self, checkout: Path) -> Path:
         return checkout / ".venv" / self.version
 
-    def make_venv(self, checkout: Path) -> None:
+    def make_venv(self, checkout: Path, more: Sequence[str] = ()) -> None:
         """Makes its environment unless it is there, with this checkout and what tests import.
+
+        more: other packages of PyPI.
 
         Raises subprocess.CalledProcessError if pip cannot install something.
         """
@@ -31,7 +34,7 @@ class Python:
         if not _succeeds(python, "-c", "import pip"):
             subprocess.run([self.program, "-m", "venv", "--clear", str(venv)], check=True)
         install = ["-m", "pip", "install", "-qq", "--root-user-action=ignore"]
-        install += ["--disable-pip-version-check", "--editable", ".[test]"]
+        install += ["--disable-pip-version-check", "--editable", ".[test]", *more]
         subprocess.run([python, *install], check=True, cwd=checkout)
 
 

@@ -9,6 +9,7 @@ installs follow from there.
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from typing import NoReturn
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 SEARCH_PATH = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
+SEARCH_PATH += ":/usr/lib/cockpit:/usr/libexec"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Need:
     name: str
     debian: str
     fedora: str
+    # The package conflicts with others that have the same: it is left out where that is there.
+    conflicts: bool = False
 
     def is_met(self) -> bool:
         if self.name.startswith("python3 -m "):
@@ -55,11 +59,15 @@ class Tier:
     root: bool = False
     by_default: bool = True
     """Whether tests/run without a name takes it; with --all it does."""
+    # Packages of PyPI beyond the extra "test", by the names that they are imported by.
+    pip: tuple[str, ...] = ()
 
     def missing(self) -> list[str]:
         """What keeps the tier's tests from running here, in words; empty if nothing does."""
         needs = (*EVERYWHERE, *self.needs)
         words = [_describe(need) for need in needs if not need.is_met()]
+        modules = [each for each in self.pip if importlib.util.find_spec(each) is None]
+        words += [f"{module} (pip install {module})" for module in modules]
         return words + (["root"] if self.root and os.geteuid() != 0 else [])
 
 
@@ -158,6 +166,16 @@ TIERS: Mapping[str, Tier] = {
         root=True,
         by_default=False,
     ),
+    "cockpit": Tier(
+        "the page in Cockpit, used in a browser",
+        (
+            Need("cockpit-ws", "cockpit-ws", "cockpit-ws"),
+            Need("cockpit-bridge", "cockpit-bridge", "cockpit-bridge"),
+            Need("chromium", "chromium", "chromium"),
+            Need("npm", "npm", "nodejs-npm", conflicts=True),
+        ),
+        pip=("playwright",),
+    ),
     "libvirt": Tier(
         "comparison with libvirt's own parsers",
         (
@@ -214,6 +232,7 @@ def packages(tiers: Iterable[str], family: str) -> list[str]:
     """What to install for those tiers; family is "debian" or "fedora"."""
     needs = [*EVERYWHERE, *(need for tier in tiers for need in TIERS[tier].needs)]
     needs += OPTIONAL.values()
+    needs = [need for need in needs if not (need.conflicts and need.is_met())]
     return sorted({str(getattr(need, family)) for need in needs})
 
 

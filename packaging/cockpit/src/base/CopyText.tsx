@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+import { Button, Tooltip } from "@patternfly/react-core";
+import CopyIcon from "@patternfly/react-icons/dist/esm/icons/copy-icon";
+import { useState } from "react";
+
+import { _ } from "./cockpit";
+
+/** Text of several lines with a button that copies COPIED, or all of it. */
+export function CopyText({ text, copied }: { text: string; copied?: string }) {
+    const [done, setDone] = useState(false);
+    const copy = async (): Promise<void> => {
+        await writeClipboard(copied ?? text);
+        setDone(true);
+    };
+    return (
+        <div className="nestd-copy">
+            <pre className="nestd-text" tabIndex={0}>{text}</pre>
+            <Tooltip content={done ? _("Copied") : _("Copy")} onTooltipHidden={() => setDone(false)}>
+                <Button variant="plain" aria-label={done ? _("Copied") : _("Copy")} icon={<CopyIcon />}
+                        onClick={() => void copy()} />
+            </Tooltip>
+        </div>
+    );
+}
+
+/** Also where the page does not come over TLS, and there is no navigator.clipboard. */
+async function writeClipboard(text: string): Promise<void> {
+    try {
+        await navigator.clipboard.writeText(text);
+    } catch {
+        const area = document.createElement("textarea");
+        area.value = text;
+        document.body.append(area);
+        area.select();
+        document.execCommand("copy");
+        area.remove();
+    }
+}

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The page in a browser: a session with it, and what opens sessions on hosts of all kinds."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import tiers
+from page import BRIDGE_IN_C, CHECKOUT, Bridge, cockpit
+from private_bus import PrivateBus, private_bus
+from running_nestd import Nestd, running_nestd
+
+try:
+    from playwright.sync_api import expect, sync_playwright
+except ImportError:  # the tier "cockpit" then says so
+    expect = sync_playwright = None
+
+SHOTS = CHECKOUT / ".cache/cockpit"
+WIDE, NARROW = (1100, 1000), (320, 800)
+LOADED = 45_000  # milliseconds for a page or an answer, on a machine that is busy
+
+
+@dataclass
+class Screen:
+    """One session of a browser with the page, and the host that it shows."""
+
+    page: Any
+    nestd: Nestd
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def switch(self) -> Any:
+        return self.page.get_by_role("switch", name="Nested virtualization")
+
+    def card(self, title: str) -> Any:
+        return self.page.get_by_role("region", name=title, exact=True)
+
+    def dialog(self) -> Any:
+        return self.page.get_by_role("dialog")
+
+    def ask_for_change(self) -> Any:
+        """Flip the switch: nothing changes yet, a dialog shows the plan."""
+        self.switch.click()
+        return self.dialog()
+
+    def shoot(self, name: str) -> None:
+        """Keep a picture of the whole page, to be looked at: .cache/cockpit/NAME.png."""
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SHOTS / f"{name}.png", animations="disabled")
+
+
+@dataclass(frozen=True)
+class View:
+    """How a person looks at the page."""
+
+    size: tuple[int, int] = WIDE
+    dark: bool = False
+    language: str = "en-US"
+
+
+class Opener:
+    """Starts hosts and opens the page on them; all of it ends with the test."""
+
+    def __init__(self, stack: ExitStack, browser: Any, dist: Path, directory: Path) -> None:
+        self._stack = stack
+        self._browser = browser
+        self._dist = dist
+        self._directory = directory
+        self._arguments: tuple[str, ...] = ()
+        # Scripts by name that the session finds before all other programs.
+        self.programs: dict[str, str] = {}
+        # A link, so that another bus can take the place of the first.
+        self._public = Path(stack.enter_context(TemporaryDirectory(prefix="nestd-page-")))
+        self._public.chmod(0o755)
+        self._link = self._public / "bus"
+
+    def __call__(
+        self,
+        kind: str = "intel",
+        view: View = View(),
+        *,
+        bridge: Bridge = BRIDGE_IN_C,
+        user: int = 0,
+    ) -> Screen:
+        """The page on a fresh simulated host, --simulate KIND."""
+        bus = self._start_bus()
+        self._arguments = ("--simulate", kind)
+        running = running_nestd(bus.address, self._directory, *self._arguments)
+        nestd = self._stack.enter_context(running)
+        return self.show(nestd, view, bridge=bridge, user=user)
+
+    def show(
+        self,
+        nestd: Nestd,
+        view: View,
+        *,
+        bridge: Bridge = BRIDGE_IN_C,
+        user: int = 0,
+    ) -> Screen:
+        """The page over the bus that runs."""
+        home = self._public / "home"
+        home.mkdir()
+        for name, text in self.programs.items():
+            program = self._public / "bin" / name
+            program.parent.mkdir(exist_ok=True)
+            program.write_text(text)
+            program.chmod(0o755)
+        variables = {
+            "PATH": f"{self._public}/bin:{tiers.SEARCH_PATH}",
+            "SIMULATED_ROOT": str(nestd.root),
+            **bridge.environment,
+        }
+        bridge = Bridge(bridge.program, variables)
+        address = f"unix:path={self._link}"
+        served = cockpit(address, self._dist, home, bridge=bridge, user=user)
+        url = self._stack.enter_context(served)
+        context = self._browser.new_context(
+            viewport={"width": view.size[0], "height": view.size[1]},
+            color_scheme="dark" if view.dark else "light",
+            reduced_motion="reduce",
+            locale=view.language,
+        )
+        self._stack.callback(context.close)
+        context.set_default_timeout(LOADED)
+        language = view.language.lower() if view.language == "zh-CN" else view.language[:2]
+        context.add_cookies([{"name": "CockpitLang", "value": language, "url": url}])
+        page = context.new_page()
+        screen = Screen(page, nestd)
+        page.on("pageerror", lambda error: screen.errors.append(str(error)))
+        page.goto(f"{url}/cockpit/@localhost/nestd/index.html")
+        return screen
+
+    def start_again(self, screen: Screen) -> None:
+        """Another nestd over the same host; the first one has ended."""
+        running = running_nestd(f"unix:path={self._link}", self._directory, *self._arguments)
+        screen.nestd = self._stack.enter_context(running)
+
+    def restart_bus(self, screen: Screen) -> None:
+        """The bus ends, and nestd with it; both come back, at the same address."""
+        os.kill(self._bus.pid, signal.SIGKILL)
+        screen.nestd.process.wait()
+        self._link.unlink()
+        self._start_bus()
+        self.start_again(screen)
+
+    def _start_bus(self) -> PrivateBus:
+        self._bus = self._stack.enter_context(private_bus("dbus-daemon"))
+        self._link.symlink_to(self._bus.address.removeprefix("unix:path="))
+        return self._bus

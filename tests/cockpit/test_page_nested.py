@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The card on nested virtualization: what it tells, and a change through the dialog."""
+
+from __future__ import annotations
+
+import pytest
+from browser import Opener, Screen, expect
+
+pytestmark = pytest.mark.cockpit
+
+ON_BY_DEFAULT = {"intel": True, "amd": True, "power": True, "s390": False}
+
+
+@pytest.mark.parametrize("kind", ON_BY_DEFAULT)
+def test_switch_shows_what_runs_on_each_kind_of_host(opened: Opener, kind: str) -> None:
+    screen = opened(kind)
+    expect(screen.switch).to_be_checked(checked=ON_BY_DEFAULT[kind])
+    expect(screen.card("Nested virtualization")).to_contain_text("The kernel's default")
+    assert screen.errors == []
+
+
+@pytest.mark.parametrize("kind", ["intel", "s390"])
+def test_change_now(opened: Opener, kind: str) -> None:
+    screen = opened(kind)
+    was_on = ON_BY_DEFAULT[kind]
+    dialog = screen.ask_for_change()
+    expect(dialog.get_by_role("radio", name="Now", exact=True)).to_be_checked()
+    value = "0" if was_on else "1"
+    expect(dialog.get_by_role("region", name="Change of the file")).to_contain_text(
+        f"nested={value}"
+    )
+    expect(dialog.get_by_role("list", name="Steps")).to_contain_text(
+        "write /etc/modprobe.d/kvm.conf"
+    )
+    dialog.get_by_role("button", name="Apply").click()
+    expect(dialog).to_be_hidden()
+    expect(screen.switch).to_be_checked(checked=not was_on)
+    card = screen.card("Nested virtualization")
+    expect(card).to_contain_text("what it runs with was verified")
+    expect(card.get_by_role("button", name="/etc/modprobe.d/kvm.conf:")).to_be_visible()
+    assert f"nested={value}" in screen.nestd.kvm_conf.read_text()
+
+
+def test_cancel_changes_nothing(opened: Opener) -> None:
+    screen = opened()
+    before = screen.nestd.kvm_conf.read_bytes()
+    dialog = screen.ask_for_change()
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(dialog).to_be_hidden()
+    expect(screen.switch).to_be_checked()
+    assert screen.nestd.kvm_conf.read_bytes() == before
+
+
+def test_while_a_machine_runs_the_change_waits_for_it(opened: Opener) -> None:
+    screen = opened()
+    screen.nestd.start_machine("web01")
+    card = screen.card("Nested virtualization")
+    _wait_when_idle(screen)
+    expect(card).to_contain_text("web01")
+    expect(screen.switch).to_be_checked()
+    screen.nestd.start_machine("db01")
+    expect(card.get_by_role("list", name="In use by")).to_contain_text("db01")
+    screen.shoot("waiting")
+    screen.nestd.end_machine("web01")
+    expect(card.get_by_role("list", name="In use by")).not_to_contain_text("web01")
+    screen.nestd.end_machine("db01")
+    expect(screen.switch).not_to_be_checked()
+    expect(card).to_contain_text("what it runs with was verified")
+
+
+def _wait_when_idle(screen: Screen) -> None:
+    expect(screen.card("Machines")).to_contain_text("web01")
+    dialog = screen.ask_for_change()
+    expect(dialog.get_by_role("radio", name="When no machine runs any more")).to_be_checked()
+    expect(dialog.get_by_role("list", name="In use by")).to_contain_text("web01")
+    screen.shoot("dialog")
+    dialog.get_by_role("button", name="Apply").click()
+    expect(dialog).to_be_hidden()
+    expect(screen.card("Nested virtualization")).to_contain_text("waits until nothing uses it")
+
+
+def test_waiting_change_can_be_given_up(opened: Opener) -> None:
+    screen = opened()
+    screen.nestd.start_machine("web01")
+    _wait_when_idle(screen)
+    card = screen.card("Nested virtualization")
+    card.get_by_role("button", name="Give up").click()
+    expect(card).to_contain_text("The reload was given up")
+    expect(card).to_contain_text("other values than its next load")
+    expect(screen.switch).to_be_checked()
+
+
+def test_refusal_shows_the_sentence_of_the_service(opened: Opener) -> None:
+    screen = opened()
+    screen.nestd.start_machine("web01")
+    expect(screen.card("Machines")).to_contain_text("web01")
+    dialog = screen.ask_for_change()
+    dialog.get_by_role("radio", name="Now", exact=True).check()
+    expect(dialog).to_contain_text("this would be refused")
+    dialog.get_by_role("button", name="Apply").click()
+    expect(dialog).to_contain_text("kvm_intel is in use by machine web01")
+    expect(dialog.get_by_role("button", name="Apply")).to_be_enabled()
+    assert "nested=0" not in screen.nestd.kvm_conf.read_text()
+
+
+def test_plan_follows_what_happens_while_the_dialog_is_open(opened: Opener) -> None:
+    screen = opened()
+    dialog = screen.ask_for_change()
+    expect(dialog.get_by_role("radio", name="Now", exact=True)).to_be_checked()
+    screen.nestd.start_machine("web01")
+    expect(dialog.get_by_role("list", name="In use by")).to_contain_text("web01")
+    screen.nestd.end_machine("web01")
+    expect(dialog.get_by_role("list", name="In use by")).to_be_hidden()
+    dialog.get_by_role("button", name="Apply").click()
+    expect(screen.switch).not_to_be_checked()
+
+
+def test_at_the_next_boot_only_writes(opened: Opener) -> None:
+    screen = opened()
+    dialog = screen.ask_for_change()
+    dialog.get_by_role("radio", name="At the next boot").check()
+    dialog.get_by_role("button", name="Apply").click()
+    expect(dialog).to_be_hidden()
+    expect(screen.switch).to_be_checked()
+    expect(screen.card("Nested virtualization")).to_contain_text("other values than its next load")
+    assert "options kvm_intel nested=0" in screen.nestd.kvm_conf.read_text()
+
+
+def test_edit_by_hand_is_shown_and_its_line_opened(opened: Opener) -> None:
+    screen = opened()
+    other = screen.nestd.root / "etc/modprobe.d/zz-other.conf"
+    other.write_text("# by hand\noptions kvm_intel nested=0\n")
+    card = screen.card("Nested virtualization")
+    link = card.get_by_role("button", name="/etc/modprobe.d/zz-other.conf:2")
+    expect(link).to_be_visible()
+    link.click()
+    expect(screen.dialog()).to_contain_text("zz-other.conf:2")
+    screen.page.keyboard.press("Escape")
+    expect(screen.dialog()).to_be_hidden()
+
+
+def test_overridden_change_is_refused_with_the_winner(opened: Opener) -> None:
+    screen = opened()
+    cmdline = screen.nestd.root / "proc/cmdline"
+    (screen.nestd.root / "etc/modprobe.d/zz-other.conf").write_text("options kvm_intel nested=1\n")
+    assert cmdline.exists()
+    expect(screen.card("Nested virtualization")).to_contain_text("zz-other.conf:1")
+    dialog = screen.ask_for_change()
+    expect(dialog).to_contain_text("/etc/modprobe.d/zz-other.conf:1")
