@@ -20,6 +20,7 @@ NAMES: Mapping[type[errors.NestdError], str] = MappingProxyType(
         errors.ConfigUnparsable: _OWN + "ConfigUnparsable",
         errors.Conflict: _OWN + "Conflict",
         errors.DaemonUnavailable: _OWN + "DaemonUnavailable",
+        errors.FileChanged: _OWN + "FileChanged",
         errors.Inhibited: _OWN + "Inhibited",
         errors.InvalidArgument: wire.INVALID_ARGS,
         errors.InvalidFilter: _OWN + "InvalidFilter",
@@ -28,11 +29,13 @@ NAMES: Mapping[type[errors.NestdError], str] = MappingProxyType(
         errors.LimitsExceeded: wire.LIMITS_EXCEEDED,
         errors.Missing: _OWN + "Missing",
         errors.NoSuchJob: _OWN + "NoSuchJob",
+        errors.NotRestored: _OWN + "NotRestored",
         errors.NotSupported: _OWN + "NotSupported",
         errors.Overridden: _OWN + "Overridden",
         errors.ReloadFailed: _OWN + "ReloadFailed",
         errors.RolledBack: _OWN + "RolledBack",
         errors.StalePlan: _OWN + "StalePlan",
+        errors.Unreadable: _OWN + "Unreadable",
         errors.WriteFailed: _STANDARD + "IOError",
     }
 )

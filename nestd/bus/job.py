@@ -7,18 +7,19 @@ from collections.abc import Mapping, Sequence
 
 from nestd.bus.authorization import Action, Authorizer
 from nestd.bus.module import blockers
-from nestd.bus.names import module_path
 from nestd.core.reloads.jobs import Job
 from nestd.core.reloads.queue import Reloads
 from nestd.dbus.connection.wire import Call
 from nestd.dbus.objects.exported import Handler, Interface
 from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.formats.api import job
+from nestd.formats.api.names import module_path
 
 
 class JobInterface(Interface):
     """One Job."""
 
-    spec = InterfaceSpec.load("org.nestd1.Job")
+    spec = InterfaceSpec.of(job.TABLE)
 
     def __init__(self, reloads: Reloads, authorizer: Authorizer, job: Job) -> None:
         self._reloads = reloads

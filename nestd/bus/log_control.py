@@ -12,6 +12,7 @@ from nestd.core.journal_events import NOTICE, Event, about
 from nestd.dbus.connection.wire import INVALID_ARGS, BusError, Call
 from nestd.dbus.objects.exported import Interface
 from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.formats.api import log_control
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ class LogControl(Protocol):
 class LogControlInterface(Interface):
     """The log of this process."""
 
-    spec = InterfaceSpec.load("org.freedesktop.LogControl1")
+    spec = InterfaceSpec.of(log_control.TABLE)
 
     def __init__(self, control: LogControl, authorizer: Authorizer) -> None:
         self._control = control

@@ -12,6 +12,7 @@ from nestd.core.logs.daemon import LogDaemon
 from nestd.dbus.connection.wire import Call, Variant
 from nestd.dbus.objects.exported import Handler, Interface
 from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.formats.api import log_daemon
 from nestd.formats.libvirt import log_filters, log_outputs
 
 _SET = {"outputs": "s", "restart": "b"}
@@ -22,7 +23,7 @@ _DEBUG = {"outputs": "s", "max_bytes": "t"}
 class LogDaemonInterface(Interface):
     """One LogDaemon."""
 
-    spec = InterfaceSpec.load("org.nestd1.LogDaemon")
+    spec = InterfaceSpec.of(log_daemon.TABLE)
 
     def __init__(self, daemon: LogDaemon, authorizer: Authorizer) -> None:
         self._daemon = daemon

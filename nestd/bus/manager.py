@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from nestd import __version__
 from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer
-from nestd.bus.names import job_path, log_daemon_path, module_path
 from nestd.core.archive.archives import DEFAULT_LOG_BYTES, check_log_bytes
 from nestd.core.checks.finding import Finding
 from nestd.core.errors import NoSuchJob
@@ -17,6 +16,8 @@ from nestd.core.services import Services
 from nestd.dbus.connection.wire import Call
 from nestd.dbus.objects.exported import Handler, Interface
 from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.formats.api import manager
+from nestd.formats.api.names import job_path, log_daemon_path, module_path
 
 
 class ManagerInterface(Interface):
@@ -26,7 +27,7 @@ class ManagerInterface(Interface):
     are installed, removed or loaded later. What is so now is in Describe and the modules' objects.
     """
 
-    spec = InterfaceSpec.load("org.nestd1.Manager")
+    spec = InterfaceSpec.of(manager.TABLE)
 
     def __init__(self, services: Services, authorizer: Authorizer) -> None:
         self._services = services

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer, Verdict
-from nestd.bus.names import NO_OBJECT, job_path
 from nestd.core.changes.change import Change, Effect, NeedsMoreAuthorization
 from nestd.core.errors import NestdError
 from nestd.core.model import Blocker, When
@@ -16,6 +15,8 @@ from nestd.core.services import Services
 from nestd.dbus.connection.wire import Call, Variant
 from nestd.dbus.objects.exported import Handler, Interface
 from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.formats.api import module
+from nestd.formats.api.names import NO_OBJECT, job_path
 
 _TOKEN = {"token": "s"}
 _NOT_AT_BOOT = (When.NOW, When.IDLE)
@@ -24,7 +25,7 @@ _NOT_AT_BOOT = (When.NOW, When.IDLE)
 class ModuleInterface(Interface):
     """The module NAME of a host."""
 
-    spec = InterfaceSpec.load("org.nestd1.Module")
+    spec = InterfaceSpec.of(module.TABLE)
 
     def __init__(self, services: Services, authorizer: Authorizer, name: str) -> None:
         self._view = services.view

@@ -12,7 +12,12 @@ from nestd.bus.log_control import LogControl, LogControlInterface
 from nestd.bus.log_daemon import LogDaemonInterface
 from nestd.bus.manager import ManagerInterface
 from nestd.bus.module import ModuleInterface
-from nestd.bus.names import (
+from nestd.core.logs.daemon import LogDaemon
+from nestd.core.reloads.jobs import Job
+from nestd.core.services import Services
+from nestd.dbus.connection.transport import Connection
+from nestd.dbus.objects.tree import ObjectTree
+from nestd.formats.api.names import (
     BUS_NAME,
     LOG_CONTROL_PATH,
     MANAGER,
@@ -21,11 +26,6 @@ from nestd.bus.names import (
     log_daemon_path,
     module_path,
 )
-from nestd.core.logs.daemon import LogDaemon
-from nestd.core.reloads.jobs import Job
-from nestd.core.services import Services
-from nestd.dbus.connection.transport import Connection
-from nestd.dbus.objects.tree import ObjectTree
 
 JOB_STAYS_SECONDS = 10.0  # after its end
 

@@ -8,8 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nestd import __version__
-from nestd.cli.commands import change, checks, inhibit, jobs, logs, reading, shell, status, watch
-from nestd.cli.parsing import Parser
+from nestd.cli.commands import shell
+from nestd.cli.commands.changes import change, inhibit, jobs
+from nestd.cli.commands.host import checks, guests, status, watch
+from nestd.cli.commands.logs import show as logs
+from nestd.cli.invocation.parser import Parser
 
 KINDS = ("intel", "amd", "power", "s390")
 
@@ -76,7 +79,7 @@ def make_parser() -> Parser:
     parser.set_defaults(run=status.run, json=False, changes=False, offline=False)
     _add_options(parser)
     commands = parser.add_subparsers(prog="nestctl", metavar="COMMAND", parser_class=Parser)
-    for group in (status, change, reading, jobs, watch, checks, logs, inhibit, shell):
+    for group in (status, change, guests, jobs, watch, checks, logs, inhibit, shell):
         group.add_to(commands)
     return parser
 

@@ -14,12 +14,12 @@ from argparse import Namespace
 from collections.abc import AsyncIterator, Sequence
 
 from nestd.cli import arguments
-from nestd.cli.errors import CliError, Exit
+from nestd.cli.invocation.session import Session
 from nestd.cli.local.polkit_agent import polkit_agent
 from nestd.cli.local.private_service import PrivateService, private_service
 from nestd.cli.screen.output import Screen
 from nestd.cli.service.client import Client
-from nestd.cli.service.session import Session
+from nestd.cli.service.errors import CliError, Exit
 
 _BY_SIGNAL = 128
 """The exit code of a program that a signal ended is this and the signal's number."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import errno
 
+from nestd.host.files import NotUndone
+
 
 class NestdError(Exception):
-    """Base of all that a caller is told."""
+    """Base class of the errors reported to callers."""
 
 
 class InvalidArgument(NestdError):
@@ -53,6 +55,14 @@ class ConfigUnparsable(NestdError):
     """A configuration file cannot be read, written or edited without loss."""
 
 
+class FileChanged(NestdError):
+    """Somebody else keeps changing the file: nothing was changed."""
+
+
+class Unreadable(NestdError):
+    """What runs cannot be read, so nothing is changed; the text has the reason."""
+
+
 class StalePlan(NestdError):
     """Something that the plan was made from has changed."""
 
@@ -67,6 +77,13 @@ class RolledBack(NestdError):
 
 class ReloadFailed(NestdError):
     """The reload failed and the state before it could not be restored: there is no KVM now."""
+
+
+class NotRestored(NestdError):
+    """A change failed and could not be undone; the text says what stands now.
+
+    Its record and the old file are kept: the next start tries again.
+    """
 
 
 class NotSupported(NestdError):
@@ -104,6 +121,10 @@ def system_reason(error: OSError) -> str:
 def write_failed(error: OSError) -> NestdError:
     """What a failed system call on a file means to a caller."""
     reason = system_reason(error)
-    if error.errno in (errno.ESTALE, errno.EISDIR, errno.EINVAL, errno.ENOLINK):
+    if isinstance(error, NotUndone):
+        return NotRestored(f"The change failed and could not be undone: {reason}.")
+    if error.errno == errno.ESTALE:
+        return FileChanged(f"Nothing was changed: {reason}.")
+    if error.errno in (errno.EISDIR, errno.EINVAL, errno.ENOLINK):
         return ConfigUnparsable(f"Nothing was changed: {reason}.")
     return WriteFailed(f"Nothing was changed: {reason}.")

@@ -31,6 +31,7 @@ class Event(Enum):
     RELOAD_REFUSED = "d26751be705f48bb90c1e719e9b70a18", ("module", "job", "caller_uid")
     RELOAD_ROLLED_BACK = "60ee206026e24241a500b01209394458", ("module", "job", "caller_uid")
     RELOAD_FAILED = "4d54c69486234015a622a519008c07c0", ("module", "job", "caller_uid")
+    NOT_RESTORED = "6f29deb8b4644411a09becb2ef0ec928", ("subject", "caller_uid")
     JOB_CANCELLED = "fd69f73f950f433e81e1dc7276fc81bf", ("module", "job", "caller_uid")
     RECORD_SET_ASIDE = "c3c77d8e659b46e789f72fe22f823ff1", ("job",)
     DRIFT_FOUND = "1b44a5d164e64d4bbca2338c75644e8d", ("module", "file", "policy")
@@ -52,6 +53,11 @@ class Event(Enum):
     def fields(self) -> tuple[str, ...]:
         """The journal fields that every entry of this event has."""
         return tuple(PREFIX + name.upper() for name in self._names)
+
+
+def not_restored(subject: str, caller_uid: int) -> Mapping[str, object]:
+    """The "extra" of the entry about a change of SUBJECT, a module or daemon, that half stands."""
+    return about(Event.NOT_RESTORED, subject=subject, caller_uid=caller_uid)
 
 
 def about(event: Event, **fields: object) -> Mapping[str, object]:

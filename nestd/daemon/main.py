@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nestd import __version__
-from nestd.bus.names import BUS_NAME
 from nestd.bus.peers.logind import ShutdownDelay
 from nestd.bus.peers.systemd_units import SystemdUnits
 from nestd.bus.service import Service
@@ -31,6 +30,7 @@ from nestd.daemon.notify import notify, start_watchdog
 from nestd.daemon.options import Options
 from nestd.dbus.connection.transport import Connection
 from nestd.dbus.connection.wire import BusError
+from nestd.formats.api.names import BUS_NAME
 from nestd.host.kernel import kmod
 from nestd.host.kernel.interface import Kernel
 from nestd.host.kernel.real import FilesOnly, RealKernel

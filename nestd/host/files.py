@@ -71,6 +71,10 @@ def read_below(root: Root, absolute: str, limit: int = DEFAULT_LIMIT) -> bytes |
     return data
 
 
+class NotUndone(OSError):
+    """A step failed and so did its undo: new bytes may stand; strerror says what does."""
+
+
 @dataclass(frozen=True)
 class Replacement:
     """New bytes for a file, on disk beside it, waiting for commit() or discard().
@@ -104,7 +108,8 @@ class Replacement:
         """Put the new bytes in place: link(2) the old file, rename(2), fsync(2) the directory.
 
         Raises OSError, ESTALE where the file is no longer what it was when the new bytes were made,
-        and then leaves the old file and nothing else.
+        and then leaves the old file and nothing else. Raises NotUndone where the old file could not
+        be put back; the backup then stays for another undo().
         """
         try:
             if read_regular(self.target) != self.expected:
@@ -114,12 +119,19 @@ class Replacement:
                 os.link(self.target, self.backup)
             os.rename(self.temporary, self.target)
             sync_directory(self.target.parent)
-        except OSError:
-            with contextlib.suppress(OSError):
-                if self.committed:
-                    self.undo()
+        except OSError as error:
+            self._take_back(error)
             self.discard()
             raise
+
+    def _take_back(self, reason: OSError) -> None:
+        if not self.committed:
+            return
+        try:
+            self.undo()
+        except OSError as error:
+            text = f"{reason.strerror}; then it could not be put back ({error.strerror})"
+            raise NotUndone(error.errno, text, str(self.target)) from error
 
     def undo(self) -> None:
         """Put the old file back after commit(); one that somebody changed since stays."""

@@ -18,7 +18,7 @@ from xml.dom import minidom
 
 HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
-INTERFACES = CHECKOUT / "nestd" / "bus" / "interfaces"
+INTERFACES = CHECKOUT / "nestd" / "formats" / "api"
 PAGE = HERE / "org.nestd1.5"
 SHOWN = ("Manager", "Module", "Job", "LogDaemon")
 EXAMPLES = (
@@ -68,7 +68,7 @@ def _head(conventions: str) -> list[str]:
     place, _, rules = conventions.partition("\n\n")
     return [
         '.\\" SPDX-License-Identifier: LGPL-2.1-or-later',
-        '.\\" Made by packaging/man/generate.py from nestd/bus/interfaces: change those.',
+        '.\\" Made by packaging/man/generate.py from nestd/formats/api: change those.',
         '.TH ORG.NESTD1 5 "" nestd org.nestd1',
         ".SH NAME",
         "org.nestd1 \\- nested virtualization and libvirt debug logs over D\\-Bus",

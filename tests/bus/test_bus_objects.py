@@ -19,7 +19,7 @@ from nestd.dbus.connection.dispatch import INTERNAL_ERROR
 from nestd.dbus.connection.transport import Connection
 from nestd.dbus.connection.wire import BusError, Signal, Variant
 from nestd.dbus.objects.exported import Exported, Interface
-from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.dbus.objects.introspection import parse
 from nestd.dbus.objects.tree import ObjectTree
 
 ERROR = "org.freedesktop.DBus.Error."
@@ -313,7 +313,7 @@ def test_client_that_leaves_is_noticed(toy: Toy) -> None:
 class Moody(Interface):
     """Properties that sometimes cannot be read at all."""
 
-    spec = InterfaceSpec.parse(
+    spec = parse(
         '<node><interface name="a.b"><property name="Value" type="u" access="read"/>'
         '<method name="Do"/></interface></node>'
     )

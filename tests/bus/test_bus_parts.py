@@ -5,18 +5,16 @@ from __future__ import annotations
 
 import asyncio
 import typing
-from pathlib import Path
 
 import pytest
+from contract import FILES, contract
 
-import nestd
 from nestd.dbus.connection.callers import MAX_BYTES, MAX_CALLS, MAX_CALLS_PER_SENDER, Callers
 from nestd.dbus.connection.matching import MatchRule
 from nestd.dbus.connection.messages import Header
 from nestd.dbus.connection.wire import LIMITS_EXCEEDED, BusError
 from nestd.dbus.objects.interface import Emits, InterfaceSpec
-
-CONTRACTS = Path(nestd.__file__).parent / "bus" / "interfaces"
+from nestd.formats.api import module
 
 
 def header(**fields: typing.Any) -> Header:
@@ -103,17 +101,17 @@ def test_who_has_left_is_known_and_then_forgotten() -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("path", sorted(CONTRACTS.glob("*.xml")), ids=lambda it: it.stem)
-def test_shipped_contracts_can_be_read(path: Path) -> None:
-    spec = InterfaceSpec.load(path.stem)
-    assert spec.name == path.stem
-    assert spec.xml.startswith(f'<interface name="{path.stem}">')
+@pytest.mark.parametrize("name", FILES)
+def test_shipped_contracts_can_be_read(name: str) -> None:
+    spec = contract(name)
+    assert spec.name == name
+    assert spec.xml.startswith(f'<interface name="{name}">')
     assert "<!--" not in spec.xml
     assert "\n\n" not in spec.xml
 
 
 def test_contract_of_a_module() -> None:
-    spec = InterfaceSpec.load("org.nestd1.Module")
+    spec = InterfaceSpec.of(module.TABLE)
     assert spec.methods["SetNested"].in_signature == "bsa{sv}"
     assert spec.methods["SetNested"].out_signature == "o"
     assert spec.properties["Assignments"].signature == "a(sssu)"

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from nestd.dbus.connection.transport import Connection
 from nestd.dbus.connection.wire import INVALID_ARGS, BusError, Call
 from nestd.dbus.objects.exported import Handler
-from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.dbus.objects.introspection import parse
 from nestd.dbus.objects.tree import Interface, ObjectTree
 
 NAME = "org.example.Toy"
@@ -91,7 +91,7 @@ XML = """<node>
 
 
 class Child(Interface):
-    spec = InterfaceSpec.parse(
+    spec = parse(
         '<node><interface name="org.example.Child">'
         '<property name="Name" type="s" access="read"/></interface></node>'
     )
@@ -120,7 +120,7 @@ class Heart:
 
 
 class Toy(Interface):
-    spec = InterfaceSpec.parse(XML)
+    spec = parse(XML)
 
     def __init__(self, connection: Connection, heart: Heart) -> None:
         self._connection = connection

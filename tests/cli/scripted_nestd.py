@@ -18,12 +18,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nestd.bus.names import BUS_NAME, MANAGER_PATH
+from contract import contract
+
 from nestd.dbus.connection.transport import Connection
 from nestd.dbus.connection.wire import BusError, Call, Variant
 from nestd.dbus.objects.exported import Handler, Interface
-from nestd.dbus.objects.interface import InterfaceSpec
 from nestd.dbus.objects.tree import ObjectTree
+from nestd.formats.api.names import BUS_NAME, MANAGER_PATH
 
 _SECONDS = 20
 OWN = "org.nestd1.Error."
@@ -73,7 +74,7 @@ class _Scripted(Interface):
 
 
 class _Manager(_Scripted):
-    spec = InterfaceSpec.load("org.nestd1.Manager")
+    spec = contract("org.nestd1.Manager")
 
     def properties(self) -> Mapping[str, object]:
         return {
@@ -119,7 +120,7 @@ def _pipe_of(data: bytes, pause: float) -> int:
 
 
 class _Module(_Scripted):
-    spec = InterfaceSpec.load("org.nestd1.Module")
+    spec = contract("org.nestd1.Module")
 
     def properties(self) -> Mapping[str, object]:
         script = self.script
@@ -150,7 +151,7 @@ class _Module(_Scripted):
 class _LogDaemon(_Scripted):
     """One libvirt daemon. Its debug sessions write into script.log_file, quickly at first."""
 
-    spec = InterfaceSpec.load("org.nestd1.LogDaemon")
+    spec = contract("org.nestd1.LogDaemon")
 
     def __init__(self, script: Script, tree: ObjectTree) -> None:
         super().__init__(script)

@@ -10,7 +10,8 @@ import pytest
 from run_nestctl import Result, nestctl
 
 from nestd import __version__
-from nestd.cli import arguments, parsing
+from nestd.cli import arguments
+from nestd.cli.invocation import parser as parsing
 from nestd.cli.screen import words
 
 NOWHERE = "unix:path=/nonexistent/bus"

@@ -11,7 +11,7 @@ from private_bus import PrivateBus
 from run_nestctl import COMMAND, environment, nestctl, nestctl_program
 from scripted_nestd import OWN, Script, scripted_nestd
 
-from nestd.cli.errors import Exit, explain
+from nestd.cli.service.errors import Exit, explain
 from nestd.dbus.connection import wire
 from nestd.dbus.connection.wire import BusError
 

@@ -13,7 +13,7 @@ import pytest
 from run_nestctl import CHECKOUT
 
 from nestd.cli import arguments
-from nestd.cli.errors import Exit
+from nestd.cli.service.errors import Exit
 
 PAGE = CHECKOUT / "packaging" / "man" / "nestctl.1"
 

@@ -172,7 +172,7 @@ def test_waiting_until_idle_ends_well(leftovers: Path) -> None:
 
 def test_without_dbus_daemon_it_says_what_to_install() -> None:
     code = (
-        "from nestd.cli import private_service as p; p._SEARCH_PATH = '/nonexistent';"
+        "from nestd.cli.local import private_service as p; p._SEARCH_PATH = '/nonexistent';"
         "from nestd.cli.main import main; import sys; sys.exit(main(sys.argv[1:]))"
     )
     done = subprocess.run(

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 import subprocess
 from collections.abc import Iterator
@@ -12,8 +11,7 @@ from contextlib import contextmanager
 import installation
 import pytest
 from container import Container, wait_for
-
-from nestd.dbus.objects.interface import InterfaceSpec
+from contract import FILES, contract
 
 pytestmark = pytest.mark.nspawn
 
@@ -106,9 +104,7 @@ def _libvirtd(machine: Container) -> Iterator[None]:
 
 
 def test_each_member_is_among_the_calls() -> None:
-    folder = importlib.resources.files("nestd.bus.interfaces")
-    names = [each.name[: -len(".xml")] for each in folder.iterdir() if each.name.endswith(".xml")]
-    specs = [InterfaceSpec.load(name) for name in names]
+    specs = [contract(name) for name in FILES]
     calls = (*READING, *CHANGING)
     methods = {f"{spec.name}.{name}" for spec in specs for name in spec.methods}
     assert {f"{call[2]}.{call[3]}" for call in calls} == methods
@@ -127,9 +123,9 @@ def test_anyone_may_read(machine: Container, call: tuple[str, ...]) -> None:
     with _with_a_job(machine, call) as complete:
         done = _call(machine, complete, user="somebody")
     assert done.returncode == 0, done.stderr
-    assert bool(done.stdout) == bool(InterfaceSpec.load(call[2]).methods[call[3]].out_signature)
+    assert bool(done.stdout) == bool(contract(call[2]).methods[call[3]].out_signature)
     if call[3] == "GetAll":
-        assert all(f'"{name}"' in done.stdout for name in InterfaceSpec.load(call[5]).properties)
+        assert all(f'"{name}"' in done.stdout for name in contract(call[5]).properties)
 
 
 @pytest.mark.parametrize("call", CHANGING, ids=lambda call: call[3])

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 from callers import ERROR, INTEL, LOG_CONTROL
+from contract import contract
 from private_bus import KINDS, private_bus
 from raw_client import REPLY_SERIAL, RawClient, Received, array, pad, string
 from running_nestd import BUS_NAME, JOB, MANAGER, MODULE, PROPERTIES, ROOT, Nestd, running_nestd
 
 from nestd.dbus.connection import protocol
 from nestd.dbus.connection.wire import Variant
-from nestd.dbus.objects.interface import InterfaceSpec
 
 MIB = 1 << 20
 MOST_GROWTH = 20 * MIB
@@ -260,7 +260,7 @@ def methods_of_all_objects() -> Iterator[tuple[str, str, str, str]]:
     for path, own in OBJECTS.items():
         only_root = [OBJECT_MANAGER] if path == ROOT else []
         for interface in (own, PROPERTIES, INTROSPECTABLE, PEER, *only_root):
-            for member, types in InterfaceSpec.load(interface).methods.items():
+            for member, types in contract(interface).methods.items():
                 yield path, interface, member, types.in_signature
 
 

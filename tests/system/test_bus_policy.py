@@ -14,6 +14,7 @@ from pathlib import Path
 import polkit
 import pytest
 from callers import CHALLENGED, DONE, ERROR, user
+from contract import contract
 from private_bus import KINDS, PrivateBus, private_bus
 from raw_client import (
     CALL,
@@ -33,8 +34,6 @@ from raw_client import (
 from raw_client import ERROR as ERROR_MESSAGE
 from running_nestd import BUS_NAME, ROOT, running_nestd
 from users import acting_as, nobody
-
-from nestd.dbus.objects.interface import InterfaceSpec
 
 POLICY = Path(__file__).parents[2] / "systemd" / "org.nestd1.conf"
 # What /usr/share/dbus-1/system.conf says before it includes the policies of services, with polkit's
@@ -124,7 +123,7 @@ def stage(strict_bus: PrivateBus, request: pytest.FixtureRequest) -> Iterator[St
 def members() -> list[tuple[str, str]]:
     found = []
     for interface in INTERFACES:
-        found += [(interface, member) for member in InterfaceSpec.load(interface).methods]
+        found += [(interface, member) for member in contract(interface).methods]
     return [pair for pair in found if pair[1] != "Ping"]
 
 

@@ -7,9 +7,9 @@ import asyncio
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
-from importlib import resources
 
 import pytest
+from contract import FILES
 from running_nestd import ROOT, Nestd, client_of
 
 OBJECTS = {
@@ -20,8 +20,7 @@ OBJECTS = {
 
 
 def contract(interface: str) -> ET.Element:
-    path = resources.files("nestd.bus.interfaces").joinpath(f"{interface}.xml")
-    found = ET.fromstring(path.read_text()).find("interface")
+    found = ET.fromstring(FILES[interface].read_text()).find("interface")
     assert found is not None
     return found
 

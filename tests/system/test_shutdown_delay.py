@@ -12,7 +12,7 @@ from running_nestd import Nestd, client_of
 from nestd.dbus.connection.transport import Connection
 from nestd.dbus.connection.wire import Call
 from nestd.dbus.objects.exported import Handler, Interface
-from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.dbus.objects.introspection import parse
 from nestd.dbus.objects.tree import ObjectTree
 
 LOGIN1 = """
@@ -27,7 +27,7 @@ LOGIN1 = """
 
 
 class Logind(Interface):
-    spec = InterfaceSpec.parse(LOGIN1)
+    spec = parse(LOGIN1)
 
     def __init__(self, nestd: Nestd) -> None:
         self._nestd = nestd

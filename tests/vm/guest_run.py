@@ -40,6 +40,7 @@ def run(image: Path) -> GuestRun:
     for path in (CHECKOUT / "systemd").glob("*"):
         shutil.copy(path, share / "systemd")
     shutil.copytree(TESTS, share / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(CHECKOUT / "tests" / "contract.py", share / "tests")
     shutil.move(str(share / "tests" / "run.sh"), str(share))
     started = time.monotonic()
     in_time = machine.run(image, share, LIMIT)

@@ -12,11 +12,11 @@ from argparse import REMAINDER, Namespace
 from pathlib import Path
 from typing import Any
 
-from nestd.cli.errors import CliError
+from nestd.cli.invocation.parser import add_command
+from nestd.cli.invocation.session import Session
 from nestd.cli.local.private_service import PrivateService
-from nestd.cli.parsing import add_command
 from nestd.cli.screen.words import VENDORS
-from nestd.cli.service.session import Session
+from nestd.cli.service.errors import CliError
 
 MACHINES = "simulated/machines"
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What runs on the client's side: a private nestd (--simulate, --root), polkit's agent.
+"""What runs on the client's side: a private nestd (--simulate, --root), polkit's agent, virsh.
 
-The only room of nestctl that starts programs. Begin with private_service.
+The only room of nestctl that starts programs. Imports cli.service, and of host the program runner
+and the writer of state files alone. Begin with private_service.
 """

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Callable
 
 import nestd
-from nestd.cli.errors import CliError, Exit
 from nestd.cli.service.client import Client
+from nestd.cli.service.errors import CliError, Exit
 
 START_SECONDS = 30.0
 # nestd brings a reload that is under way to its end first.

@@ -23,7 +23,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from nestd.cli.errors import CliError
+from nestd.cli.service.errors import CliError
 from nestd.formats.printable import one_line
 
 GOOD, WARN, BAD, DIM, STRONG = "green", "yellow", "bold red", "dim", "bold"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The client of nestd's D-Bus interface, and the values that it answers with.
+"""The client of nestd's D-Bus interface, the values that it answers with, and its errors.
 
-Imports dbus. Begin with client.
+Imports dbus and formats.api. Begin with client.
 """

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Callable
 
-from nestd.bus.names import BUS_NAME, MANAGER, MANAGER_PATH, module_path
-from nestd.cli.errors import BUSY, INHIBITED, CliError, explain, no_bus
 from nestd.cli.service import values
+from nestd.cli.service.errors import BUSY, INHIBITED, CliError, explain, no_bus
 from nestd.cli.service.values import Blocker, Finding, Host, Job, LogDaemon, Machine, Module, Plan
 from nestd.dbus.connection.transport import BUS, Connection
 from nestd.dbus.connection.wire import BusError, Signal, Variant
+from nestd.formats.api.names import BUS_NAME, MANAGER, MANAGER_PATH, module_path
 
 _MODULE = "org.nestd1.Module"
 _JOB = "org.nestd1.Job"

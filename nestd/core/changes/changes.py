@@ -27,8 +27,8 @@ from nestd.core.changes.change import (
     check_unobstructed,
     make_change,
 )
-from nestd.core.errors import Busy, Conflict, Missing, write_failed
-from nestd.core.journal_events import NOTICE, Event, about
+from nestd.core.errors import Busy, Conflict, Missing, NotRestored, write_failed
+from nestd.core.journal_events import NOTICE, Event, about, not_restored
 from nestd.core.model import Vendor, When
 from nestd.core.modules.facts import HostFacts
 from nestd.core.modules.values import NESTED, as_text
@@ -103,7 +103,7 @@ class Changes:
             await self._settled(asked.module)
             change = self.prepare(asked.module, asked.parameters, asked.when, token)
             check_allowed(change, asked)
-            with self._writing():
+            with self._writing(change.module, uid):
                 job = await self._apply(self.view.facts(), change, uid)
             if change.edits or change.effect is Effect.IN_PLACE:
                 _announce(change, uid)
@@ -145,7 +145,7 @@ class Changes:
             facts = self.view.facts()
             following = as_text(facts.module(module).next_values)
             wanted = {name: value for name, value in following.items() if name == NESTED}
-            with self._writing():
+            with self._writing(module, uid):
                 job = await self.reloads.start(facts, module, when, wanted, None, uid)
             if when is When.NOW:
                 self._log_adjusted(module)
@@ -181,12 +181,16 @@ class Changes:
         return None
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """What fails on a file is told as one of nestd's errors; then everything is read again."""
+    def _writing(self, module: str, uid: int) -> Iterator[None]:
+        """Report what fails on a file as one of nestd's errors; then everything is read again."""
         try:
             yield
         except OSError as error:
-            raise write_failed(error) from error
+            failed = write_failed(error)
+            if isinstance(failed, NotRestored):
+                text = "User %d was to change %s: %s"
+                log.error(text, uid, module, failed, extra=not_restored(module, uid))
+            raise failed from error
         finally:
             self.view.config_changed()
 

@@ -1,17 +1,50 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The contract of an interface, read from the XML that is shipped and shown by Introspect."""
+"""The contract of an interface: the types of its members."""
 
 from __future__ import annotations
 
-import functools
-import importlib.resources
-import re
-import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
-_EMITS = "org.freedesktop.DBus.Property.EmitsChangedSignal"
+Arguments = tuple[tuple[str, str], ...]
+"""Name and type of each argument, in order."""
+
+
+class MethodTable(Protocol):
+    """The arguments of a method, as a generated table has them."""
+
+    @property
+    def takes(self) -> Arguments: ...
+    @property
+    def gives(self) -> Arguments: ...
+
+
+class PropertyTable(Protocol):
+    """A property, as a generated table has it."""
+
+    @property
+    def signature(self) -> str: ...
+    @property
+    def access(self) -> str: ...
+    @property
+    def emits(self) -> str: ...
+
+
+class InterfaceTable(Protocol):
+    """An interface as literals: made beforehand, so that no start parses XML."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def methods(self) -> Mapping[str, MethodTable]: ...
+    @property
+    def properties(self) -> Mapping[str, PropertyTable]: ...
+    @property
+    def signals(self) -> Mapping[str, Arguments]: ...
+    @property
+    def xml(self) -> str: ...
 
 
 class Emits(Enum):
@@ -51,51 +84,22 @@ class InterfaceSpec:
     xml: str
 
     @classmethod
-    def load(cls, name: str) -> InterfaceSpec:
-        """The interface in the shipped file NAME.xml; raises FileNotFoundError."""
-        return _load(name)
-
-    @classmethod
-    def parse(cls, text: str) -> InterfaceSpec:
-        """The one interface in an introspection document, which is ours and trusted."""
-        element = ET.fromstring(text).find("interface")
-        if element is None:
-            raise ValueError("the document holds no interface")
+    def of(cls, table: InterfaceTable) -> InterfaceSpec:
+        """The interface that a generated table describes."""
         return cls(
-            name=element.attrib["name"],
-            methods={each.attrib["name"]: _method(each) for each in element.iter("method")},
-            properties={each.attrib["name"]: _property(each) for each in element.iter("property")},
-            signals={each.attrib["name"]: _types(each) for each in element.iter("signal")},
-            xml=_text(element),
+            name=table.name,
+            methods={
+                name: MethodSpec(_types(method.takes), _types(method.gives))
+                for name, method in table.methods.items()
+            },
+            properties={
+                name: PropertySpec(each.signature, each.access == "readwrite", Emits(each.emits))
+                for name, each in table.properties.items()
+            },
+            signals={name: _types(arguments) for name, arguments in table.signals.items()},
+            xml=table.xml,
         )
 
 
-@functools.cache
-def _load(name: str) -> InterfaceSpec:
-    folder = importlib.resources.files("nestd.bus.interfaces")
-    return InterfaceSpec.parse((folder / f"{name}.xml").read_text("utf-8"))
-
-
-def _method(element: ET.Element) -> MethodSpec:
-    return MethodSpec(_types(element, "in"), _types(element, "out"))
-
-
-def _types(element: ET.Element, direction: str | None = None) -> str:
-    """The types of all arguments that go this way; signals have no directions."""
-    args = element.iter("arg")
-    return "".join(
-        arg.attrib["type"]
-        for arg in args
-        if direction is None or arg.attrib.get("direction", "in") == direction
-    )
-
-
-def _property(element: ET.Element) -> PropertySpec:
-    notes = {each.attrib["name"]: each.attrib["value"] for each in element.iter("annotation")}
-    writable = element.attrib["access"] == "readwrite"
-    return PropertySpec(element.attrib["type"], writable, Emits(notes.get(_EMITS, "true")))
-
-
-def _text(element: ET.Element) -> str:
-    """The element as text, without comments and the empty lines they leave."""
-    return re.sub(r"\n\s*\n", "\n", ET.tostring(element, encoding="unicode").strip())
+def _types(arguments: Arguments) -> str:
+    return "".join(signature for _, signature in arguments)

@@ -8,13 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from nestd.dbus.connection import wire
 from nestd.dbus.connection.wire import BusError, Call, Variant
 from nestd.dbus.objects.exported import Exported, Interface
+from nestd.dbus.objects.freedesktop import INTROSPECTABLE, OBJECT_MANAGER, PEER, PROPERTIES
 from nestd.dbus.objects.interface import InterfaceSpec, PropertySpec
-from nestd.formats.printable import one_line
-
-INTROSPECTABLE = InterfaceSpec.load("org.freedesktop.DBus.Introspectable")
-PEER = InterfaceSpec.load("org.freedesktop.DBus.Peer")
-PROPERTIES = InterfaceSpec.load("org.freedesktop.DBus.Properties")
-OBJECT_MANAGER = InterfaceSpec.load("org.freedesktop.DBus.ObjectManager")
 
 _DOCTYPE = """<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">
@@ -137,4 +132,5 @@ def unknown_method(path: str, member: str) -> BusError:
 
 def _shown(name: str) -> str:
     """A name that a stranger sent, as it may stand in a sentence."""
-    return one_line(name[:256]) + ("..." if len(name) > 256 else "")
+    text = "".join(char if char.isprintable() else "?" for char in name[:256])
+    return text + ("..." if len(name) > 256 else "")

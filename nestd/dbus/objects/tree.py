@@ -8,10 +8,9 @@ from collections.abc import Callable, Sequence
 from nestd.dbus.connection.transport import Connection
 from nestd.dbus.connection.wire import BusError, Call, Route
 from nestd.dbus.objects.exported import Exported, Handler, Interface
+from nestd.dbus.objects.freedesktop import OBJECT_MANAGER, PROPERTIES
 from nestd.dbus.objects.interface import InterfaceSpec
 from nestd.dbus.objects.standard import (
-    OBJECT_MANAGER,
-    PROPERTIES,
     StandardInterfaces,
     unknown_interface,
     unknown_method,

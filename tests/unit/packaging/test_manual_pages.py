@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from contract import FILES
 
 from nestd.bus.authorization import Action
 from nestd.core.journal_events import PREFIX, Event
@@ -42,7 +43,7 @@ def test_interface_page_is_what_the_xml_gives() -> None:
 def test_interface_page_has_every_member() -> None:
     page = _plain("org.nestd1.5")
     for interface in ("Manager", "Module", "Job", "LogDaemon"):
-        xml = (MAN.parents[1] / f"nestd/bus/interfaces/org.nestd1.{interface}.xml").read_text()
+        xml = FILES[f"org.nestd1.{interface}"].read_text()
         for name in re.findall('<(?:method|signal|property) name="([^"]+)"', xml):
             assert re.search(rf"\b{name}[(;]", page), name
 

@@ -14,7 +14,7 @@ import pytest
 import tiers
 
 import nestd
-from nestd.bus.names import log_daemon_path
+from nestd.formats.api.names import log_daemon_path
 from nestd.host.state import debug_records as log_records
 from nestd.host.state import memory
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from contract import FILES
 
 from nestd.bus.authorization import Action
-from nestd.bus.names import BUS_NAME
+from nestd.formats.api.names import BUS_NAME
 
 CHECKOUT = Path(__file__).parents[3]
 SYSTEMD = CHECKOUT / "systemd"
-INTERFACES = CHECKOUT / "nestd" / "bus" / "interfaces"
 POLKIT_DTD = Path(__file__).parents[1] / "data" / "policyconfig-1.dtd"
 IMPLY = "org.freedesktop.policykit.imply"
 ANSWERS = ("no", "auth_self", "auth_admin", "auth_self_keep", "auth_admin_keep", "yes")
@@ -28,7 +28,7 @@ def test_polkit_file_is_valid() -> None:
 
 @pytest.mark.needs("xmllint")
 @pytest.mark.parametrize(
-    "path", [SYSTEMD / "org.nestd1.conf", *sorted(INTERFACES.glob("*.xml"))], ids=lambda p: p.name
+    "path", [SYSTEMD / "org.nestd1.conf", *FILES.values()], ids=lambda p: p.name
 )
 def test_xml_is_well_formed(path: Path) -> None:
     _xmllint(str(path))
@@ -76,7 +76,7 @@ def test_bus_policy_denies_and_then_allows_by_interface() -> None:
     assert {rule.get("send_type") for rule in rest} == {"method_call"}
     assert {rule.get("send_destination") for rule in rest} == {BUS_NAME}
     allowed = {rule.get("send_interface") for rule in rest}
-    assert allowed == {path.name[: -len(".xml")] for path in INTERFACES.glob("*.xml")}
+    assert allowed == FILES.keys()
 
 
 def test_activation_file_starts_the_unit() -> None:

@@ -9,7 +9,6 @@ fails.
 from __future__ import annotations
 
 import asyncio
-import importlib.resources
 import io
 import json
 import os
@@ -24,9 +23,9 @@ from typing import Any, Callable
 import machines
 import pytest
 from client import JOB, MANAGER, MODULE, PROPERTIES, ROOT, Client, Variant, refused, run
+from contract import FILES, contract
 
 import nestd
-from nestd.dbus.objects.interface import InterfaceSpec
 
 FREEDESKTOP = "org.freedesktop.DBus"
 LOG_DAEMON, LOG_CONTROL = "org.nestd1.LogDaemon", "org.freedesktop.LogControl1"
@@ -403,7 +402,7 @@ async def get_property(client: Client) -> None:
 async def get_all_properties(client: Client) -> None:
     answer = await client.call(AMD, PROPERTIES, "GetAll", "s", MODULE)
     signatures = {name: value.signature for name, value in answer.items()}
-    specs = InterfaceSpec.load(MODULE).properties
+    specs = contract(MODULE).properties
     assert signatures == {name: spec.signature for name, spec in specs.items()}
 
 
@@ -415,7 +414,7 @@ async def get_managed_objects(client: Client) -> None:
 
 async def introspect(client: Client) -> None:
     text = await client.call(ROOT, f"{FREEDESKTOP}.Introspectable", "Introspect")
-    assert InterfaceSpec.load(MANAGER).xml in text
+    assert contract(MANAGER).xml in text
     assert all(f'<node name="{child}"/>' in text for child in ("log", "module"))
 
 
@@ -432,7 +431,7 @@ async def _compare(
     client: Client, path: str, interface: str, expected: Mapping[str, object]
 ) -> None:
     """All properties of the interface, those of EXPECTED, as Get and GetAll tell them."""
-    specs = InterfaceSpec.load(interface).properties
+    specs = contract(interface).properties
     values = {name: Variant(specs[name].signature, value) for name, value in expected.items()}
     assert values.keys() == specs.keys()
     assert await client.call(path, PROPERTIES, "GetAll", "s", interface) == values
@@ -483,9 +482,7 @@ VALUES: Mapping[str, Operation] = {
 
 
 def test_nothing_of_the_api_is_left_out() -> None:
-    folder = importlib.resources.files("nestd.bus.interfaces")
-    names = [each.name[: -len(".xml")] for each in folder.iterdir() if each.name.endswith(".xml")]
-    specs = [InterfaceSpec.load(name) for name in names]
+    specs = [contract(name) for name in FILES]
     assert METHODS.keys() == {f"{spec.name}.{name}" for spec in specs for name in spec.methods}
     assert VALUES.keys() == {spec.name for spec in specs if spec.properties}
 

@@ -21,6 +21,7 @@ import pytest
 from nestd.core.errors import (
     ConfigUnparsable,
     DaemonUnavailable,
+    FileChanged,
     InvalidOutput,
     NestdError,
     NotSupported,
@@ -192,7 +193,7 @@ def test_a_file_that_an_editor_changed_meanwhile_leaves_the_daemon(
             host.config.write_text("# theirs\n")
 
         monkeypatch.setattr(daemon._runtime, "apply", edit)
-        with pytest.raises(ConfigUnparsable, match="changed meanwhile"):
+        with pytest.raises(FileChanged, match="changed meanwhile"):
             await daemon.apply(prepared, 0)
 
     run(host, test)

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What came of a change, told from what the service says afterwards: never from what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+
+from rich.console import RenderableType
+
+from nestd.cli.invocation.session import Session
+from nestd.cli.screen import words
+from nestd.cli.screen.output import GOOD, STRONG, WARN, columns, indented, styled
+from nestd.cli.service.errors import CliError
+from nestd.cli.service.values import Blocker, Host, Job, Module, Plan
+
+
+def what_happened(before: Module, after: Module, when: str, reloaded: bool) -> str:
+    """What was done, in one sentence."""
+    name = after.name
+    if reloaded:
+        return f"{name} was reloaded, and verified."
+    if not changed(before, after):
+        return "Nothing to do."
+    if before.parameters != after.parameters:
+        return f"{name} took it at once, without a reload. VMs that run keep what they have."
+    if when == "boot":
+        return f"Written to {words.KVM_CONF} for the next boot; {name} runs on as it is."
+    if not after.loaded:
+        return f"Written to {words.KVM_CONF}; {name} is not loaded."
+    return f"Written to {words.KVM_CONF}; {name} needs no reload for it."
+
+
+def changed(before: Module, after: Module) -> bool:
+    """Whether anything but who uses the module is different."""
+    return replace(before, refcount=0) != replace(after, refcount=0)
+
+
+def show(session: Session, host: Host, name: str, parameters: Collection[str], done: str) -> None:
+    """Tell what was done and how things stand now."""
+    module = host.modules[name]
+    session.screen.say((done, GOOD))
+    if module is host.main and list(parameters) in ([], [words.NESTED]):
+        session.screen.say((words.headline(host), STRONG))
+    elif parameters:
+        session.screen.show(_parameters(module, parameters))
+
+
+def show_job(
+    session: Session, job: Job | None, blockers: tuple[Blocker, ...], *, written: bool
+) -> None:
+    """Tell of a reload that will come later."""
+    screen = session.screen
+    if job is not None and not job.blockers:
+        job = replace(job, blockers=blockers)  # nestd has yet to look at them
+    if written:
+        screen.say(f"Written to {words.KVM_CONF}.")
+    if job is None:
+        return
+    screen.say((f"{words.job(job)}.", STRONG))
+    screen.say("Nothing is stopped for it. To see it, or to give it up:")
+    screen.commands(f"{session.program} watch", f"{session.program} cancel {job.id}")
+
+
+def tell_waiting(session: Session, number: int) -> None:
+    """Tell what Ctrl-C does while a job is waited for."""
+    if session.private:
+        text = f"Ctrl-C ends the waiting, and nestd; {words.KVM_CONF} stays as written."
+    else:
+        text = f"Ctrl-C ends nestctl only: job {number} goes on."
+    session.screen.note(text)
+
+
+def _parameters(module: Module, names: Iterable[str]) -> RenderableType:
+    rows = []
+    for name in names:
+        winner = module.decides(name)
+        following = winner.value if winner else "kernel's default"
+        place = winner.place if winner else "-"
+        running = module.parameters.get(name, "-")
+        rows.append((name, words.plain(running), words.plain(following), place))
+    return columns(["PARAMETER", "RUNNING", "NEXT LOAD", "DECIDED BY"], rows)
+
+
+def blockers_table(blockers: Sequence[Blocker]) -> RenderableType:
+    """What is in the way of a reload."""
+    rows = [
+        (each.kind, each.name, str(each.pid) if each.pid else "-", each.detail) for each in blockers
+    ]
+    return columns(["KIND", "NAME", "PID", "WHAT"], rows)
+
+
+def show_plan(session: Session, plan: Plan, when: str) -> None:
+    """Tell what a change would do."""
+    screen = session.screen
+    if not plan.steps:
+        screen.say("Nothing would be done: everything is as asked already.")
+    else:
+        screen.say(("What would be done:", STRONG))
+        steps = enumerate(plan.steps, start=1)
+        screen.show(indented(*(f"{number}. {step}" for number, step in steps)))
+    if plan.diff:
+        screen.say("")
+        screen.diff(plan.diff)
+    if plan.blockers:
+        screen.say("")
+        text = {"now": "In the way now, so it would be refused:", "idle": "Waited for:"}
+        screen.say((text.get(when, "In the way of a reload now:"), WARN))
+        screen.show(blockers_table(plan.blockers))
+    for warning in plan.warnings:
+        screen.warn(warning)
+
+
+def explain_blocked(
+    session: Session, refused: CliError, module: str, blockers: Sequence[Blocker]
+) -> None:
+    """Tell what is in the way, on standard error."""
+    if not blockers:
+        session.screen.failure(CliError(f"{refused.text} Nothing was changed."))
+        return
+    session.screen.failure(CliError(f"{module} is in use. Nothing was changed."))
+    session.screen.show_aside(blockers_table(blockers))
+
+
+def offer(session: Session, again: str, *, boot: bool) -> None:
+    """Tell what can be done instead, on standard error."""
+    screen = session.screen
+    screen.note("What you can do instead:")
+    choices = [(f"{again} --when-idle", "done by itself when these have ended")]
+    choices += [(f"{again} --at-boot", "used from the next boot on")] if boot else []
+    width = max(len(command) for command, _ in choices)
+    screen.show_aside(indented(*(styled(f"{one:{width}}   {what}") for one, what in choices)))

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Commands that show the host: its state, guests, and findings of the checks.
+
+Nothing here changes anything. Begin with status.
+"""

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""nestctl log collect: an archive for a support request, checked to be whole."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import stat
+import sys
+import tempfile
+import time
+import zlib
+from argparse import Namespace
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import IO, Any, Callable
+
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
+
+from nestd.cli.invocation.parser import add_command, byte_count
+from nestd.cli.invocation.session import Session
+from nestd.cli.screen import words
+from nestd.cli.screen.output import GOOD
+from nestd.cli.service.errors import CliError, Exit
+from nestd.dbus.connection.wire import Variant
+
+_CHUNK = 256 << 10
+_GZIP = 31  # zlib's code for a gzip header
+
+
+def add_to(logs: Any) -> None:
+    """Add the command."""
+    about = "Collect what a support request needs, without secrets"
+    parser = add_command(logs, "collect", run, about, changes=True)
+    help_ = "the .tar.gz to write, - for standard output (default: nestd-HOST-TIME.tar.gz here)"
+    parser.add_argument("-o", "--output", metavar="FILE", help=help_)
+    help_ = "of logs, for example 500M (default: nestd's, 100M)"
+    parser.add_argument("--max-size", type=byte_count, metavar="SIZE", help=help_)
+
+
+async def run(session: Session, chosen: Namespace) -> Exit:
+    """Collect, and write what comes."""
+    if chosen.output == "-" and sys.stdout.isatty():
+        text = "An archive is not written to a terminal."
+        raise CliError(text, "Name a file: nestctl log collect -o FILE", Exit.USAGE)
+    options = {} if chosen.max_size is None else {"max_bytes": Variant("t", chosen.max_size)}
+    if chosen.output == "-":
+        await _copy(session, options, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+        return Exit.DONE
+    path = Path(chosen.output or _usual_name())
+    with _new_file(path) as file:
+        size = await _copy(session, options, file)
+    session.screen.say((f"{path} is written: {words.size(size)}.", GOOD))
+    session.screen.say("It is readable by you only. See what is in it before you send it:")
+    session.screen.commands(f"tar -tzf {path}")
+    return Exit.DONE
+
+
+def _usual_name() -> str:
+    return f"nestd-{os.uname().nodename}-{time.strftime('%Y%m%d-%H%M%S')}.tar.gz"
+
+
+@contextlib.contextmanager
+def _new_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that is at PATH once it is complete, and nowhere otherwise."""
+    directory = path.parent
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=directory)
+    except OSError as error:
+        raise CliError(f"{path} cannot be written: {error.strerror}.") from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+        os.replace(name, path)
+    except OSError as error:
+        raise CliError(f"{path} cannot be written: {error.strerror}.") from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+
+
+async def _copy(session: Session, options: dict[str, Variant], file: IO[bytes]) -> int:
+    """Copy the archive to FILE; the bytes. Raises CliError where it is not whole."""
+    source = await session.client.collect_logs(options)
+    unpacker = zlib.decompressobj(_GZIP)
+    size = 0
+    with _progress(session) as show:
+        async for chunk in _chunks(source):
+            file.write(chunk)
+            size += len(chunk)
+            _unpack(unpacker, chunk)
+            show(size)
+    if not unpacker.eof:
+        raise CliError("The archive ended early and was not kept.", "See: journalctl -u nestd")
+    return size
+
+
+def _unpack(unpacker: Any, chunk: bytes) -> None:
+    """Check what arrives, without keeping it."""
+    try:
+        while chunk and not unpacker.eof:
+            unpacker.decompress(chunk, _CHUNK)
+            chunk = unpacker.unconsumed_tail
+    except zlib.error as error:
+        raise CliError(f"What nestd sent is no archive: {error}.") from error
+
+
+@contextlib.contextmanager
+def _progress(session: Session) -> Iterator[Callable[[int], None]]:
+    """Shows how many bytes there are, on a terminal."""
+    console = session.screen.err
+    if not console.is_terminal:
+        yield lambda size: None
+        return
+    with Progress(
+        TextColumn("Collecting"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+    ) as progress:
+        task = progress.add_task("", total=None)
+        yield lambda size: progress.update(task, completed=size)
+
+
+async def _chunks(descriptor: int) -> AsyncIterator[bytes]:
+    """What can be read from a pipe or file until its end; closes it."""
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        with open(descriptor, "rb") as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+                await asyncio.sleep(0)
+        return
+    reader = asyncio.StreamReader()
+    with open(descriptor, "rb", buffering=0) as pipe:
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), pipe
+        )
+        try:
+            while chunk := await reader.read(_CHUNK):
+                yield chunk
+        finally:
+            transport.close()

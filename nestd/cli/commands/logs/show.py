@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""nestctl log: its commands; show, set and presets are here."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from nestd.cli.commands.changes import outcome
+from nestd.cli.commands.host.status import debug_session
+from nestd.cli.commands.logs import collect, debug
+from nestd.cli.commands.logs.filters import add_filters, chosen_filters
+from nestd.cli.invocation.parser import Parser, add_command
+from nestd.cli.invocation.session import Session
+from nestd.cli.screen import words
+from nestd.cli.screen.output import BAD, DIM, STRONG, WARN, Cell, Screen, fields, styled
+from nestd.cli.service.errors import CliError, Exit
+from nestd.cli.service.values import LogDaemon
+from nestd.dbus.connection.wire import Variant
+from nestd.formats.libvirt.log_presets import PRESETS
+
+_LEVELS = "Levels: " + ", ".join(f"{level} {name}" for level, name in words.LEVELS.items()) + "."
+
+
+def add_to(commands: Any) -> None:
+    """Add the commands."""
+    about = "Show, set and collect libvirt's logs: see nestctl log --help"
+    parser: Parser = commands.add_parser("log", help=about, description=f"{about}.")
+    logs = parser.add_subparsers(
+        prog="nestctl log", title="commands", metavar="COMMAND", required=True, parser_class=Parser
+    )
+    about = "Show what libvirt's daemons log: configured, and now"
+    parser = add_command(logs, "show", show, about, json=True)
+    parser.add_argument("daemon", nargs="?", metavar="DAEMON", help="default: all of them")
+    _add_set(logs)
+    debug.add_to(logs)
+    collect.add_to(logs)
+    about = "List the filters that have a name"
+    add_command(logs, "presets", presets, about, json=True).set_defaults(offline=True)
+
+
+def _add_set(logs: Any) -> None:
+    about = "Set what a libvirt daemon logs, for good"
+    parser = add_command(logs, "set", set_filters, about, changes=True, json=True)
+    parser.add_argument("daemon", metavar="DAEMON", help="for example virtqemud or libvirtd")
+    add_filters(parser)
+    when = parser.add_mutually_exclusive_group()
+    for option, word, help_ in (
+        ("--now", "now", "in its file and, if it runs, at once (default)"),
+        ("--runtime", "runtime", "in the running daemon only, until it ends"),
+        ("--at-start", "start", "in its file only, used from its next start"),
+    ):
+        when.add_argument(
+            option, dest="when", action="store_const", const=word, default="now", help=help_
+        )
+    parser.add_argument("--dry-run", action="store_true", help="show the plan, do nothing")
+
+
+async def presets(screen: Screen, chosen: Namespace) -> Exit:
+    """List the presets, for which no service is needed."""
+    if chosen.json:
+        screen.json({"presets": PRESETS})
+        return Exit.DONE
+    for each in PRESETS:
+        screen.say((each.name, STRONG), f": {each.purpose}")
+        screen.commands(each.filters)
+    screen.say("")
+    screen.say(f"{_LEVELS} The first filter that matches decides.")
+    return Exit.DONE
+
+
+async def show(session: Session, chosen: Namespace) -> Exit:
+    """Show daemons."""
+    client = session.client
+    if chosen.daemon is None:
+        daemons = list((await client.host()).log_daemons.values())
+    else:
+        daemons = [await client.log_daemon(chosen.daemon)]
+    running = {each.name: await _running(session, each.name) for each in daemons}
+    if chosen.json:
+        session.screen.json({"log_daemons": [_document(each, running) for each in daemons]})
+        return Exit.DONE
+    if not daemons:
+        session.screen.say("No libvirt daemon is installed on this host.")
+        return Exit.DONE
+    for each in daemons:
+        session.screen.say((each.name, STRONG), ", running" if each.active else ", not running")
+        session.screen.show(fields(_rows(each, running[each.name])))
+    session.screen.say("")
+    session.screen.say((_LEVELS, DIM))
+    return Exit.DONE
+
+
+async def _running(session: Session, daemon: str) -> tuple[str, str] | None:
+    """What the daemon uses now; None where it cannot be asked."""
+    try:
+        return await session.client.running_filters(daemon)
+    except CliError:
+        return None
+
+
+def _document(daemon: LogDaemon, running: dict[str, tuple[str, str] | None]) -> dict[str, object]:
+    now = running[daemon.name]
+    told = {"filters": now[0], "outputs": now[1]} if now else None
+    return {**asdict(daemon), "running": told}
+
+
+def _rows(daemon: LogDaemon, running: tuple[str, str] | None) -> Iterator[tuple[str, Cell]]:
+    yield "Configured", _filters(daemon.filters, daemon.level)
+    yield "to", daemon.outputs or "libvirt's default, the journal"
+    if running is not None:
+        yield "Now", _filters(running[0], 0)
+        yield "to", running[1] or "libvirt's default, the journal"
+    yield "File", daemon.config_file
+    if daemon.config_error:
+        yield "Error", styled((daemon.config_error, BAD))
+    if daemon.overridden_by:
+        text = f"{daemon.overridden_by} decides over the file"
+        yield "Overridden", styled((text, WARN))
+    if daemon.debug_until:
+        yield "Debug logs", styled((debug_session(daemon), WARN))
+
+
+def _filters(filters: str, level: int) -> str:
+    rest = f"everything of level {level} and above" if level else "warnings and errors"
+    return f"{filters}, else {rest}" if filters else rest
+
+
+async def set_filters(session: Session, chosen: Namespace) -> Exit:
+    """Set filters, after the service has looked at them."""
+    client, daemon = session.client, chosen.daemon
+    filters = chosen_filters(chosen)
+    if filters is None:
+        raise CliError(
+            "Which filters?",
+            "For example: 1:qemu 3:remote, or --preset NAME (nestctl log presets), or --clear",
+            Exit.USAGE,
+        )
+    canonical, warnings = await client.check_filters(daemon, filters, chosen.outputs or "")
+    options = {} if chosen.outputs is None else {"outputs": Variant("s", chosen.outputs)}
+    if chosen.dry_run:
+        plan = await client.plan_filters(daemon, canonical, options)
+        if chosen.json:
+            session.screen.json(plan)
+        else:
+            outcome.show_plan(session, plan, chosen.when)
+        return Exit.DONE
+    await client.set_filters(daemon, canonical, chosen.when, options)
+    after = await client.log_daemon(daemon)
+    now = {after.name: await _running(session, daemon)}
+    if chosen.json:
+        session.screen.json(_document(after, now))
+    else:
+        session.screen.say(_done(chosen.when, after))
+        session.screen.show(fields(_rows(after, now[after.name])))
+    for warning in warnings:
+        session.screen.warn(warning)
+    return Exit.DONE
+
+
+def _done(when: str, daemon: LogDaemon) -> str:
+    if when == "runtime":
+        return f"{daemon.name} logs this until it ends."
+    if when == "now" and daemon.active:
+        return f"{daemon.name} logs this now, and after every start."
+    return f"{daemon.name} logs this from its next start on."

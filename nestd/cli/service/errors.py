@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What nestctl says when something does not work: one sentence, the next step, an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from types import MappingProxyType
+
+from nestd.dbus.connection import wire
+from nestd.dbus.connection.wire import BusError
+
+_OWN = "org.nestd1.Error."
+BUSY = _OWN + "Busy"
+DAEMON_UNAVAILABLE = _OWN + "DaemonUnavailable"
+INHIBITED = _OWN + "Inhibited"
+NOT_SUPPORTED = _OWN + "NotSupported"
+
+
+class Exit(IntEnum):
+    """nestctl's exit codes, which scripts rely on."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    BLOCKED = 3
+    NOT_AUTHORIZED = 4
+    NOT_REACHABLE = 5
+
+
+class CliError(Exception):
+    """Ends the command. text is one sentence; hint what to do next, "" where there is nothing."""
+
+    def __init__(self, text: str, hint: str = "", code: Exit = Exit.FAILED) -> None:
+        super().__init__(text)
+        self.text = text
+        self.hint = hint
+        self.code = code
+
+
+_CODES: Mapping[str, Exit] = MappingProxyType(
+    {
+        wire.INVALID_ARGS: Exit.USAGE,
+        _OWN + "InvalidParameter": Exit.USAGE,
+        _OWN + "InvalidFilter": Exit.USAGE,
+        _OWN + "InvalidOutput": Exit.USAGE,
+        _OWN + "NoSuchJob": Exit.USAGE,
+        BUSY: Exit.BLOCKED,
+        INHIBITED: Exit.BLOCKED,
+        wire.ACCESS_DENIED: Exit.NOT_AUTHORIZED,
+        wire.AUTH_REQUIRED: Exit.NOT_AUTHORIZED,
+        wire.DISCONNECTED: Exit.NOT_REACHABLE,
+        wire.NAME_HAS_NO_OWNER: Exit.NOT_REACHABLE,
+        wire.NO_REPLY: Exit.NOT_REACHABLE,
+        wire.SERVICE_UNKNOWN: Exit.NOT_REACHABLE,
+    }
+)
+_HINTS: Mapping[str, str] = MappingProxyType(
+    {
+        wire.ACCESS_DENIED: "Ask an administrator, or try again as root (sudo nestctl ...).",
+        wire.AUTH_REQUIRED: "Try again as root (sudo nestctl ...), or on a terminal where a"
+        " password can be asked for.",
+        wire.DISCONNECTED: "See what happened: journalctl -u nestd -u dbus",
+        wire.NO_REPLY: "See what it is doing: systemctl status nestd",
+        DAEMON_UNAVAILABLE: "Start it first, for example: systemctl start virtqemud\n"
+        "What it logs from its next start on can be set without: nestctl log set --at-start",
+        _OWN + "ConfigUnparsable": "Correct the file by hand, then try again.",
+        _OWN + "FileChanged": "Save and close it where it is being edited, then try again.",
+        _OWN + "NotRestored": "Remove the cause, then let nestd put it back: systemctl restart"
+        " nestd",
+        _OWN + "Overridden": "With --at-boot it is written all the same.",
+        _OWN + "ReloadFailed": "See what the kernel says: journalctl -k -b",
+        _OWN + "StalePlan": "Look at the new plan: nestctl plan ...",
+        _OWN + "Unreadable": "See what the kernel says: journalctl -k -b",
+    }
+)
+_NOT_RUNNING = CliError(
+    "nestd does not run on this machine.",
+    "Start it with: systemctl start nestd\nOr look without the service: nestctl --standalone"
+    " status",
+    Exit.NOT_REACHABLE,
+)
+_NO_SERVICE = (wire.SERVICE_UNKNOWN, wire.NAME_HAS_NO_OWNER)
+
+
+def explain(error: BusError) -> CliError:
+    """What a D-Bus error means to a person."""
+    if error.name in _NO_SERVICE:
+        return _NOT_RUNNING
+    if error.name.startswith("org.freedesktop.DBus.Error.Spawn"):
+        hint = "See why: systemctl status nestd"
+        text = f"nestd cannot be started: {error.text or error.name}"
+        return CliError(f"{text.rstrip('.')}.", hint, Exit.NOT_REACHABLE)
+    if error.name == wire.AUTH_REQUIRED:
+        text = "This needs authentication."
+    else:
+        text = error.text or f"nestd answered with {error.name}."
+    return CliError(text, _HINTS.get(error.name, ""), _CODES.get(error.name, Exit.FAILED))
+
+
+def no_bus(error: Exception) -> CliError:
+    """What it means that the message bus cannot be reached."""
+    return CliError(
+        f"The system's message bus (D-Bus) cannot be reached: {_reason(error)}.",
+        "Without a system bus, for instance in a container, look with: nestctl --standalone status",
+        Exit.NOT_REACHABLE,
+    )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error).rstrip(".") or type(error).__name__
