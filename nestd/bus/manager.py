@@ -57,6 +57,10 @@ class ManagerInterface(Interface):
             "HostModule": module_path(self._host_module),
             "HostVirtualization": snapshot.virtualization,
             "MachineCount": snapshot.machine_count,
+            "Nested": snapshot.nested.value,
+            "NestedAtBoot": snapshot.nested_at_boot.value,
+            "NestedDecidedBy": snapshot.nested_decided_by,
+            "Backend": snapshot.backend,
         }
 
     async def _list_machines(self, call: Call) -> Sequence[object]:

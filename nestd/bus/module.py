@@ -61,6 +61,10 @@ class ModuleInterface(Interface):
             "NestedConfigured": module.nested_configured.value,
             "NestedNext": module.nested_next.value,
             "State": module.state.value,
+            "NestedAtBoot": module.nested_at_boot.value,
+            "LoadObstacles": list(map(tuple, module.load_obstacles)),
+            "ReadError": module.read_error,
+            "Pending": list(map(tuple, module.pending)),
         }
 
     async def _set_nested(self, call: Call) -> Sequence[object]:

@@ -22,6 +22,7 @@ from nestd.core.changes.change import (
     check_effective,
     check_loadable,
     check_present,
+    check_readable,
     check_reloadable,
     check_supported,
     check_unobstructed,
@@ -31,9 +32,10 @@ from nestd.core.errors import Busy, Conflict, Missing, NotRestored, write_failed
 from nestd.core.journal_events import NOTICE, Event, about, not_restored
 from nestd.core.model import Vendor, When
 from nestd.core.modules.facts import HostFacts
+from nestd.core.modules.obstacles import preventing
 from nestd.core.modules.values import NESTED, as_text
 from nestd.core.modules.view import HostView
-from nestd.core.modules.wording import NESTED_WITH_HUGE_PAGES, refusal
+from nestd.core.modules.wording import NESTED_WITH_HUGE_PAGES
 from nestd.core.reloads.jobs import Job
 from nestd.core.reloads.queue import Reloads
 from nestd.host import files
@@ -120,12 +122,11 @@ class Changes:
         if not found.running.loaded:
             raise Missing(f"{module} is not loaded: there is nothing to reload.")
         check_reloadable(found)
-        check_unobstructed(found.host.obstacles)
-        self.reloads.check_ours()
-        if found.refused is not None:
-            raise Conflict(refusal(module, found.refused))
+        check_readable(found)
         if found.conflicts:
             raise Conflict(NESTED_WITH_HUGE_PAGES)
+        check_unobstructed(module, preventing(found))
+        self.reloads.check_ours()
 
     async def request_reload(self, module: str) -> None:
         """prepare_reload() in its turn: a module that is just being reloaded is not missing."""

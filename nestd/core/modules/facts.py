@@ -15,6 +15,7 @@ from types import MappingProxyType
 from nestd.core.model import Answer
 from nestd.core.modules.values import NESTED, acceptable, canonical, differing, same, version
 from nestd.core.modules.vendors import default_nested, nested_holders
+from nestd.formats.modprobe.boot_arguments import BootSetup
 from nestd.formats.modprobe.edit import configured
 from nestd.formats.modprobe.kernel_params import KernelVersion, ParameterType
 from nestd.formats.modprobe.next_load import (
@@ -32,8 +33,6 @@ from nestd.host.modprobe.kvm_conf import OwnFile
 # Of s390x's kvm: it loads with one of them on, not with both (arch/s390/kvm/kvm-s390.c).
 EXCLUSIVE = (NESTED, "hpage")
 _LIFTS_EXCLUSION = "hpage_2g"  # the kernel that brought this parameter (7.2) allows both
-
-_NO_BOOT_LOADS = BootLoads({}, frozenset(), frozenset())
 
 # The same files are asked about many times for one look at the host.
 _next_load = lru_cache(maxsize=32)(next_load)
@@ -55,14 +54,15 @@ class HostFacts:
     problems: tuple[str, ...]
     stopping: tuple[StoppingFile, ...]  # of the problems, what a load would hang or go astray in
     modules_disabled: bool
-    needs: Mapping[str, tuple[str, ...]] = MappingProxyType({})  # by module, in loading order
-    installed: Set[str] = frozenset()  # the modules that this kernel has
-    needed: Mapping[str, ModuleFacts] = MappingProxyType({})  # the others that KVM's need
-    private: frozenset[str] = frozenset()  # files that not everybody may read
-    ignored: tuple[ConfigFile, ...] = ()  # files of modprobe.d that kmod does not read
-    boot_loads: BootLoads = _NO_BOOT_LOADS
-    other_providers: tuple[str, ...] = ()  # modules of KVM that nestd does not know
-    has_device: bool = False  # /dev/kvm
+    needs: Mapping[str, tuple[str, ...]]  # by module, in loading order
+    installed: Set[str]  # the modules that this kernel has
+    needed: Mapping[str, ModuleFacts]  # the others that KVM's need
+    private: frozenset[str]  # files that not everybody may read
+    ignored: tuple[ConfigFile, ...]  # files of modprobe.d that kmod does not read
+    boot_loads: BootLoads
+    other_providers: tuple[str, ...]  # modules of KVM that nestd does not know
+    has_device: bool  # /dev/kvm
+    boot_setup: BootSetup  # how the kernel command line is changed here
 
     @property
     def obstacles(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nestd.core.modules.facts import EXCLUSIVE, KvmModule
-from nestd.formats.modprobe.load_obstacle import LoadObstacle, ObstacleKind
+from nestd.formats.modprobe.load_obstacle import LoadObstacle, ObstacleKind, sentence
 from nestd.formats.modprobe.next_load import Assignment, Origin
 from nestd.host.kernel.sysfs import Availability
 
@@ -20,10 +20,13 @@ from nestd.host.kernel.sysfs import Availability
 _OF_EVERY_MODULE = ("async_probe", "dyndbg")
 # They count for what is needed as for the module itself.
 _OF_NEEDED = (ObstacleKind.INSTALL.value, ObstacleKind.DENIED.value, ObstacleKind.VALUE.value)
+# Not an `install` line: its command may load the module in its own way, which only a try shows.
 _PREVENTING = (
     *(ObstacleKind.FILE.value, ObstacleKind.DENIED.value, ObstacleKind.ALIAS.value),
     ObstacleKind.VALUE.value,
 )
+# `modprobe NAME` loads the module all the same.
+_HARMLESS = (ObstacleKind.BLACKLIST.value, ObstacleKind.UNKNOWN_PARAMETER.value)
 _DOES_NOTHING = ("true", "false", ":", "exit")  # commands of `install` lines that load nothing
 
 
@@ -39,12 +42,7 @@ def load_obstacles(module: KvmModule) -> tuple[LoadObstacle, ...]:
         for obstacle in _of(other)
         if obstacle.kind in _OF_NEEDED
     )
-    harmless = (ObstacleKind.BLACKLIST.value, ObstacleKind.UNKNOWN_PARAMETER.value)
-    found = (*own, *needed)
-    return (
-        *(each for each in found if each.kind not in harmless),
-        *(each for each in found if each.kind in harmless),
-    )
+    return tuple(sorted((*own, *needed), key=lambda each: each.kind in _HARMLESS))
 
 
 def preventing(module: KvmModule) -> LoadObstacle | None:
@@ -55,11 +53,15 @@ def preventing(module: KvmModule) -> LoadObstacle | None:
             name, kind = obstacle.text.partition(":")[0].split(" ")
             if module.host.is_loaded(name):
                 continue
-        if kind in _PREVENTING or (
-            kind == ObstacleKind.INSTALL.value and not may_load(module, obstacle)
-        ):
+        if kind in _PREVENTING:
             return obstacle
     return None
+
+
+def load_hint(module: KvmModule) -> str:
+    """Why a load of MODULE that did nothing did so, as a sentence; "" where nothing explains it."""
+    found = (each for each in load_obstacles(module) if each.kind not in _HARMLESS)
+    return next((sentence(module.name, each) for each in found), "")
 
 
 def may_load(module: KvmModule, obstacle: LoadObstacle) -> bool:
@@ -89,17 +91,19 @@ def _of(module: KvmModule) -> Iterator[LoadObstacle]:
     for kind, origin in origins:
         if origin is not None:
             yield _at(module, kind, origin)
-    for assignment in module.all_refused:
-        yield _assigned(ObstacleKind.VALUE, assignment)
+    refused = list(module.all_refused)
     if module.conflicts:
-        last = [each for each in load.assignments if each.parameter in EXCLUSIVE][-1]
-        yield _assigned(ObstacleKind.VALUE, last)
+        refused.append([each for each in load.assignments if each.parameter in EXCLUSIVE][-1])
+    for assignment in refused:
+        yield _assigned(module, ObstacleKind.VALUE, assignment)
     if load.blacklisted_by is not None:
         yield _at(module, ObstacleKind.BLACKLIST, load.blacklisted_by)
+    lines: dict[tuple[str, int], list[str]] = {}
     for assignment in unknown_parameters(module):
-        hidden = assignment.file in module.host.private
-        found = _assigned(ObstacleKind.UNKNOWN_PARAMETER, assignment)
-        yield found._replace(text="") if hidden else found
+        words = lines.setdefault((assignment.file, assignment.line), [])
+        words.append(_word(assignment))
+    for (file, line), words in lines.items():
+        yield _at(module, ObstacleKind.UNKNOWN_PARAMETER, Origin(file, line, " ".join(words)))
 
 
 def unknown_parameters(module: KvmModule) -> tuple[Assignment, ...]:
@@ -115,10 +119,12 @@ def _at(module: KvmModule, kind: ObstacleKind, origin: Origin) -> LoadObstacle:
     return LoadObstacle(kind.value, text, origin.file, origin.line)
 
 
-def _assigned(kind: ObstacleKind, at: Assignment) -> LoadObstacle:
-    """Parameters of KVM and their values are for everybody, whatever the file's mode."""
-    value = "" if at.value is None else f"={at.value}"
-    return LoadObstacle(kind.value, f"{at.parameter}{value}", at.file, at.line)
+def _assigned(module: KvmModule, kind: ObstacleKind, at: Assignment) -> LoadObstacle:
+    return _at(module, kind, Origin(at.file, at.line, _word(at)))
+
+
+def _word(at: Assignment) -> str:
+    return at.parameter if at.value is None else f"{at.parameter}={at.value}"
 
 
 def _dependency(module: KvmModule, obstacle: LoadObstacle) -> LoadObstacle:

@@ -31,6 +31,7 @@ from nestd.host.kernel.sysfs import (
     other_providers,
 )
 from nestd.host.libvirt import domains as libvirt_domains
+from nestd.host.machine.boot_setup import read_boot_setup
 from nestd.host.machine.detect_virt import cpu_flags
 from nestd.host.modprobe.config import read_cmdline
 from nestd.host.modprobe.watch import ConfigWatch
@@ -106,6 +107,7 @@ class HostView:
             boot_loads=boot_loads,
             other_providers=other_providers(self.root, self.modules),
             has_device=has_device(self.root),
+            boot_setup=read_boot_setup(self.root, self.kernel.release),
         )
 
     def module_name(self, name: str) -> str:

@@ -28,6 +28,6 @@ def refusal(module: str, bad: Assignment) -> str:
     return f"{place(bad)} sets {assigned}, which {module} refuses: the module would not load."
 
 
-def file_in_the_way(problem: str) -> str:
-    """What follows from a file of modprobe.d that would hang a load; PROBLEM is a sentence."""
-    return f"No module is loaded or unloaded as long as modprobe would have to read this: {problem}"
+def cmdline_word(module: str, at: Assignment) -> str:
+    """The word of the kernel command line that assigns a parameter of MODULE."""
+    return f"{module}.{at.parameter}" + ("" if at.value is None else f"={at.value}")

@@ -25,9 +25,9 @@ from nestd.core.errors import (
 from nestd.core.journal_events import NOTICE, Event, about
 from nestd.core.model import Blocker, JobState, When
 from nestd.core.modules.facts import HostFacts
+from nestd.core.modules.obstacles import preventing
 from nestd.core.modules.values import as_text, differing
 from nestd.core.modules.view import HostView
-from nestd.core.modules.wording import file_in_the_way, refusal
 from nestd.core.reloads import blockers
 from nestd.core.reloads.execution import UNLOAD_SECONDS, Reload
 from nestd.core.reloads.in_place import set_in_place
@@ -36,6 +36,7 @@ from nestd.core.reloads.jobs import Job, Jobs
 from nestd.core.reloads.repair import Repair
 from nestd.core.reloads.transaction import Transaction
 from nestd.core.reloads.waiting import Waiting
+from nestd.formats.modprobe.load_obstacle import sentence
 from nestd.host.files import Replacement
 from nestd.host.state.records import Records
 
@@ -60,10 +61,9 @@ def _hindrance(facts: HostFacts, transaction: Transaction) -> str:
     """Why a waiting reload can no longer bring what was asked for, as a sentence; "" if it can."""
     name = transaction.module
     module = facts.module(name)
-    if facts.obstacles:
-        return file_in_the_way(facts.obstacles[0])
-    if module.refused is not None:
-        return refusal(name, module.refused)
+    obstacle = preventing(module)
+    if obstacle is not None:
+        return sentence(name, obstacle)
     if not module.running.loaded:
         return f"{name} was unloaded meanwhile."
     if not module.running.on_disk:

@@ -46,12 +46,13 @@ class LoadObstacle(NamedTuple):
 
 
 _SENTENCES = {
-    "blacklist": "{place} blacklists {module}: it is not loaded at boot, but by modprobe {module}.",
+    "blacklist": "{place} keeps udev from loading {module} at boot; modprobe {module} loads it.",
     "install": "{place} runs a command instead of loading {module}{text}.",
-    "alias": "{place} makes modprobe {module} load something else, or nothing{text}.",
+    "alias": "{place} makes modprobe take {module} for another module{text}.",
     "denied": "{place} forbids loading {module}{text}.",
     "value": "{place} sets {words}, which {module} refuses: the module would not load.",
-    "file": "{place} {words}: no module can be loaded or unloaded.",
+    "file": "No module is loaded or unloaded as long as modprobe would have to read this: {place}"
+    " {words}.",
     "unknown-parameter": "{place} sets {words} for {module}, which has no such parameter: the"
     " kernel ignores it.",
 }

@@ -58,12 +58,12 @@ class NextLoad:
     blacklisted_by: Origin | None  # a plain `modprobe MODULE` loads it nevertheless
     denied_by: Origin | None  # module_blacklist= on the kernel command line: no load at all
     install_by: Origin | None  # a command that is run instead of loading: see softdeps
-    # Modules to be loaded before or after. libkmod ignores install_by where one of them exists.
-    softdeps: tuple[str, ...]
     alias_by: Origin | None  # an alias that makes modprobe take the name for another module
-    mistyped_blacklist: Origin | None  # on the kernel command line, with "-": matches nothing
     comment_in_options: tuple[Origin, ...]  # options lines of this module with a '#' in them
     bad_lines: tuple[Origin, ...]  # lines of any file that libkmod ignores with a warning
+    # Modules to be loaded before or after. libkmod ignores install_by where one of them exists.
+    softdeps: tuple[str, ...]
+    mistyped_blacklist: Origin | None  # on the kernel command line, with "-": matches nothing
 
     def effective(self, parameter: str) -> Assignment | None:
         """The assignment of PARAMETER that wins, or None."""

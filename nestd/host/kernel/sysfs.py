@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Container, Mapping, Set
+from collections.abc import Callable, Container, KeysView, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
@@ -120,7 +120,7 @@ def needed_modules(root: Root, release: str, name: str) -> tuple[str, ...]:
     return tuple(reversed(listed.get(name, ())))
 
 
-def installed_modules(root: Root, release: str) -> Set[str]:
+def installed_modules(root: Root, release: str) -> KeysView[str]:
     """The modules that depmod lists for RELEASE. Raises OSError."""
     return _listed(root.at(f"/lib/modules/{release}/modules.dep")).keys()
 

@@ -267,12 +267,12 @@ class _Reader:
         return bool(mode & stat.S_IROTH) and self._may_enter(place.parent)
 
     def _may_enter(self, directory: Path) -> bool:
+        if directory == self._root.path:
+            return True
         if directory not in self._entered:
-            above = directory.parent
             mode = os.stat(directory).st_mode
-            inside = directory != self._root.path and above != directory
-            self._entered[directory] = bool(mode & stat.S_IXOTH) and (
-                not inside or self._may_enter(above)
+            self._entered[directory] = bool(mode & stat.S_IXOTH) and self._may_enter(
+                directory.parent
             )
         return self._entered[directory]
 

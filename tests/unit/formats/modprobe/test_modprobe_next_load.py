@@ -25,6 +25,8 @@ def test_nothing_configured_passes_nothing() -> None:
         alias_by=None,
         comment_in_options=(),
         bad_lines=(),
+        softdeps=(),
+        mistyped_blacklist=None,
     )
 
 
