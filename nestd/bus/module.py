@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer, Verdict
+from nestd.bus.errors import NAMES
 from nestd.core.changes.change import Change, Effect, NeedsMoreAuthorization
 from nestd.core.errors import NestdError
 from nestd.core.model import Blocker, When
@@ -110,15 +111,16 @@ class ModuleInterface(Interface):
         parameters, word = call.args
         when = arguments.when(word, When)
         plan = await self._changes.plan(self._name, arguments.strings(parameters), when)
-        return [
-            {
-                "diff": Variant("s", plan.diff),
-                "steps": Variant("as", plan.steps),
-                "blockers": Variant("a(ssus)", blockers(plan.blockers)),
-                "warnings": Variant("as", plan.warnings),
-                "token": Variant("s", plan.token),
-            }
-        ]
+        told = {
+            "diff": Variant("s", plan.diff),
+            "steps": Variant("as", plan.steps),
+            "blockers": Variant("a(ssus)", blockers(plan.blockers)),
+            "warnings": Variant("as", plan.warnings),
+            "token": Variant("s", plan.token),
+        }
+        if plan.refusal is not None:
+            told["refusal"] = Variant("(ss)", (NAMES[type(plan.refusal)], str(plan.refusal)))
+        return [told]
 
     async def _list_blockers(self, call: Call) -> Sequence[object]:
         return [blockers(await self._reloads.blockers(self._name))]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nestd import __version__
 from nestd.cli.commands import shell
-from nestd.cli.commands.changes import change, inhibit, jobs
+from nestd.cli.commands.changes import change, inhibit, jobs, wait
 from nestd.cli.commands.host import checks, guests, status, watch
 from nestd.cli.commands.logs import show as logs
 from nestd.cli.invocation.parser import Parser
@@ -18,7 +18,7 @@ KINDS = ("intel", "amd", "power", "s390")
 
 SECTIONS = (
     ("look", ("status", "watch", "vms", "jobs", "validate", "check-guest", "describe")),
-    ("change", ("nested", "set", "reload", "plan", "cancel", "inhibit")),
+    ("change", ("nested", "set", "reload", "plan", "wait", "cancel", "inhibit")),
     ("libvirt's logs", ("log show", "log set", "log debug", "log collect", "log presets")),
     ("build frontends", ("shell",)),
 )
@@ -79,7 +79,7 @@ def make_parser() -> Parser:
     parser.set_defaults(run=status.run, json=False, changes=False, offline=False)
     _add_options(parser)
     commands = parser.add_subparsers(prog="nestctl", metavar="COMMAND", parser_class=Parser)
-    for group in (status, change, guests, jobs, watch, checks, logs, inhibit, shell):
+    for group in (status, change, guests, jobs, watch, checks, logs, inhibit, wait, shell):
         group.add_to(commands)
     return parser
 

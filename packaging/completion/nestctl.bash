@@ -48,10 +48,12 @@ _nestctl() {
             ;;
         "inhibit --why")
             ;;
+        "wait --for")
+            ;;
         *)
             case "$command" in
                 "")
-                    words="status nested set reload plan vms describe jobs cancel watch validate check-guest log inhibit shell --help --version --standalone --simulate --root --no-ask-password"
+                    words="status nested set reload plan vms describe jobs cancel watch validate check-guest log inhibit wait shell --help --version --standalone --simulate --root --no-ask-password"
                     ;;
                 "status")
                     words="--help --json"
@@ -121,6 +123,10 @@ _nestctl() {
                     ;;
                 "inhibit")
                     words="--help --json --who --why"
+                    ;;
+                "wait")
+                    words="--help --json --for"
+                    words+=" $(nestctl jobs 2>/dev/null | sed -n 's/^\([0-9][0-9]*\) .*/\1/p')"
                     ;;
                 "shell")
                     words="--help"

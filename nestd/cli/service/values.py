@@ -119,6 +119,14 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """The error that a request would meet."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """What a change would do."""
 
@@ -127,6 +135,7 @@ class Plan:
     blockers: tuple[Blocker, ...]
     warnings: tuple[str, ...]
     token: str
+    refusal: Refusal | None
 
 
 @dataclass(frozen=True)
@@ -217,6 +226,7 @@ def plan(given: Properties) -> Plan:
         blockers=blockers(value.get("blockers", ())),
         warnings=tuple(value.get("warnings", ())),
         token=value.get("token", ""),
+        refusal=Refusal(*value["refusal"]) if "refusal" in value else None,
     )
 
 

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from nestd.core.changes import plan
 from nestd.core.changes.change import (
@@ -28,9 +28,9 @@ from nestd.core.changes.change import (
     check_unobstructed,
     make_change,
 )
-from nestd.core.errors import Busy, Conflict, Missing, NotRestored, write_failed
+from nestd.core.errors import Busy, Conflict, Missing, NestdError, NotRestored, write_failed
 from nestd.core.journal_events import NOTICE, Event, about, not_restored
-from nestd.core.model import Vendor, When
+from nestd.core.model import Blocker, Vendor, When
 from nestd.core.modules.facts import HostFacts
 from nestd.core.modules.obstacles import preventing
 from nestd.core.modules.values import NESTED, as_text
@@ -68,13 +68,29 @@ class Changes:
             blockers=in_the_way,
             warnings=plan.warnings(facts, change, image),
             token=change.token,
+            refusal=self._refusal(change, in_the_way),
         )
+
+    def _refusal(self, change: Change, in_the_way: Sequence[Blocker]) -> NestdError | None:
+        """What the request for CHANGE would be refused with at this moment."""
+        try:
+            self._check(change)
+        except NestdError as error:
+            return error
+        if change.when is When.NOW and in_the_way:
+            return self.reloads.refusal(change.module, in_the_way)
+        return None
 
     def prepare(
         self, module: str, parameters: Mapping[str, str], when: When, token: str | None = None
     ) -> Change:
         """Check a change of PARAMETERS ("" removes one). Raises what stands against it."""
         change = make_change(self.view.facts(), module, parameters, when, token)
+        self._check(change)
+        return change
+
+    def _check(self, change: Change) -> None:
+        """Raise what stands against a change that is well formed."""
         check_effective(change)
         if self.view.kernel.can_load and self.view.snapshot().vendor is Vendor.NONE:
             raise Missing(
@@ -82,7 +98,6 @@ class Changes:
             )
         check_supported(self.view.kernel.can_load, change.effect)
         self.reloads.check_ours()
-        return change
 
     async def request(
         self, module: str, parameters: Mapping[str, str], when: When, token: str | None = None

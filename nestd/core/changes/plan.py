@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A change told before it is done: what would be written, which steps, what stands in the way."""
+"""What a change would do: what would be written, which steps, what stands in the way."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from nestd.core.changes.change import Change, Effect, overridden
+from nestd.core.errors import NestdError
 from nestd.core.model import Blocker, When
 from nestd.core.modules.derive import misplaced_nested
 from nestd.core.modules.facts import HostFacts
@@ -19,13 +20,17 @@ from nestd.formats.modprobe.next_load import NextLoad
 
 @dataclass(frozen=True)
 class Plan:
-    """What SetParameters would do. token stands for everything that it was made from."""
+    """What SetParameters would do. token stands for everything that it was made from.
+
+    refusal is the error that the request would meet at this moment, None if it would be served.
+    """
 
     diff: str
     steps: tuple[str, ...]
     blockers: tuple[Blocker, ...]
     warnings: tuple[str, ...]
     token: str
+    refusal: NestdError | None
 
 
 def steps(change: Change) -> tuple[str, ...]:
@@ -74,7 +79,7 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
     if initramfs:
         found.append(
             f"{initramfs} holds a copy of {module}, which is loaded at boot with the options in"
-            " there: make it anew after the change."
+            " there: rebuild it after the change."
         )
     in_place = change.effect is Effect.IN_PLACE
     if in_place and NESTED in change.wanted and facts.machine.startswith("ppc"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ from nestd.core.errors import (
 from nestd.core.journal_events import NOTICE, Event, about
 from nestd.core.model import Blocker, JobState, When
 from nestd.core.modules.facts import HostFacts
-from nestd.core.modules.obstacles import preventing
+from nestd.core.modules.obstacles import load_hint, preventing
 from nestd.core.modules.values import as_text, differing
 from nestd.core.modules.view import HostView
 from nestd.core.reloads import blockers
@@ -119,6 +119,11 @@ class Reloads:
         holders = await self.view.holders()
         found = blockers.find(facts.modules[module], holders, facts.modules_disabled)
         return found + self.inhibitors.blockers()
+
+    def refusal(self, module: str, found: Sequence[Blocker]) -> NestdError:
+        """What a reload of MODULE now is refused with, given the blockers that were FOUND."""
+        kind = Inhibited if self.inhibitors.list() else Busy
+        return kind(blockers.sentence(module, found))
 
     async def inhibit(self, inhibitor: Inhibitor) -> int:
         """Keep reloads away from now on, after one that has begun; see Inhibitors.add()."""
@@ -308,7 +313,7 @@ class Reloads:
 
         try:
             if self.inhibitors.list():
-                raise Inhibited(await explain())
+                raise self.refusal(job.module, await self.blockers(job.module))
             async with self._shutdown_delay():
                 await reload.run(transaction, explain, 0.0 if waits else UNLOAD_SECONDS)
         except BaseException as error:
@@ -318,6 +323,7 @@ class Reloads:
                 raise Busy(str(error)) from error
             if not isinstance(error, Exception):
                 raise  # cut off at any step: the record is for the next start
+            _name_cause(error, load_hint(facts.module(job.module)))
             if isinstance(error, ReloadFailed):
                 self.repair.add(transaction)
             elif not isinstance(error, RolledBack):
@@ -344,6 +350,12 @@ class Reloads:
     def _in_use(self, module: str) -> bool:
         """Whether an unload is bound to fail; the reference count is the quick answer."""
         return self.view.kernel.read_module(module).refcount > 0 or bool(self.inhibitors.list())
+
+
+def _name_cause(error: Exception, hint: str) -> None:
+    """Add the line of the configuration that keeps the module from being loaded."""
+    if hint and isinstance(error, (RolledBack, ReloadFailed)):
+        error.args = (f"{error} {hint}",)
 
 
 def _tell(job: Job, error: BaseException | None, text: str) -> None:

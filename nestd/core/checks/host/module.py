@@ -95,7 +95,7 @@ def initramfs(situation: Situation) -> Finding | None:
             "initramfs",
             f"Whether {image.path} holds a copy of {found.name} is not known: neither lsinitrd nor"
             " lsinitramfs can list it here.",
-            "If it does, make the image anew after each change.",
+            "If it does, rebuild the image after each change.",
         )
     if not image.holds:
         where = f"{image.path} holds no" if image.path else "No initramfs in /boot holds a"
@@ -104,6 +104,6 @@ def initramfs(situation: Situation) -> Finding | None:
         "initramfs",
         f"{image.path} holds a copy of {found.name}: at boot it is loaded from there, with the"
         " options that were copied there when the image was made.",
-        "Make the image anew after each change: dracut -f (RHEL, Fedora, SUSE) or"
+        "Rebuild the image after each change: dracut -f (RHEL, Fedora, SUSE) or"
         " update-initramfs -u (Debian, Ubuntu).",
     )

@@ -1,0 +1,131 @@
+#!/usr/bin/python
+# SPDX-License-Identifier: LGPL-2.1-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: debug_session
+short_description: Have debug logs of a libvirt daemon for some time
+version_added: 0.2.0
+description:
+  - Starts a debug session. nestd ends it when its time is over or its logs have grown too large;
+    the daemon then logs again what it did before.
+  - A session with the same filters that runs already stays as it is, with the time it has left.
+extends_documentation_fragment:
+  - nestd.kvm.nestctl
+options:
+  daemon:
+    description: The daemon, such as C(libvirtd), or C(virtqemud) on hosts with modular daemons.
+    type: str
+    required: true
+  state:
+    description: Whether a session runs.
+    type: str
+    choices: [started, stopped]
+    default: started
+  duration:
+    description: How long it runs, such as C(90s), C(10m) or C(1h30m).
+    type: str
+    default: 10m
+  filters:
+    description: Filters of the form C(LEVEL:CATEGORY), as a list or as one text with blanks.
+    type: list
+    elements: str
+  preset:
+    description:
+      - Filters that have a name, listed by C(nestctl log presets).
+      - C(qemu) where neither this nor C(filters) is given.
+    type: str
+  outputs:
+    description:
+      - Where to log. The default is where it logs now, and C(/var/log/libvirt/DAEMON-debug.log).
+    type: list
+    elements: str
+  max_size:
+    description: End the session when its logs have grown by this, such as C(500M). nestd's
+      default is 1G.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: Debug logs while the fault is provoked
+  nestd.kvm.debug_session:
+    daemon: virtqemud
+    duration: 20m
+
+- name: End it
+  nestd.kvm.debug_session:
+    daemon: virtqemud
+    state: stopped
+"""
+
+RETURN = r"""
+daemon:
+  description: The daemon's settings afterwards, as C(nestctl log show --json) has them.
+  returned: success
+  type: dict
+error:
+  description: nestd's refusal, with C(name), C(text) and C(blockers).
+  returned: failure
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.nestd.kvm.plugins.module_utils import logs
+from ansible_collections.nestd.kvm.plugins.module_utils.nestctl import Nestctl, Refused
+
+
+def main():
+    """Run the module."""
+    options = dict(
+        logs.OPTIONS,
+        daemon={"type": "str", "required": True},
+        state={"type": "str", "choices": ["started", "stopped"], "default": "started"},
+        duration={"type": "str", "default": "10m"},
+        max_size={"type": "str"},
+    )
+    module = AnsibleModule(
+        argument_spec=options,
+        mutually_exclusive=[["filters", "preset"]],
+        supports_check_mode=True,
+    )
+    nestctl = Nestctl(module)
+    try:
+        result = (_started if module.params["state"] == "started" else _stopped)(module, nestctl)
+    except Refused as refused:
+        refused.fail(module)
+    module.exit_json(**result)
+
+
+def _started(module, nestctl):
+    given = dict(module.params)
+    if given["filters"] is None and given["preset"] is None:
+        given["preset"] = "qemu"
+    name = given["daemon"]
+    words = logs.words(given)
+    # Checks the filters and outputs as the session would.
+    plan = nestctl.json("log", "set", name, *words, "--dry-run", "--at-start")
+    daemon = logs.show(nestctl, name)
+    logs.check_running(daemon)
+    wanted = logs.wanted_filters(nestctl, given)
+    changed = not daemon["debug_until"] or daemon["debug_filters"] != wanted
+    for warning in plan["warnings"] if changed else ():
+        module.warn(warning)
+    if changed and not module.check_mode:
+        size = [] if given["max_size"] is None else ["--max-size", given["max_size"]]
+        nestctl.json("log", "debug", name, *words, "--for", given["duration"], *size, "--no-wait")
+        daemon = logs.show(nestctl, name)
+    return {"changed": changed, "daemon": daemon}
+
+
+def _stopped(module, nestctl):
+    daemon = logs.show(nestctl, module.params["daemon"])
+    changed = bool(daemon["debug_until"])
+    if changed and not module.check_mode:
+        nestctl.json("log", "debug", daemon["name"], "--stop")
+        daemon = logs.show(nestctl, daemon["name"])
+    return {"changed": changed, "daemon": daemon}
+
+
+if __name__ == "__main__":
+    main()

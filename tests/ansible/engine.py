@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""ansible-core in a virtual environment of its own, with the collection built and installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fleet
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+COLLECTION = CHECKOUT / "packaging/ansible"
+# The oldest that the collection supports, and the newest that this Python can run.
+OLDEST, NEWEST = "ansible-core==2.14.18", "ansible-core"
+SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a task came to on a host."""
+
+    status: str
+    host: str
+    task: str
+    result: Mapping[str, Any]
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.result.get("changed"))
+
+    @property
+    def diff(self) -> str:
+        """The diff in whatever form; "" for none."""
+        found = self.result.get("diff") or {}
+        return "".join(
+            each.get("prepared", "") for each in ([found] if isinstance(found, dict) else found)
+        )
+
+    @property
+    def error(self) -> str:
+        """The last word of the name of nestd's error, "" for none."""
+        return str(self.result.get("error", {}).get("name", "")).rpartition(".")[2]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of ansible-playbook that has ended."""
+
+    status: int
+    output: str
+    results: tuple[Result, ...] = field(repr=False)
+
+    def of(self, host: str, task: str) -> Result:
+        """The result of a task on a host. Raises AssertionError where there is none."""
+        found = [each for each in self.results if each.host == host and each.task == task]
+        assert len(found) == 1, f"{len(found)} results of {task!r} on {host}\n{self.output}"
+        return found[0]
+
+
+@dataclass(frozen=True)
+class Ansible:
+    """One version of ansible-core; collections is where nestd.kvm is installed."""
+
+    programs: Path
+    collections: Path
+
+    def playbook(
+        self,
+        directory: Path,
+        members: Mapping[str, fleet.Member],
+        playbook: Sequence[Mapping[str, object]] | str,
+        *options: str,
+        forks: int = 4,
+    ) -> Run:
+        """Run a playbook: a list of plays, or one of the collection's by its name."""
+        inventory = directory / "inventory.json"
+        inventory.write_text(json.dumps(fleet.inventory(members)))
+        if not isinstance(playbook, str):
+            path = directory / "playbook.json"
+            path.write_text(json.dumps(playbook))
+            playbook = str(path)
+        with tempfile.NamedTemporaryFile(dir=directory, suffix=".jsonl") as results:
+            command = [self.programs / "ansible-playbook", "-i", inventory, "-f", str(forks)]
+            done = subprocess.run(
+                [*command, *options, playbook],
+                env=self.environment(directory, results.name),
+                cwd=directory,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=SECONDS,
+            )
+            lines = Path(results.name).read_text().splitlines()
+        found = tuple(Result(**json.loads(line)) for line in lines)
+        return Run(done.returncode, done.stdout, found)
+
+    def environment(self, directory: Path, results: str) -> dict[str, str]:
+        """What keeps Ansible out of this user's home, and has it write results."""
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "TERM") if name in os.environ}
+        return {
+            **kept,
+            "LC_ALL": "C.UTF-8",
+            "HOME": str(directory),
+            "ANSIBLE_HOME": str(directory / "ansible"),
+            "ANSIBLE_COLLECTIONS_PATH": str(self.collections),
+            "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "plugins"),
+            "ANSIBLE_CALLBACKS_ENABLED": "results",
+            "ANSIBLE_GATHERING": "explicit",
+            "ANSIBLE_LOCALHOST_WARNING": "0",
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_PIPELINING": "1",
+            "RESULTS_FILE": results,
+        }
+
+
+def make(requirement: str) -> Ansible:
+    """Install that ansible-core below .cache unless it is there, and the collection with it.
+
+    Raises subprocess.CalledProcessError.
+    """
+    place = CHECKOUT / ".cache/ansible" / requirement
+    python = place / "bin/python"
+    if not (place / "bin/ansible-playbook").exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
+        install = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
+        subprocess.run([*install, requirement], check=True)
+    collections = place / "collections"
+    build(place / "bin", place)
+    return Ansible(place / "bin", collections)
+
+
+def build(programs: Path, place: Path) -> Path:
+    """Build the collection and install it in PLACE/collections; the archive."""
+    environment = {**os.environ, "ANSIBLE_HOME": str(place / "home"), "LC_ALL": "C.UTF-8"}
+    galaxy = [programs / "ansible-galaxy", "collection"]
+    command = [*galaxy, "build", "--force", "--output-path", place, COLLECTION]
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+    [archive] = place.glob("nestd-kvm-*.tar.gz")
+    where = place / "collections"
+    command = [*galaxy, "install", "--offline", "--force", "-p", where, archive]
+    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
+    return archive

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Simulated hosts for Ansible: each a nestd on a private bus of its own, reached by "local".
+
+What makes a host of it is its Python: a script that sets the bus's address and where nestctl is,
+then starts Python. So every playbook runs against it as it stands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Union
+
+from private_bus import private_bus
+from running_nestd import Nestd, running_nestd
+
+# What is written below the host's root before nestd starts; a name in "simulated/machines" is a
+# machine that runs.
+Files = Mapping[str, Union[str, bytes]]
+
+
+@dataclass(frozen=True)
+class SimulatedHost:
+    name: str
+    simulate: str = "intel"
+    files: Files = ()  # type: ignore[assignment]
+    machines: Sequence[str] = ()
+
+
+@dataclass
+class Member:
+    """A simulated host that runs; python is what Ansible uses on it."""
+
+    host: SimulatedHost
+    nestd: Nestd
+    python: Path
+
+
+@contextlib.contextmanager
+def running_hosts(directory: Path, hosts: Sequence[SimulatedHost]) -> Iterator[dict[str, Member]]:
+    with contextlib.ExitStack() as stack:
+        members = {}
+        for host in hosts:
+            place = directory / host.name
+            place.mkdir(parents=True)
+            members[host.name] = _start(stack, place, host)
+        yield members
+
+
+def _start(stack: contextlib.ExitStack, place: Path, host: SimulatedHost) -> Member:
+    for path, content in dict(host.files).items():
+        file = place / "root" / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+    bus = stack.enter_context(private_bus("dbus-daemon"))
+    nestd = stack.enter_context(running_nestd(bus.address, place, "--simulate", host.simulate))
+    for name in host.machines:
+        nestd.start_machine(name)
+    python = place / "python"
+    programs = Path(sys.executable).parent
+    python.write_text(
+        "#!/bin/sh\n"
+        f"export DBUS_SYSTEM_BUS_ADDRESS={shlex.quote(bus.address)}\n"
+        f'export PATH={shlex.quote(str(programs))}:"$PATH"\n'
+        f'exec {shlex.quote(os.environ.get("HOST_PYTHON", "/usr/bin/python3"))} "$@"\n'
+    )
+    python.chmod(0o755)
+    return Member(host, nestd, python)
+
+
+def inventory(members: Mapping[str, Member]) -> dict[str, object]:
+    """An inventory of them, to be written as JSON, which YAML includes."""
+    hosts = {
+        name: {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": str(member.python),
+            "ansible_remote_tmp": str(member.python.parent / "tmp"),
+        }
+        for name, member in members.items()
+    }
+    return {"all": {"hosts": hosts}}
