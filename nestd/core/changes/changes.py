@@ -35,7 +35,7 @@ from nestd.core.modules.facts import HostFacts
 from nestd.core.modules.obstacles import preventing
 from nestd.core.modules.values import NESTED, as_text
 from nestd.core.modules.view import HostView
-from nestd.core.modules.wording import NESTED_WITH_HUGE_PAGES
+from nestd.core.modules.wording import NESTED_WITH_HUGE_PAGES, no_kvm
 from nestd.core.reloads.jobs import Job
 from nestd.core.reloads.queue import Reloads
 from nestd.host import files
@@ -93,9 +93,7 @@ class Changes:
         """Raise what stands against a change that is well formed."""
         check_effective(change)
         if self.view.kernel.can_load and self.view.snapshot().vendor is Vendor.NONE:
-            raise Missing(
-                "This host has no KVM: its processor has none, or its firmware has switched it off."
-            )
+            raise Missing(no_kvm(self.view.snapshot().backend))
         check_supported(self.view.kernel.can_load, change.effect)
         self.reloads.check_ours()
 

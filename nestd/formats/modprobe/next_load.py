@@ -61,6 +61,7 @@ class NextLoad:
     alias_by: Origin | None  # an alias that makes modprobe take the name for another module
     comment_in_options: tuple[Origin, ...]  # options lines of this module with a '#' in them
     bad_lines: tuple[Origin, ...]  # lines of any file that libkmod ignores with a warning
+    option_lines: tuple[Origin, ...]  # the options lines of this module, text without the names
     # Modules to be loaded before or after. libkmod ignores install_by where one of them exists.
     softdeps: tuple[str, ...]
     mistyped_blacklist: Origin | None  # on the kernel command line, with "-": matches nothing
@@ -93,6 +94,7 @@ def next_load(files: Sequence[ConfigFile], cmdline: bytes, module: str, *, kmod:
         blacklisted_by=_first_blacklist(directives, name),
         denied_by=_denied(cmdline, name),
         install_by=_first_install(directives, name),
+        option_lines=_option_lines(joined, paths),
         softdeps=_softdeps(directives, name),
         alias_by=_first_alias(directives, name),
         mistyped_blacklist=_mistyped_blacklist(cmdline, name, kmod),
@@ -151,6 +153,12 @@ def _assignments(joined: JoinedOptions, paths: Sequence[str]) -> tuple[Assignmen
         name = text_for_people(parameter.key)
         assignments.append(Assignment(name, value, paths[index], line))
     return tuple(assignments)
+
+
+def _option_lines(joined: JoinedOptions, paths: Sequence[str]) -> tuple[Origin, ...]:
+    return tuple(
+        Origin(path, part.line, _text(part.text)) for part, path in zip(joined.parts, paths)
+    )
 
 
 def _comments(joined: JoinedOptions, paths: Sequence[str]) -> tuple[Origin, ...]:

@@ -6,7 +6,15 @@ from __future__ import annotations
 from typing import Callable
 
 from nestd.core.checks.finding import Finding
-from nestd.core.checks.host import configuration, module, nested, processor, support
+from nestd.core.checks.host import (
+    configuration,
+    loading,
+    module,
+    nested,
+    options,
+    processor,
+    support,
+)
 from nestd.core.checks.host.device import device
 from nestd.core.checks.host.host_virtualization import host_virtualization
 from nestd.core.checks.host.libvirt import libvirt
@@ -23,14 +31,19 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     nested.nested,
     nested.next_load,
     nested.overridden,
-    module.autoload,
+    loading.autoload,
+    loading.mistyped_blacklist,
+    loading.backend,
     module.initramfs,
     device,
     configuration.files,
     configuration.lines,
     configuration.comments,
     configuration.wrong_module,
-    configuration.parameters,
+    options.parameters,
+    options.values,
+    options.other_vendor,
+    options.ignored_files,
     support.s390_huge_pages,
     support.amd_migration,
     support.power_xive,
