@@ -189,7 +189,7 @@ def check_allowed(change: Change, allowed: Change) -> None:
     writes = change.edits or change.effect is Effect.IN_PLACE
     wrote = allowed.edits or allowed.effect is Effect.IN_PLACE
     reloads, reloaded = (each.effect is Effect.RELOAD for each in (change, allowed))
-    if (writes and not wrote) or (reloads and not reloaded):
+    if (writes and not wrote and not reloaded) or (reloads and not reloaded):
         raise NeedsMoreAuthorization
 
 
