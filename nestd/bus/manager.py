@@ -10,9 +10,9 @@ from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer
 from nestd.bus.declared import DeclaredInterface, needs, reads
 from nestd.core.archive.archives import DEFAULT_LOG_BYTES, check_log_bytes
+from nestd.core.blocking.inhibitors import Inhibitor
 from nestd.core.checks.finding import Finding
 from nestd.core.errors import NoSuchJob
-from nestd.core.reloads.inhibitors import Inhibitor
 from nestd.core.services import Services
 from nestd.dbus.connection.wire import Call
 from nestd.dbus.objects.interface import InterfaceSpec
