@@ -127,11 +127,7 @@ def make_change(
     TOKEN is that of the plan that the caller made it from, None for one that made none.
     """
     module, own = facts.module(name), facts.own
-    check_present(module)
-    if when is not When.BOOT:
-        check_readable(module)
-    checked = _checked(module, parameters)
-    check_loadable(module, checked)
+    checked = _checked_request(module, parameters, when)
     after = facts.with_own(_edited(module, checked)).module(name)
     if after.conflicts and (when is not When.BOOT or not checked.keys().isdisjoint(EXCLUSIVE)):
         raise Conflict(NESTED_WITH_HUGE_PAGES)
@@ -158,6 +154,18 @@ def make_change(
     if token is not None and token != change.token:
         raise StalePlan("Something that the plan was made from has changed: make a new plan.")
     return change
+
+
+def _checked_request(
+    module: KvmModule, parameters: Mapping[str, str], when: When
+) -> Mapping[str, str]:
+    """PARAMETERS as they will be written to a module that they may be asked of."""
+    check_present(module)
+    if when is not When.BOOT:
+        check_readable(module)
+    checked = _checked(module, parameters)
+    check_loadable(module, checked)
+    return checked
 
 
 def check_effective(change: Change) -> None:
