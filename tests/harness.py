@@ -49,7 +49,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tests/run", description="Runs the tests.")
     names = ", ".join(tiers.TIERS)
     parser.add_argument("tier", nargs="*", help=f"which tiers; all if none is named: {names}")
-    chosen = parser.parse_args().tier or list(tiers.TIERS)
+    parser.add_argument(
+        "--all", action="store_true", help="also what else only a sample is taken of; takes hours"
+    )
+    arguments = parser.parse_args()
+    if arguments.all:
+        os.environ["NESTD_TEST_ALL"] = "1"
+    chosen = arguments.tier or list(tiers.TIERS)
     if not set(chosen) <= set(tiers.TIERS):
         parser.error(f"the tiers are: {names}")
 

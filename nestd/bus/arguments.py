@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a call's arguments have to be beyond their D-Bus types."""
+"""Typed readers of a call's arguments, and what they have to be beyond their D-Bus types.
+
+The bus floor has checked the types before a handler runs: a value of another Python type is a bug
+of ours, and an assertion. What a caller can get wrong raises InvalidArgument.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+from nestd.bus.authorization import Action
 from nestd.core.errors import InvalidArgument
 from nestd.core.logs.change import LogWhen
 from nestd.core.model import When
@@ -18,43 +23,91 @@ _LONGEST_LABEL = 256
 _Moment = TypeVar("_Moment", When, LogWhen)
 
 
-def when(word: object, allowed: Iterable[_Moment]) -> _Moment:
-    """The moment that WORD names."""
-    words = {each.value: each for each in allowed}
-    found = words.get(str(word))
-    if found is None:
-        known = ", ".join(f'"{name}"' for name in words)
-        raise InvalidArgument(f"{quoted(str(word))} is none of {known}.")
-    return found
+def text(given: object) -> str:
+    """An s, o or g."""
+    assert isinstance(given, str)
+    return given
 
 
-def options(given: object, known: Mapping[str, str]) -> dict[str, object]:
-    """The values of an a{sv}, where KNOWN gives the signature of each key that may be there."""
-    assert isinstance(given, Mapping)
-    values: dict[str, object] = {}
-    for key, variant in given.items():
-        assert isinstance(variant, Variant)
-        if key not in known:
-            raise InvalidArgument(f"There is no option {quoted(key)}.")
-        if variant.signature != known[key]:
-            raise InvalidArgument(
-                f'The option "{key}" has the type {quoted(variant.signature)}, not "{known[key]}".'
-            )
-        values[key] = variant.value
-    return values
+def number(given: object) -> int:
+    """A whole number of any size."""
+    assert isinstance(given, int)
+    return given
+
+
+def flag(given: object) -> bool:
+    """A b."""
+    assert isinstance(given, bool)
+    return given
+
+
+def texts(given: object) -> list[str]:
+    """An as; not copied, since it may be a large one."""
+    assert isinstance(given, list)
+    return given
 
 
 def strings(given: object) -> dict[str, str]:
-    """An a{ss}; not copied, for it may be a large one."""
+    """An a{ss}; not copied, since it may be a large one."""
     assert isinstance(given, dict)
     return given
 
 
+def when(word: object, allowed: Iterable[_Moment]) -> _Moment:
+    """The moment that WORD names."""
+    words = {each.value: each for each in allowed}
+    found = words.get(text(word))
+    if found is None:
+        known = ", ".join(f'"{name}"' for name in words)
+        raise InvalidArgument(f"{quoted(text(word))} is none of {known}.")
+    return found
+
+
+class Options:
+    """The values of an a{sv}; None for what was not given."""
+
+    def __init__(self, given: object, known: Mapping[str, str]) -> None:
+        """KNOWN gives the signature of each key that may be there."""
+        assert isinstance(given, Mapping)
+        self._values = {key: _option(key, variant, known) for key, variant in given.items()}
+
+    def text(self, key: str) -> str | None:
+        """An option of the type s."""
+        return text(self._values[key]) if key in self._values else None
+
+    def number(self, key: str) -> int | None:
+        """An option of a whole number's type."""
+        return number(self._values[key]) if key in self._values else None
+
+    def flag(self, key: str) -> bool:
+        """An option of the type b; false where it was not given."""
+        return flag(self._values.get(key, False))
+
+
+def _option(key: str, variant: object, known: Mapping[str, str]) -> object:
+    assert isinstance(variant, Variant)
+    if key not in known:
+        raise InvalidArgument(f"There is no option {quoted(key)}.")
+    if variant.signature != known[key]:
+        raise InvalidArgument(
+            f'The option "{key}" has the type {quoted(variant.signature)}, not "{known[key]}".'
+        )
+    return variant.value
+
+
+def action(name: str) -> Action:
+    """The polkit action that NAME stands for, without the prefix "org.nestd1."."""
+    actions = {each.value.rpartition(".")[2]: each for each in Action}
+    if name not in actions:
+        raise InvalidArgument(f"{quoted(name)} is none of {', '.join(sorted(actions))}.")
+    return actions[name]
+
+
 def label(what: str, given: object) -> str:
     """A short text that is shown to people."""
-    text = str(given)
-    if not text or len(text) > _LONGEST_LABEL or not text.isprintable():
+    words = text(given)
+    if not words or len(words) > _LONGEST_LABEL or not words.isprintable():
         raise InvalidArgument(
             f"{what} has to be a text of 1 to {_LONGEST_LABEL} printable characters."
         )
-    return text
+    return words

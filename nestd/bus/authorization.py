@@ -86,26 +86,40 @@ class Authorizer:
         )
         return int(str(answer[0]))
 
-    async def require(self, call: Call, action: Action, details: Mapping[str, str]) -> None:
-        """Return if the caller may do ACTION; prompts only where the call allows it.
+    async def require(self, call: Call, action: Action, details: Mapping[str, str]) -> int:
+        """The caller's user id, if the caller may do ACTION; prompts only where the call allows it.
 
         DETAILS go into the prompt. Raises BusError: AccessDenied, LimitsExceeded, or
         InteractiveAuthorizationRequired where a password would help, but could not be asked for.
         """
-        verdict = await self.check(call, action, details, interactive=call.interactive)
+        try:
+            uid = await self.uid_of(call.sender)
+        except BusError:
+            raise BusError(ACCESS_DENIED, "The caller has left the bus.") from None
+        verdict = await self._verdict(uid, call, action, details, interactive=call.interactive)
         if verdict is Verdict.CHALLENGE:
             raise BusError(AUTH_REQUIRED, "Interactive authentication is required.")
         if verdict is Verdict.NO:
             raise BusError(ACCESS_DENIED, f"Not authorized: {action.value} is denied.")
+        return uid
 
-    async def check(
-        self, call: Call, action: Action, details: Mapping[str, str], *, interactive: bool = False
-    ) -> Verdict:
-        """What polkit says. Raises BusError LimitsExceeded."""
+    async def check(self, call: Call, action: Action, details: Mapping[str, str]) -> Verdict:
+        """What polkit says, without a prompt. Raises BusError LimitsExceeded."""
         try:
             uid = await self.uid_of(call.sender)
         except BusError:
             return Verdict.NO
+        return await self._verdict(uid, call, action, details, interactive=False)
+
+    async def _verdict(
+        self,
+        uid: int,
+        call: Call,
+        action: Action,
+        details: Mapping[str, str],
+        *,
+        interactive: bool,
+    ) -> Verdict:
         if uid in (ROOT, os.geteuid()):
             return Verdict.YES
         with self._counted(uid):

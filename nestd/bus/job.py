@@ -6,28 +6,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from nestd.bus.authorization import Action, Authorizer
+from nestd.bus.declared import DeclaredInterface, needs
 from nestd.bus.module import blockers
 from nestd.core.reloads.jobs import Job
 from nestd.core.reloads.queue import Reloads
 from nestd.dbus.connection.wire import Call
-from nestd.dbus.objects.exported import Handler, Interface
 from nestd.dbus.objects.interface import InterfaceSpec
 from nestd.formats.api import job
 from nestd.formats.api.names import module_path
 
 
-class JobInterface(Interface):
+class JobInterface(DeclaredInterface):
     """One Job."""
 
     spec = InterfaceSpec.of(job.TABLE)
 
     def __init__(self, reloads: Reloads, authorizer: Authorizer, job: Job) -> None:
+        super().__init__(authorizer)
         self._reloads = reloads
-        self._authorizer = authorizer
         self._job = job
-
-    def methods(self) -> Mapping[str, Handler]:
-        return {"Cancel": self._cancel}
 
     def properties(self) -> Mapping[str, object]:
         return {
@@ -40,10 +37,10 @@ class JobInterface(Interface):
             "Error": self._job.error,
         }
 
+    @needs("Cancel", Action.RELOAD_MODULES)
     async def _cancel(self, call: Call) -> Sequence[object]:
         self._reloads.check_cancellable(self._job)
         details = {"module": self._job.module}
-        await self._authorizer.require(call, Action.RELOAD_MODULES, details)
-        uid = await self._authorizer.uid_of(call.sender)
+        uid = await self.authorize(call, Action.RELOAD_MODULES, details)
         await self._reloads.cancel(self._job, uid)
         return []

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping
-from typing import Protocol
+from typing import ClassVar, Protocol
 
+from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer
+from nestd.bus.declared import DeclaredInterface
 from nestd.core.journal_events import NOTICE, Event, about
 from nestd.dbus.connection.wire import INVALID_ARGS, BusError, Call
-from nestd.dbus.objects.exported import Interface
 from nestd.dbus.objects.interface import InterfaceSpec
 from nestd.formats.api import log_control
 
@@ -45,14 +46,18 @@ class LogControl(Protocol):
         """Log to TARGET."""
 
 
-class LogControlInterface(Interface):
+class LogControlInterface(DeclaredInterface):
     """The log of this process."""
 
     spec = InterfaceSpec.of(log_control.TABLE)
+    settable: ClassVar[Mapping[str, Action]] = {
+        "LogLevel": Action.MANAGE,
+        "LogTarget": Action.MANAGE,
+    }
 
     def __init__(self, control: LogControl, authorizer: Authorizer) -> None:
+        super().__init__(authorizer)
         self._control = control
-        self._authorizer = authorizer
 
     def properties(self) -> Mapping[str, object]:
         return {
@@ -68,10 +73,9 @@ class LogControlInterface(Interface):
         words = self._control.levels() if is_level else self._control.targets()
         if value not in words:
             raise BusError(INVALID_ARGS, f"{name} is one of {', '.join(words)}.")
-        await self._authorizer.require(call, Action.MANAGE, {})
-        uid = await self._authorizer.uid_of(call.sender)
+        uid = await self.authorize(call, Action.MANAGE, {})
         fields = about(Event.LOG_CONTROLLED, property=name, value=value, caller_uid=uid)
         # Before it counts: afterwards nobody might be told who had silenced the log.
         _log.log(NOTICE, "User %d sets %s to %s", uid, name, value, extra=fields)
         change = self._control.set_level if is_level else self._control.set_target
-        change(str(value))
+        change(arguments.text(value))

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 
 from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer
+from nestd.bus.declared import DeclaredInterface, needs, reads
 from nestd.core.logs.change import LogWhen
 from nestd.core.logs.daemon import LogDaemon
 from nestd.dbus.connection.wire import Call, Variant
-from nestd.dbus.objects.exported import Handler, Interface
 from nestd.dbus.objects.interface import InterfaceSpec
 from nestd.formats.api import log_daemon
 from nestd.formats.libvirt import log_filters, log_outputs
@@ -20,25 +20,15 @@ _PLAN = {"outputs": "s"}
 _DEBUG = {"outputs": "s", "max_bytes": "t"}
 
 
-class LogDaemonInterface(Interface):
+class LogDaemonInterface(DeclaredInterface):
     """One LogDaemon."""
 
     spec = InterfaceSpec.of(log_daemon.TABLE)
 
     def __init__(self, daemon: LogDaemon, authorizer: Authorizer) -> None:
+        super().__init__(authorizer)
         self._daemon = daemon
-        self._authorizer = authorizer
         self._details = {"daemon": daemon.name}
-
-    def methods(self) -> Mapping[str, Handler]:
-        return {
-            "GetRunning": self._get_running,
-            "SetFilters": self._set_filters,
-            "CheckFilters": self._check_filters,
-            "StartDebug": self._start_debug,
-            "StopDebug": self._stop_debug,
-            "Plan": self._plan,
-        }
 
     def properties(self) -> Mapping[str, object]:
         state = self._daemon.state
@@ -54,6 +44,7 @@ class LogDaemonInterface(Interface):
             "ConfigError": _text(state.config.error),
         }
 
+    @reads("GetRunning")
     async def _get_running(self, call: Call) -> Sequence[object]:
         running = await self._daemon.running()
         return [
@@ -61,47 +52,52 @@ class LogDaemonInterface(Interface):
             _text(log_outputs.canonical(running.parsed_outputs())),
         ]
 
+    @needs("SetFilters", Action.CONFIGURE_LOGS)
     async def _set_filters(self, call: Call) -> Sequence[object]:
         filters, word, given = call.args
         when = arguments.when(word, LogWhen)
-        options = arguments.options(given, _SET)
-        outputs = _outputs(options)
-        restart = bool(options.get("restart", False))
-        change = await self._daemon.prepare(str(filters), outputs, when, restart=restart)
+        options = arguments.Options(given, _SET)
+        outputs, restart = options.text("outputs"), options.flag("restart")
+        change = await self._daemon.prepare(arguments.text(filters), outputs, when, restart=restart)
         if not change.nothing_to_do:
-            await self._authorizer.require(call, Action.CONFIGURE_LOGS, self._details)
-            await self._daemon.apply(change, await self._authorizer.uid_of(call.sender))
+            uid = await self.authorize(call, Action.CONFIGURE_LOGS, self._details)
+            await self._daemon.apply(change, uid)
         return []
 
+    @reads("CheckFilters")
     async def _check_filters(self, call: Call) -> Sequence[object]:
         filters, outputs = call.args
-        canonical, warnings = await self._daemon.check(str(filters), str(outputs))
+        canonical, warnings = await self._daemon.check(
+            arguments.text(filters), arguments.text(outputs)
+        )
         return [canonical, warnings]
 
+    @needs("StartDebug", Action.DEBUG_LOGS)
     async def _start_debug(self, call: Call) -> Sequence[object]:
         filters, seconds, given = call.args
-        options = arguments.options(given, _DEBUG)
-        max_bytes = options.get("max_bytes")
+        options = arguments.Options(given, _DEBUG)
         request = self._daemon.prepare_debug(
-            str(filters),
-            _outputs(options),
-            int(str(seconds)),
-            None if max_bytes is None else int(str(max_bytes)),
+            arguments.text(filters),
+            options.text("outputs"),
+            arguments.number(seconds),
+            options.number("max_bytes"),
         )
-        await self._authorizer.require(call, Action.DEBUG_LOGS, self._details)
-        await self._daemon.debug.start(request, await self._authorizer.uid_of(call.sender))
+        uid = await self.authorize(call, Action.DEBUG_LOGS, self._details)
+        await self._daemon.debug.start(request, uid)
         return []
 
+    @needs("StopDebug", Action.DEBUG_LOGS)
     async def _stop_debug(self, call: Call) -> Sequence[object]:
         if self._daemon.debug.until:
-            await self._authorizer.require(call, Action.DEBUG_LOGS, self._details)
-            await self._daemon.debug.stop(await self._authorizer.uid_of(call.sender))
+            uid = await self.authorize(call, Action.DEBUG_LOGS, self._details)
+            await self._daemon.debug.stop(uid)
         return []
 
+    @reads("Plan")
     async def _plan(self, call: Call) -> Sequence[object]:
         filters, given = call.args
-        outputs = _outputs(arguments.options(given, _PLAN))
-        plan = await self._daemon.plan(str(filters), outputs)
+        outputs = arguments.Options(given, _PLAN).text("outputs")
+        plan = await self._daemon.plan(arguments.text(filters), outputs)
         return [
             {
                 "diff": Variant("s", plan.diff),
@@ -109,10 +105,6 @@ class LogDaemonInterface(Interface):
                 "warnings": Variant("as", plan.warnings),
             }
         ]
-
-
-def _outputs(options: Mapping[str, object]) -> str | None:
-    return str(options["outputs"]) if "outputs" in options else None
 
 
 def _text(found: str) -> str:

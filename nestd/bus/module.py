@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer, Verdict
+from nestd.bus.declared import DeclaredInterface, needs, reads
 from nestd.bus.errors import NAMES
 from nestd.core.changes.change import Change, Effect, NeedsMoreAuthorization
 from nestd.core.errors import NestdError
@@ -14,7 +15,6 @@ from nestd.core.model import Blocker, When
 from nestd.core.modules.values import NESTED
 from nestd.core.services import Services
 from nestd.dbus.connection.wire import Call, Variant
-from nestd.dbus.objects.exported import Handler, Interface
 from nestd.dbus.objects.interface import InterfaceSpec
 from nestd.formats.api import module
 from nestd.formats.api.names import NO_OBJECT, job_path
@@ -23,27 +23,17 @@ _TOKEN = {"token": "s"}
 _NOT_AT_BOOT = (When.NOW, When.IDLE)
 
 
-class ModuleInterface(Interface):
+class ModuleInterface(DeclaredInterface):
     """The module NAME of a host."""
 
     spec = InterfaceSpec.of(module.TABLE)
 
     def __init__(self, services: Services, authorizer: Authorizer, name: str) -> None:
+        super().__init__(authorizer)
         self._view = services.view
         self._changes = services.changes
         self._reloads = services.reloads
-        self._authorizer = authorizer
         self._name = name
-
-    def methods(self) -> Mapping[str, Handler]:
-        return {
-            "SetNested": self._set_nested,
-            "SetParameters": self._set_parameters,
-            "Reload": self._reload,
-            "Plan": self._plan,
-            "ListBlockers": self._list_blockers,
-            "CanReload": self._can_reload,
-        }
 
     def properties(self) -> Mapping[str, object]:
         module = self._view.snapshot().modules[self._name]
@@ -68,10 +58,13 @@ class ModuleInterface(Interface):
             "Pending": list(map(tuple, module.pending)),
         }
 
+    @needs("SetNested", Action.CONFIGURE_MODULES, Action.RELOAD_MODULES)
     async def _set_nested(self, call: Call) -> Sequence[object]:
         enabled, word, options = call.args
-        return await self._change(call, {NESTED: "1" if enabled else "0"}, word, options)
+        value = "1" if arguments.flag(enabled) else "0"
+        return await self._change(call, {NESTED: value}, word, options)
 
+    @needs("SetParameters", Action.CONFIGURE_MODULES, Action.RELOAD_MODULES)
     async def _set_parameters(self, call: Call) -> Sequence[object]:
         parameters, word, options = call.args
         return await self._change(call, arguments.strings(parameters), word, options)
@@ -80,33 +73,31 @@ class ModuleInterface(Interface):
         self, call: Call, parameters: Mapping[str, str], word: object, options: object
     ) -> Sequence[object]:
         when = arguments.when(word, When)
-        given = arguments.options(options, _TOKEN)
-        token = str(given["token"]) if "token" in given else None
+        token = arguments.Options(options, _TOKEN).text("token")
         while True:
             change = await self._changes.request(self._name, parameters, when, token)
             if change.nothing_to_do:
                 return [NO_OBJECT]
             details = {"module": self._name}
-            for action in _actions(change):
-                await self._authorizer.require(call, action, details)
-            uid = await self._authorizer.uid_of(call.sender)
+            uid = await self.authorize(call, _action(change), details)
             try:
                 job = await self._changes.apply(change, uid)
             except NeedsMoreAuthorization:
                 continue  # the change grew: ask polkit again
             return [NO_OBJECT if job is None else job_path(job.id)]
 
+    @needs("Reload", Action.RELOAD_MODULES)
     async def _reload(self, call: Call) -> Sequence[object]:
         word, options = call.args
         when = arguments.when(word, _NOT_AT_BOOT)
-        arguments.options(options, {})
+        arguments.Options(options, {})
         await self._changes.request_reload(self._name)
         details = {"module": self._name}
-        await self._authorizer.require(call, Action.RELOAD_MODULES, details)
-        uid = await self._authorizer.uid_of(call.sender)
+        uid = await self.authorize(call, Action.RELOAD_MODULES, details)
         job = await self._changes.reload(self._name, when, uid)
         return [job_path(job.id)]
 
+    @reads("Plan")
     async def _plan(self, call: Call) -> Sequence[object]:
         parameters, word = call.args
         when = arguments.when(word, When)
@@ -122,9 +113,11 @@ class ModuleInterface(Interface):
             told["refusal"] = Variant("(ss)", (NAMES[type(plan.refusal)], str(plan.refusal)))
         return [told]
 
+    @reads("ListBlockers")
     async def _list_blockers(self, call: Call) -> Sequence[object]:
         return [blockers(await self._reloads.blockers(self._name))]
 
+    @reads("CanReload")
     async def _can_reload(self, call: Call) -> Sequence[object]:
         try:
             self._changes.prepare_reload(self._name)
@@ -133,7 +126,7 @@ class ModuleInterface(Interface):
         if await self._reloads.blockers(self._name):
             return ["blocked"]
         details = {"module": self._name}
-        verdict: Verdict = await self._authorizer.check(call, Action.RELOAD_MODULES, details)
+        verdict: Verdict = await self.authorizer.check(call, Action.RELOAD_MODULES, details)
         return [verdict.value]
 
 
@@ -142,9 +135,7 @@ def blockers(found: Sequence[Blocker]) -> list[object]:
     return [(each.kind.value, each.name, each.pid, each.detail) for each in found]
 
 
-def _actions(change: Change) -> Iterator[Action]:
-    """What the change needs authorization for."""
-    if change.edits or change.effect is Effect.IN_PLACE:
-        yield Action.CONFIGURE_MODULES
-    if change.effect is Effect.RELOAD:
-        yield Action.RELOAD_MODULES
+def _action(change: Change) -> Action:
+    """What the change needs: one action, since a reload implies writing its configuration."""
+    reloads = change.effect is Effect.RELOAD
+    return Action.RELOAD_MODULES if reloads else Action.CONFIGURE_MODULES

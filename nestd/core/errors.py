@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 
-from nestd.host.files import NotUndone
+from nestd.host.editing.replacement import NotUndone
 
 
 class NestdError(Exception):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from nestd.core.archive.archives import SupportArchives
 from nestd.core.changes.changes import Changes
-from nestd.core.checks.inspector import Inspector
 from nestd.core.describe import Describer
+from nestd.core.inspector import Inspector
 from nestd.core.logs.daemons import LogDaemons
 from nestd.core.modules.view import HostView
 from nestd.core.reloads.queue import Reloads

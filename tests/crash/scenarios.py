@@ -16,7 +16,7 @@ from pathlib import Path
 
 from nestd.core.changes.changes import Changes
 from nestd.core.errors import NestdError
-from nestd.core.model import When
+from nestd.core.model import JobState, When
 from nestd.core.modules.view import HostView
 from nestd.core.reloads import waiting
 from nestd.core.reloads.queue import Reloads
@@ -41,6 +41,13 @@ class Scenario:
     succeeds: bool
     kind: HostKind = KINDS["intel"]
     module: str = "kvm_intel"
+    parameter: str = "nested"
+    also: tuple[tuple[str, str], ...] = ()  # other modules and parameters that belong to the state
+
+    @property
+    def watched(self) -> tuple[tuple[str, str], ...]:
+        """The modules and parameters that make up the state."""
+        return ((self.module, self.parameter), *self.also)
 
 
 def _nothing(root: Path) -> None:
@@ -55,6 +62,13 @@ def _no_file(root: Path) -> None:
     (root / "etc/modprobe.d/kvm.conf").unlink()
 
 
+def _nested_at_next_load(root: Path) -> None:
+    """What a reload of kvm brings for kvm_intel, which goes along."""
+    (root / "etc/modprobe.d/a.conf").write_text("options kvm_intel nested=0\n")
+
+
+_KVM_AND_VENDOR = (KINDS["intel"], "kvm", "enable_virt_at_load", (("kvm_intel", "nested"),))
+
 SCENARIOS = (
     Scenario("now", When.NOW, _nothing, True),
     Scenario("now, load fails", When.NOW, _no_load, False),
@@ -63,6 +77,9 @@ SCENARIOS = (
     Scenario("idle, load fails", When.IDLE, _no_load, False),
     Scenario("boot", When.BOOT, _nothing, True),
     Scenario("in place", When.NOW, _nothing, True, KINDS["power"], "kvm_hv"),
+    Scenario("two modules", When.NOW, _nested_at_next_load, True, *_KVM_AND_VENDOR),
+    Scenario("two modules, load fails", When.NOW, _no_load, False, *_KVM_AND_VENDOR),
+    Scenario("two modules, idle", When.IDLE, _nested_at_next_load, True, *_KVM_AND_VENDOR),
 )
 
 
@@ -82,6 +99,9 @@ class RemoteKernel:
 
     async def parameter_types(self, name: str) -> Mapping[str, ParameterType]:
         return {key: kind for key, (kind, _) in self._kind.modules[name].parameters.items()}
+
+    async def check_load(self, name: str) -> None:
+        pass
 
     async def unload(self, name: str) -> None:
         number = self._ask({"do": "unload", "module": name})["errno"]
@@ -118,12 +138,20 @@ class RemoteKernel:
         return answer
 
 
-def serve(kernel: SimulatedKernel, requests: socket.socket) -> bool:
+def report(requests: socket.socket, text: str) -> None:
+    """Tell the other side how the change ended for its caller."""
+    requests.send(json.dumps({"do": "report", "text": text}).encode())
+
+
+def serve(kernel: SimulatedKernel, requests: socket.socket, reports: list[str]) -> bool:
     """Carry out one request; whether there was one (else the other side is gone)."""
     data = requests.recv(65536)
     if not data:
         return False
     request = json.loads(data)
+    if request["do"] == "report":
+        reports.append(request["text"])
+        return True
     answer: dict[str, object] = {"errno": 0, "reason": ""}
     try:
         if request["do"] == "unload":
@@ -147,18 +175,19 @@ def serve(kernel: SimulatedKernel, requests: socket.socket) -> bool:
 def request_change(
     scenario: Scenario, root: Path, requests: socket.socket, begin: Callable[[], None]
 ) -> str:
-    """Ask for nested=0 as a client would; "" or the error."""
+    """Set the parameter to 0 as a client would; "" or the error's name and text."""
 
     async def body() -> str:
         view, reloads = await _start(scenario.kind, root, requests)
         changes = Changes(view, reloads)
         begin()
         try:
-            change = changes.prepare(scenario.module, {"nested": "0"}, scenario.when)
-            await changes.apply(change, uid=0)
-            return await _all_jobs_ended(reloads)
+            change = changes.prepare(scenario.module, {scenario.parameter: "0"}, scenario.when)
+            job = await changes.apply(change, uid=0)
+            await _all_jobs_ended(reloads)
+            return "" if job is None or job.state is JobState.DONE else f"{job.state.value}:"
         except NestdError as error:
-            return str(error)
+            return f"{type(error).__name__}: {error}"
 
     return asyncio.run(body())
 

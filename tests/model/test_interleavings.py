@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from nestd.core.blocking.inhibitors import Inhibitor
 from nestd.core.changes.changes import Changes
 from nestd.core.errors import Busy, Conflict, Inhibited, Overridden
 from nestd.core.model import JobState, When
@@ -25,7 +26,6 @@ from nestd.core.modules.view import HostView
 from nestd.core.reloads import execution as reload
 from nestd.core.reloads import queue as reloads
 from nestd.core.reloads import waiting
-from nestd.core.reloads.inhibitors import Inhibitor
 from nestd.core.reloads.jobs import ENDS, Job
 from nestd.core.reloads.recovery import recover
 from nestd.host.root import Root
@@ -42,11 +42,17 @@ reload.UNLOAD_SECONDS = reloads.UNLOAD_SECONDS = 0.0
 waiting.FIRST_PAUSE = waiting.LONGEST_PAUSE = 0.002
 
 
+async def _inline(function: Callable[..., Any], *arguments: Any) -> Any:
+    """In place of asyncio.to_thread: a nestd that is killed goes on in no thread."""
+    return function(*arguments)
+
+
 class Interleavings(RuleBasedStateMachine):
     """One host with one nestd, and everybody else."""
 
     @initialize()
     def begin(self) -> None:
+        self.to_thread, asyncio.to_thread = asyncio.to_thread, _inline  # type: ignore[assignment]
         self.loop = asyncio.new_event_loop()
         self.directory = tempfile.TemporaryDirectory(prefix="nestd-model-")
         self.root = Root(Path(self.directory.name))
@@ -237,6 +243,7 @@ class Interleavings(RuleBasedStateMachine):
         self.run(self.reloads.close())
         self.run(self.close_view())
         self.loop.close()
+        asyncio.to_thread = self.to_thread
         self.directory.cleanup()
 
 

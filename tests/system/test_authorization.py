@@ -30,6 +30,7 @@ from users import acting_as, nobody
 
 from nestd.bus.authorization import MOST_QUESTIONS, QUIET_SECONDS, Action
 from nestd.dbus.connection.callers import MAX_CALLS_PER_SENDER
+from nestd.dbus.connection.wire import BusError
 
 QUICK = 4.0  # seconds, far below nestd's own limits, for those who have no part in the trouble
 
@@ -104,7 +105,7 @@ def test_what_polkit_denies_is_not_done(bus: PrivateBus, intel: Nestd) -> None:
     ("allowed", "boot", "now", "reload", "inhibit", "log_level"),
     [
         (Action.CONFIGURE_MODULES, DONE, DENIED, DENIED, DENIED, DENIED),
-        (Action.RELOAD_MODULES, DENIED, DENIED, DONE, DENIED, DENIED),
+        (Action.RELOAD_MODULES, DENIED, DONE, DONE, DENIED, DENIED),
         (Action.INHIBIT, DENIED, DENIED, DENIED, DONE, DENIED),
         (Action.MANAGE, DENIED, DENIED, DENIED, DENIED, DONE),
         (Action.COLLECT_LOGS, DENIED, DENIED, DENIED, DENIED, DENIED),
@@ -123,8 +124,8 @@ def test_each_action_allows_one_thing(
 ) -> None:
     async def test(stranger: User) -> None:
         allow(bus, allowed)
-        assert await stranger.set_nested(False) == now
         assert await stranger.set_nested(False, "boot") == boot
+        assert await stranger.set_nested(False) == now
         assert await stranger.reload() == reload
         assert await stranger.inhibit() == inhibit
         assert await stranger.set_log_level("debug") == log_level
@@ -153,7 +154,22 @@ def test_the_caller_decides_whether_there_may_be_a_prompt(bus: PrivateBus, intel
             asked = questions(bus)
             assert asked.startswith("1 ")
             assert f'"{stranger.connection.unique_name}"' in asked
-            assert '"org.nestd1.configure-modules" a{ss} 1 "module" "kvm_intel" ' + flag in asked
+            assert '"org.nestd1.reload-modules" a{ss} 1 "module" "kvm_intel" ' + flag in asked
+
+    as_nobody(bus, test)
+
+
+@pytest.mark.usefixtures("mock")
+def test_access_is_told_without_a_prompt(bus: PrivateBus, intel: Nestd) -> None:
+    async def test(stranger: User) -> None:
+        allow(bus, Action.RELOAD_MODULES)
+        client = Client(stranger.connection)
+        names = ["reload-modules", "collect-logs", "reload-modules"]
+        [access] = await client.call(ROOT, MANAGER, "CheckAccess", "as", names)
+        assert access == {"reload-modules": "yes", "collect-logs": "no"}
+        assert await client.call(ROOT, MANAGER, "CheckAccess", "as", []) == ({},)
+        with pytest.raises(BusError, match='InvalidArgs: "fly" is none of collect-logs, '):
+            await client.call(ROOT, MANAGER, "CheckAccess", "as", ["fly"])
 
     as_nobody(bus, test)
 

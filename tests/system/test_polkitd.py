@@ -167,17 +167,16 @@ def test_a_prompt_names_the_module(bus: PrivateBus, intel: Nestd, tmp_path: Path
             texts = [shown.prompts.get_nowait()[:2] for _ in range(shown.prompts.qsize())]
             assert texts == [
                 (
-                    "org.nestd1.configure-modules",
-                    "Authentication is required to change the options of the kernel module"
-                    " kvm_intel.",
-                ),
-                (
                     "org.nestd1.reload-modules",
-                    "Authentication is required to reload the kernel module kvm_intel.",
+                    "Authentication is required to change the options of the kernel module"
+                    " kvm_intel and reload it.",
                 ),
             ]
             # auth_admin_keep: nobody is asked again for some minutes.
             assert await stranger.set_nested(True, interactive=True) == DONE
+            assert shown.prompts.empty()
+            assert await stranger.set_nested(False, "boot", interactive=True) == DONE
+            assert shown.prompts.empty()
             assert shown.prompts.empty()
 
     with polkit.real(bus.address, tmp_path, [POLICY]):

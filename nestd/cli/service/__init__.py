@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The client of nestd's D-Bus interface, the values that it answers with, and its errors.
 
-Imports dbus and formats.api. Begin with client.
+Calls are made by the tables of formats.api. Nothing else of nestctl knows the connection. Imports
+dbus and formats.api. Begin with client.
 """

@@ -6,7 +6,6 @@ Nothing here touches the host: from the facts and the request comes a Change, or
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import re
 from collections.abc import Mapping
@@ -27,7 +26,6 @@ from nestd.core.errors import (
 )
 from nestd.core.model import Answer, When
 from nestd.core.modules.facts import EXCLUSIVE, HostFacts, KvmModule
-from nestd.core.modules.obstacles import preventing
 from nestd.core.modules.values import NESTED, acceptable, differing, unverifiable, written
 from nestd.core.modules.vendors import nested_holders
 from nestd.core.modules.wording import (
@@ -36,11 +34,13 @@ from nestd.core.modules.wording import (
     precedence,
     refusal,
 )
+from nestd.core.reloads.chain import first_prevented
 from nestd.formats.modprobe.boot_arguments import BootSetup, advice
 from nestd.formats.modprobe.edit import EditError, set_parameters
 from nestd.formats.modprobe.load_obstacle import LoadObstacle, ObstacleKind, sentence
 from nestd.formats.modprobe.next_load import Assignment
 from nestd.formats.printable import quoted
+from nestd.formats.unified_diff import unified_diff
 from nestd.host.kernel.sysfs import Availability
 
 # What neither libkmod nor the kernel takes for anything but itself: no white space, no quotes, no
@@ -85,7 +85,7 @@ class Change:
     wanted: Mapping[str, str | None]  # to verify on the running module
     overridden: Mapping[str, Assignment]  # by parameter, who decides instead
     refused: Assignment | None  # one that would make the next load fail
-    prevented: LoadObstacle | None  # why the module could not be loaded again
+    prevented: tuple[str, LoadObstacle] | None  # a module that could not be loaded again, and why
     boot_setup: BootSetup  # how the kernel command line is changed here
     token: str
     from_plan: bool  # the caller gave the token, and wants this or nothing
@@ -112,14 +112,7 @@ class Change:
         """What changes in kvm.conf, as a unified diff."""
         if self.hopeless or not self.edits:
             return ""
-        before, after = (
-            (data or b"").decode("utf-8", "backslashreplace").splitlines(keepends=True)
-            for data in (self.old, self.data)
-        )
-        return "".join(
-            line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
-            for line in difflib.unified_diff(before, after, self.path, self.path)
-        )
+        return unified_diff(self.old or b"", self.data, self.path)
 
 
 def make_change(
@@ -133,16 +126,11 @@ def make_change(
 
     TOKEN is that of the plan that the caller made it from, None for one that made none.
     """
-    module = facts.module(name)
-    check_present(module)
-    if when is not When.BOOT:
-        check_readable(module)
-    checked = _checked(module, parameters)
-    check_loadable(module, checked)
+    module, own = facts.module(name), facts.own
+    checked = _checked_request(module, parameters, when)
     after = facts.with_own(_edited(module, checked)).module(name)
     if after.conflicts and (when is not When.BOOT or not checked.keys().isdisjoint(EXCLUSIVE)):
         raise Conflict(NESTED_WITH_HUGE_PAGES)
-    overridden = {key: winner for key, winner in after.overridden.items() if key in checked}
     wanted, effect = _effect(module, after, checked, when)
     if effect is Effect.RELOAD:
         check_reloadable(module)
@@ -150,15 +138,15 @@ def make_change(
         module=name,
         parameters=checked,
         when=when,
-        path=facts.own.path,
-        old=facts.own.data,
-        base=facts.own.base,
+        path=own.path,
+        old=own.data,
+        base=own.base,
         data=after.host.own.base,
         effect=effect,
         wanted=wanted,
-        overridden=overridden,
+        overridden={key: it for key, it in after.overridden.items() if key in checked},
         refused=after.refused,
-        prevented=preventing(after),
+        prevented=first_prevented(after.host, name),
         boot_setup=facts.boot_setup,
         token=_token(module, checked, when),
         from_plan=token is not None,
@@ -166,6 +154,18 @@ def make_change(
     if token is not None and token != change.token:
         raise StalePlan("Something that the plan was made from has changed: make a new plan.")
     return change
+
+
+def _checked_request(
+    module: KvmModule, parameters: Mapping[str, str], when: When
+) -> Mapping[str, str]:
+    """PARAMETERS as they will be written to a module that they may be asked of."""
+    check_present(module)
+    if when is not When.BOOT:
+        check_readable(module)
+    checked = _checked(module, parameters)
+    check_loadable(module, checked)
+    return checked
 
 
 def check_effective(change: Change) -> None:
@@ -176,7 +176,7 @@ def check_effective(change: Change) -> None:
     if not change.hopeless:
         return
     if change.effect is Effect.RELOAD:
-        check_unobstructed(change.module, change.prevented)
+        check_unobstructed(change.prevented)
     if change.refused is not None:
         raise Conflict(refusal(change.module, change.refused))
     for winner in change.overridden.values():
@@ -189,7 +189,7 @@ def check_allowed(change: Change, allowed: Change) -> None:
     writes = change.edits or change.effect is Effect.IN_PLACE
     wrote = allowed.edits or allowed.effect is Effect.IN_PLACE
     reloads, reloaded = (each.effect is Effect.RELOAD for each in (change, allowed))
-    if (writes and not wrote) or (reloads and not reloaded):
+    if (writes and not wrote and not reloaded) or (reloads and not reloaded):
         raise NeedsMoreAuthorization
 
 
@@ -257,9 +257,10 @@ def check_readable(module: KvmModule) -> None:
         )
 
 
-def check_unobstructed(module: str, obstacle: LoadObstacle | None) -> None:
+def check_unobstructed(prevented: tuple[str, LoadObstacle] | None) -> None:
     """Refuse to unload what modprobe would not load again."""
-    if obstacle is not None:
+    if prevented is not None:
+        module, obstacle = prevented
         raise _REFUSALS.get(obstacle.kind, Overridden)(sentence(module, obstacle))
 
 

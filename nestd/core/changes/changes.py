@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,20 +29,23 @@ from nestd.core.changes.change import (
     check_unobstructed,
     make_change,
 )
-from nestd.core.errors import Busy, Conflict, Missing, NestdError, NotRestored, write_failed
-from nestd.core.journal_events import NOTICE, Event, about, not_restored
+from nestd.core.errors import Busy, Conflict, FileChanged, Missing, NestdError, write_failed
+from nestd.core.journal_events import NOTICE, Event, about
 from nestd.core.model import Blocker, Vendor, When
 from nestd.core.modules.facts import HostFacts
-from nestd.core.modules.obstacles import preventing
 from nestd.core.modules.values import NESTED, as_text
 from nestd.core.modules.view import HostView
 from nestd.core.modules.wording import NESTED_WITH_HUGE_PAGES, no_kvm
+from nestd.core.reloads import direct
+from nestd.core.reloads.chain import first_prevented, reload_members
 from nestd.core.reloads.jobs import Job
-from nestd.core.reloads.queue import Reloads
-from nestd.host import files
+from nestd.core.reloads.queue import Reloads, Request
+from nestd.host.editing.replacement import Replacement, prepare
 from nestd.host.machine import initramfs
 
 SETTLE_SECONDS = 2.0
+FILE_CHANGED_PAUSES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)
+"""Seconds until the file that somebody else has just changed is edited again."""
 
 log = logging.getLogger(__name__)
 
@@ -116,10 +120,17 @@ class Changes:
             # The state may have changed while the caller was asked for a password.
             asked, token = change, change.token if change.from_plan else None
             await self._settled(asked.module)
-            change = self.prepare(asked.module, asked.parameters, asked.when, token)
-            check_allowed(change, asked)
-            with self._writing(change.module, uid):
-                job = await self._apply(self.view.facts(), change, uid)
+            for pause in (*FILE_CHANGED_PAUSES, None):
+                change = self.prepare(asked.module, asked.parameters, asked.when, token)
+                check_allowed(change, asked)
+                try:
+                    with self._writing():
+                        job = await self._apply(self.view.facts(), change, uid)
+                    break
+                except FileChanged:
+                    if pause is None or token is not None:
+                        raise
+                await asyncio.sleep(pause)
             if change.edits or change.effect is Effect.IN_PLACE:
                 _announce(change, uid)
             for listener in self.on_change:
@@ -138,7 +149,7 @@ class Changes:
         check_readable(found)
         if found.conflicts:
             raise Conflict(NESTED_WITH_HUGE_PAGES)
-        check_unobstructed(module, preventing(found))
+        check_unobstructed(first_prevented(found.host, module))
         self.reloads.check_ours()
 
     async def request_reload(self, module: str) -> None:
@@ -159,8 +170,9 @@ class Changes:
             facts = self.view.facts()
             following = as_text(facts.module(module).next_values)
             wanted = {name: value for name, value in following.items() if name == NESTED}
-            with self._writing(module, uid):
-                job = await self.reloads.start(facts, module, when, wanted, None, uid)
+            request = Request(module, reload_members(facts, module, wanted))
+            with self._writing():
+                job = await self.reloads.start(facts, request, when=when, uid=uid)
             if when is When.NOW:
                 self._log_adjusted(module)
             return job
@@ -183,28 +195,36 @@ class Changes:
         module, when = change.module, change.when
         replacement = await asyncio.to_thread(_replacement, facts, change)
         if change.effect is Effect.RELOAD:
-            wanted = as_text(change.wanted)
-            return await self.reloads.start(facts, module, when, wanted, replacement, uid)
+            request = Request(
+                module=module,
+                members=reload_members(facts, module, as_text(change.wanted)),
+                replacement=replacement,
+                remake=functools.partial(self._remake, change),
+            )
+            return await self.reloads.start(facts, request, when=when, uid=uid)
         if change.effect is Effect.IN_PLACE:
             values = {name: value or "1" for name, value in change.wanted.items()}
-            await self.reloads.set_in_place(facts, module, values, replacement, uid)
+            await direct.set_in_place(self.reloads, facts, module, values, replacement, uid)
         elif replacement is not None:
-            await asyncio.to_thread(replacement.commit)
-            replacement.discard()
-        self.reloads.supersede(module)
+            await direct.write_file(self.reloads, module, replacement, uid)
+        await self.reloads.supersede(module)
         return None
 
+    async def _remake(self, change: Change) -> Replacement | None:
+        """The same edit of a file that was changed meanwhile."""
+        self.view.config_changed()
+        facts = self.view.facts()
+        again = make_change(facts, change.module, change.parameters, change.when)
+        check_effective(again)
+        return await asyncio.to_thread(_replacement, facts, again)
+
     @contextlib.contextmanager
-    def _writing(self, module: str, uid: int) -> Iterator[None]:
+    def _writing(self) -> Iterator[None]:
         """Report what fails on a file as one of nestd's errors; then everything is read again."""
         try:
             yield
         except OSError as error:
-            failed = write_failed(error)
-            if isinstance(failed, NotRestored):
-                text = "User %d was to change %s: %s"
-                log.error(text, uid, module, failed, extra=not_restored(module, uid))
-            raise failed from error
+            raise write_failed(error) from error
         finally:
             self.view.config_changed()
 
@@ -222,7 +242,14 @@ def _announce(change: Change, uid: int) -> None:
     log.log(NOTICE, text, uid, parameters, change.module, change.when.value, extra=fields)
 
 
-def _replacement(facts: HostFacts, change: Change) -> files.Replacement | None:
+def _replacement(facts: HostFacts, change: Change) -> Replacement | None:
+    """The new file, which nobody else is writing at this moment. Raises OSError."""
     if not change.edits:
         return None
-    return files.prepare(facts.own.place, change.data, change.old)
+    replacement = prepare(facts.own.place, change.data, change.old)
+    try:
+        replacement.check_unchanged()
+    except OSError:
+        replacement.discard()
+        raise
+    return replacement

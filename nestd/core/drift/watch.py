@@ -20,6 +20,7 @@ from nestd.core.errors import NestdError
 from nestd.core.journal_events import NOTICE, OURSELVES, Event, about
 from nestd.core.model import When
 from nestd.core.modules.facts import HostFacts
+from nestd.core.reloads import direct
 from nestd.core.reloads.jobs import Job
 from nestd.host.files import read_regular
 from nestd.host.modprobe.moved_file import Identity, identity, moved_to
@@ -206,5 +207,5 @@ class DriftWatch:
     async def _set_in_place(self, drift: Drift) -> None:
         async with self._changes.reloads.lock:
             facts, reloads = self._view.facts(), self._changes.reloads
-            await reloads.set_in_place(facts, drift.module, drift.wanted, None, OURSELVES)
+            await direct.set_in_place(reloads, facts, drift.module, drift.wanted, None, OURSELVES)
             self._view.config_changed()

@@ -34,7 +34,8 @@ from nestd.core.logs.state import LogConfig, LogState, overridden_by, read_confi
 from nestd.core.logs.units import UnitFacts, Units
 from nestd.formats import environment_file
 from nestd.formats.libvirt import log_filters, log_outputs
-from nestd.host.files import read_below, remove_leftovers
+from nestd.host.editing.replacement import remove_leftovers
+from nestd.host.files import read_below
 from nestd.host.libvirt import daemons as libvirt_daemons
 from nestd.host.libvirt.daemons import DaemonProcess, fingerprint
 from nestd.host.libvirt.virt_admin import VirtAdmin

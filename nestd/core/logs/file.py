@@ -12,7 +12,8 @@ from nestd.formats.libvirt import log_filters, log_outputs
 from nestd.formats.libvirt.conf import MAX_BYTES, ConfError, Entry, parse
 from nestd.formats.libvirt.conf_edit import EditError, dead_duplicates, set_string
 from nestd.formats.unified_diff import unified_diff
-from nestd.host.files import Replacement, prepare, read_below
+from nestd.host.editing.replacement import Replacement, prepare
+from nestd.host.files import read_below
 from nestd.host.root import Root
 
 

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 
 from nestd.core.errors import ConfigUnparsable, NestdError
 from nestd.core.logs.runtime import Running, Runtime
-from nestd.host.files import Replacement
+from nestd.host.editing.replacement import Replacement
 from nestd.host.libvirt.daemons import DaemonProcess
 from nestd.host.state.debug_records import LogRecords
 

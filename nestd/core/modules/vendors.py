@@ -12,8 +12,8 @@ from nestd.host.kernel.sysfs import Availability, ModuleFacts
 
 _X86 = ("kvm_intel", "kvm_amd", "kvm")
 
-# By uname -m; an architecture that is not here has no "nested" module parameter (arm64: the kernel
-# command line's kvm-arm.mode=nested).
+# By uname -m, each before those that it uses; an architecture that is not here has no "nested"
+# module parameter (arm64: the kernel command line's kvm-arm.mode=nested).
 MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "x86_64": _X86,

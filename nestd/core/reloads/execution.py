@@ -1,39 +1,40 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """One reload as a transaction: it ends verified in the new state or back in the old one.
 
-The order is what keeps the promises: everything that can fail for want of space or rights comes
-before the unload; the kernel's own refusal of the unload is the gate (what runs is never harmed,
-and then nothing has been written); after the unload every way leads to a loaded module.
+The order is what keeps the promises: everything that can fail for want of space, rights or a
+program comes before the unload; the kernel's own refusal of the unload is the gate (what runs is
+never harmed, and then nothing has been written); after the unload every way leads to a loaded
+module. Of several modules the one that uses the others goes first and comes back last.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import logging
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
 from typing import Callable
 
-from nestd.core.errors import Busy, NotSupported, ReloadFailed, RolledBack, system_reason
+from nestd.core.errors import Busy, NotSupported, system_reason
 from nestd.core.model import JobState
-from nestd.core.modules.values import differing, passable
-from nestd.core.reloads.transaction import Transaction
-from nestd.formats.modprobe.kernel_params import ParameterType
+from nestd.core.modules.values import differing
+from nestd.core.reloads.roll_back import RollBack, Types, VerificationFailed, verify_values
+from nestd.core.reloads.transaction import Purpose, Transaction
+from nestd.host.editing.replacement import Replacement
 from nestd.host.kernel.interface import Kernel, LoadError, LoadTimeout, NotThisMachine
 from nestd.host.state.records import Records
 
 # QEMU's capability probes and udev's workers hold the module for moments.
 UNLOAD_SECONDS = 2.0
 UNLOAD_FIRST_PAUSE = 0.05
+# For a module whose user has just been unloaded: there is no KVM meanwhile.
+NEXT_UNLOAD_SECONDS = 0.5
 DEVICE_SECONDS = 5.0
+COMMIT_ATTEMPTS = 5
 _IN_USE = (errno.EAGAIN, errno.EBUSY)
 
 log = logging.getLogger(__name__)
-
-
-class VerificationFailed(Exception):
-    """The module is not what it should be after the load; the text is one sentence."""
 
 
 def _reason(error: Exception) -> str:
@@ -42,101 +43,122 @@ def _reason(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError):
         return system_reason(error)
-    log.error("A reload met what it does not know", exc_info=error)
+    log.error("Unexpected error during a reload", exc_info=error)
     return "internal error, see the journal of nestd"
 
 
-class Reload:
+@dataclass(frozen=True)
+class Gate:
+    """How a refused unload is dealt with."""
+
+    explain: Callable[[], Awaitable[str]]  # one sentence: what uses the module
+    is_final: Callable[[], Awaitable[bool]]  # whether trying for longer is of no use
+    seconds: float  # how long it is tried otherwise
+
+
+Remake = Callable[[], Awaitable["Replacement | None"]]
+"""Makes the file's replacement once more where the file was changed meanwhile."""
+
+
+class Execution:
     """Carries out one Transaction on one Kernel, recording each step."""
 
     def __init__(
         self,
         kernel: Kernel,
         records: Records,
-        types: Mapping[str, ParameterType],
+        types: Types,
         progress: Callable[[JobState], None],
+        remake: Remake | None = None,
     ) -> None:
         self._kernel = kernel
         self._records = records
         self._types = types
         self._progress = progress
+        self._remake = remake
+        self._roll_back = RollBack(kernel, types)
+        self.recorded: Transaction | None = None  # as it was recorded last
 
-    async def run(
-        self, transaction: Transaction, explain: Callable[[], Awaitable[str]], patience: float
-    ) -> None:
+    async def run(self, transaction: Transaction, gate: Gate) -> None:
         """Unload, load, verify; roll back where that fails.
 
-        Raises Busy (with what EXPLAIN says, after PATIENCE seconds of trying) or NotSupported,
-        then with nothing changed and the record left to the caller; RolledBack with the old state
-        restored; ReloadFailed.
+        Raises Busy or NotSupported, then with nothing changed and the record left to the caller;
+        RolledBack with the old state restored; NotRestored or ReloadFailed.
         """
-        self.record(transaction.at(JobState.UNLOADING))
-        await self._unload(transaction.module, explain, patience)
-        await self.load(transaction)
+        await self._check_loads(transaction)
+        await self.record(transaction.at(JobState.UNLOADING))
+        await self.unload(transaction, gate)
+        if transaction.purpose is Purpose.RELOAD:
+            await self.load(transaction)
+        else:
+            self.finish(transaction)
+
+    async def unload(self, transaction: Transaction, gate: Gate) -> None:
+        """The first half. Raises Busy or NotSupported with everything loaded as it was."""
+        loop = asyncio.get_running_loop()
+        deadline, pause, gone = loop.time() + gate.seconds, UNLOAD_FIRST_PAUSE, False
+        while True:
+            try:
+                for module in reversed(transaction.modules):
+                    await self._unload_one(module)
+                    if not gone:
+                        deadline, gone = max(deadline, loop.time() + NEXT_UNLOAD_SECONDS), True
+                return
+            except OSError as error:
+                if error.errno not in _IN_USE:
+                    await self._load_again(transaction, gone, system_reason(error))
+                    text = f"The kernel does not unload {error.filename}: {error.strerror}."
+                    raise NotSupported(text) from error
+            if loop.time() + pause > deadline or await gate.is_final():
+                text = await gate.explain()
+                await self._load_again(transaction, gone, text)
+                raise Busy(text)
+            await asyncio.sleep(pause)
+            pause *= 2
 
     async def load(self, transaction: Transaction) -> None:
-        """The second half, with the module unloaded; also where a crash left off."""
+        """The second half, with the modules unloaded; also where a crash left off."""
+        self.recorded = transaction
         try:
-            self.record(transaction.at(JobState.LOADING))
-            if transaction.replacement is not None and not transaction.replacement.committed:
-                transaction.replacement.commit()
-            await self._kernel.load(transaction.module)
+            await self.record(transaction.at(JobState.LOADING))
+            await self._commit(transaction)
+            await self._load_all(transaction)
             if self._was_overtaken(transaction):
-                await self._kernel.unload(transaction.module)
-                await self._kernel.load(transaction.module)
-            await self.verify(transaction.module, transaction.wanted)
-        except Exception as error:  # whatever it is, the module is not left unloaded
+                await self._unload_all(transaction)
+                await self._load_all(transaction)
+            await self.verify(transaction)
+        except Exception as error:  # whatever it is, no module is left unloaded
             hangs = isinstance(error, LoadTimeout)
-            await self.roll_back(transaction, _reason(error), modprobe_hangs=hangs)
-        self.finish(transaction)
-
-    def _was_overtaken(self, transaction: Transaction) -> bool:
-        """Whether it runs as before: udev, say, has loaded it before the file was in place."""
-        facts = self._kernel.read_module(transaction.module)
-        before = transaction.before
-        return (
-            facts.loaded
-            and bool(differing(transaction.wanted, before, self._types))
-            and not differing(before, facts.parameters, self._types)
-        )
+            await self.roll_back(self.recorded, _reason(error), modprobe_hangs=hangs)
+        self.finish(self.recorded)
 
     async def roll_back(
         self, transaction: Transaction, reason: str, *, modprobe_hangs: bool = False
     ) -> None:
-        """Restore file and module; always raises: RolledBack, or ReloadFailed.
+        """Restore file and modules; always raises: RolledBack, NotRestored or ReloadFailed.
 
-        With MODPROBE_HANGS the configuration is not loaded from again.
+        With MODPROBE_HANGS the configuration is not loaded from again. What could not be put back
+        keeps its record, and the file its backup: the next start tries again.
         """
-        self.record(transaction.at(JobState.ROLLING_BACK), must=False)
-        file_restored = self._restore_file(transaction)
-        await self._restore_module(transaction, reason, modprobe_hangs)
-        text = f"{transaction.module} was not reloaded and runs as before: {reason}"
-        if not file_restored:
-            # The record stays, and with it the old file: the next start tries again.
-            raise ReloadFailed(f"{text}; but the configuration could not be put back.")
+        await self.record(transaction.at(JobState.ROLLING_BACK), must=False)
+        done = await self._roll_back.run(transaction, reason, modprobe_hangs=modprobe_hangs)
         self.finish(transaction)
-        raise RolledBack(f"{text}.")
+        raise done
 
-    async def verify(self, module: str, wanted: Mapping[str, str]) -> None:
+    async def verify(self, transaction: Transaction) -> None:
         """Read back what the kernel uses. Raises VerificationFailed."""
         self._progress(JobState.VERIFYING)
-        self._verify_values(module, wanted)
+        for member in transaction.members:
+            verify_values(self._kernel, self._types, member.module, member.wanted)
         if not await self._kernel.wait_for_device(DEVICE_SECONDS):
             raise VerificationFailed("/dev/kvm did not come back")
 
-    def _verify_values(self, module: str, wanted: Mapping[str, str]) -> None:
-        facts = self._kernel.read_module(module)
-        if not facts.loaded:
-            raise VerificationFailed(f"{module} is not loaded")
-        wrong = differing(wanted, facts.parameters, self._types)
-        if wrong:
-            said = ", ".join(f"{name}={facts.parameters.get(name, '?')}" for name in wrong)
-            raise VerificationFailed(f"{module} runs with {said}, not as it was asked")
-
-    def record(self, transaction: Transaction, *, must: bool = True) -> None:
-        """Write the step down, then tell it. Not MUST: a full disk does not stop the way back."""
+    async def record(self, transaction: Transaction, *, must: bool = True) -> None:
+        """Write the step down, then report it. Not MUST: a full disk does not stop the way back."""
+        self.recorded = transaction
         try:
-            self._records.write(transaction.job, transaction.encode(self._records.boot_id))
+            record = transaction.encode(self._records.boot_id)
+            await asyncio.to_thread(self._records.write, transaction.job, record)
         except OSError:
             if must:
                 raise
@@ -155,82 +177,64 @@ class Reload:
         except OSError:
             log.exception("The record of job %d could not be removed", transaction.job)
 
-    async def _unload(
-        self, module: str, explain: Callable[[], Awaitable[str]], patience: float
-    ) -> None:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + patience
-        pause = UNLOAD_FIRST_PAUSE
-        while True:
+    async def _check_loads(self, transaction: Transaction) -> None:
+        """Try before the unload what the load will need."""
+        for module in transaction.modules:
             try:
-                return await self._kernel.unload(module)
+                await self._kernel.check_load(module)
             except NotThisMachine:
                 raise NotSupported("These are the files of another machine.") from None
-            except OSError as error:
-                if error.errno == errno.ENOENT:  # somebody else unloaded it
-                    return None
-                if error.errno not in _IN_USE:
-                    raise NotSupported(
-                        f"The kernel does not unload {module}: {error.strerror}."
-                    ) from error
-            if loop.time() + pause > deadline:
-                raise Busy(await explain())
-            await asyncio.sleep(pause)
-            pause *= 2
+            except LoadError as error:
+                raise NotSupported(
+                    f"{module} stays as it is, since it could not be loaded again: {error}."
+                ) from error
 
-    def _restore_file(self, transaction: Transaction) -> bool:
+    async def _unload_one(self, module: str) -> None:
         try:
-            if transaction.replacement is not None:
-                transaction.replacement.undo()
-        except OSError:
-            log.exception("The configuration could not be put back")
-            return False
-        return True
+            await self._kernel.unload(module)
+        except OSError as error:
+            if error.errno != errno.ENOENT:  # else somebody has unloaded it already
+                error.filename = module
+                raise
 
-    async def _restore_module(
-        self, transaction: Transaction, reason: str, modprobe_hangs: bool
-    ) -> None:
-        """Load as it ran before: as configured, else with the old values and no configuration.
+    async def _load_again(self, transaction: Transaction, gone: bool, reason: str) -> None:
+        """Load what was unloaded before another module of the chain turned out to be in use."""
+        if gone:
+            await self._roll_back.restore_modules(transaction, reason)
 
-        What can be written to the running module needs no load.
-        """
-        module, before = transaction.module, transaction.before
-        self._write_back(module, before)
-        facts = self._kernel.read_module(module)
-        if facts.loaded and not differing(before, facts.parameters, self._types):
-            return
-        explicit = passable(before, self._types)
-        tried = []
-        ways = ((), False), (explicit, True), ((), True)
-        for parameters, only_these in ways[1:] if modprobe_hangs else ways:
+    async def _commit(self, transaction: Transaction) -> None:
+        """Put the file in place. One that an editor changed meanwhile is edited once more."""
+        replacement = transaction.replacement
+        for attempt in range(COMMIT_ATTEMPTS):
+            if replacement is None or replacement.committed:
+                return
             try:
-                await self._unload_other(module)
-                await self._kernel.load(module, parameters, only_these=only_these)
-                self._verify_values(module, before)
-                break
-            except Exception as error:
-                tried.append(_reason(error))
-        else:
-            self._raise_not_restored(module, reason, tried)
-        # No other load would give a device that this one does not.
-        if not await self._kernel.wait_for_device(DEVICE_SECONDS):
-            log.warning("/dev/kvm did not come back as it was before %s was reloaded", module)
+                return await asyncio.to_thread(replacement.commit)
+            except OSError as error:
+                last = attempt == COMMIT_ATTEMPTS - 1
+                if error.errno != errno.ESTALE or self._remake is None or last:
+                    raise
+            replacement = await self._remake()
+            again = replace(transaction, replacement=replacement)
+            await self.record(again.at(JobState.LOADING))
 
-    def _write_back(self, module: str, before: Mapping[str, str]) -> None:
-        facts = self._kernel.read_module(module)
-        for name in facts.writable.intersection(differing(before, facts.parameters, self._types)):
-            with contextlib.suppress(OSError):
-                self._kernel.write_parameter(module, name, before[name])
+    async def _load_all(self, transaction: Transaction) -> None:
+        for module in transaction.modules:
+            await self._kernel.load(module)
 
-    def _raise_not_restored(self, module: str, reason: str, tried: Sequence[str]) -> None:
-        lost = "" if self._kernel.read_module(module).loaded else "This host has no KVM now: "
-        raise ReloadFailed(
-            f"{lost}{module} loads neither as asked ({reason}) nor as it ran before"
-            f" ({'; '.join(tried)}). `modprobe {module}` was tried."
-        )
+    async def _unload_all(self, transaction: Transaction) -> None:
+        for module in reversed(transaction.modules):
+            await self._unload_one(module)
 
-    async def _unload_other(self, module: str) -> None:
-        """Out with one that runs with other values than before, unless somebody uses it already."""
-        if self._kernel.read_module(module).loaded:
-            with contextlib.suppress(OSError):
-                await self._kernel.unload(module)
+    def _was_overtaken(self, transaction: Transaction) -> bool:
+        """Whether one runs as before: udev, say, loaded it before the file was in place."""
+        for member in transaction.members:
+            facts = self._kernel.read_module(member.module)
+            types = self._types.get(member.module, {})
+            if (
+                facts.loaded
+                and differing(member.wanted, member.before, types)
+                and not differing(member.before, facts.parameters, types)
+            ):
+                return True
+        return False

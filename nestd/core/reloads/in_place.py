@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping
 
-from nestd.core.errors import RolledBack
+from nestd.core.errors import NotRestored, RolledBack, system_reason
 from nestd.core.modules.values import differing
+from nestd.core.reloads.roll_back import describe_file
 from nestd.formats.modprobe.kernel_params import ParameterType
-from nestd.host.files import Replacement
+from nestd.host.editing.replacement import NotUndone, Replacement
 from nestd.host.kernel.interface import Kernel
 
 
@@ -23,25 +23,68 @@ def set_in_place(
     """Write WANTED to the running MODULE, read it back, then put kvm.conf's new bytes in place.
 
     The kernel comes first, since it is the one that may refuse. Raises RolledBack with its reason,
-    or OSError for the file; either way module and file are as before.
+    or OSError for the file, with module and file read back as before; NotRestored with what stands
+    now where they are not. Blocks for as long as the disk does.
     """
     before = kernel.read_module(module).parameters
     try:
-        try:
-            for name, value in wanted.items():
-                kernel.write_parameter(module, name, value)
-        except OSError as error:
-            raise RolledBack(f"{module} refuses the value: {error.strerror}.") from error
-        wrong = differing(wanted, kernel.read_module(module).parameters, types)
-        if wrong:
-            raise RolledBack(f"{module} did not take the value of {', '.join(wrong)}.")
+        _write(kernel, module, wanted, types)
         if replacement is not None:
             replacement.commit()
             replacement.discard()
-    except (RolledBack, OSError):
-        for name in wanted.keys() & before.keys():  # none where the module has gone
-            with contextlib.suppress(OSError):
-                kernel.write_parameter(module, name, before[name])
-        if replacement is not None:
+    except (RolledBack, OSError) as error:
+        # Nothing is to be put back where the module has gone.
+        old = {name: before[name] for name in wanted.keys() & before.keys()}
+        refused = _write_back(kernel, module, old)
+        left = differing(old, kernel.read_module(module).parameters, types)
+        is_undone = not isinstance(error, NotUndone)
+        if replacement is not None and is_undone:
             replacement.discard()
+        if left or not is_undone:
+            said = system_reason(error) if isinstance(error, OSError) else str(error).rstrip(".")
+            standing = _standing(kernel, module, left, replacement, [said, *refused])
+            raise NotRestored(standing) from error
         raise
+
+
+def _write(
+    kernel: Kernel,
+    module: str,
+    wanted: Mapping[str, str],
+    types: Mapping[str, ParameterType],
+) -> None:
+    try:
+        for name, value in wanted.items():
+            kernel.write_parameter(module, name, value)
+    except OSError as error:
+        raise RolledBack(f"{module} refuses the value: {error.strerror}.") from error
+    wrong = differing(wanted, kernel.read_module(module).parameters, types)
+    if wrong:
+        raise RolledBack(f"{module} did not take the value of {', '.join(wrong)}.")
+
+
+def _write_back(kernel: Kernel, module: str, old: Mapping[str, str]) -> list[str]:
+    """Write the old values, each that can be; what the kernel said of the others."""
+    refused = []
+    for name, value in old.items():
+        try:
+            kernel.write_parameter(module, name, value)
+        except OSError as error:
+            refused.append(f"{name} cannot be set back: {error.strerror}")
+    return refused
+
+
+def _standing(
+    kernel: Kernel,
+    module: str,
+    left: tuple[str, ...],
+    replacement: Replacement | None,
+    reasons: list[str],
+) -> str:
+    running = kernel.read_module(module).parameters
+    values = " ".join(f"{name}={running.get(name, '?')}" for name in left)
+    now = f"{module} runs with {values}" if left else f"{module} runs as before"
+    return (
+        f"The change failed and could not be undone ({'; '.join(reasons)}): now {now}, and"
+        f" {describe_file(replacement)}."
+    )

@@ -13,7 +13,7 @@ ENDS = (JobState.DONE, JobState.FAILED, JobState.ROLLED_BACK, JobState.CANCELLED
 
 @dataclass
 class Job:
-    """A reload of one module, asked for by the user UID. error is one sentence, or ""."""
+    """A reload or unload of one module, asked for by the user UID. error is a sentence, or ""."""
 
     id: int
     module: str
@@ -21,6 +21,7 @@ class Job:
     state: JobState
     blockers: tuple[Blocker, ...] = ()
     error: str = ""
+    kind: str = "reload"
 
     @property
     def ended(self) -> bool:
@@ -37,9 +38,9 @@ class Jobs:
         self.on_change: list[Callable[[Job], None]] = []
         self.on_end: list[Callable[[Job], None]] = []
 
-    def new(self, job_id: int, module: str, uid: int, state: JobState) -> Job:
+    def new(self, job_id: int, module: str, uid: int, state: JobState, kind: str = "reload") -> Job:
         """A job of that id: a new one, or one that was there before a restart of nestd."""
-        job = Job(job_id, module, uid, state)
+        job = Job(job_id, module, uid, state, kind=kind)
         self._jobs[job.id] = job
         for listener in self.on_new:
             listener(job)

@@ -10,34 +10,34 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from nestd.core.blocking import blockers
+from nestd.core.blocking.inhibitors import Inhibitor, Inhibitors
 from nestd.core.errors import (
     Busy,
     Conflict,
     Inhibited,
     NestdError,
+    NotRestored,
     ReloadFailed,
     RolledBack,
     check_ours,
     write_failed,
 )
-from nestd.core.journal_events import NOTICE, Event, about
+from nestd.core.journal_events import NOTICE, Event, about, not_restored
 from nestd.core.model import Blocker, JobState, When
 from nestd.core.modules.facts import HostFacts
-from nestd.core.modules.obstacles import load_hint, preventing
-from nestd.core.modules.values import as_text, differing
+from nestd.core.modules.obstacles import load_hint
 from nestd.core.modules.view import HostView
-from nestd.core.reloads import blockers
-from nestd.core.reloads.execution import UNLOAD_SECONDS, Reload
-from nestd.core.reloads.in_place import set_in_place
-from nestd.core.reloads.inhibitors import Inhibitor, Inhibitors
+from nestd.core.reloads import chain
+from nestd.core.reloads.execution import UNLOAD_SECONDS, Execution, Gate, Remake
 from nestd.core.reloads.jobs import Job, Jobs
-from nestd.core.reloads.repair import Repair
-from nestd.core.reloads.transaction import Transaction
+from nestd.core.reloads.retry_undo import RetryUndo
+from nestd.core.reloads.roll_back import Types
+from nestd.core.reloads.transaction import Member, Purpose, Transaction
 from nestd.core.reloads.waiting import Waiting
-from nestd.formats.modprobe.load_obstacle import sentence
-from nestd.host.files import Replacement
+from nestd.host.editing.replacement import NotUndone, Replacement
 from nestd.host.state.records import Records
 
 _RESULTS: Mapping[type[object], JobState] = {
@@ -57,24 +57,15 @@ ShutdownDelay = Callable[[], AbstractAsyncContextManager[None]]
 down."""
 
 
-def _hindrance(facts: HostFacts, transaction: Transaction) -> str:
-    """Why a waiting reload can no longer bring what was asked for, as a sentence; "" if it can."""
-    name = transaction.module
-    module = facts.module(name)
-    obstacle = preventing(module)
-    if obstacle is not None:
-        return sentence(name, obstacle)
-    if not module.running.loaded:
-        return f"{name} was unloaded meanwhile."
-    if not module.running.on_disk:
-        return f"{name} could not be loaded again: its file was removed meanwhile."
-    coming = as_text(module.next_values)
-    lost = set(differing(transaction.wanted, coming, module.types))
-    lost |= transaction.wanted.keys() - coming.keys()
-    if not lost:
-        return ""
-    asked = ", ".join(f"{name}={transaction.wanted[name]}" for name in sorted(lost))
-    return f"{name} would no longer be loaded with {asked}: that was changed meanwhile."
+@dataclass(frozen=True)
+class Request:
+    """What is to be done to MODULE, with everything that goes along, and the file's change."""
+
+    module: str
+    members: tuple[Member, ...]
+    replacement: Replacement | None = None
+    remake: Remake | None = None
+    purpose: Purpose = Purpose.RELOAD
 
 
 class Reloads:
@@ -90,17 +81,17 @@ class Reloads:
         self.is_ours = True  # the host, to act on: see claim()
         self.jobs = Jobs()
         self.inhibitors = Inhibitors()
-        self.waiting = Waiting(self.jobs, self._attempt, self.blockers, self._in_use)
-        self.repair = Repair(self._undo)
+        self.waiting = Waiting(self.jobs, self._attempt, self._waits_for, self._in_use)
+        self.unfinished = RetryUndo(self._undo)
         view.listen(self.waiting.wake)
-        view.listen(self.repair.wake)
+        view.listen(self.unfinished.wake)
         self.inhibitors.on_release.append(self.waiting.wake)
 
     async def close(self) -> None:
         """Let what is being done come to its end, then stop waiting; the records stay."""
         async with self.lock:
             await self.waiting.close()
-            await self.repair.close()
+            await self.unfinished.close()
             self.inhibitors.close()
             self.records.release()
 
@@ -114,11 +105,24 @@ class Reloads:
         check_ours(self.is_ours)
 
     async def blockers(self, module: str) -> tuple[Blocker, ...]:
-        """What keeps MODULE from being reloaded at this moment."""
+        """What keeps MODULE, and what goes along with it, from being reloaded at this moment."""
+        facts = self.view.facts()
+        return await self._blockers((*chain.users(facts, module), module))
+
+    async def _waits_for(self, job: Job) -> tuple[Blocker, ...]:
+        transaction = self.waiting.transaction(job)
+        return () if transaction is None else await self._blockers(transaction.modules[::-1])
+
+    async def _blockers(self, modules: Sequence[str]) -> tuple[Blocker, ...]:
+        """The same for MODULES that are reloaded together."""
         facts = self.view.facts()
         holders = await self.view.holders()
-        found = blockers.find(facts.modules[module], holders, facts.modules_disabled)
-        return found + self.inhibitors.blockers()
+        found: dict[Blocker, None] = {}
+        for name in modules:
+            running = facts.modules[name]
+            disabled = facts.modules_disabled
+            found.update(dict.fromkeys(blockers.find(running, holders, disabled, modules)))
+        return (*found, *self.inhibitors.blockers())
 
     def refusal(self, module: str, found: Sequence[Blocker]) -> NestdError:
         """What a reload of MODULE now is refused with, given the blockers that were FOUND."""
@@ -133,75 +137,38 @@ class Reloads:
     async def start(
         self,
         facts: HostFacts,
-        module: str,
+        request: Request,
+        *,
         when: When,
-        wanted: Mapping[str, str],
-        replacement: Replacement | None,
         uid: int,
     ) -> Job:
-        """Reload MODULE for the user UID, to run with WANTED, putting REPLACEMENT in place with it.
+        """Do what is asked for REQUEST's module, for the user UID, now or when idle.
 
         For "now" the job has ended when this comes back; for "idle" it has begun to wait. Raises
-        Busy, Inhibited or OSError with nothing changed, RolledBack or ReloadFailed.
+        Busy, Inhibited or OSError with nothing changed, RolledBack, NotRestored or ReloadFailed.
         """
         first = JobState.WAITING if when is When.IDLE else JobState.UNLOADING
-        job = self.jobs.new(self.records.next_job(), module, uid, first)
         transaction = Transaction(
-            job=job.id,
-            module=module,
+            job=await asyncio.to_thread(self.records.next_job),
+            module=request.module,
             uid=uid,
             when=when,
             step=first,
-            wanted=wanted,
-            before=facts.modules[module].parameters,
-            replacement=replacement,
+            members=request.members,
+            replacement=request.replacement,
+            purpose=request.purpose,
         )
         if when is When.IDLE:
-            self._begin_to_wait(facts, job, transaction)
-        else:
-            await self._run(facts, job, transaction)
-            self.supersede(module)
+            return await self._begin_to_wait(facts, transaction)
+        job = self.jobs.new(transaction.job, request.module, uid, first, request.purpose.value)
+        await self._run(job, transaction, request.remake)
+        self._end_waiting(transaction.modules, transaction)
         return job
 
-    async def set_in_place(
-        self,
-        facts: HostFacts,
-        module: str,
-        values: Mapping[str, str],
-        replacement: Replacement | None,
-        uid: int,
-    ) -> None:
-        """Change MODULE as it runs, and kvm.conf with it, for the user UID: no reload and no job.
-
-        It is on record meanwhile, so that the next start rolls back what a crash cut in half.
-        Raises RolledBack or OSError with nothing changed.
-        """
-        running = facts.modules[module].parameters
-        transaction = Transaction(
-            job=self.records.next_job(),
-            module=module,
-            uid=uid,
-            when=When.NOW,
-            step=JobState.ROLLING_BACK,
-            wanted=values,
-            # Whatever else others write until then is theirs.
-            before={name: running[name] for name in values if name in running},
-            replacement=replacement,
-        )
-        carrier, types = self._carrier(module), facts.module(module).types
-        try:
-            carrier.record(transaction)
-            kernel = self.view.kernel
-            setting = asyncio.to_thread(set_in_place, kernel, module, values, types, replacement)
-            await asyncio.shield(setting)
-        except RolledBack as error:
-            job = transaction.job
-            fields = about(Event.RELOAD_ROLLED_BACK, module=module, job=job, caller_uid=uid)
-            text = "User %d was to change %s as it runs: %s"
-            log.warning(text, uid, module, error, extra=fields)
-            raise
-        finally:
-            carrier.finish(transaction)
+    async def keep_for_undo(self, transaction: Transaction) -> None:
+        """TRANSACTION could not be undone: this process and the next one try again."""
+        await self.execution().record(transaction, must=False)
+        self.unfinished.add(transaction)
 
     def check_cancellable(self, job: Job) -> None:
         """Only a job that waits can be cancelled. Raises Busy."""
@@ -216,50 +183,60 @@ class Reloads:
         self.check_cancellable(job)
         async with self.lock:
             self.check_cancellable(job)
-            self._end_waiting(job.module)
+            self._forget(self.waiting.cancel(job))
         fields = about(Event.JOB_CANCELLED, module=job.module, job=job.id, caller_uid=uid)
         log.log(NOTICE, "Job %d was cancelled by user %d", job.id, uid, extra=fields)
 
-    def supersede(self, module: str) -> None:
+    async def supersede(self, module: str) -> None:
         """What waited for MODULE no longer does, and what ran before a failure is not wanted."""
-        self._end_waiting(module)
-        self._overrule(module)
+        self._end_waiting((module,))
+        await self._overrule((module,))
 
-    def _end_waiting(self, module: str) -> None:
-        superseded = self.waiting.cancel(module)
-        if superseded is not None:
-            if superseded.replacement is not None:
-                superseded.replacement.discard()
-            self.records.remove(superseded.job)
+    def _end_waiting(self, modules: Sequence[str], done: Transaction | None = None) -> None:
+        """MODULES are dealt with: what waits for others besides waits on for these alone."""
+        for job, transaction in self.waiting.overlapping(modules):
+            if done is not None and job.id == done.job:
+                continue
+            remaining = chain.without(transaction, modules)
+            if remaining is None:
+                self._forget(self.waiting.cancel(job))
+            else:
+                self.waiting.change(job, remaining)
 
-    def _overrule(self, module: str) -> None:
-        """Of a reload of MODULE that could not be undone, only that it has to be loaded stays."""
-        broken = self.repair.drop(module)
-        if broken is None:
-            return
-        carrier = self._carrier(module)
-        if self.view.kernel.read_module(module).loaded:
-            carrier.finish(broken)
-            return
-        if broken.replacement is not None:
-            broken.replacement.discard()
-        remaining = replace(broken, wanted={}, before={}, replacement=None)
-        carrier.record(remaining.at(JobState.ROLLING_BACK), must=False)
-        self.repair.add(remaining)
+    def _forget(self, transaction: Transaction | None) -> None:
+        """Remove what is left of a transaction that waited."""
+        if transaction is not None:
+            self.execution().finish(transaction)
 
-    def _carrier(self, module: str) -> Reload:
-        """The carrier of what goes on without a job, or after its end."""
-        types = self.view.facts().module(module).types
-        return Reload(self.view.kernel, self.records, types, lambda state: None)
+    async def _overrule(self, modules: Sequence[str]) -> None:
+        """Of what could not be undone, only that the modules have to be loaded stays."""
+        for broken in self.unfinished.drop(modules):
+            execution = self.execution()
+            lost = [name for name in broken.modules if not self.is_loaded(name)]
+            if broken.purpose is not Purpose.RELOAD or not lost:
+                execution.finish(broken)
+                continue
+            if broken.replacement is not None:
+                broken.replacement.discard()
+            remaining = broken.without_values()
+            await execution.record(remaining.at(JobState.ROLLING_BACK), must=False)
+            self.unfinished.add(remaining)
 
-    def transaction(self, facts: HostFacts, job: Job) -> Reload:
-        """The carrier of a transaction that tells its progress as JOB's."""
-        return Reload(
-            self.view.kernel,
-            self.records,
-            facts.module(job.module).types,
-            lambda state: self.jobs.update(job, state),
-        )
+    def execution(self) -> Execution:
+        """For what goes on without a job, or after its end."""
+        return Execution(self.view.kernel, self.records, self._types(), lambda state: None)
+
+    def execution_of(self, job: Job, remake: Remake | None = None) -> Execution:
+        """The execution of a transaction that reports its progress as JOB's."""
+
+        def progress(state: JobState) -> None:
+            self.jobs.update(job, state)
+
+        return Execution(self.view.kernel, self.records, self._types(), progress, remake)
+
+    def _types(self) -> Types:
+        facts = self.view.facts()
+        return {name: facts.module(name).types for name in facts.modules}
 
     def end(self, job: Job, error: BaseException | None) -> None:
         """JOB is over, with ERROR as the reason where it failed; its listeners see the result."""
@@ -268,88 +245,132 @@ class Reloads:
         if error is not None:
             failed = write_failed(error) if isinstance(error, OSError) else error
             text = str(failed) if isinstance(failed, NestdError) else "Internal error."
-        _tell(job, error, text)
+        _log_end(job, error, text)
         self.jobs.update(job, _RESULTS.get(type(error), JobState.FAILED), text)
 
-    def _begin_to_wait(self, facts: HostFacts, job: Job, transaction: Transaction) -> None:
+    async def _begin_to_wait(self, facts: HostFacts, transaction: Transaction) -> Job:
         """Write the configuration now and the reload down for later."""
-        reload = self.transaction(facts, job)
+        for _, waiting in self.waiting.overlapping(transaction.modules):
+            transaction = chain.joined(facts, transaction, waiting)
+        execution = self.execution()
         try:
-            reload.record(transaction)
+            await execution.record(transaction)
             if transaction.replacement is not None:
-                transaction.replacement.commit()
-        except OSError as error:
-            reload.finish(transaction)
-            self.end(job, error)
+                await asyncio.to_thread(transaction.replacement.commit)
+        except NotUndone as error:
+            failed = write_failed(error)
+            await self.keep_for_undo(replace(transaction, purpose=Purpose.FILE, when=When.BOOT))
+            log_not_restored(transaction.module, transaction.uid, failed)
+            raise failed from error
+        except OSError:
+            execution.finish(transaction)
             raise
-        self.supersede(job.module)
-        self.waiting.add(job, transaction)
+        return await self.wait(transaction)
 
-    async def _attempt(self, job: Job, transaction: Transaction) -> None:
+    async def wait(self, transaction: Transaction) -> Job:
+        """A job for TRANSACTION begins to wait; those that it includes no longer do."""
+        for job, _ in self.waiting.overlapping(transaction.modules):
+            self._forget(self.waiting.cancel(job))
+        await self._overrule(transaction.modules)
+        module, purpose = transaction.module, transaction.purpose.value
+        waits = JobState.WAITING
+        job = self.jobs.new(transaction.job, module, transaction.uid, waits, purpose)
+        self.waiting.add(job, transaction)
+        return job
+
+    async def _attempt(self, job: Job) -> None:
         """A waiting job's reload, at a moment when nothing seems to use the module."""
         async with self.lock:
-            if self.waiting.transaction(job) is None:
+            transaction = self.waiting.transaction(job)
+            if transaction is None:
                 return
             facts = self.view.facts()
-            hindrance = _hindrance(facts, transaction)
+            hindrance = chain.hindrance(facts, transaction)
             if hindrance:
-                self.transaction(facts, job).finish(transaction)
+                self.execution().finish(transaction)
                 self.end(job, Conflict(hindrance))
                 return
-            # Others may have reloaded it meanwhile.
-            transaction = replace(transaction, before=facts.modules[job.module].parameters)
             try:
-                await self._run(facts, job, transaction)
+                await self._run(job, chain.refreshed(facts, transaction))
             finally:
                 self.view.config_changed()
 
-    async def _run(self, facts: HostFacts, job: Job, transaction: Transaction) -> None:
+    async def _run(self, job: Job, transaction: Transaction, remake: Remake | None = None) -> None:
         """Reload and end JOB; a waiting one that finds the module in use waits on (Busy)."""
-        reload = self.transaction(facts, job)
+        execution = self.execution_of(job, remake)
         waits = transaction.when is When.IDLE
-
-        async def explain() -> str:
-            return blockers.sentence(job.module, await self.blockers(job.module))
-
+        gate = self.gate(transaction, 0.0 if waits else UNLOAD_SECONDS)
         try:
             if self.inhibitors.list():
-                raise self.refusal(job.module, await self.blockers(job.module))
+                found = await self._blockers(transaction.modules[::-1])
+                raise self.refusal(job.module, found)
             async with self._shutdown_delay():
-                await reload.run(transaction, explain, 0.0 if waits else UNLOAD_SECONDS)
+                await execution.run(transaction, gate)
         except BaseException as error:
             if waits and isinstance(error, (Busy, Inhibited, OSError)):
                 # Also where the step could not be recorded: the module has not been touched.
-                reload.record(transaction.at(JobState.WAITING), must=False)
+                await execution.record(transaction.at(JobState.WAITING), must=False)
                 raise Busy(str(error)) from error
             if not isinstance(error, Exception):
                 raise  # cut off at any step: the record is for the next start
-            _name_cause(error, load_hint(facts.module(job.module)))
-            if isinstance(error, ReloadFailed):
-                self.repair.add(transaction)
+            _name_cause(error, load_hint(self.view.facts().module(job.module)))
+            if isinstance(error, (ReloadFailed, NotRestored)):
+                self.unfinished.add(execution.recorded or transaction)
             elif not isinstance(error, RolledBack):
-                reload.finish(transaction)  # nothing has been done
+                execution.finish(transaction)  # nothing has been done
             self.end(job, error)
             raise
-        self._overrule(job.module)
+        await self._overrule(transaction.modules)
         self.end(job, None)
+
+    def gate(self, transaction: Transaction, seconds: float) -> Gate:
+        """How refused unloads of TRANSACTION's modules are dealt with."""
+        modules = tuple(reversed(transaction.modules))
+
+        async def explain() -> str:
+            return blockers.sentence(transaction.module, await self._blockers(modules))
+
+        async def is_final() -> bool:
+            return blockers.are_lasting(await self.view.holders())
+
+        return Gate(explain, is_final, seconds)
 
     async def _undo(self, transaction: Transaction) -> None:
         """Another try at a roll-back that failed; always raises."""
         async with self.lock:
-            if self.repair.get(transaction.module) is not transaction:
+            if not self.unfinished.has(transaction):
                 raise RolledBack("It was overruled meanwhile.")
-            if self.view.kernel.read_module(transaction.module).loaded:
-                # Somebody has loaded it since: with their values it stays.
-                transaction = replace(transaction, before={})
+            # What somebody has loaded since stays, with their values.
+            members = tuple(
+                replace(member, before={}) if self.is_loaded(member.module) else member
+                for member in transaction.members
+            )
+            transaction = replace(transaction, members=members)
             try:
-                carrier = self._carrier(transaction.module)
-                await carrier.roll_back(transaction, "the reload before had failed")
+                await self.execution().roll_back(transaction, "the change before had failed")
             finally:
                 self.view.config_changed()
 
-    def _in_use(self, module: str) -> bool:
-        """Whether an unload is bound to fail; the reference count is the quick answer."""
-        return self.view.kernel.read_module(module).refcount > 0 or bool(self.inhibitors.list())
+    def is_loaded(self, module: str) -> bool:
+        """Whether MODULE is loaded at this moment."""
+        return self.view.kernel.read_module(module).loaded
+
+    def _in_use(self, job: Job) -> bool:
+        """Whether an unload is bound to fail; the reference counts are the quick answer."""
+        transaction = self.waiting.transaction(job)
+        if transaction is None or self.inhibitors.list():
+            return True
+        for name in transaction.modules:
+            running = self.view.kernel.read_module(name)
+            along = sum(holder in transaction.modules for holder in running.holders)
+            if running.refcount > along:
+                return True
+        return False
+
+
+def log_not_restored(module: str, uid: int, error: NestdError) -> None:
+    """A change of MODULE for the user UID failed and could not be undone."""
+    log.error("User %d was to change %s: %s", uid, module, error, extra=not_restored(module, uid))
 
 
 def _name_cause(error: Exception, hint: str) -> None:
@@ -358,8 +379,12 @@ def _name_cause(error: Exception, hint: str) -> None:
         error.args = (f"{error} {hint}",)
 
 
-def _tell(job: Job, error: BaseException | None, text: str) -> None:
+def _log_end(job: Job, error: BaseException | None, text: str) -> None:
+    if isinstance(error, NotRestored):
+        log_not_restored(job.module, job.uid, error)
+        return
     level, event = _EVENTS.get(type(error), (NOTICE, Event.RELOAD_REFUSED))
     fields = about(event, module=job.module, job=job.id, caller_uid=job.uid)
-    outcome = "was reloaded" if error is None else f"was to be reloaded: {text}"
+    done = "unloaded" if job.kind == Purpose.UNLOAD.value else "reloaded"
+    outcome = f"was {done}" if error is None else f"was to be {done}: {text}"
     log.log(level, "Job %d of user %d: %s %s", job.id, job.uid, job.module, outcome, extra=fields)

@@ -11,16 +11,18 @@ import asyncio
 import logging
 from pathlib import Path
 
-from nestd.core.errors import NestdError, ReloadFailed, RolledBack
+from nestd.core.errors import Busy, NestdError, NotRestored, ReloadFailed, RolledBack
 from nestd.core.journal_events import Event, about
 from nestd.core.model import JobState, When
-from nestd.core.reloads.execution import Reload, VerificationFailed
+from nestd.core.reloads.execution import UNLOAD_SECONDS, Execution
 from nestd.core.reloads.jobs import Job
 from nestd.core.reloads.queue import Reloads
-from nestd.core.reloads.transaction import DamagedRecord, Transaction, decode
-from nestd.host.files import remove_leftovers
+from nestd.core.reloads.roll_back import VerificationFailed
+from nestd.core.reloads.transaction import DamagedRecord, Purpose, Transaction, decode
+from nestd.host.editing.replacement import remove_leftovers
 
 INTERRUPTED = "nestd was stopped in the middle of it"
+_DONE = {Purpose.RELOAD: "reloaded", Purpose.UNLOAD: "unloaded", Purpose.FILE: "changed"}
 
 log = logging.getLogger(__name__)
 
@@ -46,59 +48,73 @@ async def recover(reloads: Reloads) -> None:
                 reloads.records.set_aside(number)
                 continue
             log.info("Job %d of before the restart: %s", number, transaction.step.value)
-            job = reloads.jobs.new(
-                transaction.job, transaction.module, transaction.uid, transaction.step
-            )
             if transaction.step is JobState.WAITING:
-                _wait_again(reloads, job, transaction)
+                await reloads.wait(transaction)  # one that a kill kept from being forgotten ends
             else:
-                await _settle(reloads, job, transaction)
+                await _settle(reloads, transaction)
         if not reloads.records.read_all():  # what is not over yet keeps the old file
             await asyncio.to_thread(_tidy, reloads.view.facts().own.place)
 
 
-async def _settle(reloads: Reloads, job: Job, transaction: Transaction) -> None:
-    reload = reloads.transaction(reloads.view.facts(), job)
-    loaded = reloads.view.kernel.read_module(transaction.module).loaded
-    if transaction.step is JobState.UNLOADING and loaded:
-        # Not even unloaded: nothing has happened to the module.
-        if transaction.when is When.IDLE:
-            waiting = transaction.at(JobState.WAITING)
-            reload.record(waiting, must=False)
-            _wait_again(reloads, job, waiting)
-            return
-        reload.finish(transaction)
-        reloads.end(job, RolledBack(f"{transaction.module} was not reloaded: {INTERRUPTED}."))
-        return
+async def _settle(reloads: Reloads, transaction: Transaction) -> None:
+    module, purpose = transaction.module, transaction.purpose.value
+    job = reloads.jobs.new(transaction.job, module, transaction.uid, transaction.step, kind=purpose)
+    execution = reloads.execution_of(job)
     try:
-        await _complete(reload, transaction, loaded)
-    except NestdError as error:
-        if isinstance(error, ReloadFailed):
-            reloads.repair.add(transaction)
+        if transaction.replacement is not None:
+            await asyncio.to_thread(transaction.replacement.settle)
+        await _complete(reloads, execution, transaction)
+    except Busy as error:
+        await _wait_or_end(reloads, execution, job, transaction, str(error))
+    except (NestdError, OSError) as error:
+        if isinstance(error, (NotRestored, ReloadFailed, OSError)):
+            reloads.unfinished.add(execution.recorded or transaction)
         reloads.end(job, error)
     else:
         reloads.end(job, None)
 
 
-async def _complete(reload: Reload, transaction: Transaction, loaded: bool) -> None:
+async def _wait_or_end(
+    reloads: Reloads, execution: Execution, job: Job, transaction: Transaction, reason: str
+) -> None:
+    """Nothing has happened to the modules, or they are loaded again as they were."""
+    if transaction.when is When.IDLE:
+        waiting = transaction.at(JobState.WAITING)
+        await execution.record(waiting, must=False)
+        reloads.jobs.forget(job)
+        await reloads.wait(waiting)
+        return
+    execution.finish(transaction)
+    reloads.end(
+        job, RolledBack(f"{transaction.module} was not {_DONE[transaction.purpose]}: {reason}.")
+    )
+
+
+async def _complete(reloads: Reloads, execution: Execution, transaction: Transaction) -> None:
+    """Finish or undo it. Raises Busy where it is as if it had not begun."""
+    loaded = [reloads.is_loaded(name) for name in transaction.modules]
+    if transaction.step is JobState.UNLOADING:
+        if all(loaded):
+            raise Busy(INTERRUPTED)
+        if any(loaded):
+            await execution.unload(transaction, reloads.gate(transaction, UNLOAD_SECONDS))
+        if transaction.purpose is Purpose.UNLOAD:
+            execution.finish(transaction)
+            return
+        loaded = [False]
     if transaction.step is JobState.ROLLING_BACK:
-        await reload.roll_back(transaction, INTERRUPTED)
-    elif not loaded:
-        await reload.load(transaction)
+        await execution.roll_back(transaction, INTERRUPTED)
+    elif not all(loaded):
+        await execution.load(transaction)
     elif transaction.replacement is not None and not transaction.replacement.committed:
         # Somebody else loaded it, with the configuration from before.
-        await reload.roll_back(transaction, INTERRUPTED)
+        await execution.roll_back(transaction, INTERRUPTED)
     else:
         try:
-            await reload.verify(transaction.module, transaction.wanted)
+            await execution.verify(transaction)
         except VerificationFailed as error:
-            await reload.roll_back(transaction, str(error))
-        reload.finish(transaction)
-
-
-def _wait_again(reloads: Reloads, job: Job, transaction: Transaction) -> None:
-    reloads.supersede(job.module)  # one that a kill kept from being forgotten
-    reloads.waiting.add(job, transaction)
+            await execution.roll_back(transaction, str(error))
+        execution.finish(transaction)
 
 
 def _tidy(kvm_conf: Path) -> None:
@@ -111,7 +127,8 @@ def _tidy(kvm_conf: Path) -> None:
 def _check_known(reloads: Reloads, number: int, transaction: Transaction) -> None:
     if transaction.job != number:
         raise DamagedRecord(f"it is the record of job {transaction.job}")
-    if transaction.module not in reloads.view.modules:
-        raise DamagedRecord(f"{transaction.module!r} is none of KVM's modules here")
+    for name in transaction.modules:
+        if name not in reloads.view.modules:
+            raise DamagedRecord(f"{name!r} is none of KVM's modules here")
     if transaction.replacement is not None and not transaction.replacement.is_consistent:
         raise DamagedRecord("its files do not belong together")

@@ -7,11 +7,12 @@ import base64
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from nestd.core.model import JobState, When
-from nestd.host.files import Replacement
+from nestd.host.editing.replacement import Replacement
 
 FORMAT = 1
 _RUNNING = (JobState.WAITING, JobState.UNLOADING, JobState.LOADING, JobState.ROLLING_BACK)
@@ -22,36 +23,84 @@ class DamagedRecord(Exception):
     """The bytes are no record of a transaction; the text says why."""
 
 
-@dataclass(frozen=True)
-class Transaction:
-    """One reload: the job, who asked, what is wanted, what ran before, the file's change."""
+class Purpose(Enum):
+    """What a transaction is for."""
 
-    job: int
+    RELOAD = "reload"
+    UNLOAD = "unload"
+    FILE = "file"  # kvm.conf alone; only on record where that failed and has to be undone
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of the modules that a transaction unloads or loads."""
+
     module: str
-    uid: int
-    when: When  # NOW or IDLE
-    step: JobState  # what really happened is read from the host
     wanted: Mapping[str, str]  # parameters to verify after the load
     before: Mapping[str, str]  # parameters as they ran
+    asked: bool = True  # for itself; else it goes along with one that it uses
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """One job: who asked, what is wanted, what ran before, the file's change.
+
+    members are in the order of their loads: what the others need comes first, and is unloaded last.
+    """
+
+    job: int
+    uid: int
+    when: When
+    step: JobState  # what really happened is read from the host
+    members: tuple[Member, ...]
     replacement: Replacement | None
+    module: str  # the member that was asked for
+    purpose: Purpose = Purpose.RELOAD
+
+    @property
+    def asked(self) -> frozenset[str]:
+        """The modules that it is about, without those that go along."""
+        return frozenset(member.module for member in self.members if member.asked)
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The names of all members, in the order of their loads."""
+        return tuple(member.module for member in self.members)
 
     def at(self, step: JobState) -> Transaction:
         """The same transaction at STEP."""
         return replace(self, step=step)
 
+    def without_values(self) -> Transaction:
+        """The same modules, whatever they are to run with."""
+        members = tuple(replace(member, wanted={}, before={}) for member in self.members)
+        return replace(self, members=members, replacement=None)
+
     def encode(self, boot_id: str) -> bytes:
         """The record, as JSON; BOOT_ID tells a later start whether it still means this boot."""
+        own = next(member for member in self.members if member.module == self.module)
         document = {
             "format": FORMAT,
             "boot_id": boot_id,
             "job": self.job,
-            "module": self.module,
+            "module": own.module,
             "uid": self.uid,
             "when": self.when.value,
             "step": self.step.value,
-            "wanted": dict(self.wanted),
-            "before": dict(self.before),
+            "wanted": dict(own.wanted),
+            "before": dict(own.before),
             "replacement": self.replacement and _encode_replacement(self.replacement),
+            # Since version 0.2.
+            "purpose": self.purpose.value,
+            "members": [
+                {
+                    "module": each.module,
+                    "wanted": dict(each.wanted),
+                    "before": dict(each.before),
+                    "asked": each.asked,
+                }
+                for each in self.members
+            ],
         }
         return json.dumps(document, indent=1).encode()
 
@@ -68,18 +117,31 @@ def decode(record: bytes, boot_id: str) -> Transaction:
         step = JobState(document["step"])
         if step not in _RUNNING:
             raise DamagedRecord(f"{step.value} is no step of a transaction")
-        return Transaction(
+        members = tuple(map(_member, document.get("members", [document])))
+        transaction = Transaction(
             job=_unsigned(document["job"]),
-            module=str(document["module"]),
             uid=_unsigned(document["uid"]),
             when=When(document["when"]),
             step=step,
-            wanted=_strings(document["wanted"]),
-            before=_strings(document["before"]),
+            members=members,
             replacement=None if replacement is None else _decode_replacement(replacement),
+            module=str(document["module"]),
+            purpose=Purpose(document.get("purpose", Purpose.RELOAD.value)),
         )
     except _UNREADABLE as error:
         raise DamagedRecord(f"it does not read as a record: {error!r}") from error
+    if transaction.module not in transaction.modules:
+        raise DamagedRecord(f"{transaction.module!r} is none of its modules")
+    return transaction
+
+
+def _member(document: dict[str, Any]) -> Member:
+    return Member(
+        module=str(document["module"]),
+        wanted=_strings(document["wanted"]),
+        before=_strings(document["before"]),
+        asked=bool(document.get("asked", True)),
+    )
 
 
 def _encode_replacement(replacement: Replacement) -> dict[str, str | None]:

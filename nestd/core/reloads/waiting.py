@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Reloads that wait until nothing uses their module.
 
-One waits for each module; the latest request decides. What wakes it are the kernel's events about
-virtual machines and modules and the end of an inhibitor. Where nothing announces the end of a use
-(a machine's memory is still being freed, a process merely has /dev/kvm open), and only there, the
-reference count is read again, at growing intervals.
+One waits for each module, one for modules that go together; the latest request decides. What wakes
+it are the kernel's events about virtual machines and modules and the end of an inhibitor. Where
+nothing announces the end of a use (a machine's memory is still being freed, a process merely has
+/dev/kvm open), and only there, the reference count is read again, at growing intervals.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 
 from nestd.core.errors import Busy, NestdError
@@ -27,10 +27,10 @@ _ANNOUNCED = (BlockerKind.MACHINE, BlockerKind.INHIBITOR)
 
 log = logging.getLogger(__name__)
 
-Attempt = Callable[[Job, Transaction], Awaitable[None]]
+Attempt = Callable[[Job], Awaitable[None]]
 """Reload now; raises Busy where that cannot be, other errors where the job has failed."""
-Blockers = Callable[[str], Awaitable[tuple[Blocker, ...]]]
-InUse = Callable[[str], bool]
+Blockers = Callable[[Job], Awaitable[tuple[Blocker, ...]]]
+InUse = Callable[[Job], bool]
 
 
 @dataclass
@@ -42,30 +42,42 @@ class _Waiter:
 
 
 class Waiting:
-    """The waiting reloads, by module."""
+    """The waiting reloads."""
 
     def __init__(self, jobs: Jobs, attempt: Attempt, blockers: Blockers, in_use: InUse) -> None:
         self._jobs = jobs
         self._attempt = attempt
         self._blockers = blockers
         self._in_use = in_use
-        self._waiters: dict[str, _Waiter] = {}
+        self._waiters: dict[int, _Waiter] = {}  # by job
 
     def add(self, job: Job, transaction: Transaction) -> None:
-        """JOB waits, and whatever waited for its module no longer does."""
-        self.cancel(job.module)
+        """JOB waits to do TRANSACTION."""
         waiter = _Waiter(job, transaction)
-        self._waiters[job.module] = waiter
+        self._waiters[job.id] = waiter
         waiter.task = asyncio.create_task(self._wait(waiter))
 
     def transaction(self, job: Job) -> Transaction | None:
         """What JOB is waiting to do; None if it does not wait."""
-        waiter = self._waiters.get(job.module)
-        return waiter.transaction if waiter and waiter.job is job else None
+        waiter = self._waiters.get(job.id)
+        return waiter.transaction if waiter else None
 
-    def cancel(self, module: str) -> Transaction | None:
-        """End what waits for MODULE; the transaction that will not be."""
-        waiter = self._waiters.pop(module, None)
+    def change(self, job: Job, transaction: Transaction) -> None:
+        """JOB waits on, for TRANSACTION."""
+        self._waiters[job.id].transaction = transaction
+        self._waiters[job.id].hint.set()
+
+    def overlapping(self, modules: Collection[str]) -> list[tuple[Job, Transaction]]:
+        """What waits for one of MODULES, the oldest first."""
+        return [
+            (each.job, each.transaction)
+            for each in self._waiters.values()
+            if not set(modules).isdisjoint(each.transaction.modules)
+        ]
+
+    def cancel(self, job: Job) -> Transaction | None:
+        """JOB waits no more; the transaction that will not be."""
+        waiter = self._waiters.pop(job.id, None)
         if waiter is None:
             return None
         self._jobs.update(waiter.job, JobState.CANCELLED)
@@ -87,9 +99,9 @@ class Waiting:
 
     async def _wait(self, waiter: _Waiter) -> None:
         job, pause = waiter.job, FIRST_PAUSE
-        while self._waiters.get(job.module) is waiter:
+        while self._waiters.get(job.id) is waiter:
             waiter.hint.clear()
-            if not self._in_use(job.module) and await self._try(waiter):
+            if not self._in_use(job) and await self._try(waiter):
                 return
             announced = await self._explain(job)
             if await self._sleep(waiter.hint, None if announced else pause):
@@ -100,21 +112,21 @@ class Waiting:
     async def _try(self, waiter: _Waiter) -> bool:
         """Whether the job is over, one way or the other."""
         try:
-            await self._attempt(waiter.job, waiter.transaction)
+            await self._attempt(waiter.job)
         except Busy:
             return False
         except NestdError:
             pass  # the job's state and error tell
         except Exception:
             log.exception("Job %d ended in a way that was not foreseen", waiter.job.id)
-        if self._waiters.get(waiter.job.module) is waiter:
-            del self._waiters[waiter.job.module]
+        if self._waiters.get(waiter.job.id) is waiter:
+            del self._waiters[waiter.job.id]
         return True
 
     async def _explain(self, job: Job) -> bool:
         """Say what JOB waits for; whether an event will announce the end of it."""
         try:
-            found = await self._blockers(job.module)
+            found = await self._blockers(job)
         except Exception:
             log.exception("What job %d waits for cannot be told", job.id)
             return False

@@ -54,6 +54,10 @@ TABLE = InterfaceTable(
             takes=(("id", "u"),),
             gives=(("job", "o"),),
         ),
+        "CheckAccess": MethodTable(
+            takes=(("actions", "as"),),
+            gives=(("access", "a{ss}"),),
+        ),
     },
     properties={
         "Version": PropertyTable("s", "read", "const"),
@@ -128,6 +132,10 @@ TABLE = InterfaceTable(
     <method name="GetJob">
       <arg name="id" type="u" direction="in" />
       <arg name="job" type="o" direction="out" />
+    </method>
+    <method name="CheckAccess">
+      <arg name="actions" type="as" direction="in" />
+      <arg name="access" type="a{ss}" direction="out" />
     </method>
     <signal name="JobNew">
       <arg name="id" type="u" />

@@ -72,6 +72,9 @@ class Kernel(Protocol):
     async def parameter_types(self, name: str) -> Mapping[str, ParameterType]:
         """The parameters that the module file declares (modinfo); empty where there is no file."""
 
+    async def check_load(self, name: str) -> None:
+        """Try what a load of NAME needs, loading nothing. LoadError where it would not work."""
+
     async def unload(self, name: str) -> None:
         """delete_module(2) with O_NONBLOCK, never with force. OSError: EAGAIN where in use ..."""
 

@@ -42,6 +42,11 @@ def _delete_module(name: bytes) -> None:
         raise OSError(number, os.strerror(number), name.decode("ascii"))
 
 
+async def show_load(name: str) -> program.Result:
+    """Let modprobe(8) say what it would load for NAME: its program, lists and files are tried."""
+    return await program.run("modprobe", "--show-depends", "--", name, timeout=QUERY_SECONDS)
+
+
 async def modprobe(
     name: str, parameters: Sequence[tuple[str, str]], *, only_these: bool
 ) -> program.Result:

@@ -42,6 +42,15 @@ class RealKernel:
         """See Kernel."""
         return await kmod.parameter_types(self._root.path, self.release, name)
 
+    async def check_load(self, name: str) -> None:
+        """See Kernel."""
+        try:
+            answer = await kmod.show_load(name)
+        except (OSError, TimeoutError) as error:
+            raise LoadError(f"modprobe cannot be run: {error}") from error
+        if answer.status:
+            raise LoadError(answer.complaint)
+
     async def unload(self, name: str) -> None:
         """See Kernel."""
         self._device_before = _identity(self._root) or self._device_before
@@ -108,6 +117,10 @@ class FilesOnly(RealKernel):
     def __init__(self, root: Root) -> None:
         super().__init__(root)
         self.release = _installed_release(root, self.release)
+
+    async def check_load(self, name: str) -> None:
+        """Refused."""
+        raise NotThisMachine
 
     async def unload(self, name: str) -> None:
         """Refused."""

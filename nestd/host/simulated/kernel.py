@@ -77,6 +77,9 @@ class SimulatedKernel:
         module = self._kind.modules.get(name)
         return {} if module is None else {key: kind for key, (kind, _) in module.parameters.items()}
 
+    async def check_load(self, name: str) -> None:
+        """See Kernel."""
+
     async def unload(self, name: str) -> None:
         """See Kernel."""
         facts = self.read_module(name)

@@ -2,5 +2,6 @@
 """The records that nestd keeps below /run/nestd and /var/lib/nestd.
 
 records are running transactions, debug_records what a debug session has to put back, memory what
-drift has already done. Imports host.files and root. Begin with records.
+drift has already done; state_file writes all of them. Imports host.files and root. Begin with
+records.
 """

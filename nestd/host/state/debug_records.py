@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
 
 from nestd.host.files import read_regular
 from nestd.host.root import Root
+from nestd.host.state.state_file import write_state_file
 
 _DIRECTORY = "/run/nestd/logs"
-_UNFINISHED = ".new"
 _LIMIT = 4 << 20  # bytes
 
 log = logging.getLogger(__name__)
@@ -24,17 +22,8 @@ class LogRecords:
         self._directory = root.at(_DIRECTORY)
 
     def write(self, name: str, record: bytes) -> None:
-        """Write or overwrite the record NAME. Raises OSError and then changes nothing."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._directory / name
-        temporary = self._directory / (name + _UNFINISHED)
-        try:
-            temporary.write_bytes(record)
-            os.rename(temporary, path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
+        """Write or overwrite the record NAME. Raises OSError: see write_state_file()."""
+        write_state_file(self._directory / name, record)
 
     def read(self, name: str) -> bytes | None:
         """The record NAME, None where there is none that can be read."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nestd.host.files import read_regular
+from nestd.host.state.state_file import write_state_file
 
 DRIFT_CAUSES = "/run/nestd/drift.json"
 KNOWN_KVM_CONF = "/var/lib/nestd/kvm.conf.json"
@@ -36,10 +36,7 @@ class Memory:
 
     def write(self, facts: Mapping[str, object]) -> None:
         """Remember FACTS and nothing else; all or nothing, like every file of nestd's."""
-        temporary = self._path.with_name(self._path.name + ".new")
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            temporary.write_text(json.dumps(facts, indent=1) + "\n")
-            os.rename(temporary, self._path)
+            write_state_file(self._path, (json.dumps(facts, indent=1) + "\n").encode())
         except OSError as error:
             log.warning("%s cannot be written: %s", self._path, error.strerror)

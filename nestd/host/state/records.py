@@ -12,11 +12,11 @@ from typing import IO
 
 from nestd.host.files import read_regular
 from nestd.host.root import Root
+from nestd.host.state.state_file import UNFINISHED, write_state_file
 
 _DIRECTORY = "/run/nestd/transactions"
 _LAST_JOB = "last-job"
 _LOCK = "lock"
-_UNFINISHED = ".new"
 _SET_ASIDE = ".set-aside"
 
 
@@ -60,22 +60,12 @@ class Records:
         self._last_job += 1
         with contextlib.suppress(OSError):  # then the number is known until the next restart
             path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            temporary = path.with_suffix(_UNFINISHED)
-            temporary.write_text(f"{self._last_job}\n", "ascii")
-            os.rename(temporary, path)
+            write_state_file(path, f"{self._last_job}\n".encode())
         return self._last_job
 
     def write(self, job: int, record: bytes) -> None:
-        """Write or overwrite the record of JOB. Raises OSError and then changes nothing."""
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._directory / str(job)
-        temporary = path.with_suffix(_UNFINISHED)
-        try:
-            temporary.write_bytes(record)
-            os.rename(temporary, path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
+        """Write or overwrite the record of JOB. Raises OSError: see write_state_file()."""
+        write_state_file(self._directory / str(job), record)
 
     def remove(self, job: int) -> None:
         """Forget JOB."""
@@ -91,7 +81,7 @@ class Records:
                     # A number is not given twice, even if the counter was lost.
                     self._last_job = max(self._last_job, int(name))
                     records[int(name)] = path.read_bytes()
-                elif path.suffix == _UNFINISHED:
+                elif path.suffix == UNFINISHED:
                     path.unlink()
         return dict(sorted(records.items()))
 

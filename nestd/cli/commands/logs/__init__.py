@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The commands "nestctl log ...": what libvirt's daemons log, debug sessions, support archives.
 
-Imports commands.changes for the words of a plan. Begin with show.
+debug counts a session down and ends it with Ctrl-C. Imports commands.changes for the words of a
+plan, and cli.invocation, cli.screen and cli.service. Begin with show.
 """

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The checks of a host, a file a family: pure functions of a Situation.
+"""The checks of a host, a file a family: pure functions of a Situation that give findings.
 
-validate lists them in the order in which they are shown. Begin with validate.
+validate lists them in the order in which they are shown. Imports core.modules. Begin with
+validate, then nested.
 """

@@ -6,19 +6,12 @@ from __future__ import annotations
 from typing import Callable
 
 from nestd.core.checks.finding import Finding
-from nestd.core.checks.host import (
-    configuration,
-    loading,
-    module,
-    nested,
-    options,
-    processor,
-    support,
-)
+from nestd.core.checks.host import module, nested, processor, support
 from nestd.core.checks.host.device import device
 from nestd.core.checks.host.host_virtualization import host_virtualization
 from nestd.core.checks.host.libvirt import libvirt
 from nestd.core.checks.host.virtualbox import virtualbox
+from nestd.core.checks.modprobe import configuration, loading, options
 from nestd.core.checks.situation import Situation
 
 CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (

@@ -255,7 +255,7 @@ HOSTS: Mapping[str, Host] = {
         {"autoload": (), "next-load": ("pass",)}, {"/etc/modprobe.d/a.conf": "alias kvm off\n"}
     ),
     "an alias": intel(
-        {"autoload": ("fail", "a.conf:1", "alias kvm-intel off")},
+        {"autoload": ("fail", "a.conf:1", "alias kvm_intel off")},
         {"/etc/modprobe.d/a.conf": "alias kvm-intel off\n"},
     ),
     "a value that what is needed refuses": intel(
@@ -531,10 +531,10 @@ def test_what_a_file_holds_reaches_no_terminal(tmp_path: Path) -> None:
 
 # Scripts and frontends know these: one that goes or gets another name breaks them.
 IDS = """
-    amd-migration architecture autoload builtin config-comments config-files config-lines
-    config-module config-parameters cpu device host-system host-virtualization huge-pages
-    hypervisors initramfs libvirt module module-loading nested next-load overridden power-support
-    power-xive support virtualbox
+    amd-migration architecture autoload builtin config-blacklist config-comments config-files
+    config-lines config-module config-names config-parameters config-values config-vendor cpu
+    device host-system host-virtualization huge-pages hypervisors initramfs libvirt module
+    module-loading nested next-load overridden power-support power-xive support virtualbox
 """
 
 

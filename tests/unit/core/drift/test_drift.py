@@ -69,7 +69,7 @@ class Host:
         self.reloads += 1
 
     def runs(self, module: str, parameter: str = "nested") -> str:
-        return self.changes.view.kernel.read_module(module).parameters[parameter]
+        return self.changes.view.kernel.read_module(module).parameters.get(parameter, "not loaded")
 
     async def modprobe(self, module: str, **parameters: str) -> None:
         """What `modprobe -r MODULE; modprobe MODULE PARAMETERS` by hand does."""

@@ -11,12 +11,13 @@ import pytest
 
 from nestd.core.errors import RolledBack
 from nestd.core.modules.view import HostView
-from nestd.core.reloads.execution import Reload
+from nestd.core.reloads import direct
+from nestd.core.reloads.execution import Execution
 from nestd.core.reloads.in_place import set_in_place
 from nestd.core.reloads.queue import Reloads
 from nestd.core.reloads.recovery import recover
 from nestd.formats.modprobe.kernel_params import ParameterType
-from nestd.host import files
+from nestd.host.editing import replacement as editing
 from nestd.host.root import Root
 from nestd.host.simulated.host import KINDS
 from nestd.host.simulated.kernel import KMOD, SimulatedKernel
@@ -29,7 +30,7 @@ def test_a_module_that_has_gone_meanwhile_leaves_nothing_behind(tmp_path: Path) 
     conf = root.at("/etc/modprobe.d/kvm.conf")
     old = conf.read_bytes()
     before = os.listdir(conf.parent)
-    replacement = files.prepare(conf, old + b"options kvm_hv nested=0\n", old)
+    replacement = editing.prepare(conf, old + b"options kvm_hv nested=0\n", old)
     asyncio.run(kernel.unload("kvm_hv"))
     types = {"nested": ParameterType.BOOL}
     with pytest.raises(RolledBack, match="kvm_hv refuses the value"):
@@ -48,8 +49,8 @@ def test_after_a_crash_only_what_nestd_wrote_is_taken_back(
         await view.start()
         reloads = Reloads(view, Records(root))
         with monkeypatch.context() as crash:
-            crash.setattr(Reload, "finish", lambda self, transaction: None)
-            await reloads.set_in_place(view.facts(), "kvm_hv", {"nested": "0"}, None, 0)
+            crash.setattr(Execution, "finish", lambda self, transaction: None)
+            await direct.set_in_place(reloads, view.facts(), "kvm_hv", {"nested": "0"}, None, 0)
         view.kernel.write_parameter("kvm_hv", "one_vm_per_core", "1")
         await recover(reloads)
         after = view.kernel.read_module("kvm_hv").parameters

@@ -15,17 +15,17 @@ from pathlib import Path
 
 import pytest
 
+from nestd.core.blocking.inhibitors import Inhibitor
 from nestd.core.changes.change import Effect, NeedsMoreAuthorization
 from nestd.core.changes.changes import Changes
 from nestd.core.errors import Busy, Missing, NotSupported, RolledBack, StalePlan
 from nestd.core.model import Blocker, JobState, When
 from nestd.core.modules.view import HostView
-from nestd.core.reloads.inhibitors import Inhibitor
 from nestd.core.reloads.jobs import Job
 from nestd.core.reloads.queue import Reloads, ShutdownDelay
 from nestd.core.reloads.recovery import recover
-from nestd.core.reloads.transaction import Transaction
-from nestd.host import files
+from nestd.core.reloads.transaction import Member, Transaction
+from nestd.host.editing import replacement as editing
 from nestd.host.kernel.interface import LoadError
 from nestd.host.kernel.real import FilesOnly
 from nestd.host.root import Root
@@ -652,9 +652,8 @@ def test_a_module_that_udev_loaded_after_a_crash_means_that_nothing_was_done(
             uid=0,
             when=When.NOW,
             step=JobState.LOADING,
-            wanted={},
-            before=kernel.read_module(MODULE).parameters,
-            replacement=files.prepare(conf, b"new", before),
+            members=(Member(MODULE, {}, kernel.read_module(MODULE).parameters),),
+            replacement=editing.prepare(conf, b"new", before),
         )
         first = Records(root)
         first.write(7, transaction.encode(first.boot_id))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from nestd.core.model import Blocker, BlockerKind
 from nestd.host.kernel.kvm_holders import KvmHolder
@@ -17,10 +17,20 @@ MOST_NAMED = 1000
 _ONLY_FOR_MACHINES = ("kvm_hv",)
 
 
+# Whose virtual machines may be short-lived probes of what it can do.
+_PROBING = ("qemu", "kvm")
+
+
 def find(
-    module: ModuleFacts, holders: Sequence[KvmHolder], modules_disabled: bool
+    module: ModuleFacts,
+    holders: Sequence[KvmHolder],
+    modules_disabled: bool,
+    along: Collection[str] = (),
 ) -> tuple[Blocker, ...]:
-    """The blockers of MODULE, given the processes that use KVM."""
+    """The blockers of MODULE, given the processes that use KVM.
+
+    Modules ALONG are unloaded together with it, before it.
+    """
     if module.availability is Availability.BUILTIN:
         return (Blocker(BlockerKind.BUILTIN, module.name, 0, "is part of the kernel image"),)
     found = []
@@ -28,7 +38,9 @@ def find(
         detail = "kernel.modules_disabled is 1 until the next boot"
         found.append(Blocker(BlockerKind.MODULES_DISABLED, module.name, 0, detail))
     found += [
-        Blocker(BlockerKind.MODULE, name, 0, f"uses {module.name}") for name in module.holders
+        Blocker(BlockerKind.MODULE, name, 0, f"uses {module.name}")
+        for name in module.holders
+        if name not in along
     ]
     uses = module.refcount - len(module.holders)
     if not module.loaded or uses == 0:
@@ -43,6 +55,14 @@ def find(
         )
         found.append(Blocker(BlockerKind.UNKNOWN, module.name, 0, detail))
     return tuple(found)
+
+
+def are_lasting(holders: Sequence[KvmHolder]) -> bool:
+    """Whether a machine runs that is surely no probe, so that waiting some seconds is of no use."""
+    return any(
+        each.machine and (each.guest or not each.executable.startswith(_PROBING))
+        for each in holders
+    )
 
 
 def sentence(module: str, blockers: Sequence[Blocker]) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nestd.core.checks.finding import Finding, note, warn
-from nestd.core.checks.host.configuration import some
+from nestd.core.checks.modprobe.configuration import some
 from nestd.core.checks.situation import Situation
 from nestd.core.model import Vendor
 from nestd.core.modules.facts import KvmModule
@@ -87,10 +87,7 @@ def ignored_files(situation: Situation) -> Finding | None:
     for file in facts.ignored:
         path = path_for_people(file.path)
         for line in modprobe_d.parse(file.data, kmod=facts.kmod):
-            if (
-                isinstance(line, Options)
-                and line.module.decode("ascii", "replace") in facts.modules
-            ):
+            if isinstance(line, Options) and line.module in names:
                 found.append(place(Origin(path, line.line, "")))
     if not found:
         return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
+from nestd.core.blocking import blockers
 from nestd.core.model import Blocker, BlockerKind
-from nestd.core.reloads import blockers
 from nestd.formats.printable import LONGEST
 from nestd.host.kernel.kvm_holders import KvmHolder
 from nestd.host.kernel.sysfs import Availability, ModuleFacts

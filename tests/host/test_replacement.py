@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nestd.host import files
+from nestd.host.editing import replacement
 
 
 def test_owner_mode_and_label_are_kept(tmp_path: Path) -> None:
@@ -21,7 +22,7 @@ def test_owner_mode_and_label_are_kept(tmp_path: Path) -> None:
         os.chown(path, 65534, 12345)
     os.setxattr(path, "user.label", b"of somebody")
     before = path.stat()
-    files.replace(path, b"new", b"old")
+    replacement.replace(path, b"new", b"old")
     after = path.stat()
     assert path.read_bytes() == b"new"
     assert (after.st_mode, after.st_uid, after.st_gid) == (
@@ -40,7 +41,7 @@ def test_a_security_label_is_kept(tmp_path: Path) -> None:
         os.setxattr(path, "security.selinux", b"system_u:object_r:modules_conf_t:s0\0")
     except OSError as error:
         pytest.skip(f"needs the right to set security labels: {error.strerror}")
-    files.replace(path, b"new", b"old")
+    replacement.replace(path, b"new", b"old")
     assert os.getxattr(path, "security.selinux") == b"system_u:object_r:modules_conf_t:s0\0"
 
 
@@ -58,7 +59,7 @@ def test_a_label_that_cannot_be_kept_is_not_lost(
     os.setxattr(path, "user.label", b"of somebody")
     monkeypatch.setattr(os, "setxattr", refuse)
     with pytest.raises(OSError, match=r"its attribute user\.label cannot be kept") as caught:
-        files.replace(path, b"new", b"old")
+        replacement.replace(path, b"new", b"old")
     assert caught.value.errno == number
     assert caught.value.filename == str(path)
     assert path.read_bytes() == b"old"
@@ -84,7 +85,7 @@ def test_no_attribute_is_set_without_need(
     monkeypatch.setattr(os, "listxattr", lambda place: [attribute])
     monkeypatch.setattr(os, "getxattr", value)
     monkeypatch.setattr(os, "setxattr", refuse)
-    files.replace(path, b"new", b"old")
+    replacement.replace(path, b"new", b"old")
     assert path.read_bytes() == b"new"
 
 
@@ -97,7 +98,7 @@ def test_a_file_system_without_attributes_is_no_hindrance(
     path = tmp_path / "kvm.conf"
     path.write_bytes(b"old")
     monkeypatch.setattr(os, "listxattr", refuse)
-    files.replace(path, b"new", b"old")
+    replacement.replace(path, b"new", b"old")
     assert path.read_bytes() == b"new"
 
 
@@ -105,7 +106,7 @@ def test_a_new_file_is_0644_and_its_directory_is_made(tmp_path: Path) -> None:
     path = tmp_path / "etc" / "modprobe.d" / "kvm.conf"
     before = os.umask(0o077)
     try:
-        files.replace(path, b"new", None)
+        replacement.replace(path, b"new", None)
     finally:
         os.umask(before)
     assert path.read_bytes() == b"new"
@@ -120,7 +121,7 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
     real.write_bytes(b"old")
     link = tmp_path / "kvm.conf"
     link.symlink_to(real)
-    files.replace(link, b"new", b"old")
+    replacement.replace(link, b"new", b"old")
     assert link.is_symlink()
     assert real.read_bytes() == b"new"
 
@@ -128,22 +129,22 @@ def test_a_link_is_followed(tmp_path: Path) -> None:
 def test_temporary_names_are_nothing_to_kmod(tmp_path: Path) -> None:
     path = tmp_path / "kvm.conf"
     path.write_bytes(b"old")
-    replacement = files.prepare(path, b"new", b"old")
-    assert replacement.temporary.parent == tmp_path
-    assert replacement.temporary.name.startswith(".")
-    assert not replacement.temporary.name.endswith(".conf")
+    prepared = replacement.prepare(path, b"new", b"old")
+    assert prepared.temporary.parent == tmp_path
+    assert prepared.temporary.name.startswith(".")
+    assert not prepared.temporary.name.endswith(".conf")
     assert path.read_bytes() == b"old"
-    replacement.discard()
+    prepared.discard()
     assert os.listdir(tmp_path) == ["kvm.conf"]
 
 
 def test_what_an_editor_changed_meanwhile_is_not_lost(tmp_path: Path) -> None:
     path = tmp_path / "kvm.conf"
     path.write_bytes(b"old")
-    replacement = files.prepare(path, b"new", b"old")
+    prepared = replacement.prepare(path, b"new", b"old")
     path.write_bytes(b"of an editor")
     with pytest.raises(OSError, match="changed meanwhile") as caught:
-        replacement.commit()
+        prepared.commit()
     assert caught.value.errno == errno.ESTALE
     assert path.read_bytes() == b"of an editor"
     assert os.listdir(tmp_path) == ["kvm.conf"]
@@ -153,13 +154,13 @@ def test_undo_gives_the_very_same_file_back(tmp_path: Path) -> None:
     path = tmp_path / "kvm.conf"
     path.write_bytes(b"old")
     inode = path.stat().st_ino
-    replacement = files.prepare(path, b"new", b"old")
-    replacement.commit()
+    prepared = replacement.prepare(path, b"new", b"old")
+    prepared.commit()
     assert path.read_bytes() == b"new"
-    replacement.undo()
+    prepared.undo()
     assert path.read_bytes() == b"old"
     assert path.stat().st_ino == inode
-    replacement.discard()
+    prepared.discard()
     assert os.listdir(tmp_path) == ["kvm.conf"]
 
 
@@ -167,10 +168,10 @@ def test_undo_needs_no_backup(tmp_path: Path) -> None:
     path = tmp_path / "kvm.conf"
     path.write_bytes(b"old")
     path.chmod(0o640)
-    replacement = files.prepare(path, b"new", b"old")
-    replacement.commit()
-    replacement.discard()
-    replacement.undo()
+    prepared = replacement.prepare(path, b"new", b"old")
+    prepared.commit()
+    prepared.discard()
+    prepared.undo()
     assert path.read_bytes() == b"old"
     assert path.stat().st_mode & 0o777 == 0o640
     assert os.listdir(tmp_path) == ["kvm.conf"]
@@ -178,20 +179,20 @@ def test_undo_needs_no_backup(tmp_path: Path) -> None:
 
 def test_undo_of_a_new_file_removes_it(tmp_path: Path) -> None:
     path = tmp_path / "kvm.conf"
-    replacement = files.prepare(path, b"new", None)
-    replacement.commit()
-    replacement.undo()
+    prepared = replacement.prepare(path, b"new", None)
+    prepared.commit()
+    prepared.undo()
     assert os.listdir(tmp_path) == []
 
 
 def test_undo_leaves_what_somebody_wrote_since(tmp_path: Path) -> None:
     path = tmp_path / "kvm.conf"
     path.write_bytes(b"old")
-    replacement = files.prepare(path, b"new", b"old")
-    replacement.commit()
+    prepared = replacement.prepare(path, b"new", b"old")
+    prepared.commit()
     path.write_bytes(b"of an editor")
-    replacement.undo()
-    replacement.discard()
+    prepared.undo()
+    prepared.discard()
     assert path.read_bytes() == b"of an editor"
     assert os.listdir(tmp_path) == ["kvm.conf"]
 
@@ -199,9 +200,9 @@ def test_undo_leaves_what_somebody_wrote_since(tmp_path: Path) -> None:
 def test_leftovers_of_a_crash_are_removed(tmp_path: Path) -> None:
     path = tmp_path / "kvm.conf"
     path.write_bytes(b"old")
-    files.prepare(path, b"new", b"old")
+    replacement.prepare(path, b"new", b"old")
     (tmp_path / ".other.swp").touch()
-    files.remove_leftovers(path)
+    replacement.remove_leftovers(path)
     assert sorted(os.listdir(tmp_path)) == [".other.swp", "kvm.conf"]
 
 
@@ -230,7 +231,7 @@ def test_a_full_disk_loses_nothing(mounted: Path) -> None:
     path.write_bytes(b"old")
     (mounted / "filler").write_bytes(b"\0" * (60 << 10))
     with pytest.raises(OSError, match="No space left") as caught:
-        files.replace(path, b"n" * 8192, b"old")
+        replacement.replace(path, b"n" * 8192, b"old")
     assert caught.value.errno == errno.ENOSPC
     assert path.read_bytes() == b"old"
     assert sorted(os.listdir(mounted)) == ["filler", "kvm.conf"]
@@ -241,7 +242,7 @@ def test_a_read_only_disk_loses_nothing(mounted: Path) -> None:
     path.write_bytes(b"old")
     subprocess.run(["mount", "-o", "remount,ro", str(mounted)], check=True)
     with pytest.raises(OSError, match="Read-only") as caught:
-        files.replace(path, b"new", b"old")
+        replacement.replace(path, b"new", b"old")
     assert caught.value.errno == errno.EROFS
     assert path.read_bytes() == b"old"
 

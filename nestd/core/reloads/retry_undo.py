@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Trying again to undo what failed and could not be undone: this host may have no KVM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection
+
+from nestd.core.errors import NotRestored, ReloadFailed, RolledBack
+from nestd.core.reloads.transaction import Transaction
+
+log = logging.getLogger(__name__)
+
+Undo = Callable[[Transaction], Awaitable[None]]
+"""Undo a transaction; raises RolledBack where that worked, else NotRestored or ReloadFailed."""
+
+
+class RetryUndo:
+    """The transactions that are still to be undone; each hint of a change is another occasion."""
+
+    def __init__(self, undo: Undo) -> None:
+        self._undo = undo
+        self._broken: dict[int, Transaction] = {}  # by job
+        self._task: asyncio.Task[None] | None = None
+
+    def add(self, transaction: Transaction) -> None:
+        """Try again with TRANSACTION at the next event of a module or a processor."""
+        self._broken[transaction.job] = transaction
+
+    def has(self, transaction: Transaction) -> bool:
+        """Whether this very transaction is still to be undone."""
+        return self._broken.get(transaction.job) is transaction
+
+    def drop(self, modules: Collection[str]) -> tuple[Transaction, ...]:
+        """Try no more where one of MODULES is concerned; what was to be undone."""
+        found = [
+            each for each in self._broken.values() if not set(modules).isdisjoint(each.modules)
+        ]
+        for each in found:
+            del self._broken[each.job]
+        return tuple(found)
+
+    def wake(self) -> None:
+        """Something has changed: try."""
+        if self._broken and (self._task is None or self._task.done()):
+            self._task = asyncio.create_task(self._try_all())
+
+    async def close(self) -> None:
+        """Stop trying; the records stay for the next start."""
+        self._broken.clear()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _try_all(self) -> None:
+        for transaction in tuple(self._broken.values()):
+            try:
+                await self._undo(transaction)
+            except RolledBack:
+                if self.has(transaction):
+                    log.warning("%s is as before the change that failed", transaction.module)
+                    del self._broken[transaction.job]
+            except (NotRestored, ReloadFailed) as error:
+                log.debug("Still not: %s", error)

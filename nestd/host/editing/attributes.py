@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a file has besides its bytes: owner, mode, and extended attributes (label, ACL)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+# Digests and signatures that the kernel or a package made of the old bytes: wrong for other ones.
+_OF_THE_CONTENTS = ("security.ima", "security.evm")
+
+
+def copy_attributes(source: Path, fd: int) -> None:
+    """Owner, mode and extended attributes (security label, ACL) of SOURCE, if there is one."""
+    try:
+        status = os.stat(source)
+    except FileNotFoundError:
+        os.fchmod(fd, 0o644)
+        return
+    os.fchown(fd, status.st_uid, status.st_gid)
+    os.fchmod(fd, stat.S_IMODE(status.st_mode))
+    for attribute in _attributes(source):
+        if attribute not in _OF_THE_CONTENTS:
+            _copy_attribute(source, fd, attribute)
+
+
+def _attributes(source: Path) -> list[str]:
+    try:
+        return os.listxattr(source)
+    except OSError as error:
+        if error.errno == errno.ENOTSUP:  # a file system without
+            return []
+        raise
+
+
+def _copy_attribute(source: Path, fd: int, attribute: str) -> None:
+    """Raises OSError, naming it, where it cannot be kept: no label is lost silently.
+
+    One that the new file has by itself is not set: a security label takes a right of its own
+    (SELinux's relabelto), even for the same value.
+    """
+    try:
+        value = os.getxattr(source, attribute)
+        if _attribute(fd, attribute) != value:
+            os.setxattr(fd, attribute, value)
+    except OSError as error:
+        # Shown by the file system, but not to be set; or gone meanwhile.
+        if error.errno not in (errno.ENOTSUP, errno.ENODATA):
+            lost = f"its attribute {attribute} cannot be kept: {error.strerror}"
+            raise OSError(error.errno, lost, str(source)) from error
+
+
+def _attribute(fd: int, attribute: str) -> bytes | None:
+    try:
+        return os.getxattr(fd, attribute)
+    except OSError as error:
+        if error.errno == errno.ENODATA:
+            return None
+        raise

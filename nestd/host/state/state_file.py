@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The one writer of nestd's own state files, below /run/nestd and /var/lib/nestd."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from nestd.host.files import sync_directory
+
+UNFINISHED = ".new"
+"""Ends the names of files that a crash left half written."""
+
+
+def write_state_file(path: Path, data: bytes) -> None:
+    """Write or overwrite PATH all or nothing and durably; the directory is made where needed.
+
+    A temporary file, fsync(2), rename(2), fsync(2) of the directory. Raises OSError; then the old
+    bytes stand, or the new ones where only the last step failed. Blocks for as long as the disk
+    does.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + UNFINISHED)
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
