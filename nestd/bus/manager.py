@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from nestd import __version__
 from nestd.bus import arguments
@@ -13,7 +14,9 @@ from nestd.core.archive.archives import DEFAULT_LOG_BYTES, check_log_bytes
 from nestd.core.blocking.inhibitors import Inhibitor
 from nestd.core.checks.finding import Finding
 from nestd.core.errors import NoSuchJob
+from nestd.core.guests.guest import Guest
 from nestd.core.services import Services
+from nestd.dbus.connection.protocol import Packed, check_value
 from nestd.dbus.connection.wire import Call
 from nestd.dbus.objects.interface import InterfaceSpec
 from nestd.formats.api import manager
@@ -47,12 +50,17 @@ class ManagerInterface(DeclaredInterface):
             "NestedAtBoot": snapshot.nested_at_boot.value,
             "NestedDecidedBy": snapshot.nested_decided_by,
             "Backend": snapshot.backend,
+            "MachinesKnown": self._services.view.machines_known,
         }
 
     @reads("ListMachines")
     async def _list_machines(self, call: Call) -> Sequence[object]:
         machines = await self._services.view.machines()
         return [[(each.pid, each.name, each.vmm, each.unit) for each in machines]]
+
+    @reads("ListGuests")
+    async def _list_guests(self, call: Call) -> Sequence[object]:
+        return [[_guest(each) for each in await self._services.guests.list()]]
 
     @reads("GetModule")
     async def _get_module(self, call: Call) -> Sequence[object]:
@@ -112,6 +120,23 @@ class ManagerInterface(DeclaredInterface):
         if self._services.reloads.jobs.get(job_id) is None:
             raise NoSuchJob(f"There is no job {job_id}, or no longer.")
         return [job_path(job_id)]
+
+
+@lru_cache(maxsize=1024)  # most machines are as they were at the call before
+def _guest(guest: Guest) -> Mapping[str, Packed]:
+    """A guest as a{sv}, made ready to be sent."""
+    machine, exposure, usage = guest.machine, guest.exposure, guest.usage
+    return {
+        "pid": check_value("u", machine.pid),
+        "name": check_value("s", machine.name),
+        "vmm": check_value("s", machine.vmm),
+        "unit": check_value("s", machine.unit),
+        "exposed": check_value("s", exposure.answer.value),
+        "exposed_by": check_value("s", exposure.by),
+        "nesting": check_value("s", usage.nesting.value),
+        "nested_runs": check_value("t", usage.runs),
+        "nesting_by": check_value("s", usage.by),
+    }
 
 
 def _findings(found: Sequence[Finding]) -> list[object]:

@@ -56,6 +56,8 @@ class Service:
         for job in services.reloads.jobs.all():  # of before a restart, ended or not
             self._on_job_new(job)
         services.view.listen(self._tree.refresh)
+        services.view.on_machines.append(self._on_machines)
+        services.reloads.inhibitors.on_change.append(self._on_inhibitors)
         services.daemons.on_change.append(self._on_daemons)
         services.reloads.jobs.on_new.append(self._on_job_new)
         services.reloads.jobs.on_change.append(lambda job: self._tree.refresh())
@@ -80,6 +82,12 @@ class Service:
                 interface = LogDaemonInterface(daemon, self._authorizer)
                 self._tree.export(log_daemon_path(name), [interface])
         self._tree.refresh()
+
+    def _on_machines(self) -> None:
+        self._tree.emit(MANAGER_PATH, MANAGER, "MachinesChanged")
+
+    def _on_inhibitors(self) -> None:
+        self._tree.emit(MANAGER_PATH, MANAGER, "InhibitorsChanged")
 
     def _on_job_new(self, job: Job) -> None:
         path = job_path(job.id)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nestd.core.archive.archives import SupportArchives
 from nestd.core.changes.changes import Changes
 from nestd.core.describe import Describer
+from nestd.core.guests.guests import Guests
 from nestd.core.inspector import Inspector
 from nestd.core.logs.daemons import LogDaemons
 from nestd.core.modules.view import HostView
@@ -23,6 +24,7 @@ class Services:
     changes: Changes  # of modules' parameters, and reloads without one
     daemons: LogDaemons  # libvirt's logs
     inspector: Inspector  # checks of the host and of guests
+    guests: Guests  # what the running machines have of nesting
     describer: Describer  # the whole state in one document
     archives: SupportArchives
 
@@ -36,6 +38,7 @@ def assemble(view: HostView, reloads: Reloads, daemons: LogDaemons) -> Services:
         changes=Changes(view, reloads),
         daemons=daemons,
         inspector=Inspector(view),
+        guests=Guests(view),
         describer=describer,
         archives=SupportArchives(view, describer.describe),
     )

@@ -31,6 +31,7 @@ class Inhibitors:
     def __init__(self) -> None:
         self._inhibitors: dict[int, Inhibitor] = {}  # by the read end of its pipe
         self.on_release: list[Callable[[], None]] = []
+        self.on_change: list[Callable[[], None]] = []  # one came or went
 
     def add(self, inhibitor: Inhibitor) -> int:
         """Take it; the descriptor is the caller's to give away. Raises LimitsExceeded."""
@@ -43,6 +44,7 @@ class Inhibitors:
         ours, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._inhibitors[ours] = inhibitor
         asyncio.get_running_loop().add_reader(ours, self._readable, ours)
+        self._announce()
         return theirs
 
     def list(self) -> tuple[Inhibitor, ...]:
@@ -63,8 +65,13 @@ class Inhibitors:
     def _readable(self, descriptor: int) -> None:
         if not os.read(descriptor, 4096):  # a client may write into it; only the end counts
             self._release(descriptor)
+            self._announce()
             for listener in self.on_release:
                 listener()
+
+    def _announce(self) -> None:
+        for listener in self.on_change:
+            listener()
 
     def _release(self, descriptor: int) -> None:
         asyncio.get_running_loop().remove_reader(descriptor)

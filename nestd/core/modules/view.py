@@ -56,7 +56,10 @@ class HostView:
         self._loop = asyncio.get_running_loop()
         self._snapshot: Snapshot | None = None
         self._scan = SharedLook(lambda: kvm_holders.scan(root, libvirt_domains.names_by_pid(root)))
+        self.machines_known = kvm_holders.may_see_all(root)
+        self.on_machines: list[Callable[[], None]] = []  # one came or went
         self._machine_count = 0
+        self._machine_ids: frozenset[str] | None = None  # at the last count, None before the first
         self._latest_sample = (-1, 0)  # (created, -count) of the latest count that the kernel gave
         self._listeners: list[Callable[[], None]] = []
         self._look: asyncio.TimerHandle | None = None
@@ -180,11 +183,16 @@ class HostView:
             if sample > self._latest_sample:
                 self._latest_sample = sample
                 self._machine_count = event.count
+            self._announce_machines()
         elif event.change is Change.LOST or event.module == "kvm":
             # kvm.ko counts from zero each time it is loaded.
             self._latest_sample = (-1, 0)
             self._count_soon()
         self._notify_soon()
+
+    def _announce_machines(self) -> None:
+        for listener in self.on_machines:
+            listener()
 
     def _count_soon(self) -> None:
         if self._recount is None or self._recount.done():
@@ -196,10 +204,13 @@ class HostView:
         while True:
             self._recount_again = False
             before = self._latest_sample
-            count = await asyncio.to_thread(kvm_holders.count_machines, self.root)
+            ids = await asyncio.to_thread(kvm_holders.machine_ids, self.root)
             if before == self._latest_sample:  # else the kernel has told a later one meanwhile
-                self._machine_count = count
+                self._machine_count = len(ids)
                 self._notify_soon()
+            if self._machine_ids not in (None, ids):
+                self._announce_machines()
+            self._machine_ids = ids
             if not self._recount_again:
                 return
 

@@ -58,6 +58,10 @@ TABLE = InterfaceTable(
             takes=(("actions", "as"),),
             gives=(("access", "a{ss}"),),
         ),
+        "ListGuests": MethodTable(
+            takes=(),
+            gives=(("guests", "aa{sv}"),),
+        ),
     },
     properties={
         "Version": PropertyTable("s", "read", "const"),
@@ -69,6 +73,7 @@ TABLE = InterfaceTable(
         "NestedAtBoot": PropertyTable("s", "read", "true"),
         "NestedDecidedBy": PropertyTable("s", "read", "true"),
         "Backend": PropertyTable("s", "read", "true"),
+        "MachinesKnown": PropertyTable("b", "read", "true"),
     },
     signals={
         "JobNew": (
@@ -80,6 +85,8 @@ TABLE = InterfaceTable(
             ("job", "o"),
             ("result", "s"),
         ),
+        "MachinesChanged": (),
+        "InhibitorsChanged": (),
     },
     xml="""<interface name="org.nestd1.Manager">
     <property name="Version" type="s" access="read">
@@ -150,5 +157,11 @@ TABLE = InterfaceTable(
     <property name="NestedAtBoot" type="s" access="read" />
     <property name="NestedDecidedBy" type="s" access="read" />
     <property name="Backend" type="s" access="read" />
+    <property name="MachinesKnown" type="b" access="read" />
+    <signal name="MachinesChanged" />
+    <signal name="InhibitorsChanged" />
+    <method name="ListGuests">
+      <arg name="guests" type="aa{sv}" direction="out" />
+    </method>
   </interface>""",
 )

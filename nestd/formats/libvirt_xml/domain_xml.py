@@ -33,6 +33,7 @@ class Cpu:
 
     mode: str = ""
     match: str = ""
+    check: str = ""  # "none", "partial" or "full": how far libvirt compared it with QEMU's
     model: str = ""
     empty: bool = True  # no element in it, of whatever kind
     features: tuple[CpuFeature, ...] = ()
@@ -64,7 +65,11 @@ class Domain:
 
 def parse(text: str) -> Domain:
     """The guest that TEXT describes. Raises safe_xml.XmlError."""
-    root = safe_xml.parse(text, ROOT, MOST_ELEMENTS)
+    return from_element(safe_xml.parse(text, ROOT, MOST_ELEMENTS))
+
+
+def from_element(root: Element) -> Domain:
+    """The guest of a <domain> element."""
     features = root.find("features")
     return Domain(
         type=root.get("type", ""),
@@ -92,6 +97,7 @@ def _cpu(element: Element | None) -> Cpu | None:
     return Cpu(
         mode=element.get("mode", ""),
         match=element.get("match", ""),
+        check=element.get("check", ""),
         model=_text(element, "model"),
         empty=len(element) == 0,
         features=tuple(

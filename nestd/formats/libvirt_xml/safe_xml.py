@@ -24,10 +24,15 @@ class XmlError(ValueError):
     """The text is no XML that is read here; the message is one plain sentence."""
 
 
-def parse(text: str, root: str, most_elements: int) -> Element:
+Until = tuple[int, str]
+"""Where reading may end: an element's depth (the root's is 1) and its name."""
+
+
+def parse(text: str, root: str, most_elements: int, until: Until | None = None) -> Element:
     """The document's root element, which is to be called ROOT. Raises XmlError.
 
-    An encoding that the text declares is of no importance: it is text already.
+    An encoding that the text declares is of no importance: it is text already. Where UNTIL is met,
+    the rest is not looked at, and need not be there.
     """
     try:
         size = len(text.encode("utf-8"))
@@ -35,18 +40,25 @@ def parse(text: str, root: str, most_elements: int) -> Element:
         raise XmlError("The XML holds characters that are not Unicode.") from None
     if size > MOST_BYTES:
         raise XmlError(f"The XML has {size} bytes; {MOST_BYTES} are the most that is read.")
-    element = _read(text, root, most_elements)
+    element = _read(text, root, most_elements, until)
     if isinstance(element, str):
         raise XmlError(element)
     return element
 
 
-def _read(text: str, root: str, most_elements: int) -> Element | str:
-    """The root element, or what is wrong; not raised, for a traceback would keep half a tree."""
-    parser = DefusedXMLParser(target=_LimitedBuilder(root, most_elements), forbid_dtd=True)
+class _Enough(Exception):
+    """What was asked for has been read."""
+
+
+def _read(text: str, root: str, most_elements: int, until: Until | None) -> Element | str:
+    """The root element, or what is wrong; not raised, since a traceback would keep half a tree."""
+    builder = _LimitedBuilder(root, most_elements, until)
+    parser = DefusedXMLParser(target=builder, forbid_dtd=True)
     try:
         parser.feed(text)
         element = parser.close()
+    except _Enough:
+        element = builder.root
     except XmlError as error:
         return str(error)
     except ParseError as error:
@@ -60,9 +72,11 @@ def _read(text: str, root: str, most_elements: int) -> Element | str:
 class _LimitedBuilder:
     """A TreeBuilder that gives up where a document grows beyond the limits."""
 
-    def __init__(self, root: str, most_elements: int) -> None:
+    def __init__(self, root: str, most_elements: int, until: Until | None) -> None:
+        self.root: Element | None = None
         self._root = root
         self._most_elements = most_elements
+        self._until = until
         self._builder = TreeBuilder()
         self._elements = 0
         self._depth = 0
@@ -76,7 +90,10 @@ class _LimitedBuilder:
             raise XmlError(f"The XML has more than {self._most_elements} elements.")
         if self._depth > MOST_DEPTH:
             raise XmlError(f"The XML's elements are nested more than {MOST_DEPTH} deep.")
-        self._builder.start(tag, dict(attributes))
+        if (self._depth, tag) == self._until:
+            raise _Enough
+        element = self._builder.start(tag, dict(attributes))
+        self.root = element if self.root is None else self.root
 
     def end(self, tag: str) -> None:
         self._depth -= 1

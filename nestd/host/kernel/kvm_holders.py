@@ -8,8 +8,10 @@ run it in a worker thread, on demand.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
 
 from nestd.formats.printable import printable
 from nestd.host.root import Root
@@ -17,6 +19,7 @@ from nestd.host.root import Root
 _MACHINE_LINK = "anon_inode:kvm-vm"
 _VCPU_LINK = "anon_inode:kvm-vcpu"
 _DEVICE_LINK = "/dev/kvm"
+_CAP_SYS_PTRACE = 19  # include/uapi/linux/capability.h
 _READ_BYTES = 1 << 20  # of a file of /proc: a process can make its arguments as long as it likes
 
 
@@ -34,29 +37,56 @@ class KvmHolder:
     unit: str  # the systemd unit or scope, "" where none
 
 
-def scan(root: Root, names: dict[int, str]) -> tuple[KvmHolder, ...]:
-    """All holders by PID. NAMES are libvirt's domains by PID (see libvirt_domains).
+Describe = Callable[[Path, bool], KvmHolder]
+"""Describes the process below a path, of which is known whether it holds a virtual machine."""
+
+
+def scan(root: Root, names: Mapping[int, str]) -> tuple[KvmHolder, ...]:
+    """All holders by PID. NAMES are libvirt's domains by PID (see libvirt_domains)."""
+    return scan_with(root, lambda path, machine: describe(path, machine, names))
+
+
+def scan_with(root: Root, describe: Describe) -> tuple[KvmHolder, ...]:
+    """All holders by PID, each as DESCRIBE has it.
 
     A process that closed its descriptors but still maps a virtual CPU's page pins the module too;
     it is found by /proc/PID/maps where no process shows a descriptor at all.
     """
     processes = _processes(root)
     found = [
-        _holder(path, links, names) for path in processes if (links := _kvm_links(path / "fd"))
+        describe(path, _is_machine(links))
+        for path in processes
+        if (links := _kvm_links(path / "fd"))
     ]
     if not found:
-        found = [_holder(path, {_VCPU_LINK}, names) for path in processes if _maps_vcpu(path)]
+        found = [describe(path, True) for path in processes if _maps_vcpu(path)]
     return tuple(sorted(found, key=lambda holder: holder.pid))
 
 
-def count_machines(root: Root) -> int:
-    """Virtual machines now: KVM's directories in debugfs, else processes that hold one."""
+def machine_ids(root: Root) -> frozenset[str]:
+    """One id for each virtual machine now, which another has only after the first has ended.
+
+    They are KVM's directories in debugfs (PID-FD), else the PIDs of processes that hold one.
+    """
     try:
         entries = os.scandir(root.at("/sys/kernel/debug/kvm"))
     except OSError:
-        return sum(holder.machine for holder in scan(root, {}))
+        return frozenset(str(holder.pid) for holder in scan(root, {}) if holder.machine)
     with entries:
-        return sum(entry.is_dir() for entry in entries)
+        return frozenset(entry.name for entry in entries if entry.is_dir())
+
+
+def may_see_all(root: Root) -> bool:
+    """Whether other users' processes can be looked into: CAP_SYS_PTRACE, in force.
+
+    Of another machine's files (--root) all that is there can be read.
+    """
+    if not root.is_this_machine:
+        return True
+    for line in _read(root.at("/proc/self/status")).splitlines():
+        if line.startswith(b"CapEff:"):
+            return bool(int(line.split()[1], 16) >> _CAP_SYS_PTRACE & 1)
+    return False
 
 
 def _processes(root: Root) -> list[Path]:
@@ -84,15 +114,19 @@ def _kvm_links(directory: Path) -> set[str]:
     return kinds
 
 
-def _holder(path: Path, links: set[str], names: dict[int, str]) -> KvmHolder:
+def _is_machine(links: set[str]) -> bool:
+    return any(link.startswith((_MACHINE_LINK, _VCPU_LINK)) for link in links)
+
+
+def describe(path: Path, machine: bool, names: Mapping[int, str]) -> KvmHolder:
+    """The process below PATH."""
     pid = int(path.name)
-    machine = any(link.startswith((_MACHINE_LINK, _VCPU_LINK)) for link in links)
     return KvmHolder(
         pid=pid,
         machine=machine,
         executable=_executable(path),
         guest=names.get(pid) or _guest_argument(path),
-        unit=_unit(path),
+        unit=unit_of(path),
     )
 
 
@@ -122,9 +156,9 @@ def _guest_argument(path: Path) -> str:
     return printable(name[len(b"guest=") :] if name.startswith(b"guest=") else name)
 
 
-def _unit(path: Path) -> str:
+def unit_of(path: Path) -> str:
     """The innermost unit in the process's control group path (cgroups(7))."""
-    for line in _read(path / "cgroup").split(b"\n"):
+    for line in _read(f"{path}/cgroup").split(b"\n"):
         controllers, _, group = line.partition(b":")[2].partition(b":")
         if controllers in (b"", b"name=systemd"):
             for part in reversed(group.split(b"/")):
@@ -133,7 +167,7 @@ def _unit(path: Path) -> str:
     return ""
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path | str) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read(_READ_BYTES)

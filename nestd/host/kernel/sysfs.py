@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Container, KeysView, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
@@ -116,11 +116,12 @@ def listed_availability(root: Root, release: str, name: str) -> Availability:
 
 def needed_modules(root: Root, release: str, name: str) -> tuple[str, ...]:
     """The modules that NAME's load needs, in the order of loading (modules.dep). Raises OSError."""
-    listed = _listed(root.at(f"/lib/modules/{release}/modules.dep"))
-    return tuple(reversed(listed.get(name, ())))
+    path = root.at(f"/lib/modules/{release}/modules.dep")
+    version = _version(path)
+    return _needs_in_list(path, version, name)[::-1] if version else ()
 
 
-def installed_modules(root: Root, release: str) -> KeysView[str]:
+def installed_modules(root: Root, release: str) -> frozenset[str]:
     """The modules that depmod lists for RELEASE. Raises OSError."""
     return _listed(root.at(f"/lib/modules/{release}/modules.dep")).keys()
 
@@ -141,6 +142,19 @@ def has_device(root: Root) -> bool:
     return any(os.path.exists(root.at(path)) for path in _DEVICE)
 
 
+def load_time(root: Root, name: str) -> float | None:
+    """The latest time at which NAME may have been loaded, in seconds of the epoch; None where it
+    is not there.
+
+    sysfs gives a directory the time when it was first looked up after the module's load, or again
+    after memory ran short: never an earlier time than that of the load.
+    """
+    try:
+        return os.stat(root.at(f"/sys/module/{name}")).st_mtime if name else None
+    except OSError:
+        return None
+
+
 def modules_disabled(root: Root) -> bool:
     """Whether kernel.modules_disabled forbids loading and unloading until the next boot."""
     try:
@@ -149,28 +163,38 @@ def modules_disabled(root: Root) -> bool:
         return False  # the kernel's own refusal will tell
 
 
-_NO_LIST: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+def _listed(path: Path) -> frozenset[str]:
+    """The modules of one of depmod's lists."""
+    version = _version(path)
+    return _names_in_list(path, version) if version else frozenset()
 
 
-def _listed(path: Path) -> Mapping[str, tuple[str, ...]]:
-    """The modules of one of depmod's lists, each with those that it needs."""
+def _version(path: Path) -> tuple[int, int] | None:
+    """What changes with a file's contents, None where there is no file. Raises OSError."""
     try:
         status = os.stat(path)
     except OSError as error:
         if error.errno in _ABSENT:
-            return _NO_LIST
+            return None
         raise
-    return _read_list(path, status.st_mtime_ns, status.st_size)
+    return status.st_mtime_ns, status.st_size
 
 
 @lru_cache(maxsize=8)
-def _read_list(path: Path, _mtime: int, _size: int) -> Mapping[str, tuple[str, ...]]:
-    """Lines of a module's .ko file and, after a colon, those that it needs."""
-    modules = {}
+def _names_in_list(path: Path, _version: tuple[int, int]) -> frozenset[str]:
+    """The modules' names of a list whose lines begin with the path of a .ko file."""
+    lines = (read_regular(path) or b"").splitlines()
+    return frozenset(_module_of(line.split(b":", 1)[0]) for line in lines)
+
+
+@lru_cache(maxsize=16)
+def _needs_in_list(path: Path, _version: tuple[int, int], name: str) -> tuple[str, ...]:
+    """What follows NAME in a list, after a colon."""
     for line in (read_regular(path) or b"").splitlines():
         file, _, needed = line.partition(b":")
-        modules[_module_of(file)] = tuple(map(_module_of, needed.split()))
-    return MappingProxyType(modules)
+        if _module_of(file) == name:
+            return tuple(map(_module_of, needed.split()))
+    return ()
 
 
 def _module_of(file: bytes) -> str:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from pathlib import Path
 
 from nestd.formats.printable import printable
 from nestd.host.files import read_regular
@@ -12,18 +14,27 @@ from nestd.host.root import Root
 _STATE = "/run/libvirt/qemu"
 
 
-def names_by_pid(root: Root) -> dict[int, str]:
-    """The system domains' names, printable, by their QEMU's PID, from NAME.pid beside NAME.xml.
+def status_files(root: Root) -> dict[int, Path]:
+    """The system domains' status files, by their QEMU's PID, from NAME.pid beside NAME.xml.
 
-    The XML itself holds passwords (it is formatted with VIR_DOMAIN_DEF_FORMAT_SECURE): never read.
     driver.pid is the daemon's own and has no XML.
     """
-    names = {}
+    files = {}
     for path in root.at(_STATE).glob("*.pid"):
         if not path.with_suffix(".xml").exists():
             continue
         try:
-            names[int(read_regular(path) or b"")] = printable(os.fsencode(path.stem))
+            files[int(read_regular(path) or b"")] = path.with_suffix(".xml")
         except (OSError, ValueError):
             continue
-    return names
+    return files
+
+
+def names_by_pid(root: Root) -> dict[int, str]:
+    """The system domains' names, printable, by their QEMU's PID."""
+    return names_of(status_files(root))
+
+
+def names_of(files: Mapping[int, Path]) -> dict[int, str]:
+    """The names of the domains that have those status files."""
+    return {pid: printable(os.fsencode(path.stem)) for pid, path in files.items()}

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Which running virtual machines have what a hypervisor needs, and which use it.
+
+Nothing is sampled while nobody asks, and nothing is started: what tells is read where the kernel
+and libvirt keep it.
+"""
+
+from __future__ import annotations
+
+from nestd.core.guests.exposure import HostThen, Words, exposure
+from nestd.core.guests.guest import Exposure, Guest, Nesting
+from nestd.core.guests.usage import usage
+from nestd.core.model import Answer, Machine, Snapshot
+from nestd.core.modules.shared_look import SharedLook
+from nestd.core.modules.view import HostView
+from nestd.formats.vmm_arguments import read_qemu
+from nestd.host.guests.look import GuestFacts, GuestLook
+from nestd.host.kernel.sysfs import load_time
+
+# How much later than a process a module may seem to have been loaded: /proc/stat tells the time of
+# the boot in whole seconds.
+_SLACK_SECONDS = 2.0
+
+
+class Guests:
+    """The running virtual machines, as they are at each call."""
+
+    def __init__(self, view: HostView) -> None:
+        self._view = view
+        self._look = SharedLook(GuestLook(view.root))
+
+    async def list(self) -> tuple[Guest, ...]:
+        """All of them, by PID."""
+        found = await self._look()
+        snapshot = self._view.snapshot()
+        loaded = load_time(self._view.root, snapshot.host_module)
+        return tuple(self._guest(facts, snapshot, loaded) for facts in found)
+
+    def _guest(self, facts: GuestFacts, snapshot: Snapshot, loaded: float | None) -> Guest:
+        holder = facts.holder
+        machine = Machine(
+            holder.pid, holder.guest or holder.executable, holder.executable, holder.unit
+        )
+        words = _words(facts)
+        used = usage(facts.runs, words.qemu)
+        if used.nesting is Nesting.USED:
+            given = Exposure(Answer.YES, f"it has run a guest of its own ({used.by})")
+        else:
+            then = self._host_then(facts, snapshot, loaded)
+            given = exposure(then, holder.executable, words, facts.domain)
+        return Guest(machine, given, used)
+
+    def _host_then(self, facts: GuestFacts, snapshot: Snapshot, loaded: float | None) -> HostThen:
+        module = snapshot.modules.get(snapshot.host_module)
+        reloaded = None
+        if loaded is not None and facts.started is not None:
+            reloaded = loaded > facts.started + _SLACK_SECONDS
+        return HostThen(
+            machine=self._view.kernel.machine,
+            vendor=snapshot.vendor,
+            module=snapshot.host_module,
+            nested=Answer.UNKNOWN if module is None else module.nested,
+            reloaded=reloaded,
+        )
+
+
+def _words(facts: GuestFacts) -> Words:
+    words = facts.arguments or ()
+    return Words(words[1:], read_qemu(words[1:]) if words and _is_qemu(facts) else None)
+
+
+def _is_qemu(facts: GuestFacts) -> bool:
+    """Distributions call it qemu-system-ARCH, qemu-kvm (RHEL) or kvm (Debian, Ubuntu)."""
+    name = facts.holder.executable
+    return facts.libvirts or name.startswith("qemu") or name == "kvm"

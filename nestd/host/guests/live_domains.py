@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""libvirt's live XML of its running domains: what their processors have been given."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from nestd.formats.libvirt_xml import live_domain
+from nestd.formats.libvirt_xml.domain_xml import Domain
+from nestd.formats.libvirt_xml.safe_xml import XmlError
+
+_READ_BYTES = 256 << 10  # the processor stands before the devices, which may be many
+
+log = logging.getLogger(__name__)
+
+
+class LiveDomains:
+    """Reads status files; one that is the same file as before is not read again.
+
+    libvirt replaces such a file as a whole (virXMLSaveFile), so that each has an inode of its own.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[tuple[int, ...], Domain | None]] = {}
+
+    def read(self, path: Path) -> Domain | None:
+        """The domain, None where its file cannot be read."""
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError:
+            self._known.pop(path, None)
+            return None
+        try:
+            status = os.fstat(fd)
+            same = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+            if self._known.get(path, ((),))[0] != same:
+                self._known[path] = (same, _parse(path, os.read(fd, _READ_BYTES)))
+        except OSError:
+            return None
+        finally:
+            os.close(fd)
+        return self._known[path][1]
+
+    def forget_all_but(self, paths: set[Path]) -> None:
+        """Keep only what is known of PATHS."""
+        self._known = {path: known for path, known in self._known.items() if path in paths}
+
+
+def _parse(path: Path, data: bytes) -> Domain | None:
+    try:
+        return live_domain.parse(data.decode("utf-8", "replace"))
+    except XmlError as error:
+        log.debug("%s is left out: %s", path, error)
+        return None

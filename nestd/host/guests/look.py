@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""One look at all running virtual machines. It blocks for some milliseconds: use a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nestd.formats.libvirt_xml.domain_xml import Domain
+from nestd.host.guests import processes
+from nestd.host.guests.live_domains import LiveDomains
+from nestd.host.guests.nested_runs import NestedRuns, NestedRunsReader
+from nestd.host.kernel import kvm_holders
+from nestd.host.kernel.kvm_holders import KvmHolder
+from nestd.host.libvirt import domains as libvirt_domains
+from nestd.host.root import Root
+
+
+@dataclass(frozen=True)
+class GuestFacts:
+    """What was read of one virtual machine.
+
+    arguments is None where the command line cannot be read; libvirts says whether it is a domain
+    of libvirt's system daemon, domain is None where its live XML cannot be read; started is in
+    seconds of the epoch, None where it is not known.
+    """
+
+    holder: KvmHolder
+    arguments: tuple[str, ...] | None
+    libvirts: bool
+    domain: Domain | None
+    started: float | None
+    runs: NestedRuns
+
+
+@dataclass(frozen=True)
+class _Process:
+    """What stays the same in the life of a process that has a virtual machine."""
+
+    identity: processes.Identity
+    started: float | None
+    arguments: tuple[str, ...] | None
+    holder: KvmHolder
+
+
+class GuestLook:
+    """The looks of one nestd: what cannot change of a process is read once."""
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._domains = LiveDomains()
+        self._known: dict[int, _Process] = {}
+
+    def __call__(self) -> tuple[GuestFacts, ...]:
+        """All virtual machines, by PID."""
+        files = libvirt_domains.status_files(self._root)
+        names = libvirt_domains.names_of(files)
+        boot = processes.boot_time(self._root)
+        found: dict[int, _Process] = {}
+
+        def describe(path: Path, machine: bool) -> KvmHolder:
+            process = self._process(path, machine, names, boot)
+            found[process.holder.pid] = process
+            return process.holder
+
+        holders = kvm_holders.scan_with(self._root, describe)
+        self._known = found
+        runs = NestedRunsReader(self._root)
+        self._domains.forget_all_but({path for pid, path in files.items() if pid in found})
+        return tuple(
+            self._facts(found[holder.pid], holder, files.get(holder.pid), runs)
+            for holder in holders
+            if holder.machine
+        )
+
+    def _process(self, path: Path, machine: bool, names: Mapping[int, str], boot: int) -> _Process:
+        pid = int(path.name)
+        identity, started = processes.identify(path, boot)
+        known = self._known.get(pid)
+        name = names.get(pid)
+        if (
+            known is not None
+            and (known.identity, known.holder.machine) == (identity, machine)
+            and known.arguments
+            and name in (None, known.holder.guest)
+        ):
+            return replace(known, holder=replace(known.holder, unit=kvm_holders.unit_of(path)))
+        holder = kvm_holders.describe(path, machine, names)
+        return _Process(identity, started, processes.arguments(path), holder)
+
+    def _facts(
+        self, process: _Process, holder: KvmHolder, file: Path | None, runs: NestedRunsReader
+    ) -> GuestFacts:
+        return GuestFacts(
+            holder=holder,
+            arguments=process.arguments,
+            libvirts=file is not None,
+            domain=None if file is None else self._domains.read(file),
+            started=process.started,
+            runs=runs.of(holder.pid),
+        )

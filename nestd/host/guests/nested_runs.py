@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""How often a virtual machine has entered a guest of its own: KVM's counts in debugfs.
+
+/sys/kernel/debug/kvm has a directory PID-FD for each virtual machine, whose files are sums over
+its virtual CPUs. x86 counts nested_run (virt/kvm and arch/x86/kvm/x86.c; Linux 5.10 does not show
+it), IBM Z the SIE instructions of the guest (arch/s390/kvm/vsie.c); POWER counts neither. Under
+lockdown nested_run cannot be read, and guest_mode, a sample of this instant, can.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from nestd.host.root import Root
+
+DIRECTORY = "/sys/kernel/debug/kvm"
+_COUNTS = ("nested_run", "instruction_sie")
+_SAMPLE = "guest_mode"
+_BYTES = 64
+
+
+class Uncounted(Enum):
+    """Why there is no count."""
+
+    COUNTED = ""
+    NO_DEBUGFS = "no-debugfs"  # not mounted, or not ours to look into
+    NO_DIRECTORY = "no-directory"  # of this virtual machine
+    NO_COUNT = "no-count"  # this kernel does not show it
+    LOCKDOWN = "lockdown"  # the kernel refuses to read it
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True)
+class NestedRuns:
+    """The count; running_now where a virtual CPU was in a nested guest when it was read."""
+
+    count: int = 0
+    uncounted: Uncounted = Uncounted.COUNTED
+    name: str = ""  # of the file that counts
+    running_now: bool = False
+
+
+class NestedRunsReader:
+    """One look into debugfs, whose directories are listed once."""
+
+    def __init__(self, root: Root) -> None:
+        self._directories: Mapping[int, list[Path]] | None = None
+        try:
+            names = os.listdir(root.at(DIRECTORY))
+        except OSError:
+            return
+        directories: dict[int, list[Path]] = {}
+        for name in names:
+            pid, dash, _ = name.partition("-")
+            if dash and pid.isdigit():
+                directories.setdefault(int(pid), []).append(root.at(f"{DIRECTORY}/{name}"))
+        self._directories = directories
+
+    def of(self, pid: int) -> NestedRuns:
+        """The sum over all virtual machines of the process PID."""
+        if self._directories is None:
+            return NestedRuns(uncounted=Uncounted.NO_DEBUGFS)
+        found = [_read_one(directory) for directory in self._directories.get(pid, ())]
+        if not found:
+            return NestedRuns(uncounted=Uncounted.NO_DIRECTORY)
+        failed = next((each for each in found if each.uncounted is not Uncounted.COUNTED), found[0])
+        return NestedRuns(
+            count=sum(each.count for each in found),
+            uncounted=failed.uncounted,
+            name=failed.name,
+            running_now=any(each.running_now for each in found),
+        )
+
+
+def _read_one(directory: Path) -> NestedRuns:
+    for name in _COUNTS:
+        try:
+            return NestedRuns(_number(f"{directory}/{name}"), name=name)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            locked = error.errno in (errno.EPERM, errno.EACCES)
+            why = Uncounted.LOCKDOWN if locked else Uncounted.UNREADABLE
+            return NestedRuns(uncounted=why, name=name, running_now=_in_guest_mode(directory))
+        except ValueError:
+            return NestedRuns(uncounted=Uncounted.UNREADABLE, name=name)
+    gone = not directory.exists()
+    return NestedRuns(
+        uncounted=Uncounted.NO_DIRECTORY if gone else Uncounted.NO_COUNT,
+        running_now=_in_guest_mode(directory),
+    )
+
+
+def _in_guest_mode(directory: Path) -> bool:
+    try:
+        return _number(f"{directory}/{_SAMPLE}") > 0
+    except (OSError, ValueError):
+        return False
+
+
+def _number(path: str) -> int:
+    """Raises OSError, ValueError. Plain calls, since 200 machines are read in a few ms."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        return int(os.read(fd, _BYTES))
+    finally:
+        os.close(fd)
