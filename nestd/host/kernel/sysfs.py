@@ -123,7 +123,7 @@ def needed_modules(root: Root, release: str, name: str) -> tuple[str, ...]:
 
 def installed_modules(root: Root, release: str) -> frozenset[str]:
     """The modules that depmod lists for RELEASE. Raises OSError."""
-    return _listed(root.at(f"/lib/modules/{release}/modules.dep")).keys()
+    return _listed(root.at(f"/lib/modules/{release}/modules.dep"))
 
 
 def other_providers(root: Root, known: Container[str]) -> tuple[str, ...]:
