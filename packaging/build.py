@@ -22,7 +22,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-CONTENTS = ("LICENSE", "README.md", "nestd", "packaging", "pyproject.toml", "systemd", "tests")
+CONTENTS = (
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "NEWS.md",
+    "README.md",
+    "SECURITY.md",
+    "nestd",
+    "packaging",
+    "pyproject.toml",
+    "systemd",
+    "tests",
+)
 
 
 def version() -> str:

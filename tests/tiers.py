@@ -122,6 +122,7 @@ OPTIONAL = {
         Need("pkaction", "polkitd", "polkit"),
         Need("python3 -m dbusmock", "python3-dbusmock", "python3-dbusmock"),
         Need("xmllint", "libxml2-utils", "libxml2"),
+        Need("shellcheck", "shellcheck", "ShellCheck"),
         Need("tmux", "tmux", "tmux"),
         Need("umockdev-wrapper", "umockdev", "umockdev"),
         Need("zsh", "zsh", "zsh"),

@@ -31,7 +31,10 @@ VALUES: Mapping[str, str] = {
     "FILE": "file",
     "DIR": "directory",
 }
-_HEAD = "Completion of nestctl(1). Written by packaging/completion/generate.py."
+_HEAD = (
+    "# SPDX-License-Identifier: LGPL-2.1-or-later",
+    "# Completion of nestctl(1). Written by packaging/completion/generate.py.",
+)
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def _bash_start(found: list[Command]) -> list[str]:
     taking = [each for one in found for each in one.options if each.takes is not None]
     names = sorted({name for each in taking for name in each.names})
     return [
-        f"# {_HEAD}",
+        *_HEAD,
         "",
         "_nestctl() {",
         "    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}",
@@ -162,7 +165,7 @@ def _bash_case(pattern: str, value: Value) -> list[str]:
 
 
 def zsh(found: list[Command]) -> str:
-    lines = ["#compdef nestctl", f"# {_HEAD}", ""]
+    lines = ["#compdef nestctl", *_HEAD, ""]
     for one in found:
         lines.append(f"{_zsh_name(one.name)}() {{")
         specs = [_zsh_option(each) for each in one.options]
@@ -232,7 +235,7 @@ def fish(found: list[Command]) -> str:
     taking = [each for one in found for each in one.options if each.takes is not None]
     names = sorted({name for each in taking for name in each.names})
     lines = [
-        f"# {_HEAD}",
+        *_HEAD,
         "",
         "function __nestctl_command",
         "    set -l words (commandline -opc)[2..-1]",

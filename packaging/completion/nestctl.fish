@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # Completion of nestctl(1). Written by packaging/completion/generate.py.
 
 function __nestctl_command

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""README.md shows what really happens: its commands are run; console_blocks.py has the convention.
+"""README.md and CONTRIBUTING.md show what really happens: the commands in them are run.
 
-With README.md there, test_the_commands_of_the_readme runs all of its "console" blocks.
+console_blocks.py has the convention.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import console_blocks
 import pytest
 from run_nestctl import CHECKOUT
 
-README = CHECKOUT / "README.md"
+DOCUMENTS = ("README.md", "CONTRIBUTING.md")
 
 SAMPLE = """
 Text, and a block of another kind:
@@ -118,9 +118,9 @@ def test_outputs_are_compared(expected: list[str], output: str, right: bool) -> 
     assert console_blocks.matches(expected, output) is right
 
 
-@pytest.mark.skipif(not README.exists(), reason="there is no README.md yet")
-def test_the_commands_of_the_readme(checkout: Path, nestctl: Path) -> None:
-    document = README.read_text()
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_commands_of_a_document(name: str, checkout: Path, nestctl: Path) -> None:
+    document = (CHECKOUT / name).read_text()
     assert any(block.runs for block in console_blocks.read(document))
     wrong = _wrong(document, checkout, nestctl)
     assert wrong == [], "\n\n".join(wrong)

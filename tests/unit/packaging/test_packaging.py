@@ -129,7 +129,7 @@ def _imported_from_elsewhere() -> set[str]:
     files = list(_run_at_build())
     for path in files:  # grows meanwhile
         for name in _imports(ast.parse(path.read_text())):
-            own = [base.joinpath(*name.split(".")) for base in (CHECKOUT, TESTS)]
+            own = [base.joinpath(*name.split(".")) for base in (CHECKOUT, TESTS, path.parent)]
             modules = [each.with_suffix(".py") for each in own]
             modules += [each / "__init__.py" for each in own]
             files += [each for each in modules if each.exists() and each not in files]

@@ -20,8 +20,9 @@ VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
         ["ruff", "check", "--no-cache", "."],
         ["ruff", "format", "--no-cache", "--check", "."],
         ["mypy", "--strict", "--python-version", VERSION],
+        ["codespell_lib"],
     ],
-    ids=["ruff-check", "ruff-format", "mypy"],
+    ids=["ruff-check", "ruff-format", "mypy", "codespell"],
 )
 def test_linter_finds_nothing(command: list[str]) -> None:
     done = subprocess.run(

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
 # Runs as root in the guest, from the share: installs nestd from its wheel as a package would,
 # starts it, and runs the tests beside this file. results.jsonl, pytest.log and journal.log on the
 # share are for the host; the machine powers off when this ends.
@@ -7,7 +8,7 @@ share=/run/share
 cat /proc/uptime > $share/uptime
 
 python3 -m installer $share/nestd-*.whl
-for file in $share/systemd/*; do
+for file in "$share"/systemd/*; do
     case ${file##*/} in
         *'*') continue ;;
         org.*.service) directory=/usr/share/dbus-1/system-services ;;
@@ -16,7 +17,7 @@ for file in $share/systemd/*; do
         *.policy) directory=/usr/share/polkit-1/actions ;;
         *) continue ;;
     esac
-    cp "$file" $directory
+    cp "$file" "$directory"
 done
 for program in nestd nestctl; do
     [ -e /usr/local/bin/$program ] && ln -s /usr/local/bin/$program /usr/bin/$program
@@ -39,7 +40,7 @@ busctl --quiet call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.D
 systemctl start nestd.service || journalctl -u nestd.service
 
 cp -r $share/tests /root/tests
-cd /root/tests
+cd /root/tests || exit
 python3 -m pytest -v -p no:cacheprovider --timeout 120 . > $share/pytest.log 2>&1
 echo $? > $share/status
 journalctl -b -o short-precise > $share/journal.log

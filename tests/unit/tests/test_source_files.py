@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Each program and script names its licence, and shellcheck finds nothing in shell scripts."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+HEADER = "SPDX-License-Identifier: "
+KINDS = {".py", ".sh", ".ts", ".tsx", ".js", ".mjs", ".css", ".yml", ".yaml", ".toml", ".service"}
+KINDS |= {".timer", ".policy", ".preset", ".catalog", ".conf", ".spec", ".te", ".fc", ".bash"}
+KINDS |= {".fish", ".c"}
+# Inputs and outputs of tests are as they were found; the Debian files are in debian/copyright.
+LEFT_OUT = re.compile(
+    r"^(tests/(cases/[^/]+/|unit/data/|unit/guests/|cli/golden/)|packaging/debian/|build/)"
+    r"|(^|/)(\.[^/]*|node_modules|changelogs|[^/]*\.egg-info)/"
+)
+
+
+def sources() -> Iterator[Path]:
+    """The files of this source, also where it was unpacked and is no git checkout."""
+    for path in sorted(CHECKOUT.rglob("*")):
+        name = str(path.relative_to(CHECKOUT))
+        if not LEFT_OUT.search(name) and path.is_file():
+            yield path
+
+
+def first_line(path: Path) -> str:
+    with path.open("rb") as file:
+        return file.readline(200).decode("utf-8", "replace")
+
+
+def test_each_source_file_names_its_licence() -> None:
+    wanted = [path for path in sources() if path.suffix in KINDS or first_line(path)[:2] == "#!"]
+    assert len(wanted) > 200
+    without = [
+        str(path.relative_to(CHECKOUT))
+        for path in wanted
+        if HEADER not in path.read_text("utf-8", "replace")[:800]
+    ]
+    assert without == []
+
+
+@pytest.mark.needs("shellcheck")
+def test_shell_scripts_are_sound() -> None:
+    hidden = [path for path in (CHECKOUT / ".ci" / "run",) if path.exists()]
+    debian = [path for path in (CHECKOUT / "packaging" / "debian").iterdir() if path.is_file()]
+    scripts = [
+        str(path.relative_to(CHECKOUT))
+        for path in (*sources(), *debian, *hidden)
+        if path.suffix == ".sh" or re.match(r"#!.*\b(ba|da)?sh\b", first_line(path))
+    ]
+    assert {"tests/run", "packaging/debian/nestd.prerm"} <= set(scripts)
+    done = subprocess.run(
+        ["shellcheck", "--", *scripts],
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
