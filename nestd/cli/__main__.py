@@ -13,12 +13,6 @@ def main() -> int:
         from nestd.cli.main import main as run
 
         return run()
-    except ModuleNotFoundError as error:
-        if error.name != "rich":
-            raise
-        print("nestctl: The Python package rich is not installed.", file=sys.stderr)
-        print("Install it: python3-rich, or pip install 'nestd[cli]'", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 

@@ -1,26 +1,46 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl's command line; see nestctl(1)."""
+"""nestctl's command line; see nestctl(1). Loads only the command that is meant."""
 
 from __future__ import annotations
 
-from argparse import SUPPRESS, ArgumentParser, Namespace
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import importlib
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Mapping, Sequence
 
-from nestd import __version__
-from nestd.cli.commands import shell
-from nestd.cli.commands.changes import change, inhibit, jobs, wait
-from nestd.cli.commands.host import checks, guests, status, watch
-from nestd.cli.commands.logs import show as logs
-from nestd.cli.invocation.parser import Parser
+from nestd.cli.invocation.parser import Parser, add_command, add_global_options
+from nestd.cli.screen.output import Screen
+from nestd.cli.service.errors import Exit
 
-KINDS = ("intel", "amd", "power", "s390")
-
+COMMANDS: Mapping[str, str] = {
+    "status": "host.status",
+    "watch": "host.watch",
+    "guests": "host.guests",
+    "vms": "host.guests",
+    "jobs": "changes.jobs",
+    "history": "host.history",
+    "validate": "host.checks",
+    "check-guest": "host.checks",
+    "posture": "host.checks",
+    "describe": "host.describe",
+    "nested": "changes.change",
+    "set": "changes.change",
+    "reload": "changes.change",
+    "load": "changes.change",
+    "unload": "changes.change",
+    "plan": "changes.change",
+    "wait": "changes.wait",
+    "cancel": "changes.jobs",
+    "inhibit": "changes.inhibit",
+    "log": "logs.show",
+    "shell": "shell",
+}
+"""Where each command is, below nestd.cli.commands."""
 SECTIONS = (
-    ("look", ("status", "watch", "vms", "jobs", "validate", "check-guest", "describe")),
-    ("change", ("nested", "set", "reload", "plan", "wait", "cancel", "inhibit")),
+    ("look", ("status", "watch", "guests", "vms", "jobs", "history")),
+    ("check", ("validate", "check-guest", "posture", "describe")),
+    ("change", ("nested", "set", "reload", "load", "unload", "plan", "wait", "cancel", "inhibit")),
     ("libvirt's logs", ("log show", "log set", "log debug", "log collect", "log presets")),
-    ("build frontends", ("shell",)),
+    ("other", ("shell", "help")),
 )
 _EXAMPLES = """\
 examples:
@@ -34,6 +54,8 @@ _END = """\
 exit codes: 0 done, 1 failed, 2 usage, 3 blocked, 4 not authorized,
             5 nestd not reachable
 """
+_TAKE_A_VALUE = ("--simulate", "--root", "--bus")
+_STATUS = "status"
 
 
 class _MainParser(Parser):
@@ -69,60 +91,60 @@ def command(parser: ArgumentParser, name: str) -> ArgumentParser:
     return parser
 
 
-def make_parser() -> Parser:
-    """The whole command line."""
+def make_parser(names: Iterable[str] = COMMANDS) -> Parser:
+    """The command line with those commands, and others that are in the same modules."""
     parser = _MainParser(
         prog="nestctl",
         usage="nestctl [OPTION...] [COMMAND]",
         description="Nested virtualization and libvirt debug logs on this KVM host.",
     )
-    parser.set_defaults(run=status.run, json=False, changes=False, offline=False)
-    _add_options(parser)
+    parser.set_defaults(changes=False, offline=False)
+    add_global_options(parser)
     commands = parser.add_subparsers(prog="nestctl", metavar="COMMAND", parser_class=Parser)
-    for group in (status, change, guests, jobs, watch, checks, logs, inhibit, wait, shell):
-        group.add_to(commands)
+    for module in dict.fromkeys(COMMANDS[name] for name in names):
+        importlib.import_module(f"nestd.cli.commands.{module}").add_to(commands)
+    about = "Show the help of nestctl, or of a command"
+    helper = add_command(commands, "help", _show_help, about)
+    helper.add_argument("words", nargs="*", metavar="COMMAND")
+    helper.set_defaults(offline=True)
     return parser
 
 
-def _add_options(parser: Parser) -> None:
-    parser.add_argument("--version", action="version", version=f"nestctl {__version__}")
-    parser.add_argument(
-        "--standalone",
-        action="store_true",
-        help="run nestd for this command only: no installation, no systemd",
-    )
-    parser.add_argument(
-        "--simulate",
-        choices=KINDS,
-        metavar="KIND",
-        help=f"the same over a simulated host: {', '.join(KINDS)}",
-    )
-    parser.add_argument(
-        "--root",
-        metavar="DIR",
-        type=Path,
-        help="with these two: take the host's files below DIR",
-    )
-    parser.add_argument(
-        "--no-ask-password",
-        dest="ask_password",
-        action="store_false",
-        help="never ask for a password",
-    )
-    parser.add_argument("--bus", metavar="ADDRESS", help=SUPPRESS)
-    parser.add_argument("--traceback", action="store_true", help=SUPPRESS)
+async def _show_help(screen: Screen, chosen: Namespace) -> Exit:
+    parser: ArgumentParser = make_parser()
+    for word in chosen.words:
+        if word not in subcommands(parser):
+            parser.error(f"There is no command {' '.join(chosen.words)!r}.")
+        parser = subcommands(parser)[word]
+    screen.write(parser.format_help())
+    return Exit.DONE
+
+
+def _meant(arguments: Sequence[str]) -> Iterable[str]:
+    """The command that is meant, so that no other needs to be loaded; all where that is unclear."""
+    words = iter(arguments)
+    for word in words:
+        if word in _TAKE_A_VALUE:
+            next(words, None)
+        elif not word.startswith("-"):
+            return [word] if word in COMMANDS else COMMANDS
+        elif word in ("-h", "--help"):
+            return COMMANDS
+    return [_STATUS]
 
 
 def parse(arguments: Sequence[str]) -> Namespace:
     """Read the command line. Exits with status 2 and a sentence on stderr for a wrong one."""
-    parser = make_parser()
+    parser = make_parser(_meant(arguments))
     chosen = parser.parse_args(arguments)
+    if not hasattr(chosen, "run"):
+        chosen = parser.parse_args([*arguments, _STATUS])
     private = chosen.standalone or chosen.simulate
     if chosen.root is not None and not private:
         parser.error("--root goes with --standalone or --simulate")
     if chosen.root is not None and not chosen.simulate and not chosen.root.is_dir():
-        parser.error(f"--root: {chosen.root} is no directory")
-    if chosen.run is shell.run and not private:
+        parser.error(f"--root: {chosen.root} is not a directory")
+    if chosen.run.__module__.endswith(".shell") and not private:
         parser.error("shell goes with --standalone or --simulate, such as --simulate amd")
     if chosen.bus is not None and private:
         parser.error("--bus does not go with --standalone or --simulate, which have their own bus")

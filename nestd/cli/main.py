@@ -5,21 +5,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import shlex
 import signal
 import sys
-import traceback
 from argparse import Namespace
 from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
 
 from nestd.cli import arguments
-from nestd.cli.invocation.session import Session
-from nestd.cli.local.polkit_agent import polkit_agent
-from nestd.cli.local.private_service import PrivateService, private_service
-from nestd.cli.screen.output import Screen
-from nestd.cli.service.client import Client
+from nestd.cli.invocation import suggestions
+from nestd.cli.screen.output import OutputError, Screen, discard_output
 from nestd.cli.service.errors import CliError, Exit
+
+if TYPE_CHECKING:
+    from nestd.cli.local.private_service import PrivateService
 
 _BY_SIGNAL = 128
 """The exit code of a program that a signal ended is this and the signal's number."""
@@ -31,29 +29,49 @@ class _Interrupted(Exception):
 
 def main(given: Sequence[str] | None = None) -> int:
     """Run nestctl; the exit code."""
-    chosen = arguments.parse(sys.argv[1:] if given is None else given)
-    screen = Screen()
+    words = sys.argv[1:] if given is None else given
+    chosen = arguments.parse(words)
+    host = suggestions.options(chosen)
+    suggest = suggestions.suggester(suggestions.called(), host, words, arguments.COMMANDS)
+    screen = Screen(suggest, json=chosen.json)
+    try:
+        return _run_to_end(chosen, screen)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; nothing more may go there, at exit neither.
+        discard_output()
+        return _BY_SIGNAL + signal.SIGPIPE
+
+
+def _run_to_end(chosen: Namespace, screen: Screen) -> int:
     try:
         return asyncio.run(_with_signals(chosen, screen))
     except CliError as error:
         _trace(chosen)
-        screen.failure(error)
-        return error.code
+        return _failure(screen, error)
     except _Interrupted as interrupted:
         return _BY_SIGNAL + int(interrupted.args[0])
     except BrokenPipeError:
-        # Whoever read our output has seen enough; nothing more may go there, at exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BY_SIGNAL + signal.SIGPIPE
+        raise
     except Exception as error:
         _trace(chosen)
-        told = f"Internal error: {type(error).__name__}: {error}"
-        screen.failure(CliError(told, "Please report it, with the output of: nestctl --traceback"))
+        text = f"Internal error: {type(error).__name__}: {error}"
+        hint = "Please report it, with the output of:\n  nestctl ... --traceback"
+        return _failure(screen, CliError(text, hint))
+
+
+def _failure(screen: Screen, error: CliError) -> int:
+    try:
+        screen.failure(error)
+    except OutputError as unwritten:  # with --json, where the refusal goes there
+        screen.failure(unwritten)
         return Exit.FAILED
+    return error.code
 
 
 def _trace(chosen: Namespace) -> None:
     if chosen.traceback:
+        import traceback
+
         traceback.print_exc()
 
 
@@ -78,25 +96,25 @@ async def _with_signals(chosen: Namespace, screen: Screen) -> int:
 async def _run(chosen: Namespace, screen: Screen) -> int:
     if chosen.offline:
         return int(await chosen.run(screen, chosen))
+    from nestd.cli.invocation.session import Session
+    from nestd.cli.service.client import Client
+
     async with _service(chosen) as private:
         client = await Client.connect(private.address if private else chosen.bus)
-        session = Session(client, screen, private, _program(chosen))
+        session = Session(client, screen, private)
         asks = chosen.changes and chosen.ask_password and not private and not chosen.bus
         try:
-            with polkit_agent() if asks else contextlib.nullcontext():
+            with _agent() if asks else contextlib.nullcontext():
                 status: int = await chosen.run(session, chosen)
                 return status
         finally:
             client.close()
 
 
-def _program(chosen: Namespace) -> str:
-    words = ["nestctl"]
-    words += ["--standalone"] if chosen.standalone else []
-    words += ["--simulate", chosen.simulate] if chosen.simulate else []
-    words += ["--root", shlex.quote(str(chosen.root))] if chosen.root else []
-    words += ["--bus", shlex.quote(chosen.bus)] if chosen.bus else []
-    return " ".join(words)
+def _agent() -> contextlib.AbstractContextManager[None]:
+    from nestd.cli.local.polkit_agent import polkit_agent
+
+    return polkit_agent()
 
 
 @contextlib.asynccontextmanager
@@ -104,5 +122,7 @@ async def _service(chosen: Namespace) -> AsyncIterator[PrivateService | None]:
     if not chosen.standalone and chosen.simulate is None:
         yield None
         return
+    from nestd.cli.local.private_service import private_service
+
     async with private_service(chosen.simulate, chosen.root, show_log=chosen.traceback) as private:
         yield private

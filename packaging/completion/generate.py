@@ -9,6 +9,7 @@ A value is completed by what its place in the help is called: see VALUES.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from argparse import SUPPRESS, Action, ArgumentParser
 from collections.abc import Iterator, Mapping
@@ -20,13 +21,23 @@ sys.path.insert(0, str(HERE.parents[1]))
 
 from nestd.cli import arguments  # noqa: E402
 
-# For each kind of value, what a shell runs to list some; "file" and "directory" are the shell's.
+# What the shell asks this host for; each runs in sh and prints one word a line. KVM's modules are
+# those that are loaded or installed for this kernel, and all of them where neither can be seen.
+_MODULES = (
+    'ls /sys/module /lib/modules/"$(uname -r)"/kernel/arch/*/kvm 2>/dev/null'
+    " | sed -n 's/^\\(kvm[a-z_-]*\\).*/\\1/p' | tr - _ | sort -u | grep . || echo kvm"
+)
+_DAEMONS = (
+    "for name in libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd"
+    " virtinterfaced virtnwfilterd virtproxyd virtchd virtlxcd virtvboxd virtvzd virtxend; do"
+    ' PATH=$PATH:/usr/sbin:/sbin command -v "$name" >/dev/null && echo "$name"; done'
+)
+# For each kind of value, what lists some; "file" and "directory" are the shell's.
 VALUES: Mapping[str, str] = {
-    "MODULE": "printf '%s\\n' kvm kvm_intel kvm_amd kvm_hv",
+    "MODULE": f"sh -c {shlex.quote(_MODULES)}",
     "PARAM=VALUE": "ls /sys/module/kvm*/parameters 2>/dev/null | sed -n 's/^[a-z0-9_]*$/&=/p'",
     "JOB": "nestctl jobs 2>/dev/null | sed -n 's/^\\([0-9][0-9]*\\) .*/\\1/p'",
-    "DAEMON": "printf '%s\\n' libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd"
-    " virtsecretd virtinterfaced virtnwfilterd virtproxyd",
+    "DAEMON": f"sh -c {shlex.quote(_DAEMONS)}",
     "NAME|FILE": "virsh --readonly list --all --name 2>/dev/null | sed '/^$/d'",
     "FILE": "file",
     "DIR": "directory",

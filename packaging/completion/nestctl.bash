@@ -26,6 +26,12 @@ _nestctl() {
             ;;
         "set --token")
             ;;
+        "wait --for")
+            ;;
+        "inhibit --who")
+            ;;
+        "inhibit --why")
+            ;;
         "log set --preset")
             words="$(printf '%s\n' qemu all-less-noise qmp all all-with-events drivers sample)"
             ;;
@@ -45,18 +51,45 @@ _nestctl() {
             ;;
         "log collect --max-size")
             ;;
-        "inhibit --who")
-            ;;
-        "inhibit --why")
-            ;;
-        "wait --for")
-            ;;
         *)
             case "$command" in
                 "")
-                    words="status nested set reload plan vms describe jobs cancel watch validate check-guest log inhibit wait shell --help --version --standalone --simulate --root --no-ask-password"
+                    words="status watch guests vms jobs cancel history validate check-guest posture describe nested set reload load unload plan wait inhibit log shell help --help --version --json --standalone --simulate --root --no-ask-password"
                     ;;
                 "status")
+                    words="--help --json"
+                    ;;
+                "watch")
+                    words="--help --json"
+                    ;;
+                "guests")
+                    words="--help --json --watch"
+                    ;;
+                "vms")
+                    words="--help --json"
+                    ;;
+                "jobs")
+                    words="--help --json"
+                    ;;
+                "cancel")
+                    words="--help --json"
+                    words+=" $(nestctl jobs 2>/dev/null | sed -n 's/^\([0-9][0-9]*\) .*/\1/p')"
+                    ;;
+                "history")
+                    words="--help --json"
+                    ;;
+                "validate")
+                    words="--help --json --all"
+                    ;;
+                "check-guest")
+                    words="--help --json --all"
+                    words+=" $(virsh --readonly list --all --name 2>/dev/null | sed '/^$/d')"
+                    files=-f
+                    ;;
+                "posture")
+                    words="--help --json"
+                    ;;
+                "describe")
                     words="--help --json"
                     ;;
                 "nested")
@@ -65,72 +98,59 @@ _nestctl() {
                     ;;
                 "set")
                     words="--help --json --now --when-idle --at-boot --wait --dry-run --token"
-                    words+=" $(printf '%s\n' kvm kvm_intel kvm_amd kvm_hv)"
+                    words+=" $(sh -c 'ls /sys/module /lib/modules/"$(uname -r)"/kernel/arch/*/kvm 2>/dev/null | sed -n '"'"'s/^\(kvm[a-z_-]*\).*/\1/p'"'"' | tr - _ | sort -u | grep . || echo kvm')"
                     words+=" $(ls /sys/module/kvm*/parameters 2>/dev/null | sed -n 's/^[a-z0-9_]*$/&=/p')"
                     ;;
                 "reload")
                     words="--help --json --now --when-idle --wait"
-                    words+=" $(printf '%s\n' kvm kvm_intel kvm_amd kvm_hv)"
+                    words+=" $(sh -c 'ls /sys/module /lib/modules/"$(uname -r)"/kernel/arch/*/kvm 2>/dev/null | sed -n '"'"'s/^\(kvm[a-z_-]*\).*/\1/p'"'"' | tr - _ | sort -u | grep . || echo kvm')"
+                    ;;
+                "load")
+                    words="--help --json"
+                    words+=" $(sh -c 'ls /sys/module /lib/modules/"$(uname -r)"/kernel/arch/*/kvm 2>/dev/null | sed -n '"'"'s/^\(kvm[a-z_-]*\).*/\1/p'"'"' | tr - _ | sort -u | grep . || echo kvm')"
+                    ;;
+                "unload")
+                    words="--help --json --now --when-idle --wait"
+                    words+=" $(sh -c 'ls /sys/module /lib/modules/"$(uname -r)"/kernel/arch/*/kvm 2>/dev/null | sed -n '"'"'s/^\(kvm[a-z_-]*\).*/\1/p'"'"' | tr - _ | sort -u | grep . || echo kvm')"
                     ;;
                 "plan")
                     words="--help --json --now --when-idle --at-boot"
-                    words+=" $(printf '%s\n' kvm kvm_intel kvm_amd kvm_hv)"
+                    words+=" $(sh -c 'ls /sys/module /lib/modules/"$(uname -r)"/kernel/arch/*/kvm 2>/dev/null | sed -n '"'"'s/^\(kvm[a-z_-]*\).*/\1/p'"'"' | tr - _ | sort -u | grep . || echo kvm')"
                     words+=" $(ls /sys/module/kvm*/parameters 2>/dev/null | sed -n 's/^[a-z0-9_]*$/&=/p')"
-                    ;;
-                "vms")
-                    words="--help --json"
-                    ;;
-                "describe")
-                    words="--help --json"
-                    ;;
-                "jobs")
-                    words="--help --json"
-                    ;;
-                "cancel")
-                    words="--help"
-                    words+=" $(nestctl jobs 2>/dev/null | sed -n 's/^\([0-9][0-9]*\) .*/\1/p')"
-                    ;;
-                "watch")
-                    words="--help --json"
-                    ;;
-                "validate")
-                    words="--help --json"
-                    ;;
-                "check-guest")
-                    words="--help --json"
-                    words+=" $(virsh --readonly list --all --name 2>/dev/null | sed '/^$/d')"
-                    files=-f
-                    ;;
-                "log")
-                    words="show set debug collect presets --help"
-                    ;;
-                "log show")
-                    words="--help --json"
-                    words+=" $(printf '%s\n' libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd virtinterfaced virtnwfilterd virtproxyd)"
-                    ;;
-                "log set")
-                    words="--help --json --preset --clear --outputs --now --runtime --at-start --dry-run"
-                    words+=" $(printf '%s\n' libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd virtinterfaced virtnwfilterd virtproxyd)"
-                    ;;
-                "log debug")
-                    words="--help --preset --clear --outputs --for --max-size --no-wait --stop"
-                    words+=" $(printf '%s\n' libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd virtinterfaced virtnwfilterd virtproxyd)"
-                    ;;
-                "log collect")
-                    words="--help --output --max-size"
-                    ;;
-                "log presets")
-                    words="--help --json"
-                    ;;
-                "inhibit")
-                    words="--help --json --who --why"
                     ;;
                 "wait")
                     words="--help --json --for"
                     words+=" $(nestctl jobs 2>/dev/null | sed -n 's/^\([0-9][0-9]*\) .*/\1/p')"
                     ;;
+                "inhibit")
+                    words="--help --json --who --why"
+                    ;;
+                "log")
+                    words="show set debug collect presets --help --json"
+                    ;;
+                "log show")
+                    words="--help --json"
+                    words+=" $(sh -c 'for name in libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd virtinterfaced virtnwfilterd virtproxyd virtchd virtlxcd virtvboxd virtvzd virtxend; do PATH=$PATH:/usr/sbin:/sbin command -v "$name" >/dev/null && echo "$name"; done')"
+                    ;;
+                "log set")
+                    words="--help --json --preset --clear --outputs --now --runtime --at-start --dry-run"
+                    words+=" $(sh -c 'for name in libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd virtinterfaced virtnwfilterd virtproxyd virtchd virtlxcd virtvboxd virtvzd virtxend; do PATH=$PATH:/usr/sbin:/sbin command -v "$name" >/dev/null && echo "$name"; done')"
+                    ;;
+                "log debug")
+                    words="--help --json --preset --clear --outputs --for --max-size --no-wait --stop"
+                    words+=" $(sh -c 'for name in libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd virtinterfaced virtnwfilterd virtproxyd virtchd virtlxcd virtvboxd virtvzd virtxend; do PATH=$PATH:/usr/sbin:/sbin command -v "$name" >/dev/null && echo "$name"; done')"
+                    ;;
+                "log collect")
+                    words="--help --json --output --max-size"
+                    ;;
+                "log presets")
+                    words="--help --json"
+                    ;;
                 "shell")
-                    words="--help"
+                    words="--help --json"
+                    ;;
+                "help")
+                    words="--help --json"
                     ;;
             esac
             ;;

@@ -14,9 +14,10 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from contract import contract
 
@@ -39,6 +40,8 @@ class Script:
     findings: Sequence[tuple[str, str, str, str]] = ()
     ready: bool = True
     machines: Sequence[tuple[int, str, str, str]] = ()
+    machines_known: bool = True
+    guests: Sequence[Mapping[str, Any]] = ()  # nested_runs grows with each call
     state: str = "in-sync"
     nested: str = "yes"
     nested_next: str = "yes"
@@ -83,6 +86,7 @@ class _Manager(_Scripted):
             "HostModule": MODULE,
             "HostVirtualization": "kvm",
             "MachineCount": len(self.script.machines),
+            "MachinesKnown": self.script.machines_known,
         }
 
     def answer(self, call: Call) -> Sequence[object]:
@@ -98,11 +102,23 @@ class _Manager(_Scripted):
         answers: dict[str, Sequence[object]] = {
             "ListMachines": [script.machines],
             "ListInhibitors": [[]],
+            "ListGuests": [self._guests()],
             "Validate": [script.findings],
             "CheckGuest": [script.ready, script.findings],
             "Describe": ["{}"],
         }
         return answers[call.member] if call.member in answers else super().answer(call)
+
+    def _guests(self) -> list[dict[str, Variant]]:
+        types = {"pid": "u", "nested_runs": "t"}
+        calls = len(self.script.calls_of("ListGuests"))
+        return [
+            {
+                key: Variant(types.get(key, "s"), value * calls if key == "nested_runs" else value)
+                for key, value in guest.items()
+            }
+            for guest in self.script.guests
+        ]
 
 
 def _pipe_of(data: bytes, pause: float) -> int:
@@ -110,7 +126,7 @@ def _pipe_of(data: bytes, pause: float) -> int:
     reader, writer = os.pipe()
 
     def send() -> None:
-        with open(writer, "wb") as pipe:
+        with suppress(BrokenPipeError), open(writer, "wb") as pipe:
             for start in range(0, len(data), 1 << 16):
                 time.sleep(pause)
                 pipe.write(data[start : start + (1 << 16)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A real terminal of 80 columns: a program in tmux, its keys and its screen."""
+"""A real terminal: a program in tmux, its keys and its screen."""
 
 from __future__ import annotations
 
@@ -29,6 +29,10 @@ class Terminal:
         """What is on the screen, without blanks at the ends of lines."""
         return self._tmux("capture-pane", "-p", *(["-e"] if escapes else []))
 
+    def joined(self) -> str:
+        """The same, with the lines that the terminal itself has wrapped as one line each."""
+        return self._tmux("capture-pane", "-p", "-J")
+
     def press(self, *keys: str) -> None:
         """Press keys, such as "C-c" or "Enter"."""
         self._tmux("send-keys", *keys)
@@ -49,7 +53,11 @@ class Terminal:
 
 @contextmanager
 def terminal(
-    directory: Path, command: Sequence[str], variables: Mapping[str, str], lines: int = 24
+    directory: Path,
+    command: Sequence[str],
+    variables: Mapping[str, str],
+    lines: int = 24,
+    columns: int = 80,
 ) -> Iterator[Terminal]:
     """Run COMMAND in a terminal; the screen stays when it has ended, with its exit code."""
     found = Terminal(directory / "tmux")
@@ -57,7 +65,9 @@ def terminal(
     script = f"trap : INT; {shlex.join(command)}; echo exit code $?; exec cat"
     environment = [f"{name}={value}" for name, value in {"LC_ALL": "C.UTF-8", **variables}.items()]
     shell = shlex.join(["env", *_NOT_OURS, *environment, "sh", "-c", script])
-    found._tmux(*("new-session", "-d", "-x", "80", "-y", str(lines), "-c", str(directory), shell))
+    found._tmux(
+        *("new-session", "-d", "-x", str(columns), "-y", str(lines), "-c", str(directory), shell)
+    )
     try:
         yield found
     finally:

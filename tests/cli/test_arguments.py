@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError
-from collections.abc import Callable
+import subprocess
+import sys
 
 import pytest
-from run_nestctl import Result, nestctl
+from run_nestctl import Result, environment, nestctl
 
 from nestd import __version__
 from nestd.cli import arguments
-from nestd.cli.invocation import parser as parsing
-from nestd.cli.screen import words
+from nestd.cli.invocation.parser import Parser, add_command, add_global_options
 
 NOWHERE = "unix:path=/nonexistent/bus"
 
@@ -41,17 +40,17 @@ def test_the_help_names_every_command() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (["nsted"], "nestctl: There is no command 'nsted'. Is nested meant?"),
+        (["nsted"], "nestctl: There is no command 'nsted'. Did you mean 'nested'?"),
         (["frobnicate"], "nestctl: There is no command 'frobnicate'."),
-        (["log", "shw"], "nestctl log: There is no command 'shw'. Is show meant?"),
-        (["nested"], "nestctl nested: the following arguments are required: value"),
+        (["log", "shw"], "nestctl log: There is no command 'shw'. Did you mean 'show'?"),
+        (["set"], "nestctl set: the following arguments are required: MODULE, PARAM=VALUE"),
         (["nested", "on", "--now", "--at-boot"], "not allowed with argument --now"),
         (["set", "kvm", "=1"], "'=1' is not of the form PARAM=VALUE"),
-        (["cancel", "x"], "'x' is no number of a job"),
-        (["cancel", str(1 << 32)], "is no number of a job"),
-        (["log", "debug", "--for", "soon"], "'soon' is no time such as 90s, 10m or 1h30m"),
+        (["cancel", "x"], "'x' is not a job number"),
+        (["cancel", str(1 << 32)], "is not a job number"),
+        (["log", "debug", "--for", "soon"], "'soon' is not a time such as 90s, 10m or 1h30m"),
         (["--root", "/", "status"], "nestctl: --root goes with --standalone or --simulate"),
-        (["--standalone", "--root", "/no", "status"], "--root: /no is no directory"),
+        (["--standalone", "--root", "/no", "status"], "--root: /no is not a directory"),
         (["--simulate", "amd", "--stand", "status"], "unrecognized arguments"),
     ],
 )
@@ -63,44 +62,61 @@ def test_wrong_usage_is_told_with_the_way_to_help(given: list[str], said: str) -
     assert result.out == ""
 
 
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1h30m", 5400), ("2d", 172800)]
-)
-def test_durations(text: str, seconds: int) -> None:
-    assert parsing.duration(text) == seconds
+def test_version_and_help_in_each_spelling() -> None:
+    for given in (["-V"], ["--version"], ["status", "-V"], ["log", "show", "--version"]):
+        assert run(*given).out == f"nestctl {__version__}\n", given
+    whole = run("help")
+    assert (whole.code, whole.out) == (0, run("--help").out)
+    one = run("help", "log", "debug")
+    assert (one.code, one.out) == (0, run("log", "debug", "--help").out)
+    unknown = run("help", "log", "frob")
+    assert unknown.code == 2
+    assert "There is no command 'log frob'." in unknown.err
 
 
 @pytest.mark.parametrize(
-    ("parse", "text"),
+    "given",
     [
-        *((parsing.duration, text) for text in ("", "0", "-1", "1.5h", "m", "1h x", "4294967296")),
-        *((parsing.byte_count, text) for text in ("", "0", "1.5G", "G", "5X", "9999999T")),
-        *((parsing.job_number, text) for text in ("", "0", "-1", "4294967296", "\u0665")),
-        *((parsing.assignment, text) for text in ("", "=", "=x", "nested")),
+        ["--json", "--simulate", "amd", "--root", "/x", "--no-ask-password", "status"],
+        ["status", "--json", "--simulate", "amd", "--root", "/x", "--no-ask-password"],
+        ["--simulate", "amd", "status", "--root", "/x", "--no-ask-password", "--json"],
     ],
 )
-def test_words_that_are_refused(parse: Callable[[str], object], text: str) -> None:
-    with pytest.raises(ArgumentTypeError):
-        parse(text)
+def test_global_options_stand_before_the_command_or_after_it(given: list[str]) -> None:
+    chosen = arguments.parse(given)
+    assert (chosen.json, chosen.simulate, str(chosen.root)) == (True, "amd", "/x")
+    assert not chosen.ask_password
 
 
-def test_an_assignment_may_have_an_empty_value_and_further_equals_signs() -> None:
-    assert parsing.assignment("nested=") == ("nested", "")
-    assert parsing.assignment("a=b=c") == ("a", "b=c")
+def test_what_is_not_given_has_its_default_after_every_command() -> None:
+    for name in ("status", "nested", "log", "cancel"):
+        chosen = arguments.parse([name, *(["7"] if name == "cancel" else [])])
+        assert (chosen.json, chosen.simulate, chosen.root, chosen.bus) == (False, None, None, None)
+        assert chosen.ask_password
+    # inhibit's arguments are the program's own, also where they look like ours.
+    assert arguments.parse(["inhibit", "cat", "--json"]).argument == ["cat", "--json"]
 
 
-def test_sizes_and_times_in_words() -> None:
-    assert [words.size(count) for count in (0, 999, 1500, 2_500_000, 3_000_000_000)] == [
-        "0 bytes",
-        "999 bytes",
-        "1.5 kB",
-        "2.5 MB",
-        "3.0 GB",
-    ]
-    assert [words.duration(each) for each in (-1, 5, 65, 3600, 3725.4)] == [
-        "0:00",
-        "0:05",
-        "1:05",
-        "1:00:00",
-        "1:02:05",
-    ]
+def test_an_option_of_the_command_wins_over_the_global_one() -> None:
+    parser = Parser(prog="x")
+    add_global_options(parser)
+    commands = parser.add_subparsers(parser_class=Parser)
+    command = add_command(commands, "show", lambda *_: None, "Show")  # type: ignore[arg-type]
+    command.add_argument("--root", action="store_const", const="the command's")
+    assert parser.parse_args(["--root", "/x", "show"]).root is None
+    assert parser.parse_args(["show", "--root"]).root == "the command's"
+
+
+def test_only_the_module_of_the_command_is_loaded() -> None:
+    code = (
+        "import sys; from nestd.cli import arguments; arguments.parse(sys.argv[1:]);"
+        "print(*sorted(each for each in sys.modules if 'cli.commands.' in each or each == 'rich'))"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code, "--simulate", "amd", "jobs"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert loaded == ["nestd.cli.commands.changes", "nestd.cli.commands.changes.jobs"]

@@ -80,7 +80,8 @@ def test_a_guest_by_name_is_looked_up_with_virsh(
     assert unknown.code == 1
     assert unknown.err.splitlines() == [
         "nestctl: libvirt says: error: failed to get domain",
-        "Which guests there are: virsh list --all",
+        "See which guests there are:",
+        "  virsh --readonly list --all",
     ]
 
 

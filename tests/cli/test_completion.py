@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
 import sys
@@ -27,6 +28,23 @@ def test_the_files_are_what_the_command_line_gives(tmp_path: Path) -> None:
         assert (copy.parent / name).read_text() == (COMPLETION / name).read_text(), name
 
 
+@pytest.fixture(autouse=True)
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host with virtqemud and KVM for Intel: what the shells ask is answered by programs."""
+    programs = {
+        "virtqemud": "",
+        "virsh": "printf '%s\\n' web1 db1",
+        "ls": "case $1 in /sys/module) printf '%s\\n' kvm kvm-intel.ko.xz vfat ;;"
+        ' *) exec /bin/ls "$@" ;; esac',
+    }
+    directory = tmp_path / "programs"
+    directory.mkdir()
+    for name, script in programs.items():
+        (directory / name).write_text(f"#!/bin/sh\n{script}\n")
+        (directory / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{directory}:{os.environ['PATH']}")
+
+
 def _bash(*words: str) -> list[str]:
     script = (
         f"source {shlex.quote(str(COMPLETION / 'nestctl.bash'))};"
@@ -44,9 +62,11 @@ def test_bash(tmp_path: Path) -> None:
     assert _bash("nestctl", "--simulate", "amd", "st") == ["status"]
     assert _bash("nestctl", "nested", "o") == ["on", "off"]
     assert _bash("nestctl", "nested", "on", "--wh") == ["--when-idle"]
-    assert "kvm_intel" in _bash("nestctl", "set", "kvm_")
-    assert _bash("nestctl", "log", "") == ["show", "set", "debug", "collect", "presets", "--help"]
-    assert _bash("nestctl", "log", "set", "virtq") == ["virtqemud"]
+    assert _bash("nestctl", "reload", "kvm") == ["kvm", "kvm_intel"]
+    words = ["show", "set", "debug", "collect", "presets", "--help", "--json"]
+    assert _bash("nestctl", "log", "") == words
+    assert _bash("nestctl", "log", "set", "virt") == ["virtqemud"]
+    assert _bash("nestctl", "check-guest", "w") == ["web1"]
     assert "qmp" in _bash("nestctl", "log", "debug", "virtqemud", "--preset", "")
     guest = tmp_path / "guest.xml"
     guest.write_text("")
@@ -69,9 +89,9 @@ def test_fish(tmp_path: Path) -> None:
     assert _fish("nestctl --simulate amd st") == ["status"]
     assert set(_fish("nestctl nested o")) == {"on", "off"}
     assert _fish("nestctl nested on --wh") == ["--when-idle"]
-    assert "kvm_intel" in _fish("nestctl set kvm_")
+    assert set(_fish("nestctl unload kvm")) == {"kvm", "kvm_intel"}
     assert _fish("nestctl log c") == ["collect"]
-    assert _fish("nestctl log set virtq") == ["virtqemud"]
+    assert _fish("nestctl log set virt") == ["virtqemud"]
     assert "qmp" in _fish("nestctl log debug --preset q")
     assert set(_fish("nestctl nested --d")) == {"--dry-run"}
     assert _fish("nestctl vms --d") == []
@@ -84,7 +104,7 @@ def test_zsh(tmp_path: Path) -> None:
         f"fpath=({COMPLETION} $fpath); autoload -U compinit; compinit -u -d {dump};"
         "PS1='ready> '; clear"
     )
-    variables = {"HOME": str(tmp_path), "ZDOTDIR": str(tmp_path)}
+    variables = {"HOME": str(tmp_path), "ZDOTDIR": str(tmp_path), "PATH": os.environ["PATH"]}
     with terminal(tmp_path, ["zsh", "-f", "-i"], variables) as screen:
         screen.press(start, "Enter")
         screen.wait_for(lambda text: text.startswith("ready>"))

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import pty
 import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from private_bus import PrivateBus
-from run_nestctl import COMMAND, environment, nestctl, nestctl_program
+from run_nestctl import COMMAND, environment, nestctl
+from running_nestd import Nestd
 from scripted_nestd import OWN, Script, scripted_nestd
 
 from nestd.cli.service.errors import Exit, explain
@@ -47,7 +53,8 @@ def test_no_bus() -> None:
     assert result.code == 5
     assert result.err.splitlines() == [
         "nestctl: The system's message bus (D-Bus) cannot be reached: No such file or directory.",
-        "Without a system bus, for instance in a container, look with: nestctl --standalone status",
+        "Without a system bus, for instance in a container, look with:",
+        "  nestctl --standalone status",
     ]
 
 
@@ -56,8 +63,10 @@ def test_no_service(bus: PrivateBus) -> None:
     assert result.code == 5
     assert result.err.splitlines() == [
         "nestctl: nestd does not run on this machine.",
-        "Start it with: systemctl start nestd",
-        "Or look without the service: nestctl --standalone status",
+        "Start it:",
+        "  systemctl start nestd",
+        "Or look without the service:",
+        "  nestctl --standalone status",
     ]
 
 
@@ -69,10 +78,10 @@ def test_not_authorized(bus: PrivateBus) -> None:
     assert result.err.splitlines()[0] == (
         "nestctl: Not authorized: org.nestd1.reload-modules is denied."
     )
-    assert "sudo nestctl" in result.err
+    assert result.err.splitlines()[-1] == "  sudo nestctl nested on"
 
 
-def test_changes_carry_the_leave_to_prompt_and_reading_does_not(bus: PrivateBus) -> None:
+def test_changes_allow_a_prompt_and_reading_does_not(bus: PrivateBus) -> None:
     with scripted_nestd(bus.address, Script()) as script:
         nestctl(bus.address, "nested", "on")
         nestctl(bus.address, "validate")
@@ -104,7 +113,7 @@ def test_a_load_that_would_fail_although_nothing_is_assigned_has_a_cause_to_look
     bus: PrivateBus,
 ) -> None:
     with scripted_nestd(bus.address, Script(state="config-error")):
-        assert "stops modprobe: nestctl validate names it." in nestctl(bus.address).out
+        assert "stops modprobe. To see which line: nestctl validate" in nestctl(bus.address).out
 
 
 def test_the_developers_switch_shows_where_it_happened(bus: PrivateBus) -> None:
@@ -126,12 +135,110 @@ def test_a_reader_that_has_seen_enough(bus: PrivateBus) -> None:
     assert done.stderr == ""
 
 
-def test_without_rich_it_says_what_to_install(tmp_path: Path) -> None:
+def test_without_rich_a_terminal_gets_plain_lines(bus: PrivateBus, tmp_path: Path) -> None:
     (tmp_path / "rich.py").write_text("raise ModuleNotFoundError('no rich', name='rich')\n")
-    path = environment()["PYTHONPATH"]
-    result = nestctl_program("status", PYTHONPATH=f"{tmp_path}:{path}")
-    assert result.code == 1
-    assert result.err.splitlines() == [
-        "nestctl: The Python package rich is not installed.",
-        "Install it: python3-rich, or pip install 'nestd[cli]'",
-    ]
+    path = f"{tmp_path}:{environment()['PYTHONPATH']}"
+    with scripted_nestd(bus.address, Script()):
+        shown = _on_a_pseudo_terminal("status", PYTHONPATH=path, bus=bus)
+    assert shown.startswith("Nested virtualization is on")
+    assert "\x1b" not in shown
+
+
+def test_nothing_of_rich_is_loaded_for_a_pipe(bus: PrivateBus) -> None:
+    code = (
+        "import sys; from nestd.cli.main import main; status = main(['status', '--json']);"
+        "sys.exit(any(each.split('.')[0] == 'rich' for each in sys.modules) or status)"
+    )
+    with scripted_nestd(bus.address, Script()):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=environment(DBUS_SYSTEM_BUS_ADDRESS=bus.address),
+            capture_output=True,
+            text=True,
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def _on_a_pseudo_terminal(*arguments: str, bus: PrivateBus, **variables: str) -> str:
+    ours, theirs = pty.openpty()
+    with open(ours, "rb", buffering=0) as screen:
+        process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            env=environment(DBUS_SYSTEM_BUS_ADDRESS=bus.address, **variables),
+            stdin=subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+        )
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # which is how a pseudo terminal ends
+            while part := screen.read(4096):
+                shown += part
+        assert process.wait() == 0, shown
+    return shown.decode()
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["status", "--json"], ["describe"], ["help"]])
+@pytest.mark.parametrize(
+    ("redirection", "said"),
+    [(">/dev/full", "No space left on device"), (">&-", "it is closed")],
+)
+def test_output_that_cannot_be_written(
+    bus: PrivateBus, arguments: list[str], redirection: str, said: str
+) -> None:
+    with scripted_nestd(bus.address, Script()):
+        done = subprocess.run(
+            ["sh", "-c", f'"$@" {redirection}', "sh", *COMMAND, *arguments],
+            env=environment(DBUS_SYSTEM_BUS_ADDRESS=bus.address),
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd="/",
+        )
+    assert done.returncode == 1
+    assert done.stderr == f"nestctl: The output cannot be written: {said}.\n"
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_refusal_as_json(bus: PrivateBus, intel: Nestd, before: bool) -> None:
+    intel.start_machine("web1")
+    words = ["nested", "off"]
+    result = nestctl(bus.address, *(["--json", *words] if before else [*words, "--json"]))
+    assert (result.code, result.err) == (3, "")
+    [blocker] = json.loads(result.out)["error"].pop("blockers")
+    assert blocker["pid"] > 0
+    assert json.loads(result.out) == {
+        "error": {
+            "name": "org.nestd1.Error.Busy",
+            "text": f"kvm_intel is in use by machine web1 (pid {blocker['pid']}).",
+            "blockers": [
+                {
+                    "kind": "machine",
+                    "name": "web1",
+                    "pid": blocker["pid"],
+                    "detail": "virtual machine of qemu-kvm in machine-qemu-web1.scope",
+                }
+            ],
+        }
+    }
+
+
+def test_other_failures_as_json(bus: PrivateBus) -> None:
+    refusal = BusError(OWN + "RolledBack", "kvm_intel runs as before.")
+    with scripted_nestd(bus.address, Script(failures={"SetNested": refusal})):
+        failed = nestctl(bus.address, "nested", "on", "--json")
+    nowhere = nestctl("unix:path=/nonexistent/bus", "status", "--json")
+    absent = nestctl(bus.address, "status", "--json")
+    usage = nestctl(bus.address, "check-guest", "/", "--json")
+    assert failed.code == 1
+    assert json.loads(failed.out)["error"] == {
+        "name": OWN + "RolledBack",
+        "text": "kvm_intel runs as before.",
+        "blockers": [],
+    }
+    for result, code, name in (
+        (nowhere, 5, wire.DISCONNECTED),
+        (absent, 5, wire.SERVICE_UNKNOWN),
+        (usage, 2, wire.INVALID_ARGS),
+    ):
+        assert (result.code, json.loads(result.out)["error"]["name"]) == (code, name)
+        assert result.err == ""

@@ -6,13 +6,15 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import signal
+import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
 from private_bus import PrivateBus
-from run_nestctl import nestctl, start_nestctl
+from run_nestctl import COMMAND, environment, nestctl, start_nestctl
 from running_nestd import Nestd
 from scripted_nestd import OWN, Script, scripted_nestd
 
@@ -86,6 +88,18 @@ def test_a_filter_that_the_service_refuses_is_wrong_usage(bus: PrivateBus) -> No
     assert (result.code, result.err) == (2, 'nestctl: Filter 1, "5:x": the level is 1 to 4.\n')
 
 
+def test_a_daemon_that_does_not_run(bus: PrivateBus) -> None:
+    refusal = BusError(OWN + "DaemonUnavailable", "virtqemud does not run.")
+    failures = {"SetFilters": refusal, "StartDebug": refusal}
+    with scripted_nestd(bus.address, Script(failures=failures)):
+        set_ = nestctl(bus.address, "log", "set", "virtqemud", "3:*", "--outputs", "1:syslog:x")
+        debug = nestctl(bus.address, "log", "debug", "virtqemud")
+    assert set_.err.splitlines()[-1] == (
+        "  nestctl log set virtqemud '3:*' --outputs 1:syslog:x --at-start"
+    )
+    assert debug.err.splitlines()[-1] == "  systemctl start virtqemud"
+
+
 def test_presets() -> None:
     result = nestctl("unix:path=/nonexistent", "log", "presets")
     assert result.code == 0, result.err
@@ -102,7 +116,7 @@ def test_debug_to_its_end(bus: PrivateBus, tmp_path: Path) -> None:
     assert call.interactive
     assert script.calls_of("StopDebug") == []
     assert result.out.splitlines()[3] == "virtqemud logs again what it did before."
-    assert f"3.0 MB in {tmp_path}/debug.log" in result.out
+    assert re.search(rf"^It wrote 3.0 MB in \d s, to {tmp_path}/debug.log.$", result.out, re.M)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -123,11 +137,66 @@ def test_debug_without_waiting_and_its_end(bus: PrivateBus, tmp_path: Path) -> N
         started = nestctl(bus.address, "log", "debug", "1:qemu", "--no-wait", "--for", "1h")
         shown = nestctl(bus.address, "status")
         ended = nestctl(bus.address, "log", "debug", "virtqemud", "--stop")
-    assert started.out.startswith("virtqemud writes debug logs for 1:00:00.\n")
+    assert started.out.startswith("virtqemud writes debug logs for 1 h.\n")
     assert "nestctl log debug virtqemud --stop" in started.out
     assert script.calls_of("StartDebug")[0].args[:2] == ("1:qemu", 3600)
     assert "Debug logs  virtqemud for " in shown.out
     assert ended.out == "virtqemud logs again what it did before.\n"
+
+
+def test_the_end_of_no_session(bus: PrivateBus) -> None:
+    with scripted_nestd(bus.address, Script()):
+        ended = nestctl(bus.address, "log", "debug", "virtqemud", "--stop")
+        document = json.loads(nestctl(bus.address, "log", "debug", "--stop", "--json").out)
+    assert ended.out == "No debug session of virtqemud runs: nothing to do.\n"
+    assert ended.code == 0
+    assert not document["changed"]
+
+
+def test_only_what_this_session_wrote_is_counted(bus: PrivateBus, tmp_path: Path) -> None:
+    log = tmp_path / "debug.log"
+    log.write_bytes(b"y" * 5_000_000)
+    outputs = f"1:file:{log}"
+    with scripted_nestd(bus.address, Script(log_file=log)):
+        words = ("log", "debug", "--for", "1s", "--outputs", outputs)
+        result = nestctl(bus.address, *words)
+        document = json.loads(nestctl(bus.address, *words, "--json").out)
+    assert "It wrote 1.5 MB" in result.out
+    assert (document["bytes"], document["files"]) == (1_500_000, [str(log)])
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [(["20s"], "--for 20s"), (["virtqemud", "1:qemu", "1h"], "virtqemud 1:qemu --for 1h")],
+)
+def test_a_time_without_its_option(bus: PrivateBus, words: list[str], meant: str) -> None:
+    with scripted_nestd(bus.address, Script()) as script:
+        result = nestctl(bus.address, "log", "debug", *words)
+    assert result.code == 2
+    assert result.err.splitlines()[0].endswith("is a time: give it with --for.")
+    assert result.err.splitlines()[1] == f"  nestctl log debug {meant}"
+    assert script.calls_of("StartDebug") == []
+
+
+def test_log_without_a_command_shows_the_state(bus: PrivateBus) -> None:
+    with scripted_nestd(bus.address, Script()):
+        assert nestctl(bus.address, "log").out == nestctl(bus.address, "log", "show").out
+        assert "log_daemons" in json.loads(nestctl(bus.address, "log", "--json").out)
+
+
+def test_an_archive_that_cannot_be_written_to_standard_output(bus: PrivateBus) -> None:
+    with scripted_nestd(bus.address, Script(archive=ARCHIVE)):
+        done = subprocess.run(
+            ["sh", "-c", '"$@" >/dev/full', "sh", *COMMAND, "log", "collect", "-o", "-"],
+            env=environment(DBUS_SYSTEM_BUS_ADDRESS=bus.address),
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd="/",
+        )
+    assert (done.returncode, done.stderr) == (
+        1,
+        "nestctl: The output cannot be written: No space left on device.\n",
+    )
 
 
 def test_collect(bus: PrivateBus, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from run_nestctl import COMMAND, environment, nestctl_program, start_nestctl
 from scripted_nestd import Script, scripted_nestd
 
 _SECONDS = 30
+CALLED = shlex.join(COMMAND)
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def test_standalone_keeps_out_of_the_way_of_a_service(bus: PrivateBus) -> None:
 
 def test_hints_say_how_to_come_to_the_same_host(leftovers: Path) -> None:
     result = nestctl_program("--simulate", "s390", "--root", str(leftovers / "host"), "status")
-    assert f"  nestctl --simulate s390 --root {leftovers}/host nested on\n" in result.out
+    assert f"  {CALLED} --simulate s390 --root {leftovers}/host nested on\n" in result.out
     shutil.rmtree(leftovers / "host")
 
 
@@ -119,8 +121,8 @@ def test_a_shell_says_how_to_use_it() -> None:
     assert result.out.splitlines() == [
         "A simulated POWER host serves this shell; exit ends it.",
         "Its files are below $NESTD_ROOT. A virtual machine is a file there:",
-        "  touch $NESTD_ROOT/simulated/machines/web1    starts one",
-        "  rm $NESTD_ROOT/simulated/machines/web1       ends it",
+        "  touch $NESTD_ROOT/simulated/machines/web1   # starts one",
+        "  rm $NESTD_ROOT/simulated/machines/web1      # ends it",
         "Ask nestd as you would on a real host:",
         "  nestctl status",
         "  busctl introspect org.nestd1 /org/nestd1",
@@ -183,7 +185,7 @@ def test_without_dbus_daemon_it_says_what_to_install() -> None:
     )
     assert done.returncode == 1
     assert "The program dbus-daemon is needed for this, and is not installed." in done.stderr
-    assert "apt install dbus-daemon" in done.stderr
+    assert "  apt install dbus-daemon   # Debian, Ubuntu\n" in done.stderr
 
 
 def test_a_nestd_that_does_not_start_is_told_with_its_reason(leftovers: Path) -> None:

@@ -33,7 +33,7 @@ Host   AMD, on bare metal
 ...
 $ nestctl \\
     nsted
-nestctl: There is no command 'nsted'. Is nested meant?
+nestctl: There is no command 'nsted'. Did you mean 'nested'?
 See: nestctl --help
 [exit code 2]
 ```
@@ -73,7 +73,8 @@ def nestctl(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """This nestctl as a program, in a directory for the PATH."""
     program = tmp_path_factory.mktemp("bin") / "nestctl"
     program.write_text(
-        f'#!/bin/sh\nPYTHONPATH={CHECKOUT} exec {sys.executable} -m nestd.cli "$@"\n'
+        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(CHECKOUT)!r})\n"
+        "from nestd.cli.__main__ import main\nsys.exit(main())\n"
     )
     program.chmod(0o755)
     return program

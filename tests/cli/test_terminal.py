@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ from run_nestctl import COMMAND, environment, nestctl
 from running_nestd import Nestd
 from scripted_nestd import Script, scripted_nestd
 from terminal import terminal
+
+from nestd.cli.screen import plain
 
 pytestmark = pytest.mark.needs("tmux")
 
@@ -90,10 +93,11 @@ class _Countdown(NamedTuple):
 
 
 def _countdown(screen: str) -> _Countdown | None:
-    found = re.search(r"(\d+):(\d\d) left .* ([\d.]+) MB", screen)
+    found = re.search(r"(\d+) min(?: (\d+) s)? left .* ([\d.]+) MB", screen)
     if found is None:
         return None
-    return _Countdown(int(found.group(1)) * 60 + int(found.group(2)), float(found.group(3)))
+    seconds = int(found.group(1)) * 60 + int(found.group(2) or 0)
+    return _Countdown(seconds, float(found.group(3)))
 
 
 def test_progress_while_logs_are_collected(bus: PrivateBus, tmp_path: Path) -> None:
@@ -126,6 +130,35 @@ def test_colours_are_for_terminals_that_want_them(bus: PrivateBus, tmp_path: Pat
         assert "\x1b" not in nestctl(bus.address).out
 
 
+@pytest.mark.parametrize("columns", [80, 60])
+def test_a_suggested_command_can_be_copied_whole(
+    bus: PrivateBus, intel: Nestd, tmp_path: Path, columns: int
+) -> None:
+    with terminal(tmp_path, COMMAND, _variables(bus), lines=60, columns=columns) as screen:
+        screen.wait_for_text("exit code")
+        lines = screen.joined().splitlines()
+    assert f"  {shlex.join(COMMAND)} nested off" in [line.rstrip() for line in lines]
+
+
+def test_names_of_any_script_keep_columns_straight(
+    bus: PrivateBus, intel: Nestd, tmp_path: Path
+) -> None:
+    for name in ("web1", "数据库", "сервер"):
+        intel.start_machine(name)
+    with terminal(tmp_path, [*COMMAND, "vms"], _variables(bus), columns=60) as screen:
+        screen.wait_for_text("exit code 0")
+        shown = [
+            plain.width(line[: line.index("qemu-kvm")])
+            for line in screen.screen().splitlines()
+            if "qemu-kvm" in line
+        ]
+    piped = nestctl(bus.address, "vms").out.splitlines()
+    assert len(shown) == 3
+    assert {*shown, *(plain.width(line[: line.index("qemu-kvm")]) for line in piped[1:])} == {
+        shown[0]
+    }
+
+
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["status"], ["nested", "off"], ["vms"], ["log", "debug", "--help"]]
 )
@@ -137,6 +170,10 @@ def test_everything_fits_in_80_columns(
     with terminal(tmp_path, [*COMMAND, *arguments], _variables(bus), lines=60) as screen:
         text = screen.wait_for_text("exit code")
     piped = nestctl(bus.address, *arguments)
-    words = (piped.out + piped.err).split()
+    # A program writes the name that it was called by.
+    said = piped.out + piped.err
+    if "--help" not in arguments:
+        said = said.replace("  nestctl ", f"  {shlex.join(COMMAND)} ")
+    words = said.split()
     shown = text.split()
     assert [word for word in words if word not in shown] == []

@@ -32,7 +32,7 @@ from running_nestd import Nestd
 from nestd import __version__
 
 GUESTS = CHECKOUT / "tests" / "unit" / "guests"
-_SECONDS = 20
+_SECONDS = 60
 _PAUSE = 0.02
 
 

@@ -15,6 +15,8 @@ from typing import Any
 from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
 from nestd.cli.local.private_service import PrivateService
+from nestd.cli.screen import elements
+from nestd.cli.screen.output import Screen
 from nestd.cli.screen.words import VENDORS
 from nestd.cli.service.errors import CliError
 
@@ -35,7 +37,7 @@ async def run(session: Session, chosen: Namespace) -> int:
     command = chosen.argument[chosen.argument[:1] == ["--"] :]
     if not command:
         command = [os.environ.get("SHELL") or "/bin/sh"]
-        _introduce(session, private)
+        _introduce(private)
     # Ctrl-C belongs to what runs in the shell.
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, lambda: None)
     try:
@@ -55,15 +57,22 @@ def _environment(private: PrivateService) -> dict[str, str]:
     return environment
 
 
-def _introduce(session: Session, private: PrivateService) -> None:
-    say, commands = session.screen.say, session.screen.commands
+def _introduce(private: PrivateService) -> None:
+    screen = Screen()  # in the shell nestctl needs no options to come to this host
+    say, commands = screen.say, screen.commands
     if private.kind is None:
         say("A nestd of your own serves this shell; exit ends it.")
         commands("nestctl status", "busctl introspect org.nestd1 /org/nestd1")
         return
     say(f"A simulated {VENDORS[private.kind]} host serves this shell; exit ends it.")
     say("Its files are below $NESTD_ROOT. A virtual machine is a file there:")
-    commands(f"touch $NESTD_ROOT/{MACHINES}/web1    starts one")
-    commands(f"rm $NESTD_ROOT/{MACHINES}/web1       ends it")
+    screen.show(
+        elements.commands(
+            [
+                (f"touch $NESTD_ROOT/{MACHINES}/web1", "starts one"),
+                (f"rm $NESTD_ROOT/{MACHINES}/web1", "ends it"),
+            ]
+        )
+    )
     say("Ask nestd as you would on a real host:")
     commands("nestctl status", "busctl introspect org.nestd1 /org/nestd1")

@@ -1,39 +1,38 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What every command gets: the service, the screen, and which service it is."""
+"""What every command gets: the service, the screen, and whether the service is its own."""
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Awaitable
-from dataclasses import dataclass
-from typing import Callable
+from typing import TYPE_CHECKING, Callable, NamedTuple
 
-from nestd.cli.local.private_service import PrivateService
-from nestd.cli.screen.output import Screen
-from nestd.cli.service.client import Client
-from nestd.cli.service.errors import CliError
+from nestd.cli.service.errors import NOT_SUPPORTED, CliError
 from nestd.cli.service.values import Host, Module
 
+if TYPE_CHECKING:  # what --version and --help need not wait for
+    from argparse import Namespace
 
-@dataclass(frozen=True)
-class Session:
+    from nestd.cli.local.private_service import PrivateService
+    from nestd.cli.screen.output import Screen
+    from nestd.cli.service.client import Client
+
+
+class Session(NamedTuple):
     """One run of nestctl. private is there where the service ends with this command."""
 
     client: Client
     screen: Screen
     private: PrivateService | None
-    program: str
-    """How to call nestctl again on the same service."""
 
     def main_module(self, host: Host) -> Module:
         """The module that a command without a module's name means. Raises CliError."""
         if host.main is None:
             text = "This host has no KVM module with nested virtualization."
-            raise CliError(text, f"See why: {self.program} validate")
+            raise CliError(text, "See why:\n  nestctl validate", name=NOT_SUPPORTED)
         return host.main
 
 
-Run = Callable[[Session, Namespace], Awaitable[int]]
+Run = Callable[[Session, "Namespace"], Awaitable[int]]
 """A command; returns its exit code."""
-RunOffline = Callable[[Screen, Namespace], Awaitable[int]]
+RunOffline = Callable[["Screen", "Namespace"], Awaitable[int]]
 """A command that needs no service."""

@@ -109,8 +109,9 @@ async def _start_bus(stack: contextlib.AsyncExitStack, directory: Path) -> str:
     if program is None:
         raise CliError(
             "The program dbus-daemon is needed for this, and is not installed.",
-            "Install it with: apt install dbus-daemon    (Debian, Ubuntu)\n"
-            "              or: dnf install dbus-daemon    (Fedora, RHEL)",
+            "Install it:\n"
+            "  apt install dbus-daemon   # Debian, Ubuntu\n"
+            "  dnf install dbus-daemon   # Fedora, RHEL",
         )
     config = directory / "bus.conf"
     config.write_text(_CONFIG.format(socket=directory / "bus"))

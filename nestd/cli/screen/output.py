@@ -1,12 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What nestctl prints. Of all of nestctl, only this floor of files knows rich.
+"""Standard output and standard error: plain into pipes and files, with rich on a terminal.
 
-Why rich (and argparse): Debian 12, Fedora and EPEL 9 package it, it is kept well, and tables, live
-displays, NO_COLOR and terminals of every kind are its job. Arguments are parsed with the standard
-library, which every host has: click would bring no more than nestctl needs. nestd imports neither.
-
-Text comes from files and processes of other people, so control characters never reach a terminal.
-Into a pipe every line goes whole, however long, and without padding at its end.
+Without rich a terminal gets the plain lines too.
 """
 
 from __future__ import annotations
@@ -14,91 +9,65 @@ from __future__ import annotations
 import json
 import os
 import sys
-import typing
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, is_dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Callable, TextIO
 
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
-
+from nestd.cli.screen import plain
+from nestd.cli.screen.elements import (
+    BAD,
+    GOOD,
+    STRONG,
+    WARN,
+    Element,
+    Indented,
+    commands,
+    indented,
+    paragraphs,
+    reworded,
+    styled,
+)
 from nestd.cli.service.errors import CliError
-from nestd.formats.printable import one_line
+from nestd.cli.service.values import as_plain
 
-GOOD, WARN, BAD, DIM, STRONG = "green", "yellow", "bold red", "dim", "bold"
-WIDEST = 100
-"""Columns that running text takes at most."""
-_PIPE_WIDTH = 100_000
-
-Cell = typing.Union[str, Text]
+if TYPE_CHECKING:
+    from nestd.cli.screen.terminal import LiveView, Terminal
 
 
-def styled(*parts: str | tuple[str, str]) -> Text:
-    """Text of plain parts and of (part, style)."""
-    text = Text()
-    for part in parts:
-        words, style = (part, "") if isinstance(part, str) else part
-        text.append(one_line(words), style or None)
-    return text
+class OutputError(CliError):
+    """Standard output cannot be written, so that this is told on standard error."""
 
-
-def cell(value: Cell) -> Text:
-    """A value as text that is safe to print."""
-    return value if isinstance(value, Text) else Text(one_line(value))
-
-
-def fields(rows: Iterable[tuple[str, Cell]]) -> RenderableType:
-    """Names and values, one pair a line."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True, style=DIM)
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(name, cell(value))
-    return Padding(table, (0, 0, 0, 2))
-
-
-def columns(titles: Sequence[str], rows: Iterable[Sequence[Cell]]) -> RenderableType:
-    """A table; the last column takes the rest of the line."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=STRONG)
-    for title in titles:
-        table.add_column(title, overflow="fold", no_wrap=title is not titles[-1])
-    for row in rows:
-        table.add_row(*(cell(value) for value in row))
-    return table
-
-
-def details(rows: Iterable[tuple[Text, Sequence[str]]]) -> RenderableType:
-    """A word and its lines in each row, the lines wrapped below each other."""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold", max_width=WIDEST if sys.stdout.isatty() else None)
-    for word, lines in rows:
-        for index, line in enumerate(lines):
-            shown = cell(line)
-            table.add_row(*((word, shown) if index == 0 else ("", Padding(shown, (0, 0, 0, 2)))))
-    return table
-
-
-def indented(*lines: Cell) -> RenderableType:
-    """Lines set off from the text, such as commands to type."""
-    return Padding(Group(*(cell(line) for line in lines)), (0, 0, 0, 2))
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"The output cannot be written: {error.strerror or error}.")
 
 
 class Screen:
-    """Standard output and standard error."""
+    """Where a command prints.
 
-    def __init__(self) -> None:
+    SUGGEST puts the commands in a text into words that work here. is_json says that the result,
+    or a refusal, is to be printed as JSON.
+    """
+
+    def __init__(self, suggest: Callable[[str], str] = str, *, json: bool = False) -> None:
+        self._suggest = suggest
+        self.is_json = json
+        self._terminals: dict[str, Terminal | None] = {}
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
-        self.out = _console(stderr=False)
-        self.err = _console(stderr=True)
 
-    def show(self, *renderables: RenderableType) -> None:
-        """Print to standard output."""
-        for each in renderables:
-            _print(self.out, each)
+    # Standard output
+
+    def show(self, *elements: Element | str) -> None:
+        """Print to standard output. Raises OutputError."""
+        for each in paragraphs(elements):
+            element = reworded(each, self._suggest)
+            terminal = self._terminal("stdout")
+            if terminal is not None:
+                with _written():
+                    terminal.print(element)
+            else:
+                self.write("".join(f"{line}\n" for line in plain.lines(element)))
 
     def say(self, *parts: str | tuple[str, str]) -> None:
         """Print one paragraph."""
@@ -115,67 +84,142 @@ class Screen:
             header = line.startswith(("+++", "---"))
             self.say((line, STRONG if header else styles.get(line[:1], "")))
 
-    def json(self, value: object) -> None:
-        """Print a value as JSON; dataclasses become objects."""
-        print(as_json(value, indent=2))
+    def json(self, value: object, *, indent: int | None = 2) -> None:
+        """Print a value as JSON in ASCII; values become objects."""
+        self.write(json.dumps(as_plain(value), indent=indent) + "\n")
+
+    def write(self, text: str) -> None:
+        """Write text as it is. Raises OutputError."""
+        with _written():
+            if sys.stdout is None:  # it was closed when we were started
+                raise OSError(0, "it is closed")
+            sys.stdout.write(text)
+            sys.stdout.flush()
+
+    # Standard error
 
     def warn(self, text: str) -> None:
         """Print a warning to standard error."""
-        _print(self.err, styled(("Warning: ", WARN), text))
+        self.show_aside(styled(("Warning: ", WARN), text))
 
     def note(self, text: str) -> None:
         """Print to standard error what is no result."""
-        _print(self.err, styled(text))
+        self.show_aside(styled(text))
 
-    def show_aside(self, renderable: RenderableType) -> None:
-        """Print to standard error."""
-        _print(self.err, renderable)
+    def show_aside(self, element: Element) -> None:
+        """Print to standard error; who closes it does not want to know."""
+        if sys.stderr is None:
+            return
+        element = reworded(element, self._suggest)
+        terminal = self._terminal("stderr")
+        try:
+            if terminal is not None:
+                terminal.print(element)
+            else:
+                sys.stderr.write("".join(f"{line}\n" for line in plain.lines(element)))
+                sys.stderr.flush()
+        except OSError:
+            return
 
     def failure(self, error: CliError) -> None:
-        """Print an error and what to do next to standard error."""
-        _print(self.err, styled(("nestctl: ", BAD), error.text))
+        """Print an error and what to do next: on standard error, with --json on standard output."""
+        if self.is_json and not isinstance(error, OutputError):
+            told = {"name": error.name, "text": error.text, "blockers": error.blockers}
+            self.json({"error": told})
+            return
+        self.show_aside(styled(("nestctl: ", BAD), error.text))
         for line in error.hint.splitlines():
-            _print(self.err, styled(line))
+            self.show_aside(indented(line[2:]) if line.startswith("  ") else styled(line))
+
+    def choices(self, choices: list[tuple[str, str]]) -> None:
+        """Print commands with remarks to standard error."""
+        worded = [(self._suggest(line), remark) for line, remark in choices]
+        found: Indented = commands(worded)
+        self.show_aside(found)
+
+    # What changes in place
 
     @property
     def is_live(self) -> bool:
         """Whether something that changes in place can be shown."""
-        return self.out.is_terminal and not self.out.is_dumb_terminal
+        terminal = self._terminal("stdout")
+        return terminal is not None and terminal.can_redraw
+
+    def live(self) -> LiveView:
+        """A view that is replaced in place; where is_live."""
+        terminal = self._terminal("stdout")
+        assert terminal is not None
+        return terminal.live()
+
+    @contextmanager
+    def waiting(self) -> Iterator[Callable[[str], None]]:
+        """Say what is waited for: in place on a terminal, else one line for each new sentence."""
+        terminal = self._terminal("stdout")
+        if terminal is not None and terminal.can_redraw:
+            with terminal.waiting() as show:
+                yield show
+            return
+        told: list[str] = []
+
+        def say(sentence: str) -> None:
+            if not self.is_json and told[-1:] != [sentence]:
+                told.append(sentence)
+                self.say(sentence)
+
+        yield say
+
+    @contextmanager
+    def countdown(self, seconds: int) -> Iterator[Callable[[float, str], None]]:
+        """Show the seconds that are left and the size of a log, on a terminal."""
+        terminal = self._terminal("stdout")
+        if terminal is None or not terminal.can_redraw:
+            yield lambda left, size: None
+            return
+        with terminal.countdown(seconds) as show:
+            yield show
+
+    @contextmanager
+    def transfer(self, name: str) -> Iterator[Callable[[int], None]]:
+        """Show how many bytes have arrived, on a terminal."""
+        terminal = self._terminal("stderr")
+        if terminal is None:
+            yield lambda size: None
+            return
+        with terminal.transfer(name) as show:
+            yield show
+
+    def _terminal(self, name: str) -> Terminal | None:
+        """That stream as a terminal, None where it is none or rich is not installed."""
+        if name not in self._terminals:
+            self._terminals[name] = None if self.is_json else _open_terminal(getattr(sys, name))
+        return self._terminals[name]
 
 
-def as_json(value: object, indent: int | None = None) -> str:
-    """A value as JSON in ASCII; dataclasses become objects."""
-    return json.dumps(value, indent=indent, default=_plain)
+def _open_terminal(stream: TextIO | None) -> Terminal | None:
+    if stream is None or not stream.isatty():
+        return None
+    try:
+        from nestd.cli.screen.terminal import Terminal
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("rich"):
+            raise
+        return None
+    return Terminal(stream)
 
 
-def _plain(value: object) -> object:
-    if is_dataclass(value) and not isinstance(value, type):
-        return asdict(value)
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+@contextmanager
+def _written() -> Iterator[None]:
+    """Raises OutputError where output cannot be written, unless its reader has left."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        discard_output()
+        raise OutputError(error) from error
 
 
-def _console(*, stderr: bool) -> Console:
-    stream = sys.stderr if stderr else sys.stdout
-    terminal = stream.isatty()
-    return Console(
-        file=stream,
-        width=None if terminal else _PIPE_WIDTH,
-        # Whether colours suit is the terminal's matter alone: FORCE_COLOR would put them in pipes.
-        force_terminal=terminal,
-        no_color=bool(os.environ.get("NO_COLOR")) or not terminal,
-        markup=False,
-        emoji=False,
-        highlight=False,
-    )
-
-
-def _print(console: Console, renderable: RenderableType) -> None:
-    if console.is_terminal:
-        width = min(console.width, WIDEST) if isinstance(renderable, Text) else None
-        console.print(renderable, width=width, no_wrap=False)
-        return
-    with console.capture() as captured:
-        console.print(renderable)
-    lines = captured.get().splitlines()
-    console.file.write("".join(line.rstrip() + "\n" for line in lines))
-    console.file.flush()
+def discard_output() -> None:
+    """Have nothing more go to standard output, when Python ends neither."""
+    with suppress(AttributeError, OSError):  # there may be none
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

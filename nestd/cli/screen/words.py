@@ -1,23 +1,31 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The state in plain words. Text only: nothing here asks or prints."""
+"""Single things in words: times, sizes, machines, jobs, assignments. Text only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from nestd.cli.service.values import Assignment, Blocker, Host, Job, Machine, Module
+from nestd.cli.service.values import Assignment, Blocker, Host, Inhibitor, Job, LogDaemon
 
 KVM_CONF = "/etc/modprobe.d/kvm.conf"
 NESTED = "nested"
-VENDORS = {"intel": "Intel", "amd": "AMD", "power": "POWER", "s390": "IBM Z", "none": "no KVM"}
+VENDORS = {
+    "intel": "Intel",
+    "amd": "AMD",
+    "power": "POWER",
+    "s390": "IBM Z",
+    "arm64": "arm64",
+    "none": "no KVM",
+}
 LEVELS = {1: "debug", 2: "info", 3: "warning", 4: "error"}
+LIBVIRT_LEVEL = 3
+"""What libvirt logs unless it is told otherwise: warnings and errors."""
 _MOST_NAMED = 4
-# As systemd-detect-virt names them; what else it names is a virtual machine.
+# As systemd-detect-virt names them; what else it names is a virtual machine, WSL 2 among them.
 _CONTAINERS = (
-    *("docker", "podman", "lxc", "lxc-libvirt", "systemd-nspawn", "openvz", "rkt", "wsl"),
+    *("docker", "podman", "lxc", "lxc-libvirt", "systemd-nspawn", "openvz", "rkt"),
     *("proot", "pouch", "container-other"),
 )
-_TRUE, _FALSE = ("1", "y", "yes", "on", "true"), ("0", "n", "no", "off", "false")
 
 
 def on_off(answer: str) -> str:
@@ -25,122 +33,9 @@ def on_off(answer: str) -> str:
     return {"yes": "on", "no": "off"}.get(answer, answer)
 
 
-def headline(host: Host, default: str = "") -> str:
-    """Is nested virtualization on, and after a reboot? One or two sentences.
-
-    DEFAULT is what Validate finds of the next load, where the kernel's default decides it: "pass"
-    where it leaves things as they are, "warn" where it does not.
-    """
-    module = host.main
-    if module is None or module.state == "missing":
-        return "Nested virtualization is not available: no KVM module here suits the processor."
-    if module.state == "config-error":
-        return (
-            f"Nested virtualization {_now(module)}, but the next load of {module.name} will fail."
-        )
-    if module.state == "builtin":
-        return f"Nested virtualization {_now(module)}. {module.name} is built into this kernel."
-    following = on_off(module.nested_next)
-    if module.nested_next == "default" and default in ("pass", "warn"):
-        following = by_default(module, default)
-    elif module.nested_next == "default":
-        return f"Nested virtualization {_now(module)}. After a reboot the kernel's default decides."
-    if module.nested == "unknown":
-        return f"Nested virtualization {_now(module)}, and {following} once it is loaded."
-    if on_off(module.nested) == following:
-        return f"Nested virtualization {_now(module)}, and stays {following} after a reboot."
-    return f"Nested virtualization {_now(module)} now, and will be {following} after a reboot."
-
-
-def by_default(module: Module, verdict: str) -> str:
-    """What the kernel's default will be, where it is found to be as it is now, or not."""
-    now, other = ("on", "off") if module.nested == "yes" else ("off", "on")
-    return {"pass": now, "warn": other}[verdict]
-
-
-def _now(module: Module) -> str:
-    if module.nested == "unknown":
-        return f"is not in use: {module.name} is not loaded"
-    return f"is {on_off(module.nested)}"
-
-
-def drift(host: Host, module: Module) -> Iterator[str]:
-    """Where running, configured and next differ, and what to do. Sentences."""
-    name = module.name
-    if module.state == "reload-pending":
-        differing = ", ".join(pending(module)) or "its parameters"
-        yield f"{name} was loaded before its configuration was changed ({differing})."
-    elif module.state == "overridden":
-        yield from _overridden(module)
-    elif module.state == "config-error":
-        passed = [assignment(each) for each in module.assignments]
-        if not passed:
-            yield "A file in modprobe.d stops modprobe: nestctl validate names it."
-            return
-        one_of = "" if len(passed) == 1 else "one of "
-        yield (
-            f"{name} would refuse {one_of}{', '.join(passed)}, or a file in modprobe.d stops"
-            " modprobe: nestctl validate tells which."
-        )
-    elif module.state == "builtin" and module is host.main:
-        yield f"Only the kernel command line sets it: {name}.{NESTED}=1, or 0 for off."
-
-
-def pending(module: Module) -> list[str]:
-    """The parameters that the next load would change, each as "PARAMETER RUNNING -> NEXT"."""
-    following = {each.parameter: each.value for each in module.assignments}
-    return [
-        f"{name} {plain(running)} -> {plain(following[name])}"
-        for name, running in module.parameters.items()
-        if name in following and not same(running, following[name])
-    ]
-
-
 def plain(value: str) -> str:
     """A value as nestd writes it: 1 and 0 where some modules show Y and N."""
     return {"Y": "1", "N": "0"}.get(value, value)
-
-
-def _overridden(module: Module) -> Iterator[str]:
-    for parameter, value in module.configured.items():
-        winner = module.decides(parameter)
-        if winner is not None and not same(winner.value, value):
-            yield (
-                f"{KVM_CONF} sets {parameter}={value} for {module.name}, but {winner.place} sets"
-                f" {parameter}={winner.value} and decides. Change it there."
-            )
-
-
-def same(one: str, other: str) -> bool:
-    """Whether two values of a parameter mean the same to the kernel, as far as can be told."""
-    return one == other or any(
-        {one.lower(), other.lower()} <= set(all_) for all_ in (_TRUE, _FALSE)
-    )
-
-
-def configured(module: Module) -> str:
-    """What kvm.conf says of nested."""
-    if module.nested_configured == "unset":
-        return f"not set in {KVM_CONF}"
-    return f"{on_off(module.nested_configured)}, in {KVM_CONF}"
-
-
-def next_load(module: Module, default: str = "") -> str:
-    """What the next load makes of nested, and who decides; DEFAULT as in headline()."""
-    if module.nested_next == "default" and default in ("pass", "warn"):
-        return f"{by_default(module, default)}, the kernel's default"
-    if module.nested_next == "default":
-        return "the kernel's default"
-    winner = module.decides(NESTED)
-    place = f", decided by {winner.place}" if winner is not None else ""
-    return f"{on_off(module.nested_next)}{place}"
-
-
-def running(module: Module) -> str:
-    """What runs."""
-    if module.nested == "unknown":
-        return f"{module.name} is not loaded" if not module.loaded else "unknown"
-    return on_off(module.nested)
 
 
 def kind_of_host(host: Host) -> str:
@@ -155,10 +50,15 @@ def kind_of_host(host: Host) -> str:
     return f"{VENDORS.get(host.vendor, host.vendor)}, {place}"
 
 
-def machines(found: Sequence[Machine], count: int) -> str:
-    """How many virtual machines run, and which."""
-    if found:
-        return f"{len(found)} running: {listed([each.name for each in found])}"
+def machines(host: Host) -> str:
+    """How many virtual machines run, and which; where nestd may not look, what it does see."""
+    names = listed([each.name for each in host.machines])
+    count = len(host.machines) or host.machine_count
+    if not host.machines_known:
+        seen = f"at least {count}: {names}" if names else "not known"
+        return f"{seen} (nestd may not look at other users' processes)"
+    if names:
+        return f"{count} running: {names}"
     return f"{count} running" if count else "none running"
 
 
@@ -174,13 +74,19 @@ def blocker(one: Blocker) -> str:
     return f"{one.name}{process}"
 
 
+def inhibitor(one: Inhibitor) -> str:
+    """Who asked for no reloads, and why."""
+    return f"{one.who} ({one.why})"
+
+
 def job(one: Job) -> str:
     """How far a job is."""
+    what = f"the {one.kind} of {one.module}"
     if one.state == "waiting":
-        names = listed([blocker(each) for each in one.blockers]) or "its moment"
-        return f"Job {one.id}: the reload of {one.module} waits for {names}"
+        names = listed([blocker(each) for each in one.blockers]) or "its turn"
+        return f"Job {one.id}: {what} waits for {names}"
     error = f": {one.error}" if one.error else ""
-    return f"Job {one.id}: the reload of {one.module} is {one.state}{error}"
+    return f"Job {one.id}: {what} is {one.state}{error}"
 
 
 def assignment(one: Assignment) -> str:
@@ -188,12 +94,25 @@ def assignment(one: Assignment) -> str:
     return f"{one.parameter}={one.value} ({one.place})"
 
 
+def filters(text: str, level: int = 0) -> str:
+    """What filters and a level make a daemon log."""
+    rest = f"everything of level {level} and above" if level else "warnings and errors"
+    return f"{text}, else {rest}" if text else rest
+
+
+def is_default(daemon: LogDaemon) -> bool:
+    """Whether nothing is configured beyond what libvirt logs by itself."""
+    return not daemon.filters and daemon.level in (0, LIBVIRT_LEVEL)
+
+
 def duration(seconds: float) -> str:
-    """A time as people say it: 9:43, or 1:09:43."""
+    """A time as people say it: 5 s, 2 min 5 s, 1 h 9 min."""
     whole = max(0, round(seconds))
-    hours, minutes = divmod(whole // 60, 60)
-    tail = f"{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
-    return f"{hours}:{tail}" if hours else tail
+    days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
+    units = ((days, "d"), (hours, "h"), (minutes, "min"), (whole % 60, "s"))
+    first = next((index for index, (count, _) in enumerate(units) if count), len(units) - 1)
+    shown = [f"{count} {unit}" for count, unit in units[first : first + 2] if count]
+    return " ".join(shown) or "0 s"
 
 
 def size(count: int) -> str:

@@ -1,24 +1,35 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """nestd as a client sees it: the calls of org.nestd1 with plain values, and its signals.
 
-The only file of nestctl that knows the connection. Every failure is a CliError.
+The types of a call's arguments come from the tables of formats.api. The only file of nestctl that
+knows the connection. Every failure is a CliError.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Callable
 
 from nestd.cli.service import values
-from nestd.cli.service.errors import BUSY, INHIBITED, CliError, explain, no_bus
-from nestd.cli.service.values import Blocker, Finding, Host, Job, LogDaemon, Machine, Module, Plan
+from nestd.cli.service.errors import BUSY, INHIBITED, UNKNOWN_MEMBER, CliError, explain, no_bus
+from nestd.cli.service.values import (
+    Blocker,
+    Entry,
+    Finding,
+    Guest,
+    Host,
+    Job,
+    LogDaemon,
+    Machine,
+    Module,
+    Plan,
+)
 from nestd.dbus.connection.transport import BUS, Connection
 from nestd.dbus.connection.wire import BusError, Signal, Variant
-from nestd.formats.api.names import BUS_NAME, MANAGER, MANAGER_PATH, module_path
+from nestd.formats.api import job, log_daemon, manager, module
+from nestd.formats.api.names import BUS_NAME, MANAGER_PATH, module_path
+from nestd.formats.api.table import InterfaceTable
 
-_MODULE = "org.nestd1.Module"
-_JOB = "org.nestd1.Job"
-_LOG_DAEMON = "org.nestd1.LogDaemon"
 _PROPERTIES = "org.freedesktop.DBus.Properties"
 _OBJECTS = "org.freedesktop.DBus.ObjectManager"
 
@@ -27,6 +38,7 @@ READ_SECONDS = 60.0
 CHANGE_SECONDS = 900.0
 
 _BLOCKED = (BUSY, INHIBITED)
+Options = Mapping[str, Variant]
 
 
 class Blocked(CliError):
@@ -34,7 +46,7 @@ class Blocked(CliError):
 
 
 class Client:
-    """Use connect(). Changes carry the leave to ask the user for a password."""
+    """Use connect(). Calls that change something allow nestd to ask the user for a password."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -48,113 +60,120 @@ class Client:
             raise no_bus(error) from error
 
     def close(self) -> None:
-        """Leave the bus."""
+        """Close the connection."""
         self._connection.close()
 
     # Reading
 
     async def is_running(self) -> bool:
         """Whether somebody owns nestd's name."""
-        try:
-            [owned] = await self._connection.call(
-                BUS, "/org/freedesktop/DBus", BUS, "NameHasOwner", "s", [BUS_NAME]
-            )
-        except BusError as error:
-            raise explain(error) from error
+        path = "/org/freedesktop/DBus"
+        [owned] = await self._send(path, BUS, "NameHasOwner", "s", BUS_NAME, destination=BUS)
         return bool(owned)
 
     async def host(self) -> Host:
         """The whole state."""
-        manager = await self._read(MANAGER_PATH, _PROPERTIES, "GetAll", "s", MANAGER)
-        objects = await self._read(MANAGER_PATH, _OBJECTS, "GetManagedObjects")
-        machines = await self._read(MANAGER_PATH, MANAGER, "ListMachines")
-        inhibitors = await self._read(MANAGER_PATH, MANAGER, "ListInhibitors")
-        return values.host(manager, objects, machines, inhibitors)
+        properties = await self._properties(MANAGER_PATH, manager.TABLE)
+        [objects] = await self._send(MANAGER_PATH, _OBJECTS, "GetManagedObjects")
+        machines = await self._manager("ListMachines")
+        inhibitors = await self._manager("ListInhibitors")
+        return values.host(properties, objects, machines, inhibitors)
 
     async def machines(self) -> list[Machine]:
         """Virtual machines that run."""
-        found = await self._read(MANAGER_PATH, MANAGER, "ListMachines")
+        found = await self._manager("ListMachines")
         return sorted((Machine(*each) for each in found), key=lambda one: one.name)
+
+    async def guests(self) -> list[Guest]:
+        """Virtual machines that run, with what they have of nesting."""
+        try:
+            found = await self._manager("ListGuests")
+        except CliError as error:
+            if error.name != UNKNOWN_MEMBER:
+                raise
+            return [Guest(*each) for each in await self.machines()]
+        guests = [values.from_keys(Guest, each) for each in found]
+        return sorted(guests, key=lambda one: one.name)
 
     async def module(self, name: str) -> Module:
         """One module; a name that is not there is nestd's to refuse."""
-        path = await self._read(MANAGER_PATH, MANAGER, "GetModule", "s", name)
-        return values.module(await self._read(path, _PROPERTIES, "GetAll", "s", _MODULE))
+        path = await self._manager("GetModule", name)
+        return values.from_properties(Module, await self._properties(path, module.TABLE))
 
-    async def blockers(self, module: str) -> tuple[Blocker, ...]:
+    async def blockers(self, name: str) -> tuple[Blocker, ...]:
         """What keeps a module from being reloaded."""
-        return values.blockers(await self._read(module_path(module), _MODULE, "ListBlockers"))
+        return values.blockers(await self._module(name, "ListBlockers"))
 
-    async def can_reload(self, module: str) -> str:
-        """ "yes", "no", "challenge", "blocked" or "na"."""
-        return str(await self._read(module_path(module), _MODULE, "CanReload"))
-
-    async def plan(self, module: str, parameters: Mapping[str, str], when: str) -> Plan:
+    async def plan(self, name: str, parameters: Mapping[str, str], when: str) -> Plan:
         """What a change would do."""
-        given = await self._read(
-            module_path(module), _MODULE, "Plan", "a{ss}s", dict(parameters), when
-        )
-        return values.plan(given)
+        return values.from_keys(Plan, await self._module(name, "Plan", dict(parameters), when))
 
     async def job(self, number: int) -> Job:
         """One job; it is there for some seconds after its end."""
-        path = await self._read(MANAGER_PATH, MANAGER, "GetJob", "u", number)
-        return values.job(await self._read(path, _PROPERTIES, "GetAll", "s", _JOB))
+        path = await self._manager("GetJob", number)
+        return values.from_properties(Job, await self._properties(path, job.TABLE))
 
     async def validate(self) -> list[Finding]:
         """Whether the host is fit for nested virtualization."""
-        return [Finding(*each) for each in await self._read(MANAGER_PATH, MANAGER, "Validate")]
+        return [Finding(*each) for each in await self._manager("Validate")]
+
+    async def posture(self) -> list[Finding]:
+        """What makes nesting a risk on this host."""
+        return [Finding(*each) for each in await self._manager("Posture")]
 
     async def check_guest(self, xml: str) -> tuple[bool, list[Finding]]:
         """Whether the guest with this domain XML can be a hypervisor here."""
-        ready, findings = await self._call(
-            MANAGER_PATH, MANAGER, "CheckGuest", "s", [xml], timeout=READ_SECONDS
-        )
+        ready, findings = await self._call(MANAGER_PATH, manager.TABLE, "CheckGuest", xml)
         return bool(ready), [Finding(*each) for each in findings]
+
+    async def history(self) -> list[Entry]:
+        """The latest changes and reloads, newest first."""
+        return [values.from_keys(Entry, each) for each in await self._manager("ListHistory")]
 
     async def describe(self) -> str:
         """Everything, as one JSON document."""
-        return str(await self._read(MANAGER_PATH, MANAGER, "Describe"))
+        return str(await self._manager("Describe"))
 
     # Changing
 
-    async def set_nested(
-        self, module: str, enabled: bool, when: str, options: Mapping[str, Variant]
-    ) -> int:
+    async def set_nested(self, name: str, enabled: bool, when: str, options: Options) -> int:
         """The number of the job, 0 where no reload was needed. Raises Blocked."""
-        return await self._change(module, "SetNested", "bsa{sv}", enabled, when, dict(options))
+        return await self._change(name, "SetNested", enabled, when, dict(options))
 
     async def set_parameters(
-        self, module: str, parameters: Mapping[str, str], when: str, options: Mapping[str, Variant]
+        self, name: str, parameters: Mapping[str, str], when: str, options: Options
     ) -> int:
         """As set_nested()."""
-        arguments = (dict(parameters), when, dict(options))
-        return await self._change(module, "SetParameters", "a{ss}sa{sv}", *arguments)
+        return await self._change(name, "SetParameters", dict(parameters), when, dict(options))
 
-    async def reload(self, module: str, when: str) -> int:
+    async def reload(self, name: str, when: str) -> int:
         """As set_nested()."""
-        return await self._change(module, "Reload", "sa{sv}", when, {})
+        return await self._change(name, "Reload", when, {})
+
+    async def unload(self, name: str, when: str) -> int:
+        """As set_nested()."""
+        return await self._change(name, "Unload", when, {})
+
+    async def load(self, name: str) -> None:
+        """Load a module that was unloaded."""
+        await self._call(module_path(name), module.TABLE, "Load", {}, change=True)
 
     async def cancel(self, number: int) -> None:
         """Give up a waiting job."""
-        path = await self._read(MANAGER_PATH, MANAGER, "GetJob", "u", number)
-        await self._call(path, _JOB, "Cancel", interactive=True)
+        path = await self._manager("GetJob", number)
+        await self._call(path, job.TABLE, "Cancel", change=True)
 
     async def inhibit(self, who: str, why: str) -> int:
         """A descriptor: no module is reloaded while it is open."""
-        [guard] = await self._call(
-            *(MANAGER_PATH, MANAGER, "Inhibit", "ss", [who, why]),
-            interactive=True,
-            take_descriptor=True,
-        )
-        return int(guard)
+        return await self._descriptor("Inhibit", who, why)
 
     # libvirt's logs
 
     async def log_daemon(self, name: str) -> LogDaemon:
         """One libvirt daemon."""
-        path = await self._read(MANAGER_PATH, MANAGER, "GetLogDaemon", "s", name)
-        return values.log_daemon(await self._read(path, _PROPERTIES, "GetAll", "s", _LOG_DAEMON))
+        path = await self._manager("GetLogDaemon", name)
+        properties = await self._properties(path, log_daemon.TABLE)
+        return values.from_properties(LogDaemon, properties)
 
     async def running_filters(self, daemon: str) -> tuple[str, str]:
         """Filters and outputs that the daemon uses now."""
@@ -163,38 +182,29 @@ class Client:
 
     async def check_filters(self, daemon: str, filters: str, outputs: str) -> tuple[str, list[str]]:
         """Filters in their canonical form, and warnings."""
-        canonical, warnings = await self._log(daemon, "CheckFilters", "ss", filters, outputs)
+        canonical, warnings = await self._log(daemon, "CheckFilters", filters, outputs)
         return str(canonical), list(warnings)
 
-    async def set_filters(
-        self, daemon: str, filters: str, when: str, options: Mapping[str, Variant]
-    ) -> None:
+    async def set_filters(self, daemon: str, filters: str, when: str, options: Options) -> None:
         """Change what a daemon logs."""
-        await self._log(daemon, "SetFilters", "ssa{sv}", filters, when, dict(options))
+        await self._log(daemon, "SetFilters", filters, when, dict(options))
 
-    async def plan_filters(self, daemon: str, filters: str, options: Mapping[str, Variant]) -> Plan:
+    async def plan_filters(self, daemon: str, filters: str, options: Options) -> Plan:
         """What would be written."""
-        [given] = await self._log(daemon, "Plan", "sa{sv}", filters, dict(options))
-        return values.plan(given)
+        [given] = await self._log(daemon, "Plan", filters, dict(options))
+        return values.from_keys(Plan, given)
 
-    async def start_debug(
-        self, daemon: str, filters: str, seconds: int, options: Mapping[str, Variant]
-    ) -> None:
+    async def start_debug(self, daemon: str, filters: str, seconds: int, options: Options) -> None:
         """Begin a debug session."""
-        await self._log(daemon, "StartDebug", "sua{sv}", filters, seconds, dict(options))
+        await self._log(daemon, "StartDebug", filters, seconds, dict(options))
 
     async def stop_debug(self, daemon: str) -> None:
         """End a debug session, with the former settings restored."""
         await self._log(daemon, "StopDebug")
 
-    async def collect_logs(self, options: Mapping[str, Variant]) -> int:
+    async def collect_logs(self, options: Options) -> int:
         """A descriptor to read a .tar.gz from."""
-        [archive] = await self._call(
-            *(MANAGER_PATH, MANAGER, "CollectLogs", "a{sv}", [dict(options)]),
-            interactive=True,
-            take_descriptor=True,
-        )
-        return int(archive)
+        return await self._descriptor("CollectLogs", dict(options))
 
     # Signals
 
@@ -222,46 +232,71 @@ class Client:
 
     # Calls
 
-    async def _read(
-        self, path: str, interface: str, member: str, signature: str = "", *arguments: object
-    ) -> Any:
-        [value] = await self._call(
-            path, interface, member, signature, arguments, timeout=READ_SECONDS
-        )
+    async def _properties(self, path: str, table: InterfaceTable) -> Mapping[str, Variant]:
+        [properties] = await self._send(path, _PROPERTIES, "GetAll", "s", table.name)
+        found: Mapping[str, Variant] = properties
+        return found
+
+    async def _manager(self, member: str, *arguments: object) -> Any:
+        [value] = await self._call(MANAGER_PATH, manager.TABLE, member, *arguments)
         return value
 
-    async def _log(
-        self, daemon: str, member: str, signature: str = "", *arguments: object
-    ) -> tuple[Any, ...]:
-        path = await self._read(MANAGER_PATH, MANAGER, "GetLogDaemon", "s", daemon)
-        return await self._call(path, _LOG_DAEMON, member, signature, arguments, interactive=True)
+    async def _module(self, name: str, member: str, *arguments: object) -> Any:
+        [value] = await self._call(module_path(name), module.TABLE, member, *arguments)
+        return value
 
-    async def _change(self, module: str, member: str, signature: str, *arguments: object) -> int:
-        [job] = await self._call(
-            module_path(module), _MODULE, member, signature, arguments, interactive=True
+    async def _log(self, daemon: str, member: str, *arguments: object) -> tuple[Any, ...]:
+        path = await self._manager("GetLogDaemon", daemon)
+        return await self._call(path, log_daemon.TABLE, member, *arguments, change=True)
+
+    async def _change(self, name: str, member: str, *arguments: object) -> int:
+        path = module_path(name)
+        [found] = await self._call(path, module.TABLE, member, *arguments, change=True)
+        return int(values.last_name(found) or 0)
+
+    async def _descriptor(self, member: str, *arguments: object) -> int:
+        types = _types(manager.TABLE, member)
+        [descriptor] = await self._send(
+            MANAGER_PATH,
+            manager.TABLE.name,
+            member,
+            types,
+            *arguments,
+            interactive=True,
+            take_descriptor=True,
+            timeout=CHANGE_SECONDS,
         )
-        return int(values.last_name(job) or 0)
+        return int(descriptor)
 
     async def _call(
         self,
         path: str,
+        table: InterfaceTable,
+        member: str,
+        *arguments: object,
+        change: bool = False,
+    ) -> tuple[Any, ...]:
+        seconds = CHANGE_SECONDS if change else READ_SECONDS
+        types = _types(table, member)
+        return await self._send(
+            path, table.name, member, types, *arguments, interactive=change, timeout=seconds
+        )
+
+    async def _send(
+        self,
+        path: str,
         interface: str,
         member: str,
-        signature: str = "",
-        arguments: Sequence[object] = (),
-        *,
-        timeout: float = CHANGE_SECONDS,
+        types: str = "",
+        *arguments: object,
+        destination: str = BUS_NAME,
+        timeout: float = READ_SECONDS,
         interactive: bool = False,
         take_descriptor: bool = False,
     ) -> tuple[Any, ...]:
         try:
             return await self._connection.call(
-                BUS_NAME,
-                path,
-                interface,
-                member,
-                signature,
-                arguments,
+                *(destination, path, interface, member, types, arguments),
                 timeout=timeout,
                 interactive=interactive,
                 take_descriptor=take_descriptor,
@@ -269,5 +304,12 @@ class Client:
         except BusError as error:
             told = explain(error)
             if error.name in _BLOCKED:
-                raise Blocked(told.text, told.hint, told.code) from error
+                raise Blocked(told.text, told.hint, told.code, told.name) from error
             raise told from error
+
+
+def _types(table: InterfaceTable, member: str) -> str:
+    """The types of a method's arguments. Raises CliError where this version has no such method."""
+    if member not in table.methods:
+        raise CliError(f"This version of nestctl cannot do {member}.", name=UNKNOWN_MEMBER)
+    return "".join(type_ for _, type_ in table.methods[member].takes)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What nestctl says when something does not work: one sentence, the next step, an exit code."""
+"""What nestctl says when something does not work: a sentence, the next step, an exit code."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 from types import MappingProxyType
 
+from nestd.cli.service.values import Blocker
 from nestd.dbus.connection import wire
 from nestd.dbus.connection.wire import BusError
 
@@ -15,6 +16,11 @@ BUSY = _OWN + "Busy"
 DAEMON_UNAVAILABLE = _OWN + "DaemonUnavailable"
 INHIBITED = _OWN + "Inhibited"
 NOT_SUPPORTED = _OWN + "NotSupported"
+RELOAD_FAILED = _OWN + "ReloadFailed"
+ROLLED_BACK = _OWN + "RolledBack"
+STALE_PLAN = _OWN + "StalePlan"
+OVERRIDDEN = _OWN + "Overridden"
+UNKNOWN_MEMBER = wire.UNKNOWN_METHOD
 
 
 class Exit(IntEnum):
@@ -29,13 +35,26 @@ class Exit(IntEnum):
 
 
 class CliError(Exception):
-    """Ends the command. text is one sentence; hint what to do next, "" where there is nothing."""
+    """Ends the command. text is one sentence; hint what to do next, "" where there is nothing.
 
-    def __init__(self, text: str, hint: str = "", code: Exit = Exit.FAILED) -> None:
+    Hints say "nestctl", which the screen writes as it was called; "nestctl ..." stands for the
+    whole command line. name is that of the D-Bus error, blockers what was in the way.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        hint: str = "",
+        code: Exit = Exit.FAILED,
+        name: str = "",
+        blockers: tuple[Blocker, ...] = (),
+    ) -> None:
         super().__init__(text)
         self.text = text
         self.hint = hint
         self.code = code
+        self.name = name or (wire.INVALID_ARGS if code is Exit.USAGE else wire.FAILED)
+        self.blockers = blockers
 
 
 _CODES: Mapping[str, Exit] = MappingProxyType(
@@ -57,28 +76,26 @@ _CODES: Mapping[str, Exit] = MappingProxyType(
 )
 _HINTS: Mapping[str, str] = MappingProxyType(
     {
-        wire.ACCESS_DENIED: "Ask an administrator, or try again as root (sudo nestctl ...).",
-        wire.AUTH_REQUIRED: "Try again as root (sudo nestctl ...), or on a terminal where a"
-        " password can be asked for.",
-        wire.DISCONNECTED: "See what happened: journalctl -u nestd -u dbus",
-        wire.NO_REPLY: "See what it is doing: systemctl status nestd",
-        DAEMON_UNAVAILABLE: "Start it first, for example: systemctl start virtqemud\n"
-        "What it logs from its next start on can be set without: nestctl log set --at-start",
+        wire.ACCESS_DENIED: "Ask an administrator, or try again as root:\n  sudo nestctl ...",
+        wire.AUTH_REQUIRED: "Try again on a terminal, where a password can be asked for, or as"
+        " root:\n  sudo nestctl ...",
+        UNKNOWN_MEMBER: "Restart it:\n  systemctl restart nestd",
+        wire.DISCONNECTED: "See what happened:\n  journalctl -u nestd -u dbus",
+        wire.NO_REPLY: "See what it is doing:\n  systemctl status nestd",
         _OWN + "ConfigUnparsable": "Correct the file by hand, then try again.",
         _OWN + "FileChanged": "Save and close it where it is being edited, then try again.",
-        _OWN + "NotRestored": "Remove the cause, then let nestd put it back: systemctl restart"
-        " nestd",
-        _OWN + "Overridden": "With --at-boot it is written all the same.",
-        _OWN + "ReloadFailed": "See what the kernel says: journalctl -k -b",
-        _OWN + "StalePlan": "Look at the new plan: nestctl plan ...",
-        _OWN + "Unreadable": "See what the kernel says: journalctl -k -b",
+        _OWN + "NotRestored": "Remove the cause, then let nestd put it back:\n"
+        "  systemctl restart nestd",
+        _OWN + "Unreadable": "See what the kernel says:\n  journalctl -k -b",
+        RELOAD_FAILED: "See what the kernel says:\n  journalctl -k -b",
     }
 )
 _NOT_RUNNING = CliError(
     "nestd does not run on this machine.",
-    "Start it with: systemctl start nestd\nOr look without the service: nestctl --standalone"
-    " status",
+    "Start it:\n  systemctl start nestd\n"
+    "Or look without the service:\n  nestctl --standalone status",
     Exit.NOT_REACHABLE,
+    wire.SERVICE_UNKNOWN,
 )
 _NO_SERVICE = (wire.SERVICE_UNKNOWN, wire.NAME_HAS_NO_OWNER)
 
@@ -88,22 +105,27 @@ def explain(error: BusError) -> CliError:
     if error.name in _NO_SERVICE:
         return _NOT_RUNNING
     if error.name.startswith("org.freedesktop.DBus.Error.Spawn"):
-        hint = "See why: systemctl status nestd"
+        hint = "See why:\n  systemctl status nestd"
         text = f"nestd cannot be started: {error.text or error.name}"
-        return CliError(f"{text.rstrip('.')}.", hint, Exit.NOT_REACHABLE)
+        return CliError(f"{text.rstrip('.')}.", hint, Exit.NOT_REACHABLE, error.name)
     if error.name == wire.AUTH_REQUIRED:
         text = "This needs authentication."
+    elif error.name == UNKNOWN_MEMBER:
+        text = "The nestd that runs is older than this nestctl, and cannot do this."
     else:
         text = error.text or f"nestd answered with {error.name}."
-    return CliError(text, _HINTS.get(error.name, ""), _CODES.get(error.name, Exit.FAILED))
+    code = _CODES.get(error.name, Exit.FAILED)
+    return CliError(text, _HINTS.get(error.name, ""), code, error.name)
 
 
 def no_bus(error: Exception) -> CliError:
     """What it means that the message bus cannot be reached."""
     return CliError(
         f"The system's message bus (D-Bus) cannot be reached: {_reason(error)}.",
-        "Without a system bus, for instance in a container, look with: nestctl --standalone status",
+        "Without a system bus, for instance in a container, look with:\n"
+        "  nestctl --standalone status",
         Exit.NOT_REACHABLE,
+        wire.DISCONNECTED,
     )
 
 

@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What nestd tells, as frozen values. Field names are the keys of nestctl's JSON: stable."""
+"""What nestd tells, as values. Field names are the keys of nestctl's JSON: stable.
+
+A field is read from the property of its name, RefCount from "refcount" aside; what a service of
+version 1.0 does not have yet keeps the field's default. NamedTuples, since a frozen dataclass takes
+ten times as long to make at each start.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Callable, NamedTuple, TypeVar, Union
 
 from nestd.dbus.connection.wire import Variant
 
 Properties = Mapping[str, Variant]
+KERNEL_DEFAULT = "kernel default"
 JOB_ENDS = ("done", "failed", "rolled-back", "cancelled")
 
+_Value = TypeVar("_Value")
 
-@dataclass(frozen=True)
-class Assignment:
+
+class Assignment(NamedTuple):
     """One assignment that the next load of a module passes; line 0 is the kernel command line."""
 
     parameter: str
@@ -25,12 +31,45 @@ class Assignment:
     @property
     def place(self) -> str:
         """Where it stands, in words."""
-        return f"{self.file}:{self.line}" if self.line else "the kernel command line"
+        return place(self.file, self.line)
 
 
-@dataclass(frozen=True)
-class Module:
-    """One KVM module; the words are those of org.nestd1.Module."""
+class Obstacle(NamedTuple):
+    """What keeps a module from being loaded; text is "" where others cannot read the file."""
+
+    kind: str
+    text: str
+    file: str
+    line: int
+
+    @property
+    def place(self) -> str:
+        """Where it stands, in words."""
+        return place(self.file, self.line)
+
+
+class Difference(NamedTuple):
+    """A parameter that the next load changes."""
+
+    parameter: str
+    running: str
+    next: str
+
+
+class Blocker(NamedTuple):
+    """What keeps a module from being reloaded; pid 0 where it is no process."""
+
+    kind: str
+    name: str
+    pid: int
+    detail: str
+
+
+class Module(NamedTuple):
+    """One KVM module; the words are those of org.nestd1.Module.
+
+    nested_at_boot is "" and pending None from a service that does not tell them.
+    """
 
     name: str
     availability: str
@@ -43,6 +82,10 @@ class Module:
     nested_configured: str
     nested_next: str
     state: str
+    nested_at_boot: str = ""
+    load_obstacles: tuple[Obstacle, ...] = ()
+    pending: tuple[Difference, ...] | None = None
+    read_error: str = ""
 
     def decides(self, parameter: str) -> Assignment | None:
         """The assignment of a parameter that wins at the next load."""
@@ -50,8 +93,7 @@ class Module:
         return found[-1] if found else None
 
 
-@dataclass(frozen=True)
-class Machine:
+class Machine(NamedTuple):
     """A process that runs a KVM virtual machine."""
 
     pid: int
@@ -60,19 +102,22 @@ class Machine:
     unit: str
 
 
-@dataclass(frozen=True)
-class Blocker:
-    """What keeps a module from being reloaded; pid 0 where it is no process."""
+class Guest(NamedTuple):
+    """A virtual machine and what it has of nesting; the words are those of ListGuests."""
 
-    kind: str
-    name: str
     pid: int
-    detail: str
+    name: str
+    vmm: str
+    unit: str
+    exposed: str = "unknown"
+    exposed_by: str = ""
+    nesting: str = "unknown"
+    nested_runs: int = 0
+    nesting_by: str = ""
 
 
-@dataclass(frozen=True)
-class Job:
-    """A reload."""
+class Job(NamedTuple):
+    """A reload; since in microseconds since 1970, 0 where the service does not tell."""
 
     id: int
     kind: str
@@ -81,10 +126,10 @@ class Job:
     state: str
     blockers: tuple[Blocker, ...]
     error: str
+    since: int = 0
 
 
-@dataclass(frozen=True)
-class Inhibitor:
+class Inhibitor(NamedTuple):
     """Who asked for no reloads."""
 
     who: str
@@ -93,9 +138,11 @@ class Inhibitor:
     pid: int
 
 
-@dataclass(frozen=True)
-class LogDaemon:
-    """A libvirt daemon; debug_until in microseconds since 1970, 0 where no session runs."""
+class LogDaemon(NamedTuple):
+    """A libvirt daemon; debug_until in microseconds since 1970, 0 where no session runs.
+
+    activation is "" from a service that does not tell it.
+    """
 
     name: str
     config_file: str
@@ -106,10 +153,14 @@ class LogDaemon:
     overridden_by: str
     debug_until: int
     config_error: str
+    activation: str = ""
+    warnings: tuple[str, ...] = ()
+    debug_filters: str = ""
+    debug_file: str = ""
+    debug_bytes: int = 0
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """One result of a check; verdict is "pass", "note", "warn" or "fail"."""
 
     id: str
@@ -118,35 +169,61 @@ class Finding:
     hint: str
 
 
-@dataclass(frozen=True)
-class Refusal:
+class Refusal(NamedTuple):
     """The error that a request would meet."""
 
     name: str
     text: str
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """What a change would do."""
 
-    diff: str
-    steps: tuple[str, ...]
-    blockers: tuple[Blocker, ...]
-    warnings: tuple[str, ...]
-    token: str
-    refusal: Refusal | None
+    diff: str = ""
+    steps: tuple[str, ...] = ()
+    blockers: tuple[Blocker, ...] = ()
+    warnings: tuple[str, ...] = ()
+    token: str = ""
+    refusal: Refusal | None = None
 
 
-@dataclass(frozen=True)
-class Host:
+class Entry(NamedTuple):
+    """A change or reload of the past; time in microseconds since 1970. uid -1: not told."""
+
+    time: int
+    kind: str
+    subject: str
+    result: str
+    uid: int = -1
+    asked: str = ""
+    error: str = ""
+
+
+class Nested(NamedTuple):
+    """Nested virtualization on the host as a whole.
+
+    decided_by is the place of the assignment that wins at the next load, None for the default.
+    """
+
+    running: str
+    at_boot: str
+    configured: str
+    next: str
+    state: str
+    decided_by: str | None
+
+
+class Host(NamedTuple):
     """The state of the whole host. Jobs are those that have not ended."""
 
+    nested: Nested
     version: str
     vendor: str
     host_module: str
     host_virtualization: str
+    backend: str
     machine_count: int
+    machines_known: bool
     machines: tuple[Machine, ...]
     modules: Mapping[str, Module]
     jobs: tuple[Job, ...]
@@ -159,9 +236,26 @@ class Host:
         return self.modules.get(self.host_module)
 
 
-def blockers(given: Iterable[Any]) -> tuple[Blocker, ...]:
-    """From a(ssus)."""
-    return tuple(Blocker(*each) for each in given)
+PROPERTIES: Mapping[str, str] = {"refcount": "RefCount", "module": "Subject", "uid": "StartedByUid"}
+"""Properties whose name is not the field's."""
+_STRUCTS: Mapping[str, type] = {
+    "assignments": Assignment,
+    "blockers": Blocker,
+    "load_obstacles": Obstacle,
+    "pending": Difference,
+}
+
+
+def property_of(field: str) -> str:
+    """The D-Bus property of a field: NestedNext of nested_next."""
+    return PROPERTIES.get(field) or "".join(word.capitalize() for word in field.split("_"))
+
+
+def place(file: str, line: int) -> str:
+    """A file and line, or the kernel command line, in words."""
+    if line:
+        return f"{file}:{line}"
+    return "the kernel command line" if file in ("", "/proc/cmdline") else file
 
 
 def last_name(path: object) -> str:
@@ -169,65 +263,33 @@ def last_name(path: object) -> str:
     return str(path).rsplit("/", 1)[-1]
 
 
-def module(given: Properties) -> Module:
-    """From the properties of org.nestd1.Module."""
-    value = _unpack(given)
-    return Module(
-        name=value["Name"],
-        availability=value["Availability"],
-        loaded=value["Loaded"],
-        refcount=value["RefCount"],
-        parameters=value["Parameters"],
-        configured=value["Configured"],
-        assignments=tuple(Assignment(*each) for each in value["Assignments"]),
-        nested=value["Nested"],
-        nested_configured=value["NestedConfigured"],
-        nested_next=value["NestedNext"],
-        state=value["State"],
-    )
+def blockers(given: Iterable[Any]) -> tuple[Blocker, ...]:
+    """From a(ssus)."""
+    return tuple(Blocker(*each) for each in given)
 
 
-def job(given: Properties) -> Job:
-    """From the properties of org.nestd1.Job."""
-    value = _unpack(given)
-    return Job(
-        id=value["Id"],
-        kind=value["Kind"],
-        module=last_name(value["Subject"]),
-        uid=value["StartedByUid"],
-        state=value["State"],
-        blockers=blockers(value["Blockers"]),
-        error=value["Error"],
-    )
+def from_properties(kind: Callable[..., _Value], given: Properties) -> _Value:
+    """A value of that kind from the properties of an object."""
+    fields: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
+    known = {field: given.get(property_of(field)) for field in fields}
+    return kind(**{field: _shaped(field, value) for field, value in known.items() if value})
 
 
-def log_daemon(given: Properties) -> LogDaemon:
-    """From the properties of org.nestd1.LogDaemon."""
-    value = _unpack(given)
-    return LogDaemon(
-        name=value["Name"],
-        config_file=value["ConfigFile"],
-        active=value["Active"],
-        filters=value["Filters"],
-        outputs=value["Outputs"],
-        level=value["Level"],
-        overridden_by=value["OverriddenBy"],
-        debug_until=value["DebugUntil"],
-        config_error=value["ConfigError"],
-    )
+def from_keys(kind: Callable[..., _Value], given: Properties) -> _Value:
+    """A value of that kind from a{sv} whose keys are its fields; others are left out."""
+    fields: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
+    return kind(**{field: _shaped(field, given[field]) for field in fields if field in given})
 
 
-def plan(given: Properties) -> Plan:
-    """From what Module.Plan or LogDaemon.Plan return; a key that is not there is empty."""
-    value = _unpack(given)
-    return Plan(
-        diff=value.get("diff", ""),
-        steps=tuple(value.get("steps", ())),
-        blockers=blockers(value.get("blockers", ())),
-        warnings=tuple(value.get("warnings", ())),
-        token=value.get("token", ""),
-        refusal=Refusal(*value["refusal"]) if "refusal" in value else None,
-    )
+def _shaped(field: str, given: Variant) -> Any:
+    value: Any = given.value
+    if field == "module":
+        return last_name(value)
+    if field == "refusal":
+        return Refusal(*value)
+    if field in _STRUCTS:
+        return tuple(_STRUCTS[field](*each) for each in value)
+    return tuple(value) if isinstance(value, list) else value
 
 
 def host(
@@ -241,24 +303,52 @@ def host(
     for path in sorted(objects):
         for interface, properties in objects[path].items():
             found.setdefault(interface, []).append(properties)
-    value = _unpack(manager)
-    modules = [module(each) for each in found.get("org.nestd1.Module", ())]
-    daemons = [log_daemon(each) for each in found.get("org.nestd1.LogDaemon", ())]
-    jobs = [job(each) for each in found.get("org.nestd1.Job", ())]
-    current = [each for each in jobs if each.state not in JOB_ENDS]
+    value: dict[str, Any] = {name: variant.value for name, variant in manager.items()}
+    modules = [from_properties(Module, each) for each in found.get("org.nestd1.Module", ())]
+    daemons = [from_properties(LogDaemon, each) for each in found.get("org.nestd1.LogDaemon", ())]
+    jobs = [from_properties(Job, each) for each in found.get("org.nestd1.Job", ())]
+    by_name = {each.name: each for each in modules}
+    main = last_name(value["HostModule"])
     return Host(
+        nested=_nested(value, by_name.get(main)),
         version=value["Version"],
         vendor=value["Vendor"],
-        host_module=last_name(value["HostModule"]),
+        host_module=main,
         host_virtualization=value["HostVirtualization"],
+        backend=value.get("Backend", ""),
         machine_count=value["MachineCount"],
+        machines_known=value.get("MachinesKnown", True),
         machines=tuple(sorted((Machine(*each) for each in machines), key=lambda one: one.name)),
-        modules={each.name: each for each in modules},
-        jobs=tuple(sorted(current, key=lambda one: one.id)),
+        modules=by_name,
+        jobs=tuple(sorted(each for each in jobs if each.state not in JOB_ENDS)),
         inhibitors=tuple(Inhibitor(*each) for each in inhibitors),
         log_daemons={each.name: each for each in daemons},
     )
 
 
-def _unpack(given: Properties) -> dict[str, Any]:
-    return {name: variant.value for name, variant in given.items()}
+def _nested(manager: Mapping[str, Any], module: Module | None) -> Nested:
+    decides = module.decides("nested") if module else None
+    told = manager.get("NestedDecidedBy") or KERNEL_DEFAULT
+    return Nested(
+        running=manager.get("Nested") or (module.nested if module else "unknown"),
+        at_boot=manager.get("NestedAtBoot") or (module.nested_at_boot if module else ""),
+        configured=module.nested_configured if module else "unset",
+        next=module.nested_next if module else "default",
+        state=module.state if module else "missing",
+        decided_by=decides.place if decides else None if told == KERNEL_DEFAULT else told,
+    )
+
+
+Plain = Union[str, int, float, bool, None, "list[Any]", "dict[str, Any]"]
+
+
+def as_plain(value: Any) -> Plain:
+    """A value as dicts, lists and scalars, for JSON."""
+    if hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return {str(key): as_plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_plain(each) for each in value]
+    plain: Plain = value
+    return plain

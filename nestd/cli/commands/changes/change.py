@@ -1,58 +1,59 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl nested, set, reload and plan: what changes the host, or shows what would."""
+"""nestctl nested, set, reload, load, unload and plan: changes of KVM's modules."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
+import shlex
 from argparse import Namespace
-from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
-from typing import Any, Callable
+from collections.abc import Mapping
+from typing import Any
 
-from nestd.cli.commands.changes import jobs, outcome
-from nestd.cli.invocation.parser import Parser, add_command, add_wait, add_when, assignment
+from nestd.cli.commands.changes import outcome
+from nestd.cli.commands.changes.apply import Request, apply
+from nestd.cli.commands.host.status import default_verdict
+from nestd.cli.invocation.argument_types import assignment
+from nestd.cli.invocation.parser import Parser, add_command, add_wait, add_when
 from nestd.cli.invocation.session import Session
-from nestd.cli.screen import words
-from nestd.cli.service.client import Blocked
-from nestd.cli.service.errors import Exit
-from nestd.cli.service.values import Module
+from nestd.cli.screen import state, words
+from nestd.cli.screen.elements import GOOD, STRONG, fields
+from nestd.cli.service.client import Options
+from nestd.cli.service.errors import CliError, Exit
+from nestd.cli.service.values import Host, Module
 from nestd.dbus.connection.wire import Variant
-
-_AT_ONCE_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class Request:
-    """A change that is asked for."""
-
-    module: Module  # as it is before
-    parameters: Mapping[str, str]
-    apply: Callable[[], Awaitable[int]]  # gives the number of the job
-    again: str  # the command without the options for the moment
 
 
 def add_to(commands: Any) -> None:
     """Add the commands."""
-    about = "Switch nested virtualization on or off"
-    parser = add_command(commands, "nested", nested, about, changes=True, json=True)
-    parser.add_argument("value", choices=["on", "off"], help="for good, after every reboot too")
+    about = "Switch nested virtualization on or off, or show it"
+    parser = add_command(commands, "nested", nested, about, changes=True)
+    help_ = "for good, after every reboot too; without: show the state"
+    parser.add_argument("value", nargs="?", choices=["on", "off"], help=help_)
     _add_change(parser)
 
     about = "Set parameters of a KVM module"
-    parser = add_command(commands, "set", set_parameters, about, changes=True, json=True)
+    parser = add_command(commands, "set", set_parameters, about, changes=True)
     _add_assignments(parser)
     _add_change(parser)
 
     about = "Reload a KVM module as it is configured"
-    parser = add_command(commands, "reload", reload, about, changes=True, json=True)
+    parser = add_command(commands, "reload", reload, about, changes=True)
     help_ = "default: the one that has the nested parameter"
     parser.add_argument("module", nargs="?", metavar="MODULE", help=help_)
     add_when(parser, boot=False)
     add_wait(parser)
 
+    about = "Load a KVM module that was unloaded"
+    parser = add_command(commands, "load", load, about, changes=True)
+    parser.add_argument("module", metavar="MODULE", help="for example kvm")
+    about = "Take a KVM module out until it is loaded again"
+    parser = add_command(commands, "unload", unload, about, changes=True)
+    help_ = "for example kvm, which frees the processor for VirtualBox"
+    parser.add_argument("module", metavar="MODULE", help=help_)
+    add_when(parser, boot=False)
+    add_wait(parser)
+
     about = "Show what setting parameters would do"
-    parser = add_command(commands, "plan", plan, about, json=True)
+    parser = add_command(commands, "plan", plan, about)
     _add_assignments(parser)
     add_when(parser)
 
@@ -77,32 +78,53 @@ def _add_assignments(parser: Parser) -> None:
 
 
 async def nested(session: Session, chosen: Namespace) -> Exit:
-    """Switch nested virtualization."""
-    module = session.main_module(await session.client.host())
+    """Switch nested virtualization, or show it."""
+    host = await session.client.host()
+    if chosen.value is None:
+        if chosen.dry_run or chosen.wait or chosen.token or chosen.when != "now":
+            text = "Which: on or off? Without one of them, nested shows the state."
+            raise CliError(text, "For example:\n  nestctl nested on --dry-run", Exit.USAGE)
+        return await _show_nested(session, host)
+    module = session.main_module(host)
     enabled = chosen.value == "on"
     request = Request(
         module=module,
         parameters={words.NESTED: str(int(enabled))},
-        apply=lambda: session.client.set_nested(
-            module.name, enabled, chosen.when, _options(chosen)
-        ),
-        again=f"{session.program} nested {chosen.value}",
+        run=lambda: session.client.set_nested(module.name, enabled, chosen.when, _options(chosen)),
+        again=f"nestctl nested {chosen.value}",
     )
     return await _plan_or_change(session, request, chosen)
+
+
+async def _show_nested(session: Session, host: Host) -> Exit:
+    module = host.main
+    if session.screen.is_json:
+        session.screen.json({"nested": host.nested, "module": module})
+        return Exit.DONE
+    default = await default_verdict(session, host)
+    session.screen.say((state.headline(host, default), STRONG))
+    if module is not None:
+        rows = [
+            ("Running", state.running(module)),
+            ("Configured", state.configured(module)),
+            ("Next load", state.next_load(host, module, default)),
+        ]
+        session.screen.show(fields(rows))
+    return Exit.DONE
 
 
 async def set_parameters(session: Session, chosen: Namespace) -> Exit:
     """Set any parameters."""
     module = await session.client.module(chosen.module)
     parameters = dict(chosen.parameters)
-    assigned = " ".join(f"{name}={value}" for name, value in parameters.items())
+    assigned = [f"{name}={value}" for name, value in parameters.items()]
     request = Request(
         module=module,
         parameters=parameters,
-        apply=lambda: session.client.set_parameters(
+        run=lambda: session.client.set_parameters(
             module.name, parameters, chosen.when, _options(chosen)
         ),
-        again=f"{session.program} set {module.name} {assigned}",
+        again=f"nestctl set {module.name} {shlex.join(assigned)}",
     )
     return await _plan_or_change(session, request, chosen)
 
@@ -116,10 +138,47 @@ async def reload(session: Session, chosen: Namespace) -> Exit:
     request = Request(
         module=module,
         parameters={},
-        apply=lambda: session.client.reload(module.name, chosen.when),
-        again=f"{session.program} reload" + (f" {module.name}" if chosen.module else ""),
+        run=lambda: session.client.reload(module.name, chosen.when),
+        again="nestctl reload" + (f" {module.name}" if chosen.module else ""),
     )
-    return await _change(session, request, chosen)
+    return await apply(session, request, chosen.when, stay=chosen.wait)
+
+
+async def unload(session: Session, chosen: Namespace) -> Exit:
+    """Take a module out."""
+    module = await session.client.module(chosen.module)
+    if not module.loaded:
+        return _nothing_to_do(session, module)
+    request = Request(
+        module=module,
+        parameters={},
+        run=lambda: session.client.unload(module.name, chosen.when),
+        again=f"nestctl unload {module.name}",
+    )
+    return await apply(session, request, chosen.when, stay=chosen.wait)
+
+
+async def load(session: Session, chosen: Namespace) -> Exit:
+    """Load a module."""
+    before = await session.client.module(chosen.module)
+    await session.client.load(before.name)
+    host = await session.client.host()
+    after = host.modules[before.name]
+    if session.screen.is_json:
+        changed = outcome.changed(before, after)
+        session.screen.json({"changed": changed, "job": 0, "module": after})
+        return Exit.DONE
+    done = f"{after.name} was loaded already." if before.loaded else f"{after.name} is loaded."
+    outcome.show(session, host, after.name, (), done)
+    return Exit.DONE
+
+
+def _nothing_to_do(session: Session, module: Module) -> Exit:
+    if session.screen.is_json:
+        session.screen.json({"changed": False, "job": 0, "module": module})
+    else:
+        session.screen.say((f"{module.name} is not loaded: nothing to do.", GOOD))
+    return Exit.DONE
 
 
 async def plan(session: Session, chosen: Namespace) -> Exit:
@@ -133,7 +192,7 @@ async def _plan_or_change(session: Session, request: Request, chosen: Namespace)
     if chosen.dry_run:
         return await _show_plan(session, name, parameters, chosen)
     warnings = (await session.client.plan(name, parameters, chosen.when)).warnings
-    status = await _change(session, request, chosen)
+    status = await apply(session, request, chosen.when, stay=chosen.wait)
     for warning in warnings if status is Exit.DONE else ():
         session.screen.warn(warning)
     return status
@@ -143,54 +202,12 @@ async def _show_plan(
     session: Session, module: str, parameters: Mapping[str, str], chosen: Namespace
 ) -> Exit:
     found = await session.client.plan(module, parameters, chosen.when)
-    if chosen.json:
+    if session.screen.is_json:
         session.screen.json(found)
     else:
         outcome.show_plan(session, found, chosen.when)
     return Exit.DONE
 
 
-async def _change(session: Session, request: Request, chosen: Namespace) -> Exit:
-    client, name = session.client, request.module.name
-    try:
-        number = await request.apply()
-    except Blocked as refused:
-        found = await client.blockers(name)
-        outcome.explain_blocked(session, refused, name, found)
-        outcome.offer(session, request.again, boot=bool(request.parameters))
-        return refused.code
-    waits = bool(number) and chosen.when == "idle"
-    if waits:
-        waits = not await _waited(session, name, number, stay=chosen.wait or bool(session.private))
-    host = await client.host()
-    if chosen.json:
-        changed = outcome.changed(request.module, host.modules[name]) or bool(number)
-        result = {"changed": changed, "job": number, "module": host.modules[name]}
-        session.screen.json(result)
-    elif waits:
-        job = next((each for each in host.jobs if each.id == number), None)
-        outcome.show_job(
-            session, job, await client.blockers(name), written=bool(request.parameters)
-        )
-    else:
-        done = outcome.what_happened(request.module, host.modules[name], chosen.when, bool(number))
-        outcome.show(session, host, name, request.parameters, done)
-    return Exit.DONE
-
-
-async def _waited(session: Session, module: str, number: int, *, stay: bool) -> bool:
-    """Whether a waiting job has come to its good end: at once, or because we stayed for it."""
-    if stay:
-        outcome.tell_waiting(session, number)
-        await jobs.follow(session, number)
-        return True
-    if await session.client.blockers(module):
-        return False
-    with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(jobs.follow(session, number), _AT_ONCE_SECONDS)
-        return True
-    return False
-
-
-def _options(chosen: Namespace) -> dict[str, Variant]:
+def _options(chosen: Namespace) -> Options:
     return {} if chosen.token is None else {"token": Variant("s", chosen.token)}

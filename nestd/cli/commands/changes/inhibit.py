@@ -10,14 +10,14 @@ from typing import Any
 
 from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
-from nestd.cli.screen.output import columns
+from nestd.cli.screen.elements import columns
 from nestd.cli.service.errors import CliError, Exit
 
 
 def add_to(commands: Any) -> None:
     """Add the command."""
     about = "Allow no reload while a program runs, or list who does so"
-    parser = add_command(commands, "inhibit", run, about, changes=True, json=True)
+    parser = add_command(commands, "inhibit", run, about, changes=True)
     parser.add_argument("--who", help="who asks for it (default: the program)")
     parser.add_argument("--why", default="asked for with nestctl inhibit", help="for what reason")
     parser.add_argument("argument", nargs=REMAINDER, help="the program and its arguments")
@@ -27,7 +27,7 @@ async def run(session: Session, chosen: Namespace) -> int:
     """Run the program; its exit status."""
     command = chosen.argument[chosen.argument[:1] == ["--"] :]
     if not command:
-        return await _list(session, chosen.json)
+        return await _list(session)
     guard = await session.client.inhibit(chosen.who or command[0], chosen.why)
     try:
         process = await asyncio.create_subprocess_exec(*command)
@@ -39,9 +39,9 @@ async def run(session: Session, chosen: Namespace) -> int:
     return status if status >= 0 else 128 - status
 
 
-async def _list(session: Session, json: bool) -> Exit:
+async def _list(session: Session) -> Exit:
     inhibitors = (await session.client.host()).inhibitors
-    if json:
+    if session.screen.is_json:
         session.screen.json({"inhibitors": inhibitors})
     elif not inhibitors:
         session.screen.say("Nobody keeps KVM modules from being reloaded.")

@@ -4,21 +4,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from argparse import Namespace
 from typing import Any
 
-from nestd.cli.invocation.parser import add_command, job_number
+from nestd.cli.invocation.argument_types import job_number
+from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
 from nestd.cli.screen import words
-from nestd.cli.screen.output import columns
-from nestd.cli.service.errors import CliError, Exit
+from nestd.cli.screen.elements import columns
+from nestd.cli.service.errors import RELOAD_FAILED, ROLLED_BACK, CliError, Exit
 from nestd.cli.service.values import JOB_ENDS, Job
 
 
 def add_to(commands: Any) -> None:
     """Add the commands."""
-    about = "List reloads that wait or are under way"
-    add_command(commands, "jobs", show, about, json=True)
+    add_command(commands, "jobs", show, "List reloads that wait or are under way")
     about = "Give up a waiting reload"
     parser = add_command(commands, "cancel", cancel, about, changes=True)
     parser.add_argument("job", type=job_number, metavar="JOB", help="its number")
@@ -27,18 +28,26 @@ def add_to(commands: Any) -> None:
 async def show(session: Session, chosen: Namespace) -> Exit:
     """List jobs."""
     host = await session.client.host()
-    if chosen.json:
+    if session.screen.is_json:
         session.screen.json({"jobs": host.jobs})
         return Exit.DONE
     if not host.jobs:
         session.screen.say("No job waits or is under way.")
         return Exit.DONE
     rows = [
-        (str(each.id), f"reload of {each.module}", each.state, _waits_for(each))
+        (str(each.id), f"{each.kind} of {each.module}", each.state, _age(each), _waits_for(each))
         for each in host.jobs
     ]
-    session.screen.show(columns(["JOB", "WHAT", "STATE", "WAITS FOR"], rows))
+    titles = ["JOB", "WHAT", "STATE", "SINCE", "WAITS FOR"]
+    if not any(each.since for each in host.jobs):
+        titles.remove("SINCE")
+        rows = [(*row[:3], row[4]) for row in rows]  # type: ignore[misc]
+    session.screen.show(columns(titles, rows))
     return Exit.DONE
+
+
+def _age(job: Job) -> str:
+    return words.duration(time.time() - job.since / 1e6) if job.since else "-"
 
 
 def _waits_for(job: Job) -> str:
@@ -49,6 +58,9 @@ async def cancel(session: Session, chosen: Namespace) -> Exit:
     """Give up a job."""
     job = await session.client.job(chosen.job)
     await session.client.cancel(chosen.job)
+    if session.screen.is_json:
+        session.screen.json({"changed": True, "job": job.id})
+        return Exit.DONE
     session.screen.say(f"Job {job.id} is cancelled. {words.KVM_CONF} stays as it is written:")
     session.screen.say(f"the next load of {job.module} or the next boot uses it.")
     return Exit.DONE
@@ -59,28 +71,14 @@ async def follow(session: Session, number: int) -> Exit:
     changed = asyncio.Event()
     await session.client.on_signal(lambda signal: changed.set())
     await session.client.on_owner(lambda up: changed.set())
-    screen = session.screen
-    live = screen.out.status("") if screen.is_live else None
-    told = ""
-    if live is not None:
-        live.start()
-    try:
+    with session.screen.waiting() as tell:
         while True:
             changed.clear()
             job = await session.client.job(number)
             if job.state in JOB_ENDS:
-                break
-            sentence = words.job(job)
-            if live is not None:
-                live.update(sentence)
-            elif sentence != told:
-                screen.say(sentence)
-            told = sentence
+                return _result(job)
+            tell(words.job(job))
             await changed.wait()
-    finally:
-        if live is not None:
-            live.stop()
-    return _result(job)
 
 
 def _result(job: Job) -> Exit:
@@ -88,4 +86,5 @@ def _result(job: Job) -> Exit:
         return Exit.DONE
     if job.state == "cancelled":
         raise CliError(f"Job {job.id} was cancelled, or replaced by a later request.")
-    raise CliError(job.error or f"Job {job.id} has {job.state}.")
+    name = ROLLED_BACK if job.state == "rolled-back" else RELOAD_FAILED
+    raise CliError(job.error or f"Job {job.id} has {job.state}.", name=name)

@@ -4,36 +4,37 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
-
-from rich.console import RenderableType
 
 from nestd.cli.invocation.session import Session
-from nestd.cli.screen import words
-from nestd.cli.screen.output import GOOD, STRONG, WARN, columns, indented, styled
+from nestd.cli.screen import state, words
+from nestd.cli.screen.elements import GOOD, STRONG, WARN, Columns, columns, indented
 from nestd.cli.service.errors import CliError
 from nestd.cli.service.values import Blocker, Host, Job, Module, Plan
+
+_REFUSED = "would be refused"
 
 
 def what_happened(before: Module, after: Module, when: str, reloaded: bool) -> str:
     """What was done, in one sentence."""
     name = after.name
+    if reloaded and not after.loaded:
+        return f"{name} was unloaded: the processor is free for others until nestctl load {name}."
     if reloaded:
         return f"{name} was reloaded, and verified."
     if not changed(before, after):
         return "Nothing to do."
     if before.parameters != after.parameters:
         return f"{name} took it at once, without a reload. VMs that run keep what they have."
-    if when == "boot":
-        return f"Written to {words.KVM_CONF} for the next boot; {name} runs on as it is."
     if not after.loaded:
         return f"Written to {words.KVM_CONF}; {name} is not loaded."
+    if when == "boot":
+        return f"Written to {words.KVM_CONF} for the next boot; {name} runs on as it is."
     return f"Written to {words.KVM_CONF}; {name} needs no reload for it."
 
 
 def changed(before: Module, after: Module) -> bool:
     """Whether anything but who uses the module is different."""
-    return replace(before, refcount=0) != replace(after, refcount=0)
+    return before._replace(refcount=0) != after._replace(refcount=0)
 
 
 def show(session: Session, host: Host, name: str, parameters: Collection[str], done: str) -> None:
@@ -41,9 +42,24 @@ def show(session: Session, host: Host, name: str, parameters: Collection[str], d
     module = host.modules[name]
     session.screen.say((done, GOOD))
     if module is host.main and list(parameters) in ([], [words.NESTED]):
-        session.screen.say((words.headline(host), STRONG))
+        session.screen.say((state.headline(host), STRONG))
     elif parameters:
         session.screen.show(_parameters(module, parameters))
+
+
+def show_side_effect(
+    session: Session, before: Module, after: Module, parameters: Collection[str]
+) -> None:
+    """Tell that nested has changed, or will, because of other parameters."""
+    if words.NESTED in parameters or not parameters:
+        return
+    if before.nested != after.nested and "unknown" not in (before.nested, after.nested):
+        now, was = words.on_off(after.nested), words.on_off(before.nested)
+        session.screen.warn(f"Nested virtualization is {now} with this; it was {was}.")
+    elif before.nested_at_boot != after.nested_at_boot:
+        was, will = words.on_off(before.nested_at_boot), words.on_off(after.nested_at_boot)
+        text = f"Nested virtualization will be {will} after a reboot with this; it would be {was}."
+        session.screen.warn(text)
 
 
 def show_job(
@@ -52,14 +68,14 @@ def show_job(
     """Tell of a reload that will come later."""
     screen = session.screen
     if job is not None and not job.blockers:
-        job = replace(job, blockers=blockers)  # nestd has yet to look at them
+        job = job._replace(blockers=blockers)  # nestd has yet to look at them
     if written:
         screen.say(f"Written to {words.KVM_CONF}.")
     if job is None:
         return
     screen.say((f"{words.job(job)}.", STRONG))
     screen.say("Nothing is stopped for it. To see it, or to give it up:")
-    screen.commands(f"{session.program} watch", f"{session.program} cancel {job.id}")
+    screen.commands("nestctl watch", f"nestctl cancel {job.id}")
 
 
 def tell_waiting(session: Session, number: int) -> None:
@@ -71,7 +87,7 @@ def tell_waiting(session: Session, number: int) -> None:
     session.screen.note(text)
 
 
-def _parameters(module: Module, names: Iterable[str]) -> RenderableType:
+def _parameters(module: Module, names: Iterable[str]) -> Columns:
     rows = []
     for name in names:
         winner = module.decides(name)
@@ -82,7 +98,7 @@ def _parameters(module: Module, names: Iterable[str]) -> RenderableType:
     return columns(["PARAMETER", "RUNNING", "NEXT LOAD", "DECIDED BY"], rows)
 
 
-def blockers_table(blockers: Sequence[Blocker]) -> RenderableType:
+def blockers_table(blockers: Sequence[Blocker]) -> Columns:
     """What is in the way of a reload."""
     rows = [
         (each.kind, each.name, str(each.pid) if each.pid else "-", each.detail) for each in blockers
@@ -93,12 +109,14 @@ def blockers_table(blockers: Sequence[Blocker]) -> RenderableType:
 def show_plan(session: Session, plan: Plan, when: str) -> None:
     """Tell what a change would do."""
     screen = session.screen
-    if not plan.steps:
-        screen.say("Nothing would be done: everything is as asked already.")
-    else:
+    if plan.steps:
         screen.say(("What would be done:", STRONG))
         steps = enumerate(plan.steps, start=1)
         screen.show(indented(*(f"{number}. {step}" for number, step in steps)))
+    elif plan.refusal is not None:
+        screen.say(f"Nothing would be done: this would be refused. {plan.refusal.text}")
+    else:
+        screen.say("Nothing would be done: everything is as asked already.")
     if plan.diff:
         screen.say("")
         screen.diff(plan.diff)
@@ -108,7 +126,15 @@ def show_plan(session: Session, plan: Plan, when: str) -> None:
         screen.say((text.get(when, "In the way of a reload now:"), WARN))
         screen.show(blockers_table(plan.blockers))
     for warning in plan.warnings:
-        screen.warn(warning)
+        if plan.steps or not _is_told(warning, plan):
+            screen.warn(warning)
+
+
+def _is_told(warning: str, plan: Plan) -> bool:
+    """Whether a warning says no more than the refusal does."""
+    if plan.refusal is None:
+        return False
+    return _REFUSED in warning or warning.rstrip(".") in plan.refusal.text
 
 
 def explain_blocked(
@@ -124,9 +150,7 @@ def explain_blocked(
 
 def offer(session: Session, again: str, *, boot: bool) -> None:
     """Tell what can be done instead, on standard error."""
-    screen = session.screen
-    screen.note("What you can do instead:")
+    session.screen.note("What you can do instead:")
     choices = [(f"{again} --when-idle", "done by itself when these have ended")]
     choices += [(f"{again} --at-boot", "used from the next boot on")] if boot else []
-    width = max(len(command) for command, _ in choices)
-    screen.show_aside(indented(*(styled(f"{one:{width}}   {what}") for one, what in choices)))
+    session.screen.choices(choices)

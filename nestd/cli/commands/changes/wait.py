@@ -9,7 +9,8 @@ from argparse import Namespace
 from typing import Any
 
 from nestd.cli.commands.changes import jobs
-from nestd.cli.invocation.parser import add_command, duration, job_number
+from nestd.cli.invocation.argument_types import duration, job_number
+from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
 from nestd.cli.screen import words
 from nestd.cli.service.errors import Exit
@@ -19,7 +20,7 @@ from nestd.cli.service.values import JOB_ENDS, Job
 def add_to(commands: Any) -> None:
     """Add the command."""
     about = "Wait until a job has ended"
-    parser = add_command(commands, "wait", run, about, json=True)
+    parser = add_command(commands, "wait", run, about)
     parser.add_argument("job", type=job_number, metavar="JOB", help="its number")
     help_ = "at most so long, for example 90s or 10m (default: until it has ended)"
     parser.add_argument("--for", dest="seconds", type=duration, metavar="TIME", help=help_)
@@ -28,11 +29,11 @@ def add_to(commands: Any) -> None:
 async def run(session: Session, chosen: Namespace) -> Exit:
     """Wait, and tell what came of it: done, failed, or blocked where it goes on waiting."""
     with contextlib.suppress(asyncio.TimeoutError):
-        if not chosen.json:
+        if not session.screen.is_json:
             return await asyncio.wait_for(jobs.follow(session, chosen.job), chosen.seconds)
         await asyncio.wait_for(_ended(session, chosen.job), chosen.seconds)
     job = await session.client.job(chosen.job)
-    if chosen.json:
+    if session.screen.is_json:
         session.screen.json({"job": job})
     else:
         session.screen.say(f"{words.job(job)}.")

@@ -1,37 +1,43 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl validate and check-guest: findings with a verdict, a sentence and a hint each."""
+"""nestctl validate, check-guest and posture: findings, each with a verdict and a hint."""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
-
-from rich.text import Text
 
 from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
-from nestd.cli.screen.output import BAD, GOOD, STRONG, WARN, Screen, details, styled
-from nestd.cli.service.errors import CliError, Exit
+from nestd.cli.local.domain_xml import domain_xml
+from nestd.cli.screen.elements import BAD, DIM, GOOD, STRONG, WARN, Text, details, styled
+from nestd.cli.screen.output import Screen
+from nestd.cli.service.errors import Exit
 from nestd.cli.service.values import Finding
 
 _STYLES = {"pass": GOOD, "note": "cyan", "warn": WARN, "fail": BAD}
-_LONGEST = 16 << 20  # bytes of XML; the service takes far less and says so
-_VIRSH_SECONDS = 30.0
+_GUIDE = frozenset(
+    (
+        *("support", "hypervisors", "host-system", "power-support", "power-xive"),
+        "nested-guests",
+    )
+)
+"""Notes that say the same on each host: what a vendor's guide has on the subject."""
 
 
 def add_to(commands: Any) -> None:
     """Add the commands."""
+    all_ = "the notes too that are the same on each host"
     about = "Check whether this host is fit for nested virtualization"
-    add_command(commands, "validate", validate, about, json=True)
+    parser = add_command(commands, "validate", validate, about)
+    parser.add_argument("--all", action="store_true", help=all_)
     about = "Check whether a guest can run virtual machines itself"
-    parser = add_command(commands, "check-guest", check_guest, about, json=True)
+    parser = add_command(commands, "check-guest", check_guest, about)
     help_ = "a libvirt domain, a file with its XML, or - for standard input"
     parser.add_argument("guest", metavar="NAME|FILE", help=help_)
+    parser.add_argument("--all", action="store_true", help=all_)
+    about = "Show what makes nesting a risk on this host"
+    add_command(commands, "posture", posture, about)
 
 
 async def validate(session: Session, chosen: Namespace) -> Exit:
@@ -39,28 +45,51 @@ async def validate(session: Session, chosen: Namespace) -> Exit:
     findings = await session.client.validate()
     ready = not any(each.verdict == "fail" for each in findings)
     text = f"This host is {'' if ready else 'not '}ready for nested virtualization."
-    return _tell(session.screen, findings, ready, text, json=chosen.json)
+    return _tell(session.screen, findings, ready, text, everything=chosen.all)
 
 
 async def check_guest(session: Session, chosen: Namespace) -> Exit:
     """Check a guest; fails where it is not ready."""
-    xml = await _domain_xml(chosen.guest)
+    xml = await domain_xml(chosen.guest)
     ready, findings = await session.client.check_guest(xml)
     text = f"This guest can{'' if ready else 'not'} run virtual machines on this host."
-    return _tell(session.screen, findings, ready, text, json=chosen.json)
+    return _tell(session.screen, findings, ready, text, everything=chosen.all)
+
+
+async def posture(session: Session, chosen: Namespace) -> Exit:
+    """Show the risks; fails where a finding does."""
+    findings = await session.client.posture()
+    safe = not any(each.verdict == "fail" for each in findings)
+    if session.screen.is_json:
+        session.screen.json({"findings": findings})
+    else:
+        _show(session.screen, findings)
+    return Exit.DONE if safe else Exit.FAILED
 
 
 def _tell(
-    screen: Screen, findings: Sequence[Finding], ready: bool, text: str, *, json: bool
+    screen: Screen, findings: Sequence[Finding], ready: bool, text: str, *, everything: bool
 ) -> Exit:
-    if json:
+    if screen.is_json:
         screen.json({"ready": ready, "findings": findings})
-    else:
-        # What matters most comes last, next to the answer.
-        screen.show(details(map(_row, sorted(findings, key=_weight))))
-        screen.say("")
-        screen.say((text, f"{STRONG} {GOOD if ready else 'red'}"))
+        return Exit.DONE if ready else Exit.FAILED
+    hidden = [] if everything else [each for each in findings if _is_of_the_guide(each)]
+    _show(screen, [each for each in findings if each not in hidden])
+    screen.say("")
+    screen.say((text, f"{STRONG} {GOOD if ready else 'red'}"))
+    if hidden:
+        notes = "one note is" if len(hidden) == 1 else f"{len(hidden)} notes are"
+        screen.say((f"Of the guide {notes} not shown: see --all.", DIM))
     return Exit.DONE if ready else Exit.FAILED
+
+
+def _is_of_the_guide(finding: Finding) -> bool:
+    return finding.verdict == "note" and finding.id in _GUIDE
+
+
+def _show(screen: Screen, findings: Sequence[Finding]) -> None:
+    # What matters most comes last, next to the answer.
+    screen.show(details(map(_row, sorted(findings, key=_weight))))
 
 
 def _weight(finding: Finding) -> int:
@@ -71,55 +100,3 @@ def _weight(finding: Finding) -> int:
 def _row(finding: Finding) -> tuple[Text, Sequence[str]]:
     verdict = styled((finding.verdict, _STYLES.get(finding.verdict, "")))
     return verdict, [finding.summary, *finding.hint.splitlines()]
-
-
-async def _domain_xml(guest: str) -> str:
-    """The XML of a guest given by its name or by a file."""
-    if guest == "-":
-        return _text(sys.stdin.buffer.read(_LONGEST))
-    path = Path(guest)
-    if path.is_file():
-        return _read(path)
-    if "/" in guest or path.suffix == ".xml":
-        raise CliError(f"There is no file {guest}.", code=Exit.USAGE)
-    return await _virsh("dumpxml", "--inactive", "--domain", guest)
-
-
-def _read(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return _text(file.read(_LONGEST))
-    except OSError as error:
-        raise CliError(f"{path} cannot be read: {error.strerror}.") from error
-
-
-def _text(data: bytes) -> str:
-    """XML tells its own encoding, but D-Bus carries text: what is no UTF-8 is marked as such."""
-    return data.decode("utf-8", "replace")
-
-
-async def _virsh(*arguments: str) -> str:
-    """What libvirt answers, asked read-only: no rights are needed, nothing is started."""
-    uri = os.environ.get("LIBVIRT_DEFAULT_URI", "qemu:///system")
-    command: Sequence[str] = ["virsh", "--readonly", "--connect", uri, *arguments]
-    save = "Save its XML first, then: nestctl check-guest FILE.xml"
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, "LC_ALL": "C"},
-        )
-    except OSError as error:
-        text = "A guest's name is looked up with virsh, which is not installed."
-        raise CliError(text, save) from error
-    try:
-        output, errors = await asyncio.wait_for(process.communicate(), _VIRSH_SECONDS)
-    except asyncio.TimeoutError:
-        process.kill()
-        raise CliError("libvirt does not answer.", save) from None
-    if process.returncode:
-        reason = errors.decode(errors="replace").strip().splitlines() or ["virsh failed"]
-        raise CliError(f"libvirt says: {reason[-1]}", "Which guests there are: virsh list --all")
-    return _text(output)

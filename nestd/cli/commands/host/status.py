@@ -7,41 +7,51 @@ import contextlib
 import time
 from argparse import Namespace
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
-
-from rich.console import Group, RenderableType
-from rich.text import Text
 
 from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
-from nestd.cli.screen import words
-from nestd.cli.screen.output import BAD, DIM, GOOD, STRONG, WARN, Cell, fields, indented, styled
+from nestd.cli.screen import state, words
+from nestd.cli.screen.elements import (
+    BAD,
+    DIM,
+    GOOD,
+    STRONG,
+    WARN,
+    Cell,
+    Element,
+    Text,
+    fields,
+    indented,
+    styled,
+)
 from nestd.cli.service.errors import CliError, Exit
 from nestd.cli.service.values import Blocker, Host, LogDaemon, Module
 
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    add_command(commands, "status", run, "Show the state of this host (default)", json=True)
+    add_command(commands, "status", run, "Show the state of this host (default)")
 
 
 async def run(session: Session, chosen: Namespace) -> Exit:
     """Show the state."""
     host = await session.client.host()
-    if chosen.json:
-        session.screen.json(document(host))
+    if session.screen.is_json:
+        session.screen.json(host)
         return Exit.DONE
     blockers = await _blockers(session, host)
-    default = await _default(session, host)
-    session.screen.show(screen(host, session.program, blockers, default))
+    default = await default_verdict(session, host)
+    session.screen.show(*screen(host, blockers, default))
     return Exit.DONE
 
 
-async def _default(session: Session, host: Host) -> str:
-    """The verdict on the kernel's default, where that decides: nestd knows it for most kernels."""
+async def default_verdict(session: Session, host: Host) -> str:
+    """The verdict on the kernel's default, from a service that does not tell what a boot brings."""
     module = host.main
-    if module is None or module.nested_next != "default" or module.nested == "unknown":
+    if host.nested.at_boot or module is None:
+        return ""
+    if module.nested_next != "default" or module.nested == "unknown":
         return ""
     with contextlib.suppress(CliError):
         for each in await session.client.validate():
@@ -56,68 +66,51 @@ async def _blockers(session: Session, host: Host) -> tuple[Blocker, ...]:
     return await session.client.blockers(host.main.name)
 
 
-def document(host: Host) -> dict[str, object]:
-    """The state for scripts. Its keys are stable."""
-    module = host.main
-    decides = module.decides(words.NESTED) if module else None
-    nested = {
-        "running": module.nested if module else "unknown",
-        "configured": module.nested_configured if module else "unset",
-        "next": module.nested_next if module else "default",
-        "state": module.state if module else "missing",
-        "decided_by": decides.place if decides else None,
-    }
-    return {"nested": nested, **asdict(host)}
-
-
 def screen(
-    host: Host, program: str, blockers: tuple[Blocker, ...] = (), default: str = ""
-) -> Group:
+    host: Host, blockers: tuple[Blocker, ...] = (), default: str = ""
+) -> Iterator[Element | str]:
     """The state for people.
 
-    BLOCKERS are those of a reload that is due, DEFAULT is the verdict on the kernel's default.
+    BLOCKERS are those of a reload that is due; DEFAULT as for state.headline().
     """
-    return Group(
-        *_answer(host, default),
-        *_next_step(host, program, blockers),
-        "",
-        fields(_rows(host, default)),
-    )
+    yield from _answer(host, default)
+    yield from _next_step(host, blockers)
+    yield ""
+    yield fields(_rows(host, default))
 
 
 def _answer(host: Host, default: str) -> Iterator[Text]:
     """The first lines: the answer, and what is odd."""
-    module = host.main
     style = STRONG
-    if module is not None and module.nested != "unknown":
-        style = f"{STRONG} {GOOD if module.nested == 'yes' else WARN}"
-    yield styled((words.headline(host, default), style))
-    sentences = (each for module in host.modules.values() for each in words.drift(host, module))
+    if host.nested.running in ("yes", "no"):
+        style = f"{STRONG} {GOOD if host.nested.running == 'yes' else WARN}"
+    yield styled((state.headline(host, default), style))
+    sentences = (each for module in host.modules.values() for each in state.drift(host, module))
     for sentence in dict.fromkeys(sentences):  # what is odd about all of them is told once
         yield styled((sentence, WARN))
 
 
-def _next_step(host: Host, program: str, blockers: tuple[Blocker, ...]) -> Iterator[RenderableType]:
+def _next_step(host: Host, blockers: tuple[Blocker, ...]) -> Iterator[Element | str]:
     module = host.main
-    if module is None:
-        yield styled("To see why:")
-        yield indented(f"{program} validate")
+    if module is None or state.obstacles(module):
+        yield "To see why:"
+        yield indented("nestctl validate")
     elif any(each.module == module.name for each in host.jobs):
-        yield styled("It is reloaded by itself when nothing uses it; nothing is stopped for it.")
+        yield "It is reloaded by itself when nothing uses it; nothing is stopped for it."
     elif module.state == "reload-pending":
         names = words.listed([words.blocker(each) for each in blockers])
         if host.vendor == "power" and module.nested != module.nested_next:
-            yield styled("To have it now, for which no reload is needed:")
-            yield indented(f"{program} nested {words.on_off(module.nested_next)}")
+            yield "To have it now, for which no reload is needed:"
+            yield indented(f"nestctl nested {words.on_off(module.nested_next)}")
         elif names:
-            yield styled(f"In the way of a reload: {names}. To have it done by itself later:")
-            yield indented(f"{program} reload --when-idle")
+            yield f"In the way of a reload: {names}. To have it done by itself later:"
+            yield indented("nestctl reload --when-idle")
         else:
-            yield styled("Nothing is in the way of a reload now:")
-            yield indented(f"{program} reload")
+            yield "Nothing is in the way of a reload now:"
+            yield indented("nestctl reload")
     elif module.state == "in-sync" and module.nested_next == "default":
-        yield styled("To set it yourself, now and for every boot to come:")
-        yield indented(f"{program} nested on", f"{program} nested off")
+        yield "To set it yourself, now and for every boot to come:"
+        yield indented("nestctl nested on", "nestctl nested off")
 
 
 def _rows(host: Host, default: str) -> Iterator[tuple[str, Cell]]:
@@ -125,13 +118,18 @@ def _rows(host: Host, default: str) -> Iterator[tuple[str, Cell]]:
     module = host.main
     if module is not None:
         yield "Module", f"{module.name}, {_loaded(module)}"
-        yield "Running", styled((words.running(module), _style(module.nested)))
-        yield "Configured", words.configured(module)
-        yield "Next load", styled((words.next_load(module, default), _style(module.nested_next)))
-    yield "VMs", words.machines(host.machines, host.machine_count)
+        yield "Running", styled((state.running(module), _style(module.nested)))
+        yield "Configured", state.configured(module)
+        text = state.next_load(host, module, default)
+        yield "Next load", styled((text, _style(module.nested_next)))
+        if state.at_boot(module):
+            yield "At boot", styled((state.at_boot(module), BAD))
+    elif host.backend:
+        yield "KVM", "built into the kernel" if host.backend == "builtin" else host.backend
+    yield "VMs", words.machines(host)
     yield "Jobs", _jobs(host)
     if host.inhibitors:
-        yield "Inhibitors", words.listed([f"{each.who} ({each.why})" for each in host.inhibitors])
+        yield "Inhibitors", words.listed([words.inhibitor(each) for each in host.inhibitors])
     yield "Debug logs", _debug_logs(host)
 
 
@@ -151,14 +149,29 @@ def _jobs(host: Host) -> Cell:
 
 
 def _debug_logs(host: Host) -> Cell:
+    """ "off" only where nothing is logged beyond what libvirt logs by itself, and all is well."""
     if not host.log_daemons:
         return styled(("no libvirt daemon is installed", DIM))
-    sessions = [debug_session(each) for each in host.log_daemons.values() if each.debug_until]
-    return styled(("; ".join(sessions), WARN)) if sessions else "off"
+    found = [each for daemon in host.log_daemons.values() for each in _logs_of(daemon)]
+    return styled(("; ".join(found), WARN)) if found else "off"
+
+
+def _logs_of(daemon: LogDaemon) -> Iterator[str]:
+    if daemon.debug_until:
+        yield debug_session(daemon)
+    if daemon.config_error:
+        yield f"{daemon.name} cannot start with {daemon.config_error}"
+    elif not words.is_default(daemon) and not daemon.debug_until:
+        yield f"{daemon.name} is set to log {words.filters(daemon.filters, daemon.level)}"
+    if daemon.overridden_by:
+        yield f"{daemon.overridden_by} decides over {daemon.config_file}"
+    if daemon.warnings:
+        yield from daemon.warnings
 
 
 def debug_session(daemon: LogDaemon) -> str:
     """A debug session that runs, in words."""
     left = words.duration(daemon.debug_until / 1e6 - time.time())
     until = time.strftime("%H:%M:%S", time.localtime(daemon.debug_until / 1e6))
-    return f"{daemon.name} for {left} more, until {until}"
+    written = f", {words.size(daemon.debug_bytes)} so far" if daemon.debug_bytes else ""
+    return f"{daemon.name} for {left} more, until {until}{written}"

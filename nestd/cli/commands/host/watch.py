@@ -11,17 +11,14 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Group
-from rich.live import Live
-from rich.text import Text
-
 from nestd.cli.commands.host import status
 from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
-from nestd.cli.screen import words
-from nestd.cli.screen.output import DIM, Screen, as_json, styled
+from nestd.cli.screen import state, words
+from nestd.cli.screen.elements import Element, paragraphs
+from nestd.cli.screen.output import Screen
 from nestd.cli.service.errors import CliError, Exit
-from nestd.cli.service.values import Host, Job, Module
+from nestd.cli.service.values import Host, Inhibitor, Job, Module
 from nestd.dbus.connection.wire import Signal
 
 _SETTLE_SECONDS = 0.05  # signals come in bunches
@@ -32,16 +29,16 @@ _COUNTDOWN_SECONDS = 1.0
 def add_to(commands: Any) -> None:
     """Add the command."""
     about = "Show the state as it changes, until Ctrl-C"
-    add_command(commands, "watch", run, about, json=True)
+    add_command(commands, "watch", run, about)
 
 
 async def run(session: Session, chosen: Namespace) -> Exit:
     """Watch until a signal ends it, which is its ordinary end."""
     view: _View
-    if chosen.json:
-        view = _JsonLines()
+    if session.screen.is_json:
+        view = _JsonLines(session.screen)
     elif session.screen.is_live:
-        view = _LiveView(session.screen, session.program)
+        view = _LiveView(session.screen)
     else:
         view = _Lines(session.screen)
     try:
@@ -73,7 +70,10 @@ class _Lines(_View):
     def update(self, host: Host | None, events: list[str]) -> None:
         if host is not None and not self._told:
             self._told = True
-            self._screen.say(f"{_clock()}  {words.headline(host)}")
+            self._screen.say(f"{_clock()}  {state.headline(host)}")
+            self._screen.say(f"{_clock()}  Virtual machines: {words.machines(host)}")
+            for each in host.inhibitors:
+                self._screen.say(f"{_clock()}  {_inhibits(each)}")
         for event in events:
             self._screen.say(f"{_clock()}  {event}")
 
@@ -81,46 +81,40 @@ class _Lines(_View):
 class _JsonLines(_View):
     """One JSON document a line and change."""
 
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+
     def update(self, host: Host | None, events: list[str]) -> None:
-        state = status.document(host) if host else None
-        print(as_json({"time": time.time(), "events": events, "status": state}), flush=True)
+        document = {"time": time.time(), "events": events, "status": host}
+        self._screen.json(document, indent=None)
 
 
 class _LiveView(_View):
     """The status screen with the latest events below, in place."""
 
-    def __init__(self, screen: Screen, program: str) -> None:
-        self._console = screen.out
-        self._program = program
+    def __init__(self, screen: Screen) -> None:
+        self._live = screen.live()
         self._events: deque[str] = deque(maxlen=_MOST_EVENTS)
         self._host: Host | None = None
-        self._live = Live(console=screen.out, auto_refresh=False, vertical_overflow="crop")
 
     def __enter__(self) -> _View:
         self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._live.update(self._screen(""), refresh=True)
+        self._show("")
         self._live.stop()
 
     def update(self, host: Host | None, events: list[str]) -> None:
         self._host = host
         self._events += [f"{_clock()}  {event}" for event in events]
-        self._live.update(self._screen("Ctrl-C ends this."), refresh=True)
+        self._show("Ctrl-C ends this.")
 
-    def _screen(self, end: str) -> Group:
-        top = (
-            status.screen(self._host, self._program)
-            if self._host
-            else Group(styled("nestd is not running; waiting for it."))
-        )
-        height = len(self._console.render_lines(top)) + 4
-        room = max(0, self._console.height - height)
-        events = [styled(event) for event in list(self._events)[-room:]] if room else []
-        quiet = [Text("Nothing has changed yet.", DIM)]
-        last = [Text(""), Text(end, DIM)] if end else []
-        return Group(top, "", *(events or quiet), *last)
+    def _show(self, end: str) -> None:
+        top: list[Element | str] = ["nestd is not running; waiting for it."]
+        if self._host is not None:
+            top = list(status.screen(self._host))
+        self._live.show(list(paragraphs(top)), self._events, end)
 
 
 async def _watch(session: Session, view: _View) -> None:
@@ -203,11 +197,14 @@ def _events(before: Host | None, after: Host | None) -> Iterator[str]:
     for name, module in after.modules.items():
         yield from _module_events(before.modules.get(name), module)
     yield from _machine_events(before, after)
+    yield from _inhibitor_events(before, after)
     yield from _new_jobs(before.jobs, after.jobs)
     for name, daemon in after.log_daemons.items():
         old = before.log_daemons.get(name)
         if old and bool(old.debug_until) != bool(daemon.debug_until):
             yield f"{name}: debug logs {'on' if daemon.debug_until else 'off again'}"
+        if old and old.config_error != daemon.config_error:
+            yield f"{name}: {daemon.config_error or 'its file can be read again'}"
         if old and (old.filters, old.outputs) != (daemon.filters, daemon.outputs):
             yield f"{name}: configured filters {daemon.filters or 'none'}"
 
@@ -231,6 +228,10 @@ def _module_events(before: Module | None, after: Module) -> Iterator[str]:
             yield f"{name}: {words.KVM_CONF} {says}"
     if before.state != after.state:
         yield f"{name}: {after.state}, was {before.state}"
+    if before.load_obstacles != after.load_obstacles:
+        found = state.obstacles(after)
+        reason = state.obstacle(after, found[0]) if found else "nothing keeps it from being loaded"
+        yield f"{name}: {reason}"
 
 
 def _machine_events(before: Host, after: Host) -> Iterator[str]:
@@ -240,6 +241,19 @@ def _machine_events(before: Host, after: Host) -> Iterator[str]:
         yield f"Virtual machine {name} (pid {pid}) runs"
     for pid, name in sorted(old - new):
         yield f"Virtual machine {name} (pid {pid}) has ended"
+
+
+def _inhibits(one: Inhibitor) -> str:
+    return f"{words.inhibitor(one)} allows no reloads (pid {one.pid})"
+
+
+def _inhibitor_events(before: Host, after: Host) -> Iterator[str]:
+    for each in after.inhibitors:
+        if each not in before.inhibitors:
+            yield _inhibits(each)
+    for each in before.inhibitors:
+        if each not in after.inhibitors:
+            yield f"{words.inhibitor(each)} allows reloads again"
 
 
 def _new_jobs(before: tuple[Job, ...], after: tuple[Job, ...]) -> Iterator[str]:

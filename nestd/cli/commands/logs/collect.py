@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import stat
 import sys
 import tempfile
@@ -14,21 +15,15 @@ import zlib
 from argparse import Namespace
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import IO, Any, Callable
+from typing import IO, Any
 
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TransferSpeedColumn,
-)
-
-from nestd.cli.invocation.parser import add_command, byte_count
+from nestd.cli.invocation.argument_types import byte_count
+from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
 from nestd.cli.screen import words
-from nestd.cli.screen.output import GOOD
+from nestd.cli.screen.elements import GOOD
+from nestd.cli.screen.output import OutputError, discard_output
+from nestd.cli.service.client import Options
 from nestd.cli.service.errors import CliError, Exit
 from nestd.dbus.connection.wire import Variant
 
@@ -50,18 +45,31 @@ async def run(session: Session, chosen: Namespace) -> Exit:
     """Collect, and write what comes."""
     if chosen.output == "-" and sys.stdout.isatty():
         text = "An archive is not written to a terminal."
-        raise CliError(text, "Name a file: nestctl log collect -o FILE", Exit.USAGE)
+        raise CliError(text, "Name a file:\n  nestctl log collect -o FILE", Exit.USAGE)
     options = {} if chosen.max_size is None else {"max_bytes": Variant("t", chosen.max_size)}
     if chosen.output == "-":
-        await _copy(session, options, sys.stdout.buffer)
-        sys.stdout.buffer.flush()
-        return Exit.DONE
+        return await _to_standard_output(session, options)
     path = Path(chosen.output or _usual_name())
     with _new_file(path) as file:
         size = await _copy(session, options, file)
+    if session.screen.is_json:
+        session.screen.json({"archive": str(path.absolute()), "bytes": size})
+        return Exit.DONE
     session.screen.say((f"{path} is written: {words.size(size)}.", GOOD))
     session.screen.say("It is readable by you only. See what is in it before you send it:")
-    session.screen.commands(f"tar -tzf {path}")
+    session.screen.commands(f"tar -tzf {shlex.quote(str(path))}")
+    return Exit.DONE
+
+
+async def _to_standard_output(session: Session, options: Options) -> Exit:
+    try:
+        await _copy(session, options, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        discard_output()
+        raise OutputError(error) from error
     return Exit.DONE
 
 
@@ -88,12 +96,12 @@ def _new_file(path: Path) -> Iterator[IO[bytes]]:
             os.unlink(name)
 
 
-async def _copy(session: Session, options: dict[str, Variant], file: IO[bytes]) -> int:
+async def _copy(session: Session, options: Options, file: IO[bytes]) -> int:
     """Copy the archive to FILE; the bytes. Raises CliError where it is not whole."""
     source = await session.client.collect_logs(options)
     unpacker = zlib.decompressobj(_GZIP)
     size = 0
-    with _progress(session) as show:
+    with session.screen.transfer("Collecting") as show:
         async for chunk in _chunks(source):
             file.write(chunk)
             size += len(chunk)
@@ -112,26 +120,6 @@ def _unpack(unpacker: Any, chunk: bytes) -> None:
             chunk = unpacker.unconsumed_tail
     except zlib.error as error:
         raise CliError(f"What nestd sent is no archive: {error}.") from error
-
-
-@contextlib.contextmanager
-def _progress(session: Session) -> Iterator[Callable[[int], None]]:
-    """Shows how many bytes there are, on a terminal."""
-    console = session.screen.err
-    if not console.is_terminal:
-        yield lambda size: None
-        return
-    with Progress(
-        TextColumn("Collecting"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    ) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda size: progress.update(task, completed=size)
 
 
 async def _chunks(descriptor: int) -> AsyncIterator[bytes]:

@@ -7,19 +7,18 @@ import asyncio
 import contextlib
 import time
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Callable
-
-from rich.progress import BarColumn, Progress, TextColumn
+from typing import Any
 
 from nestd.cli.commands.logs.filters import add_filters, chosen_filters
-from nestd.cli.invocation.parser import add_command, byte_count, duration
+from nestd.cli.invocation.argument_types import byte_count, duration, is_duration
+from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
 from nestd.cli.screen import words
-from nestd.cli.screen.output import GOOD, STRONG
-from nestd.cli.service.errors import CliError, Exit
-from nestd.cli.service.values import Host
+from nestd.cli.screen.elements import GOOD, STRONG
+from nestd.cli.service.errors import DAEMON_UNAVAILABLE, CliError, Exit
+from nestd.cli.service.values import Host, LogDaemon
 from nestd.dbus.connection.wire import Variant
 from nestd.formats.libvirt.log_presets import preset
 
@@ -56,14 +55,39 @@ def _log_files(outputs: str) -> list[Path]:
     return [Path(each[2]) for each in items if len(each) == 3 and each[1] == "file"]
 
 
-def _listed(files: Sequence[Path]) -> str:
-    return ", ".join(map(str, files))
+class _Written:
+    """How much a session has written: as the service tells, else by how much its files grew."""
 
+    def __init__(self, daemon: str, outputs: Iterable[str]) -> None:
+        usual = Path(f"/var/log/libvirt/{daemon}-debug.log")
+        files = [usual, *(file for each in outputs for file in _log_files(each))]
+        self._before = {file: _size(file) or 0 for file in files}
+        self.files: list[Path] = []
+        self._told = 0
 
-def _sizes(files: Sequence[Path]) -> str:
-    """How much is in them; "" where there is no right to look."""
-    known = [size for size in map(_size, files) if size is not None]
-    return words.size(sum(known)) if known else ""
+    def started(self, outputs: str) -> None:
+        """The session runs, and logs to OUTPUTS."""
+        self.files = _log_files(outputs)
+
+    def update(self, daemon: LogDaemon) -> None:
+        """What the service tells now; at the end of the session it tells nothing any more."""
+        if daemon.debug_file:
+            self.files = [Path(daemon.debug_file)]
+            self._told = daemon.debug_bytes
+
+    def bytes(self) -> int | None:
+        """None where there is no right to look."""
+        grown = [
+            max(0, size - self._before.get(file, 0))
+            for file in self.files
+            for size in [_size(file)]
+            if size is not None
+        ]
+        return sum(grown) if grown else self._told or None
+
+    def __str__(self) -> str:
+        written = self.bytes()
+        return "" if written is None else words.size(written)
 
 
 def _size(path: Path) -> int | None:
@@ -75,16 +99,10 @@ def _size(path: Path) -> int | None:
 
 async def run(session: Session, chosen: Namespace) -> Exit:
     """Start a session, and see it to its end."""
-    client, screen = session.client, session.screen
-    if chosen.daemon and ":" in chosen.daemon:
-        # No daemon has a colon in its name, every filter has.
-        chosen.filters.insert(0, chosen.daemon)
-        chosen.daemon = None
-    daemon = chosen.daemon or _usual_daemon(await client.host())
+    _sort_out(chosen)
+    daemon = chosen.daemon or _usual_daemon(await session.client.host())
     if chosen.stop:
-        await client.stop_debug(daemon)
-        screen.say((f"{daemon} logs again what it did before.", GOOD))
-        return Exit.DONE
+        return await _stop(session, daemon)
     filters = chosen_filters(chosen)
     if filters is None:
         filters = preset(_DEFAULT_PRESET).filters
@@ -93,77 +111,109 @@ async def run(session: Session, chosen: Namespace) -> Exit:
         options["outputs"] = Variant("s", chosen.outputs)
     if chosen.max_size is not None:
         options["max_bytes"] = Variant("t", chosen.max_size)
-    await client.start_debug(daemon, filters, chosen.seconds, options)
-    if not chosen.wait and not session.private:
-        screen.say((f"{daemon} writes debug logs for {words.duration(chosen.seconds)}.", STRONG))
-        screen.say("It ends by itself then. To end it before:")
-        screen.commands(f"{session.program} log debug {daemon} --stop")
-        return Exit.DONE
-    return await _attend(session, daemon, chosen.seconds)
-
-
-async def _attend(session: Session, daemon: str, seconds: int) -> Exit:
-    """Stay until the session has ended; if we have to go first, end it."""
-    screen = session.screen
-    _, outputs = await session.client.running_filters(daemon)
-    files = _log_files(outputs)
-    screen.say((f"{daemon} writes debug logs. Do now what goes wrong.", STRONG))
-    screen.say("Ctrl-C ends it early; either way it logs afterwards what it did before.")
-    if files:
-        screen.say(f"It goes to {_listed(files)}")
-    started = time.monotonic()
+    written = _Written(daemon, [chosen.outputs or "", await _outputs(session, daemon)])
     try:
-        await _count_down(session, daemon, seconds, files)
-    except asyncio.CancelledError:
-        await session.client.stop_debug(daemon)
-    screen.say((f"{daemon} logs again what it did before.", GOOD))
-    if _sizes(files):
-        took = words.duration(time.monotonic() - started)
-        screen.say(f"After {took} there are {_sizes(files)} in {_listed(files)}.")
-    screen.say("To collect what a support request needs:")
-    screen.commands(f"{session.program} log collect -o logs.tar.gz")
+        await session.client.start_debug(daemon, filters, chosen.seconds, options)
+    except CliError as error:
+        hint = f"Start it first:\n  systemctl start {daemon}"
+        raise CliError(
+            *(error.text, hint if error.name == DAEMON_UNAVAILABLE else error.hint),
+            *(error.code, error.name),
+        ) from error
+    if chosen.wait or session.private:
+        return await _attend(session, daemon, chosen.seconds, written)
+    screen = session.screen
+    if screen.is_json:
+        screen.json(await session.client.log_daemon(daemon))
+        return Exit.DONE
+    screen.say((f"{daemon} writes debug logs for {words.duration(chosen.seconds)}.", STRONG))
+    screen.say("It ends by itself then. To end it before:")
+    screen.commands(f"nestctl log debug {daemon} --stop")
     return Exit.DONE
 
 
-async def _count_down(session: Session, daemon: str, seconds: int, files: Sequence[Path]) -> None:
+def _sort_out(chosen: Namespace) -> None:
+    """No daemon has a colon in its name, every filter has; a time is neither."""
+    given = [each for each in (chosen.daemon, *chosen.filters) if each]
+    times = [each for each in given if is_duration(each)]
+    if times:
+        rest = [each for each in given if each not in times]
+        hint = " ".join(["nestctl log debug", *rest, "--for", times[0]])
+        raise CliError(f"{times[0]} is a time: give it with --for.", f"  {hint}", Exit.USAGE)
+    if chosen.daemon and ":" in chosen.daemon:
+        chosen.filters.insert(0, chosen.daemon)
+        chosen.daemon = None
+
+
+async def _outputs(session: Session, daemon: str) -> str:
+    """What the daemon logs to before the session; "" where it cannot be asked."""
+    with contextlib.suppress(CliError):
+        return (await session.client.running_filters(daemon))[1]
+    return ""
+
+
+async def _stop(session: Session, daemon: str) -> Exit:
+    """End a session, if there is one."""
+    before = await session.client.log_daemon(daemon)
+    await session.client.stop_debug(daemon)
+    if session.screen.is_json:
+        changed = bool(before.debug_until)
+        after = await session.client.log_daemon(daemon)
+        session.screen.json({"changed": changed, "log_daemon": after})
+    elif before.debug_until:
+        session.screen.say((f"{daemon} logs again what it did before.", GOOD))
+    else:
+        session.screen.say(f"No debug session of {daemon} runs: nothing to do.")
+    return Exit.DONE
+
+
+async def _attend(session: Session, daemon: str, seconds: int, written: _Written) -> Exit:
+    """Stay until the session has ended; if we have to go first, end it."""
+    screen = session.screen
+    _, outputs = await session.client.running_filters(daemon)
+    written.started(outputs)
+    if not screen.is_json:
+        screen.say((f"{daemon} writes debug logs. Do now what goes wrong.", STRONG))
+        screen.say("Ctrl-C ends it early; either way it logs afterwards what it did before.")
+        if written.files:
+            screen.say(f"It goes to {', '.join(map(str, written.files))}")
+    started = time.monotonic()
+    try:
+        await _count_down(session, daemon, seconds, written)
+    except asyncio.CancelledError:
+        await session.client.stop_debug(daemon)
+    if screen.is_json:
+        after = await session.client.log_daemon(daemon)
+        files = list(map(str, written.files))
+        screen.json({"log_daemon": after, "files": files, "bytes": written.bytes()})
+        return Exit.DONE
+    screen.say((f"{daemon} logs again what it did before.", GOOD))
+    if str(written):
+        took = words.duration(time.monotonic() - started)
+        where = ", ".join(map(str, written.files))
+        screen.say(f"It wrote {written} in {took}, to {where}.")
+    screen.say("To collect what a support request needs:")
+    screen.commands("nestctl log collect -o logs.tar.gz")
+    return Exit.DONE
+
+
+async def _count_down(session: Session, daemon: str, seconds: int, written: _Written) -> None:
     """Show the time that is left until the service says that the session is over."""
     changed = asyncio.Event()
     await session.client.on_signal(lambda signal: changed.set())
     await session.client.on_owner(lambda up: changed.set())
     changed.set()
     until = time.time() + seconds
-    with _progress(session, seconds) as show:
+    with session.screen.countdown(seconds) as show:
         while until:
             if changed.is_set():
                 changed.clear()
-                until = (await session.client.log_daemon(daemon)).debug_until / 1e6
-            show(max(0.0, until - time.time()), _sizes(files))
+                now = await session.client.log_daemon(daemon)
+                written.update(now)
+                until = now.debug_until / 1e6
+            show(max(0.0, until - time.time()), str(written))
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(changed.wait(), _TICK_SECONDS)
-
-
-@contextlib.contextmanager
-def _progress(session: Session, seconds: int) -> Iterator[Callable[[float, str], None]]:
-    """Shows the seconds that are left and the size of the log, on a terminal."""
-    if not session.screen.is_live:
-        yield lambda left, size: None
-        return
-    with Progress(
-        TextColumn("{task.fields[left]} left"),
-        BarColumn(),
-        TextColumn("{task.fields[size]}"),
-        console=session.screen.out,
-        auto_refresh=False,
-        transient=True,
-    ) as progress:
-        task = progress.add_task("", total=seconds, left="", size="")
-
-        def show(left: float, size: str) -> None:
-            progress.update(
-                task, completed=seconds - left, left=words.duration(left), size=size, refresh=True
-            )
-
-        yield show
 
 
 def _usual_daemon(host: Host) -> str:

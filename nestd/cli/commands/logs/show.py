@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+import shlex
 from argparse import Namespace
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 from nestd.cli.commands.changes import outcome
@@ -15,35 +15,39 @@ from nestd.cli.commands.logs.filters import add_filters, chosen_filters
 from nestd.cli.invocation.parser import Parser, add_command
 from nestd.cli.invocation.session import Session
 from nestd.cli.screen import words
-from nestd.cli.screen.output import BAD, DIM, STRONG, WARN, Cell, Screen, fields, styled
-from nestd.cli.service.errors import CliError, Exit
+from nestd.cli.screen.elements import BAD, DIM, STRONG, WARN, Cell, fields, styled
+from nestd.cli.screen.output import Screen
+from nestd.cli.service.errors import DAEMON_UNAVAILABLE, CliError, Exit
 from nestd.cli.service.values import LogDaemon
 from nestd.dbus.connection.wire import Variant
 from nestd.formats.libvirt.log_presets import PRESETS
 
 _LEVELS = "Levels: " + ", ".join(f"{level} {name}" for level, name in words.LEVELS.items()) + "."
+_ACTIVATION = {"running": "running", "socket": "started on demand", "stopped": "not running"}
+_DEFAULT_OUTPUT = "libvirt's default, the journal"
 
 
 def add_to(commands: Any) -> None:
     """Add the commands."""
     about = "Show, set and collect libvirt's logs: see nestctl log --help"
-    parser: Parser = commands.add_parser("log", help=about, description=f"{about}.")
+    parser = add_command(commands, "log", show, about)
+    parser.set_defaults(daemon=None)
     logs = parser.add_subparsers(
-        prog="nestctl log", title="commands", metavar="COMMAND", required=True, parser_class=Parser
+        prog="nestctl log", title="commands", metavar="COMMAND", parser_class=Parser
     )
     about = "Show what libvirt's daemons log: configured, and now"
-    parser = add_command(logs, "show", show, about, json=True)
+    parser = add_command(logs, "show", show, about)
     parser.add_argument("daemon", nargs="?", metavar="DAEMON", help="default: all of them")
     _add_set(logs)
     debug.add_to(logs)
     collect.add_to(logs)
     about = "List the filters that have a name"
-    add_command(logs, "presets", presets, about, json=True).set_defaults(offline=True)
+    add_command(logs, "presets", presets, about).set_defaults(offline=True)
 
 
 def _add_set(logs: Any) -> None:
     about = "Set what a libvirt daemon logs, for good"
-    parser = add_command(logs, "set", set_filters, about, changes=True, json=True)
+    parser = add_command(logs, "set", set_filters, about, changes=True)
     parser.add_argument("daemon", metavar="DAEMON", help="for example virtqemud or libvirtd")
     add_filters(parser)
     when = parser.add_mutually_exclusive_group()
@@ -60,8 +64,9 @@ def _add_set(logs: Any) -> None:
 
 async def presets(screen: Screen, chosen: Namespace) -> Exit:
     """List the presets, for which no service is needed."""
-    if chosen.json:
-        screen.json({"presets": PRESETS})
+    if screen.is_json:
+        found = [{"name": it.name, "filters": it.filters, "purpose": it.purpose} for it in PRESETS]
+        screen.json({"presets": found})
         return Exit.DONE
     for each in PRESETS:
         screen.say((each.name, STRONG), f": {each.purpose}")
@@ -79,14 +84,14 @@ async def show(session: Session, chosen: Namespace) -> Exit:
     else:
         daemons = [await client.log_daemon(chosen.daemon)]
     running = {each.name: await _running(session, each.name) for each in daemons}
-    if chosen.json:
+    if session.screen.is_json:
         session.screen.json({"log_daemons": [_document(each, running) for each in daemons]})
         return Exit.DONE
     if not daemons:
         session.screen.say("No libvirt daemon is installed on this host.")
         return Exit.DONE
     for each in daemons:
-        session.screen.say((each.name, STRONG), ", running" if each.active else ", not running")
+        session.screen.say((each.name, STRONG), f", {_runs(each)}")
         session.screen.show(fields(_rows(each, running[each.name])))
     session.screen.say("")
     session.screen.say((_LEVELS, DIM))
@@ -104,28 +109,32 @@ async def _running(session: Session, daemon: str) -> tuple[str, str] | None:
 def _document(daemon: LogDaemon, running: dict[str, tuple[str, str] | None]) -> dict[str, object]:
     now = running[daemon.name]
     told = {"filters": now[0], "outputs": now[1]} if now else None
-    return {**asdict(daemon), "running": told}
+    return {**daemon._asdict(), "running": told}
+
+
+def _runs(daemon: LogDaemon) -> str:
+    word = daemon.activation or ("running" if daemon.active else "stopped")
+    return _ACTIVATION.get(word, word)
 
 
 def _rows(daemon: LogDaemon, running: tuple[str, str] | None) -> Iterator[tuple[str, Cell]]:
-    yield "Configured", _filters(daemon.filters, daemon.level)
-    yield "to", daemon.outputs or "libvirt's default, the journal"
+    yield "Configured", words.filters(daemon.filters, daemon.level)
+    yield "to", daemon.outputs or _DEFAULT_OUTPUT
     if running is not None:
-        yield "Now", _filters(running[0], 0)
-        yield "to", running[1] or "libvirt's default, the journal"
+        yield "Now", words.filters(running[0])
+        yield "to", running[1] or _DEFAULT_OUTPUT
     yield "File", daemon.config_file
     if daemon.config_error:
         yield "Error", styled((daemon.config_error, BAD))
     if daemon.overridden_by:
         text = f"{daemon.overridden_by} decides over the file"
         yield "Overridden", styled((text, WARN))
+    for warning in daemon.warnings:
+        yield "Warning", styled((warning, WARN))
     if daemon.debug_until:
         yield "Debug logs", styled((debug_session(daemon), WARN))
-
-
-def _filters(filters: str, level: int) -> str:
-    rest = f"everything of level {level} and above" if level else "warnings and errors"
-    return f"{filters}, else {rest}" if filters else rest
+        if daemon.debug_file:
+            yield "to", daemon.debug_file
 
 
 async def set_filters(session: Session, chosen: Namespace) -> Exit:
@@ -135,22 +144,26 @@ async def set_filters(session: Session, chosen: Namespace) -> Exit:
     if filters is None:
         raise CliError(
             "Which filters?",
-            "For example: 1:qemu 3:remote, or --preset NAME (nestctl log presets), or --clear",
+            "For example 1:qemu 3:remote, or --clear for none, or --preset NAME, one of:\n"
+            "  nestctl log presets",
             Exit.USAGE,
         )
     canonical, warnings = await client.check_filters(daemon, filters, chosen.outputs or "")
     options = {} if chosen.outputs is None else {"outputs": Variant("s", chosen.outputs)}
     if chosen.dry_run:
         plan = await client.plan_filters(daemon, canonical, options)
-        if chosen.json:
+        if session.screen.is_json:
             session.screen.json(plan)
         else:
             outcome.show_plan(session, plan, chosen.when)
         return Exit.DONE
-    await client.set_filters(daemon, canonical, chosen.when, options)
+    try:
+        await client.set_filters(daemon, canonical, chosen.when, options)
+    except CliError as error:
+        raise _with_remedy(error, chosen) from error
     after = await client.log_daemon(daemon)
     now = {after.name: await _running(session, daemon)}
-    if chosen.json:
+    if session.screen.is_json:
         session.screen.json(_document(after, now))
     else:
         session.screen.say(_done(chosen.when, after))
@@ -158,6 +171,20 @@ async def set_filters(session: Session, chosen: Namespace) -> Exit:
     for warning in warnings:
         session.screen.warn(warning)
     return Exit.DONE
+
+
+def _with_remedy(error: CliError, chosen: Namespace) -> CliError:
+    """The error with what can be done where the daemon cannot be asked."""
+    if error.name != DAEMON_UNAVAILABLE:
+        return error
+    given = [*chosen.filters] if chosen.preset is None else ["--preset", chosen.preset]
+    given += ["--clear"] if chosen.clear else []
+    given += [] if chosen.outputs is None else ["--outputs", chosen.outputs]
+    again = shlex.join([chosen.daemon, *given, "--at-start"])
+    hint = (
+        f"What it logs from its next start on can be set all the same:\n  nestctl log set {again}"
+    )
+    return CliError(error.text, hint, error.code, error.name)
 
 
 def _done(when: str, daemon: LogDaemon) -> str:

@@ -211,10 +211,10 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_xml_is_refused(name: str) -> None:
     text, words = HOSTILE[name]
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(InvalidArgument) as caught:
         read_domain(text)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
     message = str(caught.value)
     assert words in message
     assert message.endswith("virsh dumpxml prints it.")

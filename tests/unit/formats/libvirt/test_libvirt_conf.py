@@ -119,11 +119,11 @@ def test_the_largest_file_is_read_and_a_larger_one_refused_at_once() -> None:
     line = b"# " + b"x" * 61 + b"\n"
     data = b'log_filters = "1:qemu"#' + line * (MAX_BYTES // len(line))
     assert parse(data[:MAX_BYTES]).get_string("log_filters") == "1:qemu"
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(ConfError, match=r"^the file is larger than 10485760 bytes") as caught:
         parse(data)
     assert caught.value.line == 0
-    assert time.monotonic() - started < 0.1
+    assert time.process_time() - started < 0.1
 
 
 def test_lists_deeper_than_libvirt_s_stack_are_refused() -> None:
@@ -134,9 +134,9 @@ def test_lists_deeper_than_libvirt_s_stack_are_refused() -> None:
 
 
 def test_large_nonsense_is_answered_soon() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert parse(b"#\n" * 10**6).entries == ()
     for data in (b"a=[" + b"1," * 10**5, b"[" * 10**6, b"\n" * 10**6, b'"""' * 10**6):
         with pytest.raises(ConfError):
             parse(data)
-    assert time.monotonic() - started < 3
+    assert time.process_time() - started < 3

@@ -157,10 +157,10 @@ def test_duplicates_are_neither_lost_nor_added(monkeypatch: pytest.MonkeyPatch) 
 
 def test_many_lines_take_no_longer_than_their_number() -> None:
     data = b'log_filters = "1:a"\n' * 20_000 + b"#log_filters=1\n" * 20_000 + b'x="""\n"""\n' * 9
-    started = time.monotonic()
+    started = time.process_time()
     assert set_string(set_string(data, "log_filters", "1:b"), "log_filters", None).startswith(b"#")
     assert set_string(b'x="""\n' + b"#log_filters=1\n" * 20_000 + b'"""', "log_filters", "1:b")
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 STATEMENTS = (

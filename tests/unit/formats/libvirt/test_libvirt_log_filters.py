@@ -117,10 +117,10 @@ def test_a_bad_filter_is_named_with_its_place_and_rule(
 
 def test_a_megabyte_is_refused_at_once() -> None:
     for text in ("1:qemu " * 150_000, "x" * 10**6, " " * 10**6, "1:" + "é" * 10**6):
-        started = time.monotonic()
+        started = time.process_time()
         with pytest.raises(InvalidFilter) as caught:
             parse_strict(text)
-        assert time.monotonic() - started < 0.01
+        assert time.process_time() - started < 0.01
         assert str(caught.value) == (
             f"the filters: the text has {len(text)} characters, and 16384 are the most that is"
             " taken"
@@ -221,7 +221,7 @@ def test_covers(general: str, special: str, expected: bool) -> None:
 
 
 def test_many_stars_take_no_longer_than_few() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert not matches("a*" * 5000 + "b", "a" * 5000)
     assert not matches("?a" * 20 + "*b", "a" * 200)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1

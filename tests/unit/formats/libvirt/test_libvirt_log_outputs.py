@@ -116,10 +116,10 @@ def test_a_bad_output_is_named_with_its_place_and_rule(
 
 
 def test_a_megabyte_is_refused_at_once() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(InvalidOutput, match=r"^the outputs: the text has 1000007 characters"):
         parse_strict("1:file:" + "/" * 10**6)
-    assert time.monotonic() - started < 0.01
+    assert time.process_time() - started < 0.01
 
 
 def test_of_outputs_to_one_place_the_last_one_counts() -> None:

@@ -96,9 +96,9 @@ def test_log_level_1_alone() -> None:
 def test_the_largest_texts_are_looked_at_soon() -> None:
     for item in ("1:zz{}", "1:?*?*z{}", "1:qemu", "1:?" + "a?" * 9 + "{}", "1:?*?*?*{}"):
         filters = parse_strict(" ".join(item.format(number) for number in range(MAX_FILTERS)))
-        started = time.monotonic()
+        started = time.process_time()
         assert warnings(filters, ())
-        assert time.monotonic() - started < 1
+        assert time.process_time() - started < 1
 
 
 def test_presets_may_be_written_as_they_are() -> None:

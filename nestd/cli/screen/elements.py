@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What a command has to show, as values: styled text, fields, tables, findings.
+
+plain writes them into pipes and files, terminal shows them with rich. Text comes from files and
+processes of other people, so control characters go no further than this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, Union
+
+from nestd.formats.printable import one_line
+
+GOOD, WARN, BAD, DIM, STRONG = "green", "yellow", "bold red", "dim", "bold"
+
+
+class Text(NamedTuple):
+    """One paragraph of parts, each with its style."""
+
+    parts: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        return "".join(part for part, _ in self.parts)
+
+
+Cell = Union[str, Text]
+
+
+class Fields(NamedTuple):
+    """Names and values, one pair a line."""
+
+    rows: tuple[tuple[str, Text], ...]
+
+
+class Columns(NamedTuple):
+    """A table; the last column takes the rest of the line."""
+
+    titles: tuple[str, ...]
+    rows: tuple[tuple[Text, ...], ...]
+
+
+class Details(NamedTuple):
+    """A word and its lines in each row; the lines after the first are set off."""
+
+    rows: tuple[tuple[Text, tuple[Text, ...]], ...]
+
+
+class Indented(NamedTuple):
+    """Lines set off from the text, such as commands to type."""
+
+    lines: tuple[Text, ...]
+
+
+Element = Union[Text, Fields, Columns, Details, Indented]
+
+
+def styled(*parts: str | tuple[str, str]) -> Text:
+    """Text of plain parts and of (part, style)."""
+    pairs = [(part, "") if isinstance(part, str) else part for part in parts]
+    return Text(tuple((one_line(words), style) for words, style in pairs))
+
+
+def cell(value: Cell) -> Text:
+    """A value as text that is safe to print."""
+    return value if isinstance(value, Text) else styled(value)
+
+
+def fields(rows: Iterable[tuple[str, Cell]]) -> Fields:
+    """Names and values, one pair a line."""
+    return Fields(tuple((name, cell(value)) for name, value in rows))
+
+
+def columns(titles: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Columns:
+    """A table."""
+    return Columns(tuple(titles), tuple(tuple(map(cell, row)) for row in rows))
+
+
+def details(rows: Iterable[tuple[Text, Sequence[str]]]) -> Details:
+    """A word and its lines in each row."""
+    return Details(tuple((word, tuple(map(cell, lines))) for word, lines in rows))
+
+
+def indented(*lines: Cell) -> Indented:
+    """Lines set off from the text."""
+    return Indented(tuple(map(cell, lines)))
+
+
+def command(line: str, remark: str = "") -> Text:
+    """A command to type, and a remark that a shell ignores."""
+    return styled(line, (f"   # {remark}", DIM)) if remark else styled(line)
+
+
+def commands(choices: Iterable[tuple[str, str]]) -> Indented:
+    """Commands to choose from, their remarks below each other."""
+    pairs = list(choices)
+    width = max((len(line) for line, _ in pairs), default=0)
+    return Indented(tuple(command(f"{line:{width}}", remark) for line, remark in pairs))
+
+
+def reworded(element: Element, words: Callable[[str], str]) -> Element:
+    """The element with each part of its texts put into other words."""
+
+    def text(given: Text) -> Text:
+        return Text(tuple((words(part), style) for part, style in given.parts))
+
+    if isinstance(element, Text):
+        return text(element)
+    if isinstance(element, Fields):
+        return Fields(tuple((name, text(value)) for name, value in element.rows))
+    if isinstance(element, Columns):
+        return element
+    if isinstance(element, Details):
+        return Details(tuple((word, tuple(map(text, lines))) for word, lines in element.rows))
+    return Indented(tuple(map(text, element.lines)))
+
+
+def paragraphs(elements: Iterable[Element | str]) -> Iterator[Element]:
+    """Elements of which plain strings are paragraphs without a style."""
+    for each in elements:
+        yield styled(each) if isinstance(each, str) else each

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The state of nested virtualization in words: what runs, what the next boot brings, and why.
+
+Everything is what nestd says; nothing is compared or derived here. A service of version 1.0 does
+not tell what the next boot brings (host.nested.at_boot is ""): then the next load is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nestd.cli.screen.words import KVM_CONF, NESTED, on_off, plain
+from nestd.cli.service.values import Host, Module, Obstacle
+
+_HARMLESS = ("unknown-parameter",)
+_AT_BOOT_ONLY = ("blacklist",)
+
+
+def headline(host: Host, default: str = "") -> str:
+    """Is nested virtualization on, and after a reboot? One or two sentences.
+
+    DEFAULT is for a service of version 1.0, where the kernel's default decides: "pass" where
+    Validate finds that it leaves things as they are, "warn" where it does not.
+    """
+    module = host.main
+    if module is None or module.state == "missing":
+        return _without_module(host)
+    if host.nested.at_boot:
+        return _at_boot(host, module)
+    if module.state == "config-error":
+        fails = f"the next load of {module.name} will fail"
+        return f"Nested virtualization {_now(module)}, but {fails}."
+    if module.state == "builtin":
+        return f"Nested virtualization {_now(module)}. {module.name} is built into this kernel."
+    following = on_off(module.nested_next)
+    if module.nested_next == "default":
+        following = by_default(module, default)
+    if not following:
+        return f"Nested virtualization {_now(module)}. After a reboot the kernel's default decides."
+    return _two(module, following)
+
+
+def _without_module(host: Host) -> str:
+    if host.nested.running in ("yes", "no"):
+        now, later = on_off(host.nested.running), on_off(host.nested.at_boot)
+        stays = f"stays {now}" if now == later else f"will be {later}"
+        return f"Nested virtualization is {now}, and {stays} after a reboot."
+    if host.backend == "builtin":
+        return "KVM is built into this kernel; whether its virtual machines can nest is not known."
+    if host.backend not in ("", host.host_module):
+        return (
+            f"KVM runs through {host.backend}, which nestd does not know: whether its virtual"
+            " machines can nest is not known."
+        )
+    return "Nested virtualization is not available: no KVM module here suits the processor."
+
+
+def _at_boot(host: Host, module: Module) -> str:
+    following = on_off(host.nested.at_boot)
+    found = obstacles(module)
+    if found:
+        return f"Nested virtualization {_until_boot(module)}: {obstacle(module, found[0])}."
+    if module.state == "builtin":
+        decided = f"; {module.name} is built into this kernel"
+        return _two(module, following).rstrip(".") + f"{decided}."
+    if following == "unknown":
+        return f"Nested virtualization {_now(module)}. What a reboot brings is not known."
+    return _two(module, following)
+
+
+def _until_boot(module: Module) -> str:
+    if module.nested == "yes":
+        return "is on now, but not after a reboot"
+    later = f"after a reboot {module.name} is not loaded"
+    return f"{_now(module)}{' now' if module.nested == 'no' else ''}, and {later}"
+
+
+def _two(module: Module, following: str) -> str:
+    if module.nested == "unknown":
+        if not _is_loaded(module):
+            return f"Nested virtualization {_now(module)}, and {following} once it is loaded."
+        return f"Nested virtualization {_now(module)}; after a reboot it will be {following}."
+    if on_off(module.nested) == following:
+        return f"Nested virtualization {_now(module)}, and stays {following} after a reboot."
+    return f"Nested virtualization {_now(module)} now, and will be {following} after a reboot."
+
+
+def _now(module: Module) -> str:
+    if module.nested != "unknown":
+        return f"is {on_off(module.nested)}"
+    if _is_loaded(module):
+        reason = f" ({module.read_error.rstrip('.')})" if module.read_error else ""
+        return f"is not known{reason}"
+    return f"is not in use: {module.name} is not loaded"
+
+
+def _is_loaded(module: Module) -> bool:
+    return module.loaded and module.state != "not-loaded"
+
+
+def by_default(module: Module, verdict: str) -> str:
+    """What the kernel's default will be: as it is now or not; "" where that is not known."""
+    now, other = ("on", "off") if module.nested == "yes" else ("off", "on")
+    return "" if module.nested == "unknown" else {"pass": now, "warn": other}.get(verdict, "")
+
+
+def obstacles(module: Module) -> list[Obstacle]:
+    """What keeps a module from being loaded at the next boot, what is only ignored left out."""
+    return [each for each in module.load_obstacles if each.kind not in _HARMLESS]
+
+
+def obstacle(module: Module, one: Obstacle) -> str:
+    """What keeps a module from being loaded: the part of a sentence after "since" or a colon."""
+    text = f" ({one.text})" if one.text else ""
+    name, place = module.name, one.place
+    if one.kind == "value":
+        sets = f"sets {one.text}" if one.text else "sets a value"
+        return f"{place} {sets}, which {name} refuses"
+    if one.kind == "dependency":
+        text = f": {one.text}" if one.text else ""
+        return f"{place} keeps a module that {name} needs from being loaded{text}"
+    says = {
+        "blacklist": f"keeps {name} from being loaded at boot",
+        "install": f"runs a command instead of loading {name}",
+        "alias": f"makes modprobe take {name} for another module",
+        "denied": f"forbids to load {name}",
+        "file": "stops modprobe",
+    }
+    return f"{place} {says.get(one.kind, f'keeps {name} from being loaded')}{text}"
+
+
+def drift(host: Host, module: Module) -> Iterator[str]:
+    """Where running, configured and next differ, and what to do. Sentences."""
+    name = module.name
+    if module.read_error and module is not host.main:
+        yield f"{module.read_error.rstrip('.')}."
+    if module.state == "reload-pending":
+        differing = ", ".join(pending(module)) or "its parameters"
+        yield f"{name} was loaded before its configuration was changed ({differing})."
+    elif module.state == "overridden":
+        yield from _overridden(module)
+    elif module.state == "config-error":
+        yield from _config_error(host, module)
+    elif module.state == "builtin" and module is host.main:
+        yield f"Only the kernel command line sets it: {name}.{NESTED}=1, or 0 for off."
+
+
+def _config_error(host: Host, module: Module) -> Iterator[str]:
+    found = obstacles(module)
+    if not found:
+        yield (
+            f"{module.name} will not be loaded: it refuses a value, or a file in modprobe.d stops"
+            " modprobe. To see which line: nestctl validate"
+        )
+    elif module is not host.main and not (host.main and obstacles(host.main)):
+        yield f"{obstacle(module, found[0])}."
+
+
+def pending(module: Module) -> list[str]:
+    """The parameters that the next load changes, each as "PARAMETER RUNNING -> NEXT"."""
+    return [
+        f"{each.parameter} {plain(each.running)} -> {plain(each.next)}"
+        for each in module.pending or ()
+    ]
+
+
+def _overridden(module: Module) -> Iterator[str]:
+    for parameter, value in module.configured.items():
+        winner = module.decides(parameter)
+        if winner is not None and winner.file != KVM_CONF and winner.value != value:
+            yield (
+                f"{KVM_CONF} sets {parameter}={value} for {module.name}, but {winner.place} sets"
+                f" {parameter}={winner.value} and decides. Change it there."
+            )
+
+
+def configured(module: Module) -> str:
+    """What kvm.conf says of nested."""
+    if module.nested_configured == "unset":
+        return f"not set in {KVM_CONF}"
+    return f"{on_off(module.nested_configured)}, in {KVM_CONF}"
+
+
+def next_load(host: Host, module: Module, default: str = "") -> str:
+    """What the next load makes of nested, and who decides; DEFAULT as in headline()."""
+    if module.nested_next == "default":
+        known = by_default(module, default)
+        if host.nested.at_boot in ("yes", "no") and not obstacles(module):
+            known = on_off(host.nested.at_boot)
+        return f"{known}, the kernel's default" if known else "the kernel's default"
+    winner = module.decides(NESTED)
+    place = f", decided by {winner.place}" if winner is not None else ""
+    return f"{on_off(module.nested_next)}{place}"
+
+
+def at_boot(module: Module) -> str:
+    """What keeps the module from being loaded at boot; "" where nothing does."""
+    found = obstacles(module)
+    if not found:
+        return ""
+    only = all(each.kind in _AT_BOOT_ONLY for each in found)
+    loads = f", though modprobe {module.name} loads it" if only else ""
+    return f"{module.name} is not loaded{loads}: {found[0].place}"
+
+
+def running(module: Module) -> str:
+    """What runs."""
+    if module.nested == "unknown":
+        return f"{module.name} is not loaded" if not module.loaded else "unknown"
+    return on_off(module.nested)
