@@ -143,10 +143,10 @@ class Changes:
         check_present(found)
         check_loadable(found, {})
         check_supported(self.view.kernel.can_load, Effect.RELOAD)
+        check_readable(found)
         if not found.running.loaded:
             raise Missing(f"{module} is not loaded: there is nothing to reload.")
         check_reloadable(found)
-        check_readable(found)
         if found.conflicts:
             raise Conflict(NESTED_WITH_HUGE_PAGES)
         check_unobstructed(first_prevented(found.host, module))
