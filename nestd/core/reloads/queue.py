@@ -376,7 +376,8 @@ def log_not_restored(module: str, uid: int, error: NestdError) -> None:
 def _name_cause(error: Exception, hint: str) -> None:
     """Add the line of the configuration that keeps the module from being loaded."""
     if hint and isinstance(error, (RolledBack, ReloadFailed)):
-        error.args = (f"{error} {hint}",)
+        # modprobe itself says nothing of an `install` line.
+        error.args = (f"{str(error).replace(' and said nothing', '')} {hint}",)
 
 
 def _log_end(job: Job, error: BaseException | None, text: str) -> None:
