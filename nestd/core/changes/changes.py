@@ -23,6 +23,7 @@ from nestd.core.changes.change import (
     check_effective,
     check_loadable,
     check_present,
+    check_readable,
     check_supported,
     make_change,
 )
@@ -33,6 +34,7 @@ from nestd.core.model import Blocker, Vendor, When
 from nestd.core.modules.facts import HostFacts
 from nestd.core.modules.values import NESTED, as_text
 from nestd.core.modules.view import HostView
+from nestd.core.modules.wording import no_kvm
 from nestd.core.reloads import direct
 from nestd.core.reloads.chain import reload_members, users
 from nestd.core.reloads.jobs import Job
@@ -100,9 +102,7 @@ class Changes:
         """Raise what stands against a change that is well formed."""
         check_effective(change)
         if self.view.kernel.can_load and self.view.snapshot().vendor is Vendor.NONE:
-            raise Missing(
-                "This host has no KVM: its processor has none, or its firmware has switched it off."
-            )
+            raise Missing(no_kvm(self.view.snapshot().backend))
         check_supported(self.view.kernel.can_load, change.effect)
         self.reloads.check_ours()
         if change.effect is Effect.RELOAD:
@@ -155,6 +155,7 @@ class Changes:
         check_present(found)
         check_loadable(found, {})
         check_supported(self.view.kernel.can_load, Effect.RELOAD)
+        check_readable(found)
         if not found.running.loaded:
             raise Missing(f"{module} is not loaded: there is nothing to reload.")
         check_modules_enabled(found.host)

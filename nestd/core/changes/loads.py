@@ -21,10 +21,11 @@ from nestd.core.errors import Conflict, NotSupported, RolledBack
 from nestd.core.journal_events import NOTICE, Event, about
 from nestd.core.model import JobState, When
 from nestd.core.modules.facts import HostFacts, KvmModule
+from nestd.core.modules.obstacles import preventing
 from nestd.core.modules.values import NESTED, as_text
 from nestd.core.modules.vendors import COMMON
 from nestd.core.modules.view import HostView
-from nestd.core.modules.wording import NESTED_WITH_HUGE_PAGES, refusal
+from nestd.core.modules.wording import NESTED_WITH_HUGE_PAGES
 from nestd.core.reloads.chain import unload_members
 from nestd.core.reloads.jobs import Job
 from nestd.core.reloads.load import Load
@@ -37,11 +38,10 @@ log = logging.getLogger(__name__)
 def check_next_load(module: KvmModule) -> None:
     """Refuse what would not come back, or as something else. Raises the error that says why."""
     check_reloadable(module)
-    check_unobstructed(module.host.obstacles)
-    if module.refused is not None:
-        raise Conflict(refusal(module.name, module.refused))
     if module.conflicts:
         raise Conflict(NESTED_WITH_HUGE_PAGES)
+    obstacle = preventing(module)
+    check_unobstructed(None if obstacle is None else (module.name, obstacle))
 
 
 def check_modules_enabled(facts: HostFacts) -> None:

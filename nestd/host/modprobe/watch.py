@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nestd.host.inotify import DirectoryWatch
+from nestd.host.modprobe.boot_loads import BootLoads, read_boot_loads
 from nestd.host.modprobe.config import ModprobeConfig, directories, read_config
 from nestd.host.modprobe.kvm_conf import OwnFile, read_own
 from nestd.host.root import Root
@@ -22,6 +23,7 @@ from nestd.host.root import Root
 # Time stamps are those of the kernel's timer tick: two changes within one look like one.
 _TICK_SECONDS = 0.1
 
+_Read = tuple[ModprobeConfig, OwnFile, BootLoads]
 _Stamps = dict[Path, tuple[int, ...]]
 
 log = logging.getLogger(__name__)
@@ -31,8 +33,7 @@ log = logging.getLogger(__name__)
 class Look:
     """The files at one moment, and the time stamps of all that they depend on."""
 
-    config: ModprobeConfig
-    own: OwnFile
+    read: _Read
     stamps: _Stamps
     is_fresh: bool  # changed so lately that the stamps alone would not show another change
 
@@ -43,7 +44,7 @@ class ConfigWatch:
     def __init__(self, root: Root, kmod: int) -> None:
         self._root = root
         self._kmod = kmod
-        self._read: tuple[ModprobeConfig, OwnFile] | None = None
+        self._read: _Read | None = None
         self._stamps: _Stamps | None = None  # None: read again whatever they are
         self._is_fresh = False
         self._watch: DirectoryWatch | None = None
@@ -76,8 +77,11 @@ class ConfigWatch:
             return False
         return _stamps(known)[0] == known
 
-    def read(self) -> tuple[ModprobeConfig, OwnFile]:
-        """The files as they are now, and kvm.conf. Blocks for as long as the disk does."""
+    def read(self) -> _Read:
+        """The files as they are now, kvm.conf, and what is loaded by name at boot.
+
+        Blocks for as long as the disk does.
+        """
         if not self.is_current:
             self.take(self.look())
         assert self._read is not None
@@ -86,18 +90,19 @@ class ConfigWatch:
     def look(self) -> Look:
         """Read the files, changing nothing here: for a worker thread."""
         started = time.time()
-        config = read_config(self._root, self._kmod)
+        config, loads = read_config(self._root, self._kmod), read_boot_loads(self._root)
         own = read_own(self._root, config.files)
-        stamps, newest = _stamps(config.places)
-        return Look(config, own, stamps, started - newest < _TICK_SECONDS)
+        stamps, newest = _stamps(config.places | loads.places)
+        return Look((config, own, loads), stamps, started - newest < _TICK_SECONDS)
 
     def take(self, look: Look) -> None:
         """Go by what a LOOK has seen, on the event loop."""
-        self._read, self._stamps = (look.config, look.own), look.stamps
+        self._read, self._stamps = look.read, look.stamps
         self._is_fresh = look.is_fresh
-        if look.is_fresh and (self._watch is None or look.config.places != self._watched):
+        places = frozenset(look.stamps)
+        if look.is_fresh and (self._watch is None or places != self._watched):
             self._stamps = None  # another change might not show
-        self._follow_links(look.config)
+        self._follow_links(places)
 
     @property
     def _is_quiet(self) -> bool:
@@ -108,18 +113,18 @@ class ConfigWatch:
         """Whether a change makes itself known."""
         return self._watch is not None
 
-    def _follow_links(self, config: ModprobeConfig) -> None:
+    def _follow_links(self, dependent: frozenset[Path]) -> None:
         """Watch what the files depend on now."""
-        if self._watch is None or config.places == self._watched:
+        if self._watch is None or dependent == self._watched:
             return
-        self._watched = config.places
+        self._watched = dependent
         places = []
         for directory in directories(self._kmod):
             try:
                 places.append(self._root.follow(directory))
             except OSError:
                 continue  # a loop of links, which are watched
-        self._watch.watch(places, config.places)
+        self._watch.watch(places, dependent)
         self._on_change()  # what changed since it was read was told to nobody
 
 
