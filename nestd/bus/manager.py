@@ -46,6 +46,10 @@ class ManagerInterface(DeclaredInterface):
             "HostModule": module_path(self._host_module),
             "HostVirtualization": snapshot.virtualization,
             "MachineCount": snapshot.machine_count,
+            "Nested": snapshot.nested.value,
+            "NestedAtBoot": snapshot.nested_at_boot.value,
+            "NestedDecidedBy": snapshot.nested_decided_by,
+            "Backend": snapshot.backend,
             "MachinesKnown": self._services.view.machines_known,
         }
 

@@ -52,6 +52,10 @@ class ModuleInterface(DeclaredInterface):
             "NestedConfigured": module.nested_configured.value,
             "NestedNext": module.nested_next.value,
             "State": module.state.value,
+            "NestedAtBoot": module.nested_at_boot.value,
+            "LoadObstacles": list(map(tuple, module.load_obstacles)),
+            "ReadError": module.read_error,
+            "Pending": list(map(tuple, module.pending)),
         }
 
     @needs("SetNested", Action.CONFIGURE_MODULES, Action.RELOAD_MODULES)

@@ -51,6 +51,10 @@ class Describer:
 def _host(facts: HostFacts, snapshot: Snapshot) -> dict[str, object]:
     return {
         "version": __version__,
+        "nested": snapshot.nested.value,
+        "nested_at_boot": snapshot.nested_at_boot.value,
+        "nested_decided_by": snapshot.nested_decided_by,
+        "backend": snapshot.backend,
         "vendor": snapshot.vendor.value,
         "host_module": snapshot.host_module or None,
         "host_virtualization": snapshot.virtualization,
@@ -81,6 +85,16 @@ def _module(module: Module) -> dict[str, object]:
         "nested_configured": module.nested_configured.value,
         "nested_next": module.nested_next.value,
         "state": module.state.value,
+        "nested_at_boot": module.nested_at_boot.value,
+        "load_obstacles": [
+            {"kind": each.kind, "text": each.text, "file": each.file, "line": each.line}
+            for each in module.load_obstacles
+        ],
+        "pending": [
+            {"parameter": each.parameter, "running": each.running, "next": each.next}
+            for each in module.pending
+        ],
+        "read_error": module.read_error,
     }
 
 

@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
+from nestd.formats.modprobe.load_obstacle import LoadObstacle
 from nestd.formats.modprobe.next_load import Assignment
 from nestd.host.kernel.sysfs import Availability
 
@@ -102,6 +104,14 @@ class Machine:
     unit: str
 
 
+class Pending(NamedTuple):
+    """A parameter that runs with another value than the next load would give it."""
+
+    parameter: str
+    running: str
+    next: str  # as it is written; the kernel's default for "nested" that nothing sets
+
+
 @dataclass(frozen=True)
 class Module:
     """One KVM module: what runs, what is configured and what comes next."""
@@ -117,12 +127,24 @@ class Module:
     nested_configured: Answer
     nested_next: Answer
     state: ModuleState
+    nested_at_boot: Answer  # what a guest finds after the next boot: YES, NO or UNKNOWN
+    load_obstacles: tuple[LoadObstacle, ...]
+    pending: tuple[Pending, ...]
+    read_error: str  # why what runs cannot be read, "" where it can
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of the host. host_module is "" where no module holds a "nested" parameter."""
+    """The state of the host. host_module is "" where no module holds a "nested" parameter.
 
+    nested and nested_at_boot are the host's as a whole; nested_decided_by says who decides the
+    latter, backend through what KVM runs (see nestd.core.modules.boot and backend).
+    """
+
+    nested: Answer
+    nested_at_boot: Answer
+    nested_decided_by: str
+    backend: str
     vendor: Vendor
     host_module: str
     virtualization: str

@@ -69,7 +69,7 @@ class DirectoryWatch:
                     break
         for entry in self._entries:
             # A directory on the way, or a link: what it is changes only with its name.
-            is_file = entry.is_file() and not entry.is_symlink()
+            is_file = os.path.isfile(entry) and not os.path.islink(entry)
             self._add_named(entry, _ENTRIES if is_file else _COMES_OR_GOES)
         for descriptor in before.difference(self._watched, self._named):
             _libc.inotify_rm_watch(self._fd, descriptor)

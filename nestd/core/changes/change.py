@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -18,9 +18,11 @@ from nestd.core.errors import (
     Conflict,
     InvalidParameter,
     Missing,
+    NestdError,
     NotSupported,
     Overridden,
     StalePlan,
+    Unreadable,
 )
 from nestd.core.model import Answer, When
 from nestd.core.modules.facts import EXCLUSIVE, HostFacts, KvmModule
@@ -28,11 +30,14 @@ from nestd.core.modules.values import NESTED, acceptable, differing, unverifiabl
 from nestd.core.modules.vendors import nested_holders
 from nestd.core.modules.wording import (
     NESTED_WITH_HUGE_PAGES,
-    file_in_the_way,
+    cmdline_word,
     precedence,
     refusal,
 )
+from nestd.core.reloads.chain import first_prevented
+from nestd.formats.modprobe.boot_arguments import BootSetup, advice
 from nestd.formats.modprobe.edit import EditError, set_parameters
+from nestd.formats.modprobe.load_obstacle import LoadObstacle, ObstacleKind, sentence
 from nestd.formats.modprobe.next_load import Assignment
 from nestd.formats.printable import quoted
 from nestd.formats.unified_diff import unified_diff
@@ -41,6 +46,12 @@ from nestd.host.kernel.sysfs import Availability
 # What neither libkmod nor the kernel takes for anything but itself: no white space, no quotes, no
 # backslash, no "#". The kernel reads a page at most.
 _PLAIN = re.compile(r"[!$-&(-\[\]-~]{1,4000}")
+
+
+_REFUSALS: Mapping[str, type[NestdError]] = {  # by the kind of the obstacle; else Overridden
+    ObstacleKind.FILE.value: ConfigUnparsable,
+    ObstacleKind.VALUE.value: Conflict,
+}
 
 
 class NeedsMoreAuthorization(Exception):
@@ -74,7 +85,8 @@ class Change:
     wanted: Mapping[str, str | None]  # to verify on the running module
     overridden: Mapping[str, Assignment]  # by parameter, who decides instead
     refused: Assignment | None  # one that would make the next load fail
-    obstacles: tuple[str, ...]  # files in the way of every load
+    prevented: tuple[str, LoadObstacle] | None  # a module that could not be loaded again, and why
+    boot_setup: BootSetup  # how the kernel command line is changed here
     token: str
     from_plan: bool  # the caller gave the token, and wants this or nothing
 
@@ -92,7 +104,7 @@ class Change:
     @property
     def hopeless(self) -> bool:
         """Whether a load could not bring it about: see check_effective()."""
-        stuck = self.effect is Effect.RELOAD and bool(self.obstacles)
+        stuck = self.effect is Effect.RELOAD and self.prevented is not None
         return self.when is not When.BOOT and (stuck or bool(self.overridden or self.refused))
 
     @property
@@ -115,9 +127,7 @@ def make_change(
     TOKEN is that of the plan that the caller made it from, None for one that made none.
     """
     module, own = facts.module(name), facts.own
-    check_present(module)
-    checked = _checked(module, parameters)
-    check_loadable(module, checked)
+    checked = _checked_request(module, parameters, when)
     after = facts.with_own(_edited(module, checked)).module(name)
     if after.conflicts and (when is not When.BOOT or not checked.keys().isdisjoint(EXCLUSIVE)):
         raise Conflict(NESTED_WITH_HUGE_PAGES)
@@ -136,13 +146,26 @@ def make_change(
         wanted=wanted,
         overridden={key: it for key, it in after.overridden.items() if key in checked},
         refused=after.refused,
-        obstacles=facts.obstacles,
+        prevented=first_prevented(after.host, name),
+        boot_setup=facts.boot_setup,
         token=_token(module, checked, when),
         from_plan=token is not None,
     )
     if token is not None and token != change.token:
         raise StalePlan("Something that the plan was made from has changed: make a new plan.")
     return change
+
+
+def _checked_request(
+    module: KvmModule, parameters: Mapping[str, str], when: When
+) -> Mapping[str, str]:
+    """PARAMETERS as they will be written to a module that they may be asked of."""
+    check_present(module)
+    if when is not When.BOOT:
+        check_readable(module)
+    checked = _checked(module, parameters)
+    check_loadable(module, checked)
+    return checked
 
 
 def check_effective(change: Change) -> None:
@@ -152,11 +175,13 @@ def check_effective(change: Change) -> None:
     """
     if not change.hopeless:
         return
-    check_unobstructed(change.obstacles)
+    if change.effect is Effect.RELOAD:
+        check_unobstructed(change.prevented)
     if change.refused is not None:
         raise Conflict(refusal(change.module, change.refused))
     for winner in change.overridden.values():
-        raise Overridden(f"{precedence(change.module, change.path, winner)}: change it there.")
+        there = " Change it there." if winner.line else ""
+        raise Overridden(f"{overridden(change, winner)}{there}")
 
 
 def check_allowed(change: Change, allowed: Change) -> None:
@@ -174,6 +199,16 @@ def check_present(module: KvmModule) -> None:
         raise Missing(f"This host has no module {module.name}.")
 
 
+def overridden(change: Change, winner: Assignment) -> str:
+    """Who decides instead of kvm.conf, and where the value has to be changed, as sentences."""
+    said = f"{precedence(change.module, change.path, winner)}."
+    if winner.line:
+        return said
+    value = change.parameters[winner.parameter]
+    add = [f"{change.module}.{winner.parameter}={value}"] if value else []
+    return f"{said} {advice(change.boot_setup, [cmdline_word(change.module, winner)], add)}"
+
+
 def check_loadable(module: KvmModule, asked: Mapping[str, str]) -> None:
     """Refuse a module that is part of the kernel image, with what would do what was ASKED for."""
     if module.running.availability is not Availability.BUILTIN:
@@ -189,10 +224,19 @@ def check_loadable(module: KvmModule, asked: Mapping[str, str]) -> None:
     if not asked:
         parameter = NESTED if name in nested_holders(module.host.machine) else "PARAMETER"
         ways.append(f"with {name}.{parameter}=1 (or =0)")
+    setup = module.host.boot_setup
+    how = f" {_builtin_advice(module, asked)}" if asked and setup.tool.value else ""
     raise BuiltIn(
         f"{name} is built into this kernel, where modprobe.d has no effect: boot"
-        f" {' and '.join(ways)} on the kernel command line."
+        f" {' and '.join(ways)} on the kernel command line.{how}"
     )
+
+
+def _builtin_advice(module: KvmModule, asked: Mapping[str, str]) -> str:
+    present = {each.parameter: each for each in module.next_load.assignments}
+    remove = [cmdline_word(module.name, present[name]) for name in asked if name in present]
+    add = [f"{module.name}.{name}={value}" for name, value in asked.items() if value]
+    return advice(module.host.boot_setup, remove, add) if remove or add else ""
 
 
 def check_reloadable(module: KvmModule) -> None:
@@ -204,10 +248,20 @@ def check_reloadable(module: KvmModule) -> None:
         )
 
 
-def check_unobstructed(obstacles: Sequence[str]) -> None:
+def check_readable(module: KvmModule) -> None:
+    """Refuse to touch a module of which nobody knows how it runs."""
+    if module.running.error:
+        raise Unreadable(
+            f"What {module.name} runs with cannot be read: {module.running.error}. Nothing is"
+            " loaded or unloaded; a change for the next boot is possible."
+        )
+
+
+def check_unobstructed(prevented: tuple[str, LoadObstacle] | None) -> None:
     """Refuse to unload what modprobe would not load again."""
-    if obstacles:
-        raise ConfigUnparsable(file_in_the_way(obstacles[0]))
+    if prevented is not None:
+        module, obstacle = prevented
+        raise _REFUSALS.get(obstacle.kind, Overridden)(sentence(module, obstacle))
 
 
 def check_supported(can_load: bool, effect: Effect) -> None:

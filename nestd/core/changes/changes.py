@@ -23,6 +23,7 @@ from nestd.core.changes.change import (
     check_effective,
     check_loadable,
     check_present,
+    check_readable,
     check_reloadable,
     check_supported,
     check_unobstructed,
@@ -34,9 +35,9 @@ from nestd.core.model import Blocker, Vendor, When
 from nestd.core.modules.facts import HostFacts
 from nestd.core.modules.values import NESTED, as_text
 from nestd.core.modules.view import HostView
-from nestd.core.modules.wording import NESTED_WITH_HUGE_PAGES, refusal
+from nestd.core.modules.wording import NESTED_WITH_HUGE_PAGES, no_kvm
 from nestd.core.reloads import direct
-from nestd.core.reloads.chain import reload_members
+from nestd.core.reloads.chain import first_prevented, reload_members
 from nestd.core.reloads.jobs import Job
 from nestd.core.reloads.queue import Reloads, Request
 from nestd.host.editing.replacement import Replacement, prepare
@@ -96,9 +97,7 @@ class Changes:
         """Raise what stands against a change that is well formed."""
         check_effective(change)
         if self.view.kernel.can_load and self.view.snapshot().vendor is Vendor.NONE:
-            raise Missing(
-                "This host has no KVM: its processor has none, or its firmware has switched it off."
-            )
+            raise Missing(no_kvm(self.view.snapshot().backend))
         check_supported(self.view.kernel.can_load, change.effect)
         self.reloads.check_ours()
 
@@ -147,12 +146,11 @@ class Changes:
         if not found.running.loaded:
             raise Missing(f"{module} is not loaded: there is nothing to reload.")
         check_reloadable(found)
-        check_unobstructed(found.host.obstacles)
-        self.reloads.check_ours()
-        if found.refused is not None:
-            raise Conflict(refusal(module, found.refused))
+        check_readable(found)
         if found.conflicts:
             raise Conflict(NESTED_WITH_HUGE_PAGES)
+        check_unobstructed(first_prevented(found.host, module))
+        self.reloads.check_ours()
 
     async def request_reload(self, module: str) -> None:
         """prepare_reload() in its turn: a module that is just being reloaded is not missing."""

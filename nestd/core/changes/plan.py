@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A change told before it is done: what would be written, which steps, what stands in the way."""
+"""What a change would do: what would be written, which steps, what stands in the way."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nestd.core.changes.change import Change, Effect
+from nestd.core.changes.change import Change, Effect, overridden
 from nestd.core.errors import NestdError
 from nestd.core.model import Blocker, When
 from nestd.core.modules.derive import misplaced_nested
 from nestd.core.modules.facts import HostFacts
+from nestd.core.modules.obstacles import load_obstacles
 from nestd.core.modules.values import NESTED
 from nestd.core.modules.vendors import nested_holders
-from nestd.core.modules.wording import file_in_the_way, place, precedence, refusal
+from nestd.core.modules.wording import place
+from nestd.formats.modprobe.load_obstacle import sentence
 from nestd.formats.modprobe.next_load import NextLoad
 
 
@@ -60,20 +62,24 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
     """
     module = change.module
     found = ["As things are, this would be refused."] if change.hopeless else []
-    found += [f"{precedence(module, change.path, each)}." for each in change.overridden.values()]
-    found += [file_in_the_way(obstacle) for obstacle in change.obstacles]
-    if change.refused is not None:
-        found.append(refusal(module, change.refused))
+    found += [overridden(change, each) for each in change.overridden.values()]
+    after = facts.with_own(change.base if change.hopeless else change.data).module(module)
+    commented = {(each.file, each.line) for each in after.next_load.comment_in_options}
+    found += [
+        sentence(module, each)
+        for each in load_obstacles(after)
+        if (each.file, each.line) not in commented
+    ]
     found += [
         f"{place(assignment)} sets {NESTED} for {name}, which has no such parameter: it belongs"
         f" to {' or '.join(nested_holders(facts.machine))}."
         for name, assignment in misplaced_nested(facts)
     ]
-    found += _oddities(facts.module(module).next_load, module)
+    found += _comments(facts.module(module).next_load)
     if initramfs:
         found.append(
             f"{initramfs} holds a copy of {module}, which is loaded at boot with the options in"
-            " there: make it anew after the change."
+            " there: rebuild it after the change."
         )
     in_place = change.effect is Effect.IN_PLACE
     if in_place and NESTED in change.wanted and facts.machine.startswith("ppc"):
@@ -81,25 +87,10 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
     return tuple(found)
 
 
-def _oddities(load: NextLoad, module: str) -> list[str]:
-    """What makes a load of MODULE another thing than people may think."""
-    found = [
+def _comments(load: NextLoad) -> list[str]:
+    """Comments behind options, which are none."""
+    return [
         f"{place(origin)}: what follows the # is no comment there but passed to the kernel:"
         f" {origin.text}"
         for origin in load.comment_in_options
     ]
-    if load.install_by is not None:
-        found.append(
-            f"{place(load.install_by)} runs a command instead of loading {module}:"
-            f" {load.install_by.text}"
-        )
-    if load.alias_by is not None:
-        found.append(
-            f"{place(load.alias_by)} makes modprobe take {module} for another module:"
-            f" {load.alias_by.text}"
-        )
-    if load.blacklisted_by is not None:
-        found.append(f"{place(load.blacklisted_by)} keeps udev from loading {module} by itself.")
-    if load.denied_by is not None:
-        found.append(f"The kernel command line forbids to load {module}: {load.denied_by.text}")
-    return found

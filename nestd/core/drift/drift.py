@@ -14,8 +14,10 @@ from enum import Enum
 from pathlib import Path
 
 from nestd.core.modules.facts import HostFacts, KvmModule
+from nestd.core.modules.obstacles import preventing
 from nestd.core.modules.values import as_text, canonical
-from nestd.core.modules.wording import place, refusal
+from nestd.core.modules.wording import place
+from nestd.formats.modprobe.load_obstacle import sentence
 
 
 class OnDrift(Enum):
@@ -101,10 +103,9 @@ def find_loss(facts: HostFacts, module: str, moved: Path, saved: bytes) -> Drift
 def _hindrance(module: KvmModule) -> str:
     """Why the next load would not bring what kvm.conf asks for: a matter for people."""
     host = module.host
-    if host.obstacles:
-        return host.obstacles[0].rstrip(".")
-    if module.refused is not None:
-        return refusal(module.name, module.refused).rstrip(".")
+    obstacle = preventing(module)
+    if obstacle is not None:
+        return sentence(module.name, obstacle).rstrip(".")
     for parameter, winner in module.overridden.items():
         return f"{place(winner)} decides over {host.own.path} for {parameter}"
     return ""

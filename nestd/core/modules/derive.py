@@ -6,10 +6,13 @@ from __future__ import annotations
 from collections.abc import Set
 from types import MappingProxyType
 
-from nestd.core.model import Answer, Module, ModuleState, Snapshot, Vendor
+from nestd.core.model import Answer, Module, ModuleState, Pending, Snapshot, Vendor
+from nestd.core.modules.backend import backend
+from nestd.core.modules.boot import decided_by, nested_at_boot
 from nestd.core.modules.facts import HostFacts, KvmModule
+from nestd.core.modules.obstacles import load_obstacles
 from nestd.core.modules.values import NESTED, answer, as_text
-from nestd.core.modules.vendors import HOST_MODULES, detect, nested_holders
+from nestd.core.modules.vendors import HOST_MODULES, MODULES, detect, nested_holders
 from nestd.formats.modprobe.next_load import Assignment
 from nestd.host.kernel.sysfs import Availability
 
@@ -17,18 +20,27 @@ from nestd.host.kernel.sysfs import Availability
 def derive(facts: HostFacts, flags: Set[str], virtualization: str, machine_count: int) -> Snapshot:
     """The state that FACTS amount to. FLAGS are the processor's."""
     vendor = detect(facts.machine, facts.modules, flags)
-    modules = {name: derive_module(facts.module(name)) for name in facts.modules}
+    modules = {name: derive_module(facts.module(name), flags) for name in facts.modules}
+    host_module = "" if vendor is Vendor.NONE else HOST_MODULES[vendor]
+    decisive = modules.get(host_module)
+    provider = backend(facts)
+    # Nobody knows what a KVM of others does; without any there is nothing to nest in.
+    without = Answer.NO if facts.machine in MODULES and not provider else Answer.UNKNOWN
     return Snapshot(
+        nested=without if decisive is None else decisive.nested,
+        nested_at_boot=without if decisive is None else decisive.nested_at_boot,
+        nested_decided_by=decided_by(facts.module(host_module)) if host_module else "",
+        backend=provider,
         vendor=vendor,
-        host_module="" if vendor is Vendor.NONE else HOST_MODULES[vendor],
+        host_module=host_module,
         virtualization=virtualization,
         machine_count=machine_count,
         modules=MappingProxyType(modules),
     )
 
 
-def derive_module(module: KvmModule) -> Module:
-    """One module's state."""
+def derive_module(module: KvmModule, flags: Set[str]) -> Module:
+    """One module's state on a host whose processor has FLAGS."""
     running, own = module.running, module.configured
     asked = answer(module.type_of(NESTED), own[NESTED], module.kernel) if NESTED in own else None
     return Module(
@@ -43,6 +55,10 @@ def derive_module(module: KvmModule) -> Module:
         nested_configured=asked or Answer.UNSET,
         nested_next=_next(module),
         state=_state(module),
+        nested_at_boot=nested_at_boot(module, flags),
+        load_obstacles=load_obstacles(module),
+        pending=_pending(module),
+        read_error=running.error,
     )
 
 
@@ -97,6 +113,18 @@ def _state(module: KvmModule) -> ModuleState:
         return ModuleState.NOT_LOADED
     differs = module.pending or _differs_from_default(module)
     return ModuleState.RELOAD_PENDING if differs else ModuleState.IN_SYNC
+
+
+def _pending(module: KvmModule) -> tuple[Pending, ...]:
+    """Where running and next differ, by the kernel's own comparison."""
+    running, following = module.running, as_text(module.next_values)
+    if not running.loaded:
+        return ()
+    found = [Pending(name, running.parameters[name], following[name]) for name in module.pending]
+    if _differs_from_default(module):
+        default = "1" if module.default_nested is Answer.YES else "0"
+        found.append(Pending(NESTED, running.parameters[NESTED], default))
+    return tuple(found)
 
 
 def _differs_from_default(module: KvmModule) -> bool:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from nestd.core.model import Answer
 from nestd.core.modules.values import NESTED, acceptable, canonical, differing, same, version
 from nestd.core.modules.vendors import default_nested, nested_holders
+from nestd.formats.modprobe.boot_arguments import BootSetup
 from nestd.formats.modprobe.edit import configured
 from nestd.formats.modprobe.kernel_params import KernelVersion, ParameterType
 from nestd.formats.modprobe.next_load import (
@@ -24,7 +25,9 @@ from nestd.formats.modprobe.next_load import (
     Origin,
     next_load,
 )
-from nestd.host.kernel.sysfs import ModuleFacts
+from nestd.host.kernel.sysfs import Availability, ModuleFacts
+from nestd.host.modprobe.boot_loads import BootLoads
+from nestd.host.modprobe.config import StoppingFile
 from nestd.host.modprobe.kvm_conf import OwnFile
 
 # Of s390x's kvm: it loads with one of them on, not with both (arch/s390/kvm/kvm-s390.c).
@@ -49,11 +52,30 @@ class HostFacts:
     files: tuple[ConfigFile, ...]
     cmdline: bytes
     problems: tuple[str, ...]
-    obstacles: tuple[str, ...]  # those of the problems in which a load would hang or go astray
+    stopping: tuple[StoppingFile, ...]  # of the problems, what a load would hang or go astray in
     modules_disabled: bool
+    needs: Mapping[str, tuple[str, ...]]  # by module, in loading order
+    installed: Set[str]  # the modules that this kernel has
+    needed: Mapping[str, ModuleFacts]  # the others that KVM's need
+    private: frozenset[str]  # files that not everybody may read
+    ignored: tuple[ConfigFile, ...]  # files of modprobe.d that kmod does not read
+    boot_loads: BootLoads
+    other_providers: tuple[str, ...]  # modules of KVM that nestd does not know
+    has_device: bool  # /dev/kvm
+    boot_setup: BootSetup  # how the kernel command line is changed here
+
+    @property
+    def obstacles(self) -> tuple[str, ...]:
+        """The stopping files, one sentence each."""
+        return tuple(map(str, self.stopping))
+
+    def is_loaded(self, name: str) -> bool:
+        """Whether NAME, one of KVM's modules or of those that they need, is loaded now."""
+        facts = self.modules.get(name) or self.needed.get(name)
+        return facts is not None and facts.loaded
 
     def module(self, name: str) -> KvmModule:
-        """The module NAME, one of modules. Raises KeyError for another one."""
+        """The module NAME, KVM's or one that KVM's need. Raises KeyError for another one."""
         return self._modules[name]
 
     @property
@@ -73,7 +95,7 @@ class HostFacts:
 
     @cached_property
     def _modules(self) -> Mapping[str, KvmModule]:
-        return {name: KvmModule(self, name) for name in self.modules}
+        return {name: KvmModule(self, name) for name in (*self.needed, *self.modules)}
 
 
 @dataclass(frozen=True)
@@ -86,7 +108,8 @@ class KvmModule:
     @property
     def running(self) -> ModuleFacts:
         """What sysfs and depmod's lists say of it."""
-        return self.host.modules[self.name]
+        found = self.host.modules.get(self.name)
+        return self.host.needed[self.name] if found is None else found
 
     @property
     def kernel(self) -> KernelVersion:
@@ -115,7 +138,9 @@ class KvmModule:
     def next_load(self) -> NextLoad:
         """What its next load passes."""
         host = self.host
-        return _next_load(host.files, host.cmdline, self.name, kmod=host.kmod)
+        # Of the kernel image's modules the kernel command line alone sets parameters.
+        builtin = self.running.availability is Availability.BUILTIN
+        return _next_load(() if builtin else host.files, host.cmdline, self.name, kmod=host.kmod)
 
     @cached_property
     def next_values(self) -> Mapping[str, str | None]:
@@ -129,6 +154,16 @@ class KvmModule:
         return MappingProxyType(_configured(own, self.name, kmod=self.host.kmod))
 
     @property
+    def needed(self) -> tuple[KvmModule, ...]:
+        """The modules that a load of it needs, in the order of loading."""
+        return tuple(map(self.host.module, self.host.needs.get(self.name, ())))
+
+    @property
+    def holds_nested(self) -> bool:
+        """Whether it is a module with the parameter "nested"."""
+        return self.name in nested_holders(self.host.machine)
+
+    @property
     def default_nested(self) -> Answer:
         """What "nested" is where nothing sets it; UNKNOWN where kernels differ."""
         return default_nested(self.name, self.kernel)
@@ -138,14 +173,19 @@ class KvmModule:
         """The parameters that run with another value than the next load would give them."""
         return differing(self.next_values, self.running.parameters, self.types)
 
-    @cached_property
+    @property
     def refused(self) -> Assignment | None:
         """The first assignment that would make the next load fail, if there is one."""
-        for assignment in self.next_load.assignments:
-            kind = self.type_of(assignment.parameter)
-            if not acceptable(kind, assignment.value, self.kernel):
-                return assignment
-        return None
+        return next(iter(self.all_refused), None)
+
+    @cached_property
+    def all_refused(self) -> tuple[Assignment, ...]:
+        """The assignments of which each would make the next load fail."""
+        return tuple(
+            each
+            for each in self.next_load.assignments
+            if not acceptable(self.type_of(each.parameter), each.value, self.kernel)
+        )
 
     @cached_property
     def overridden(self) -> Mapping[str, Assignment]:

@@ -51,7 +51,7 @@ def differing(
         for name, value in wanted.items()
         if name in running
         and _type(types, name) not in _OTHER_WORDS
-        and not same(name, _type(types, name), value, running[name])
+        and not same(name, _shown_as(_type(types, name), running[name]), value, running[name])
     )
 
 
@@ -121,6 +121,16 @@ def version(release: str) -> KernelVersion:
 def _bytes(value: str | None) -> bytes | None:
     # The kernel takes white space, a carriage return included, as the end of a value.
     return None if value is None else value.strip().encode("utf-8", "backslashreplace")
+
+
+def _shown_as(kind: ParameterType, shown: str) -> ParameterType:
+    """KIND, or where that is not known, what sysfs shows of such values: Y and N, or a number."""
+    if kind is not ParameterType.UNKNOWN:
+        return kind
+    if shown in ("Y", "N"):
+        return ParameterType.BOOL
+    is_number = number(ParameterType.ULLONG, shown.lstrip("-").encode()) is not None
+    return ParameterType.LONG if is_number else kind
 
 
 def _type(types: Mapping[str, ParameterType], name: str) -> ParameterType:

@@ -72,6 +72,11 @@ def default_nested(module: str, kernel: KernelVersion) -> Answer:
     return Answer.YES
 
 
+def cpu_flag(module: str) -> str:
+    """The flag of the processor because of which udev loads MODULE; "" where it is none."""
+    return next((_CPU_FLAGS[each] for each in _X86_VENDORS if HOST_MODULES[each] == module), "")
+
+
 def detect(machine: str, modules: Mapping[str, ModuleFacts], flags: Set[str]) -> Vendor:
     """The vendor whose module is loaded; else the one that the processor and the modules allow."""
     possible = [vendor for vendor in HOST_MODULES if machine in _machines_of(vendor)]

@@ -8,7 +8,7 @@ and listeners compare it with what they last had. Nothing is ever patched from a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Callable
 
 from nestd.core.errors import InvalidArgument
@@ -22,8 +22,16 @@ from nestd.formats.printable import quoted
 from nestd.host.kernel import kvm_holders
 from nestd.host.kernel.interface import Change, Kernel, KernelEvent
 from nestd.host.kernel.kvm_holders import KvmHolder
-from nestd.host.kernel.sysfs import Availability, modules_disabled
+from nestd.host.kernel.sysfs import (
+    Availability,
+    has_device,
+    installed_modules,
+    modules_disabled,
+    needed_modules,
+    other_providers,
+)
 from nestd.host.libvirt import domains as libvirt_domains
+from nestd.host.machine.boot_setup import read_boot_setup
 from nestd.host.machine.detect_virt import cpu_flags
 from nestd.host.modprobe.config import read_cmdline
 from nestd.host.modprobe.watch import ConfigWatch
@@ -79,7 +87,9 @@ class HostView:
 
     def facts(self) -> HostFacts:
         """Everything as it is now."""
-        config, own = self._config.read()
+        config, own, boot_loads = self._config.read()
+        needs = {name: self._needs(name) for name in self.modules}
+        others = {other for needed in needs.values() for other in needed}.difference(self.modules)
         return HostFacts(
             machine=self.kernel.machine,
             release=self.kernel.release,
@@ -90,8 +100,17 @@ class HostView:
             files=config.files,
             cmdline=read_cmdline(self.root),
             problems=config.problems,
-            obstacles=config.obstacles,
+            stopping=config.stopping,
             modules_disabled=modules_disabled(self.root),
+            needs=needs,
+            installed=self._installed(),
+            needed={name: self.kernel.read_module(name) for name in sorted(others)},
+            private=config.private,
+            ignored=config.ignored,
+            boot_loads=boot_loads,
+            other_providers=other_providers(self.root, self.modules),
+            has_device=has_device(self.root),
+            boot_setup=read_boot_setup(self.root, self.kernel.release),
         )
 
     def module_name(self, name: str) -> str:
@@ -113,9 +132,26 @@ class HostView:
 
     async def read_types(self) -> None:
         """Ask what the modules' files declare where that is not known: they may come later."""
-        unknown = [name for name in self.modules if not self._types.get(name) and self._has(name)]
+        wanted = {*self.modules, *(other for name in self.modules for other in self._needs(name))}
+        unknown = [name for name in sorted(wanted) if not self._knows(name) and self._has(name)]
         found = await asyncio.gather(*map(self.kernel.parameter_types, unknown))
         self._types = {**self._types, **dict(zip(unknown, found))}
+
+    def _knows(self, module: str) -> bool:
+        """Whether MODULE has been asked about: each of KVM's has parameters, others need not."""
+        return bool(self._types.get(module)) if module in self.modules else module in self._types
+
+    def _needs(self, module: str) -> tuple[str, ...]:
+        try:
+            return needed_modules(self.root, self.kernel.release, module)
+        except OSError:
+            return ()  # read_module() has the same list to read, and says so
+
+    def _installed(self) -> Set[str]:
+        try:
+            return installed_modules(self.root, self.kernel.release)
+        except OSError:
+            return frozenset()
 
     def _has(self, module: str) -> bool:
         return self.kernel.read_module(module).availability is not Availability.MISSING

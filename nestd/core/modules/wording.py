@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from nestd.core.modules.facts import HostFacts
 from nestd.formats.modprobe.next_load import Assignment, Origin
 
+_LISTS = ("module_blacklist", "modprobe.blacklist")
 NESTED_WITH_HUGE_PAGES = (
     "nested and hpage exclude each other on this kernel: a KVM host that supports nesting cannot"
     " back its KVM guests with huge pages."
@@ -28,6 +30,28 @@ def refusal(module: str, bad: Assignment) -> str:
     return f"{place(bad)} sets {assigned}, which {module} refuses: the module would not load."
 
 
-def file_in_the_way(problem: str) -> str:
-    """What follows from a file of modprobe.d that would hang a load; PROBLEM is a sentence."""
-    return f"No module is loaded or unloaded as long as modprobe would have to read this: {problem}"
+def cmdline_word(module: str, at: Assignment) -> str:
+    """The word of the kernel command line that assigns a parameter of MODULE."""
+    return f"{module}.{at.parameter}" + ("" if at.value is None else f"={at.value}")
+
+
+def list_change(facts: HostFacts, module: str) -> tuple[list[str], list[str]]:
+    """The lists of the kernel command line that keep MODULE out, and what is to stand there."""
+    names = {module, *facts.needs.get(module, ())}
+    remove, add = [], []
+    for word in facts.cmdline.decode("utf-8", "backslashreplace").split():
+        key, separator, value = word.partition("=")
+        listed = value.split(",") if separator and key in _LISTS else []
+        if not names.isdisjoint(listed):
+            remove.append(word)
+            kept = [name for name in listed if name not in names]
+            add += [f"{key}={','.join(kept)}"] if kept else []
+    return remove, add
+
+
+def no_kvm(provider: str) -> str:
+    """Why there is no module of KVM to change, as a sentence; PROVIDER is Snapshot.backend."""
+    if not provider:
+        return "This host has no KVM: its processor has none, or its firmware has switched it off."
+    through = "is built into this kernel" if provider == "builtin" else f"runs through {provider}"
+    return f"KVM {through}, which nestd does not know and cannot change."

@@ -7,14 +7,24 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from nestd.core.modules.facts import HostFacts, KvmModule
+from nestd.core.modules.obstacles import preventing
 from nestd.core.modules.values import NESTED, as_text, differing
-from nestd.core.modules.wording import file_in_the_way, refusal
 from nestd.core.reloads.transaction import Member, Purpose, Transaction
+from nestd.formats.modprobe.load_obstacle import LoadObstacle, sentence
 
 
 def users(facts: HostFacts, module: str) -> tuple[str, ...]:
     """KVM's own modules that use MODULE now, and so have to go before it."""
     return tuple(name for name in facts.modules[module].holders if name in facts.modules)
+
+
+def first_prevented(facts: HostFacts, module: str) -> tuple[str, LoadObstacle] | None:
+    """Which of the modules that a reload of MODULE unloads would not load again, and why."""
+    for name in (module, *users(facts, module)):
+        obstacle = preventing(facts.module(name))
+        if obstacle is not None:
+            return name, obstacle
+    return None
 
 
 def reload_members(facts: HostFacts, module: str, wanted: Mapping[str, str]) -> tuple[Member, ...]:
@@ -85,16 +95,15 @@ def hindrance(facts: HostFacts, transaction: Transaction) -> str:
         return f"{subject.name} was unloaded meanwhile."
     if transaction.purpose is Purpose.UNLOAD:
         return ""
-    if facts.obstacles:
-        return file_in_the_way(facts.obstacles[0])
     found = (_member_hindrance(facts.module(each.module), each) for each in transaction.members)
     return next(filter(None, found), "")
 
 
 def _member_hindrance(module: KvmModule, member: Member) -> str:
     name = module.name
-    if module.refused is not None:
-        return refusal(name, module.refused)
+    obstacle = preventing(module)
+    if obstacle is not None:
+        return sentence(name, obstacle)
     if not module.running.on_disk:
         return f"{name} could not be loaded again: its file was removed meanwhile."
     coming = as_text(module.next_values)

@@ -28,6 +28,7 @@ from nestd.core.errors import (
 from nestd.core.journal_events import NOTICE, Event, about, not_restored
 from nestd.core.model import Blocker, JobState, When
 from nestd.core.modules.facts import HostFacts
+from nestd.core.modules.obstacles import load_hint
 from nestd.core.modules.view import HostView
 from nestd.core.reloads import chain
 from nestd.core.reloads.execution import UNLOAD_SECONDS, Execution, Gate, Remake
@@ -312,6 +313,7 @@ class Reloads:
                 raise Busy(str(error)) from error
             if not isinstance(error, Exception):
                 raise  # cut off at any step: the record is for the next start
+            _name_cause(error, load_hint(self.view.facts().module(job.module)))
             if isinstance(error, (ReloadFailed, NotRestored)):
                 self.unfinished.add(execution.recorded or transaction)
             elif not isinstance(error, RolledBack):
@@ -369,6 +371,12 @@ class Reloads:
 def log_not_restored(module: str, uid: int, error: NestdError) -> None:
     """A change of MODULE for the user UID failed and could not be undone."""
     log.error("User %d was to change %s: %s", uid, module, error, extra=not_restored(module, uid))
+
+
+def _name_cause(error: Exception, hint: str) -> None:
+    """Add the line of the configuration that keeps the module from being loaded."""
+    if hint and isinstance(error, (RolledBack, ReloadFailed)):
+        error.args = (f"{error} {hint}",)
 
 
 def _log_end(job: Job, error: BaseException | None, text: str) -> None:

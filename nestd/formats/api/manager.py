@@ -69,6 +69,10 @@ TABLE = InterfaceTable(
         "HostModule": PropertyTable("o", "read", "const"),
         "HostVirtualization": PropertyTable("s", "read", "const"),
         "MachineCount": PropertyTable("u", "read", "true"),
+        "Nested": PropertyTable("s", "read", "true"),
+        "NestedAtBoot": PropertyTable("s", "read", "true"),
+        "NestedDecidedBy": PropertyTable("s", "read", "true"),
+        "Backend": PropertyTable("s", "read", "true"),
         "MachinesKnown": PropertyTable("b", "read", "true"),
     },
     signals={
@@ -149,6 +153,10 @@ TABLE = InterfaceTable(
       <arg name="job" type="o" />
       <arg name="result" type="s" />
     </signal>
+    <property name="Nested" type="s" access="read" />
+    <property name="NestedAtBoot" type="s" access="read" />
+    <property name="NestedDecidedBy" type="s" access="read" />
+    <property name="Backend" type="s" access="read" />
     <property name="MachinesKnown" type="b" access="read" />
     <signal name="MachinesChanged" />
     <signal name="InhibitorsChanged" />

@@ -59,6 +59,10 @@ TABLE = InterfaceTable(
         "NestedConfigured": PropertyTable("s", "read", "true"),
         "NestedNext": PropertyTable("s", "read", "true"),
         "State": PropertyTable("s", "read", "true"),
+        "NestedAtBoot": PropertyTable("s", "read", "true"),
+        "LoadObstacles": PropertyTable("a(sssu)", "read", "true"),
+        "ReadError": PropertyTable("s", "read", "true"),
+        "Pending": PropertyTable("a(sss)", "read", "true"),
     },
     signals={},
     xml="""<interface name="org.nestd1.Module">
@@ -105,5 +109,9 @@ TABLE = InterfaceTable(
     <method name="CanReload">
       <arg name="result" type="s" direction="out" />
     </method>
+    <property name="NestedAtBoot" type="s" access="read" />
+    <property name="LoadObstacles" type="a(sssu)" access="read" />
+    <property name="ReadError" type="s" access="read" />
+    <property name="Pending" type="a(sss)" access="read" />
   </interface>""",
 )

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from nestd.formats.modprobe import kernel_cmdline, kernel_params, modprobe_d, shell_pattern
-from nestd.formats.modprobe.modprobe_d import Alias, BadLine, Blacklist, Directive, Install, Options
+from nestd.formats.modprobe.modprobe_d import (
+    Alias,
+    BadLine,
+    Blacklist,
+    Directive,
+    Install,
+    Options,
+    Softdep,
+)
 from nestd.formats.modprobe.module_options import JoinedOptions, join
 
 _LONGEST_TEXT = 200
@@ -49,10 +57,14 @@ class NextLoad:
     assignments: tuple[Assignment, ...]  # as the kernel splits that string; the last one wins
     blacklisted_by: Origin | None  # a plain `modprobe MODULE` loads it nevertheless
     denied_by: Origin | None  # module_blacklist= on the kernel command line: no load at all
-    install_by: Origin | None  # a command that is run instead of loading
+    install_by: Origin | None  # a command that is run instead of loading: see softdeps
     alias_by: Origin | None  # an alias that makes modprobe take the name for another module
     comment_in_options: tuple[Origin, ...]  # options lines of this module with a '#' in them
     bad_lines: tuple[Origin, ...]  # lines of any file that libkmod ignores with a warning
+    option_lines: tuple[Origin, ...]  # the options lines of this module, text without the names
+    # Modules to be loaded before or after. libkmod ignores install_by where one of them exists.
+    softdeps: tuple[str, ...]
+    mistyped_blacklist: Origin | None  # on the kernel command line, with "-": matches nothing
 
     def effective(self, parameter: str) -> Assignment | None:
         """The assignment of PARAMETER that wins, or None."""
@@ -82,7 +94,10 @@ def next_load(files: Sequence[ConfigFile], cmdline: bytes, module: str, *, kmod:
         blacklisted_by=_first_blacklist(directives, name),
         denied_by=_denied(cmdline, name),
         install_by=_first_install(directives, name),
+        option_lines=_option_lines(joined, paths),
+        softdeps=_softdeps(directives, name),
         alias_by=_first_alias(directives, name),
+        mistyped_blacklist=_mistyped_blacklist(cmdline, name, kmod),
         comment_in_options=_comments(joined, paths),
         bad_lines=(
             *(bad for file in files for bad in _bad_lines_of(file, kmod)),
@@ -140,6 +155,12 @@ def _assignments(joined: JoinedOptions, paths: Sequence[str]) -> tuple[Assignmen
     return tuple(assignments)
 
 
+def _option_lines(joined: JoinedOptions, paths: Sequence[str]) -> tuple[Origin, ...]:
+    return tuple(
+        Origin(path, part.line, _text(part.text)) for part, path in zip(joined.parts, paths)
+    )
+
+
 def _comments(joined: JoinedOptions, paths: Sequence[str]) -> tuple[Origin, ...]:
     """Options lines with a '#' outside of quotes: libkmod knows no comment there."""
     found: dict[int, Origin] = {}
@@ -166,6 +187,32 @@ def _first_install(directives: Sequence[tuple[str, Directive]], name: bytes) -> 
             text = b"install " + directive.module + b" " + directive.command
             return Origin(path, directive.line, _text(text))
     return None
+
+
+def _softdeps(directives: Sequence[tuple[str, Directive]], name: bytes) -> tuple[str, ...]:
+    """The first line about the module counts, and of it what follows "pre:" or "post:"."""
+    for _, directive in directives:
+        if isinstance(directive, Softdep) and shell_pattern.matches(directive.module, name):
+            words = directive.text.replace(b"\t", b" ").split(b" ")
+            marks = (b"pre:", b"post:")
+            first = next((index for index, word in enumerate(words) if word in marks), len(words))
+            names = (word for word in words[first:] if word and word not in marks)
+            return tuple(text_for_people(modprobe_d.normalize(each) or b"") for each in names)
+    return ()
+
+
+def _mistyped_blacklist(cmdline: bytes, name: bytes, kmod: int) -> Origin | None:
+    """NAME with "-" in modprobe.blacklist= or module_blacklist=: nobody changes it to "_" there."""
+    dashed = name.replace(b"_", b"-")
+    if dashed == name:
+        return None
+    for directive in kernel_cmdline.parse(cmdline, kmod=kmod):
+        if not isinstance(directive, Blacklist) or directive.module == name:
+            continue
+        if directive.module.replace(b"_", b"-") == dashed:
+            text = b"modprobe.blacklist=" + directive.module
+            return Origin(kernel_cmdline.PATH, 0, _text(text))
+    return _denied(cmdline, dashed)
 
 
 def _first_alias(directives: Sequence[tuple[str, Directive]], name: bytes) -> Origin | None:

@@ -3,20 +3,27 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeVar
 
 from nestd.host.files import read_regular
 from nestd.host.root import Root
 
+_T = TypeVar("_T")
+
 _SYSFS_BYTES = 64 << 10  # of a file; the kernel shows a page, which has 4 to 64 KiB
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_DEVICE = ("/sys/devices/virtual/misc/kvm", "/dev/kvm")
+# What is not there, or goes at this moment (ENODEV: sysfs, of a module that is being unloaded).
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENODEV)
 
 
 class Availability(Enum):
@@ -39,6 +46,7 @@ class ModuleFacts:
     parameters: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     writable: frozenset[str] = frozenset()
     on_disk: bool = True  # depmod lists its file: what is loaded can be loaded again
+    error: str = ""  # why the rest is not known, as a part of a sentence; "" where it is
 
     @property
     def loaded(self) -> bool:
@@ -52,36 +60,86 @@ class ModuleFacts:
 
 
 def read_module(root: Root, release: str, name: str) -> ModuleFacts:
-    """The facts about NAME (spelled with "_"), also of one that comes or goes at this moment."""
-    directory = root.at(f"/sys/module/{name}")
-    initstate = _text(directory / "initstate")
+    """The facts about NAME (spelled with "_"), also of one that comes or goes at this moment.
+
+    Never raises OSError: what cannot be read is not taken for absent, see ModuleFacts.error.
+    """
+    directory, errors = root.at(f"/sys/module/{name}"), _Errors()
+    initstate = errors.collect(lambda: _text(directory / "initstate"), "")
     # A built-in module has a directory without initstate; so has one that is just coming, but that
     # one is also listed in modules.dep (libkmod, kmod_module_get_initstate).
-    listed = listed_availability(root, release, name)
+    unknown = Availability.LOADABLE
+    listed = errors.collect(lambda: listed_availability(root, release, name), unknown)
     availability = Availability.LOADABLE if initstate else listed
-    if availability is Availability.MISSING and directory.is_dir():
+    if availability is Availability.MISSING and errors.collect(lambda: _exists(directory), False):
         availability = Availability.BUILTIN
-    parameters, writable = _parameters(directory / "parameters")
+    nothing: tuple[dict[str, str], set[str]] = ({}, set())
+    no_one: list[str] = []
+    parameters, writable = errors.collect(lambda: _parameters(directory / "parameters"), nothing)
     return ModuleFacts(
         name=name,
         availability=availability,
         initstate=initstate,
-        refcount=_integer(_text(directory / "refcnt")),
-        holders=tuple(sorted(_entries(directory / "holders"))),
+        refcount=_integer(errors.collect(lambda: _text(directory / "refcnt"), "")),
+        holders=tuple(sorted(errors.collect(lambda: _entries(directory / "holders"), no_one))),
         parameters=MappingProxyType(parameters),
         writable=frozenset(writable),
         on_disk=listed is Availability.LOADABLE,
+        error=errors.first,
     )
 
 
+class _Errors:
+    """What failed on the way."""
+
+    first = ""
+
+    def collect(self, read: Callable[[], _T], otherwise: _T) -> _T:
+        """What READ reads, OTHERWISE where it cannot."""
+        try:
+            return read()
+        except OSError as error:
+            reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            self.first = self.first or reason
+            return otherwise
+
+
 def listed_availability(root: Root, release: str, name: str) -> Availability:
-    """What depmod's lists say of NAME: modules.builtin, then modules.dep."""
+    """What depmod's lists say of NAME: modules.builtin, then modules.dep. Raises OSError."""
     directory = root.at(f"/lib/modules/{release}")
     if name in _listed(directory / "modules.builtin"):
         return Availability.BUILTIN
     if name in _listed(directory / "modules.dep"):
         return Availability.LOADABLE
     return Availability.MISSING
+
+
+def needed_modules(root: Root, release: str, name: str) -> tuple[str, ...]:
+    """The modules that NAME's load needs, in the order of loading (modules.dep). Raises OSError."""
+    path = root.at(f"/lib/modules/{release}/modules.dep")
+    version = _version(path)
+    return _needs_in_list(path, version, name)[::-1] if version else ()
+
+
+def installed_modules(root: Root, release: str) -> frozenset[str]:
+    """The modules that depmod lists for RELEASE. Raises OSError."""
+    return _listed(root.at(f"/lib/modules/{release}/modules.dep"))
+
+
+def other_providers(root: Root, known: Container[str]) -> tuple[str, ...]:
+    """Modules named kvm_... that are not KNOWN, loaded ones before those of the kernel image."""
+    directory = root.at("/sys/module")
+    try:
+        names = [name for name in os.listdir(directory) if name.startswith("kvm_")]
+    except OSError:
+        return ()
+    others = ((not os.path.exists(directory / name / "initstate"), name) for name in names)
+    return tuple(name for _, name in sorted(others) if name not in known)
+
+
+def has_device(root: Root) -> bool:
+    """Whether KVM's character device is there, or its node at least."""
+    return any(os.path.exists(root.at(path)) for path in _DEVICE)
 
 
 def load_time(root: Root, name: str) -> float | None:
@@ -99,42 +157,64 @@ def load_time(root: Root, name: str) -> float | None:
 
 def modules_disabled(root: Root) -> bool:
     """Whether kernel.modules_disabled forbids loading and unloading until the next boot."""
-    return _text(root.at("/proc/sys/kernel/modules_disabled")) == "1"
+    try:
+        return _text(root.at("/proc/sys/kernel/modules_disabled")) == "1"
+    except OSError:
+        return False  # the kernel's own refusal will tell
 
 
 def _listed(path: Path) -> frozenset[str]:
+    """The modules of one of depmod's lists."""
+    version = _version(path)
+    return _names_in_list(path, version) if version else frozenset()
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    """What changes with a file's contents, None where there is no file. Raises OSError."""
     try:
-        status = path.stat()
-    except OSError:
-        return frozenset()
-    return _names_in_list(path, status.st_mtime_ns, status.st_size)
+        status = os.stat(path)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return None
+        raise
+    return status.st_mtime_ns, status.st_size
 
 
 @lru_cache(maxsize=8)
-def _names_in_list(path: Path, _mtime: int, _size: int) -> frozenset[str]:
+def _names_in_list(path: Path, _version: tuple[int, int]) -> frozenset[str]:
     """The modules' names of a list whose lines begin with the path of a .ko file."""
-    names = set()
-    try:
-        for line in (read_regular(path) or b"").splitlines():
-            basename = os.path.basename(line.split(b":", 1)[0].strip())
-            stem = basename.split(b".ko", 1)[0].replace(b"-", b"_")
-            names.add(stem.decode("ascii", "replace"))
-    except OSError:
-        return frozenset()
-    return frozenset(names)
+    lines = (read_regular(path) or b"").splitlines()
+    return frozenset(_module_of(line.split(b":", 1)[0]) for line in lines)
+
+
+@lru_cache(maxsize=16)
+def _needs_in_list(path: Path, _version: tuple[int, int], name: str) -> tuple[str, ...]:
+    """What follows NAME in a list, after a colon."""
+    for line in (read_regular(path) or b"").splitlines():
+        file, _, needed = line.partition(b":")
+        if _module_of(file) == name:
+            return tuple(map(_module_of, needed.split()))
+    return ()
+
+
+def _module_of(file: bytes) -> str:
+    stem = os.path.basename(file.strip()).split(b".ko", 1)[0].replace(b"-", b"_")
+    return stem.decode("ascii", "replace")
 
 
 def _parameters(directory: Path) -> tuple[dict[str, str], set[str]]:
-    values, writable = {}, set()
+    values, writable, mode = {}, set(), 0
     for name in sorted(_entries(directory)):
         path = directory / name
         try:
-            mode = path.stat().st_mode
+            mode = os.stat(path).st_mode
             if not mode & stat.S_IRUSR:
                 continue
             data = read_regular(path, _SYSFS_BYTES) or b""
-        except OSError:
-            continue
+        except OSError as error:
+            if error.errno in _ABSENT or (error.errno == errno.EACCES and not mode & stat.S_IROTH):
+                continue
+            raise
         values[name] = data.decode("utf-8", "backslashreplace").rstrip("\n")
         if mode & stat.S_IWUSR:
             writable.add(name)
@@ -144,15 +224,29 @@ def _parameters(directory: Path) -> tuple[dict[str, str], set[str]]:
 def _entries(directory: Path) -> list[str]:
     try:
         return os.listdir(directory)
-    except OSError:
-        return []
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return []
+        raise
+
+
+def _exists(path: Path) -> bool:
+    try:
+        os.stat(path)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return False
+        raise
+    return True
 
 
 def _text(path: Path) -> str:
     try:
         data = read_regular(path, _SYSFS_BYTES) or b""
-    except OSError:
-        return ""
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return ""
+        raise
     return data.decode("ascii", "replace").strip()
 
 

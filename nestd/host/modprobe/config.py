@@ -28,6 +28,11 @@ READS_WEAKDEP = 33
 IGNORES_ALIAS_FILES = 33
 IGNORES_DEAD_LINKS = 34
 
+# Endings and parts of names that nobody means to be read: backups and leftovers.
+_LEFTOVER_ENDINGS = (b"~", b".bak", b".old", b".orig", b".save", b".disabled", b".swp", b".md")
+_LEFTOVER_PARTS = (b".rpm", b".dpkg-", b".ucf-", b"README")
+_OLD_FILE = "/etc/modprobe.conf"  # of module-init-tools
+
 _RELEASE = "/proc/sys/kernel/osrelease"
 _NULL = "/dev/null"
 _NULL_DEVICE = os.makedev(1, 3)
@@ -42,15 +47,33 @@ class MaskedFile:
 
 
 @dataclass(frozen=True)
+class StoppingFile:
+    """A file because of which no load is to be begun."""
+
+    path: str
+    what: str  # is the matter with it, to follow its name in a sentence
+    hangs: bool  # modprobe would; else nobody knows what it would do
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.what}."
+
+
+@dataclass(frozen=True)
 class ModprobeConfig:
     """The files in the order in which libkmod reads them, and what went wrong on the way."""
 
     files: tuple[ConfigFile, ...]
     masked: tuple[MaskedFile, ...]
     problems: tuple[str, ...]  # one sentence each
-    # Those of them because of which no load is to be begun: it would hang, or do nobody knows what.
-    obstacles: tuple[str, ...]
+    stopping: tuple[StoppingFile, ...]  # these are among the problems too
+    private: frozenset[str]  # paths of files that not everybody may read
+    ignored: tuple[ConfigFile, ...]  # files of modprobe.d that libkmod does not read for their name
     places: frozenset[Path]  # what can only change together with one of these, links included
+
+    @property
+    def obstacles(self) -> tuple[str, ...]:
+        """The stopping files, one sentence each."""
+        return tuple(map(str, self.stopping))
 
 
 def directories(kmod: int) -> tuple[str, ...]:
@@ -71,6 +94,7 @@ def read_config(root: Root, kmod: int) -> ModprobeConfig:
     reader.seed_pseudo_files()
     for directory in directories(kmod):
         reader.list_directory(directory)
+    reader.add_old_file()
     return reader.read()
 
 
@@ -92,7 +116,10 @@ class _Reader:
         self._seen: set[tuple[int, int]] = set()  # directories: device and inode
         self._masked: list[MaskedFile] = []
         self._problems: list[str] = []
-        self._obstacles: list[str] = []
+        self._stopping: list[StoppingFile] = []
+        self._private: set[str] = set()
+        self._entered: dict[Path, bool] = {}  # directories, and whether anybody may enter them
+        self._ignored: list[str] = []
         self._places: set[Path] = set()
 
     def seed_pseudo_files(self) -> None:
@@ -106,7 +133,7 @@ class _Reader:
             names += ["modules.weakdep"] if self._kmod >= READS_WEAKDEP else []
             for name in names:
                 path = f"/lib/modules/{os.fsdecode(release)}/{name}"
-                if self._follow(path).exists():
+                if os.path.exists(self._follow(path)):
                     self._paths[name.encode()] = path
 
     def list_directory(self, directory: str) -> None:
@@ -128,18 +155,29 @@ class _Reader:
             return
         for name in sorted(names):
             path = f"{directory}/{os.fsdecode(name)}"
-            if self._is_candidate(name) and self._is_taken(path):
+            if not self._is_candidate(name):
+                if _looks_meant(name):
+                    self._ignored.append(path)
+            elif self._is_taken(path):
                 self._add(name, path)
+
+    def add_old_file(self) -> None:
+        """Remember the one file that libkmod's predecessor read."""
+        self._ignored.append(_OLD_FILE)
+        self._follow(_OLD_FILE)
 
     def read(self) -> ModprobeConfig:
         """Read every file that was not masked."""
         contents = ((path, self._content(path)) for _, path in sorted(self._paths.items()))
         files = tuple(ConfigFile(path, data) for path, data in contents if data is not None)
+        ignored = ((path, self._ignored_content(path)) for path in self._ignored)
         return ModprobeConfig(
             files=files,
             masked=tuple(self._masked),
             problems=tuple(self._problems),
-            obstacles=tuple(self._obstacles),
+            stopping=tuple(self._stopping),
+            private=frozenset(self._private),
+            ignored=tuple(ConfigFile(path, data) for path, data in ignored if data),
             places=frozenset(self._places),
         )
 
@@ -163,7 +201,10 @@ class _Reader:
             if place == self._root.at(_NULL):
                 return True
             status = os.stat(place)
-        except OSError:
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                self._problem(path, f"cannot be read: {error.strerror}")
+                return False
             # Older ones look at what is not there; kmod 30 was seen to take it for an empty file.
             ignored = self._kmod >= IGNORES_DEAD_LINKS
             counts = "ignores it" if ignored else "may or may not take it for an empty file"
@@ -191,24 +232,55 @@ class _Reader:
             if stat.S_ISCHR(status.st_mode) and status.st_rdev == _NULL_DEVICE:
                 return b""  # mounted over it
             if stat.S_ISFIFO(status.st_mode):
-                self._obstacle(path, "is a FIFO, in which modprobe hangs")
+                self._stop(path, "is a FIFO, in which modprobe hangs", hangs=True)
                 return None
+            if not self._is_public(place, status.st_mode):
+                self._private.add(path_for_people(path))
             if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
-                self._obstacle(path, "is a device, from which modprobe may read without end")
+                what = "is a device, from which modprobe may read without end"
+                self._stop(path, what, hangs=True)
                 return None
             return read_regular(place, MOST_BYTES)
         except FileNotFoundError:
             return None  # a link that leads nowhere was named before
         except OSError as error:
             if error.errno == errno.EFBIG:
-                self._obstacle(path, f"is larger than the {MOST_BYTES} bytes that nestd reads")
+                what = f"is larger than the {MOST_BYTES} bytes that nestd reads"
+                self._stop(path, what, hangs=False)
             else:
                 self._problem(path, f"cannot be read: {error.strerror}")
             return None
 
-    def _obstacle(self, path: str, what: str) -> None:
+    def _ignored_content(self, path: str) -> bytes:
+        """The bytes of a file that libkmod does not read; nothing is wrong with it."""
+        try:
+            return read_regular(self._follow(path), MOST_BYTES) or b""
+        except OSError:
+            return b""
+
+    def _stop(self, path: str, what: str, *, hangs: bool) -> None:
         self._problem(path, what)
-        self._obstacles.append(self._problems[-1])
+        self._stopping.append(StoppingFile(path_for_people(path), what, hangs))
+
+    def _is_public(self, place: Path, mode: int) -> bool:
+        """Whether any user may read the file at PLACE, which has MODE."""
+        return bool(mode & stat.S_IROTH) and self._may_enter(place.parent)
+
+    def _may_enter(self, directory: Path) -> bool:
+        if directory == self._root.path:
+            return True
+        if directory not in self._entered:
+            mode = os.stat(directory).st_mode
+            self._entered[directory] = bool(mode & stat.S_IXOTH) and self._may_enter(
+                directory.parent
+            )
+        return self._entered[directory]
 
     def _problem(self, path: str, what: str) -> None:
         self._problems.append(f"{path_for_people(path)} {what}.")
+
+
+def _looks_meant(name: bytes) -> bool:
+    """Whether somebody may have meant a file of this name, which libkmod ignores, to be read."""
+    leftover = name.endswith(_LEFTOVER_ENDINGS) or any(part in name for part in _LEFTOVER_PARTS)
+    return not name.startswith(b".") and not leftover

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nestd.host.inotify import DirectoryWatch
+from nestd.host.modprobe.boot_loads import BootLoads, read_boot_loads
 from nestd.host.modprobe.config import ModprobeConfig, directories, read_config
 from nestd.host.modprobe.kvm_conf import OwnFile, read_own
 from nestd.host.root import Root
@@ -21,6 +22,7 @@ from nestd.host.root import Root
 # Time stamps are those of the kernel's timer tick: two changes within one look like one.
 _TICK_SECONDS = 0.1
 
+_Read = tuple[ModprobeConfig, OwnFile, BootLoads]
 _Stamps = dict[Path, tuple[int, ...]]
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,7 @@ class ConfigWatch:
     def __init__(self, root: Root, kmod: int) -> None:
         self._root = root
         self._kmod = kmod
-        self._read: tuple[ModprobeConfig, OwnFile] | None = None
+        self._read: _Read | None = None
         self._stamps: _Stamps | None = None  # None: too fresh to tell the next change from
         self._watch: DirectoryWatch | None = None
         self._watched: frozenset[Path] = frozenset()
@@ -56,33 +58,36 @@ class ConfigWatch:
         """Read again at the next look, whatever the time stamps say."""
         self._stamps = None
 
-    def read(self) -> tuple[ModprobeConfig, OwnFile]:
-        """The files as they are now, and kvm.conf. Blocks for as long as the disk does."""
+    def read(self) -> _Read:
+        """The files as they are now, kvm.conf, and what is loaded by name at boot.
+
+        Blocks for as long as the disk does.
+        """
         if self._read is not None and self._is_current():
             return self._read
         started = time.time()
-        config = read_config(self._root, self._kmod)
-        self._read = config, read_own(self._root, config.files)
-        self._stamps = _stamps(config.places, started)
-        self._follow_links(config)
+        config, loads = read_config(self._root, self._kmod), read_boot_loads(self._root)
+        self._read = config, read_own(self._root, config.files), loads
+        self._stamps = _stamps(config.places | loads.places, started)
+        self._follow_links(config.places | loads.places)
         return self._read
 
     def _is_current(self) -> bool:
         known = self._stamps
         return known is not None and _stamps(known, time.time()) == known
 
-    def _follow_links(self, config: ModprobeConfig) -> None:
+    def _follow_links(self, dependent: frozenset[Path]) -> None:
         """Watch what the files depend on now."""
-        if self._watch is None or config.places == self._watched:
+        if self._watch is None or dependent == self._watched:
             return
-        self._watched = config.places
+        self._watched = dependent
         places = []
         for directory in directories(self._kmod):
             try:
                 places.append(self._root.follow(directory))
             except OSError:
                 continue  # a loop of links, which are watched
-        self._watch.watch(places, config.places)
+        self._watch.watch(places, dependent)
         self._on_change()  # what changed since it was read was told to nobody
 
 

@@ -23,7 +23,12 @@ from nestd.formats.modprobe.kernel_params import ParameterType, accepts, number,
 from nestd.formats.modprobe.next_load import next_load
 from nestd.host.inotify import DirectoryWatch
 from nestd.host.kernel.interface import Change, KernelEvent, LoadError
-from nestd.host.kernel.sysfs import ModuleFacts, modules_disabled, read_module
+from nestd.host.kernel.sysfs import (
+    ModuleFacts,
+    installed_modules,
+    modules_disabled,
+    read_module,
+)
 from nestd.host.modprobe.config import read_cmdline, read_config
 from nestd.host.root import Root
 from nestd.host.simulated.host import HostKind, SimulatedModule, install
@@ -103,7 +108,9 @@ class SimulatedKernel:
         configured = next_load(files, read_cmdline(self._root), name, kmod=KMOD)
         if configured.alias_by is not None:
             self._load_other(configured.alias_by.text.rpartition(" ")[2])
-        if configured.install_by is not None and not only_these:
+        # libkmod ignores `install` lines of a module that has a soft dependency.
+        softdeps = installed_modules(self._root, self.release) & {*configured.softdeps}
+        if configured.install_by is not None and not (only_these or softdeps):
             raise LoadError("modprobe loaded nothing and said nothing")
         for needed in self._kind.modules[name].needs:
             if not self.read_module(needed).loaded:

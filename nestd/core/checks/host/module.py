@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from nestd.core.checks.finding import Finding, fail, note, passed, warn
 from nestd.core.checks.situation import Situation
-from nestd.core.modules.wording import place
+from nestd.formats.modprobe.boot_arguments import advice
 from nestd.host.kernel.sysfs import Availability
 
 
@@ -41,8 +41,13 @@ def builtin(situation: Situation) -> Finding | None:
         f"{found.name} is built into the kernel: what modprobe.d says of it has no effect, and it"
         " cannot be reloaded.",
         f"To change it, boot with {found.name}.nested=1 (on) or {found.name}.nested=0 (off) on the"
-        " kernel command line.",
+        f" kernel command line.{_how(situation, found.name)}",
     )
+
+
+def _how(situation: Situation, module: str) -> str:
+    setup = situation.facts.boot_setup
+    return f" To add one: {advice(setup, (), [f'{module}.nested=1'])}" if setup.tool.value else ""
 
 
 def loading(situation: Situation) -> Finding | None:
@@ -56,34 +61,6 @@ def loading(situation: Situation) -> Finding | None:
     )
 
 
-def autoload(situation: Situation) -> Finding | None:
-    """What keeps the module from being loaded, at boot or by hand."""
-    found, load = situation.module, situation.load
-    if found is None or load is None or situation.builtin:
-        return None
-    if load.denied_by is not None:
-        return fail(
-            "autoload",
-            "The kernel command line forbids that the module is loaded from the next boot on:"
-            f" {load.denied_by.text}.",
-            f"Remove {found.name} from module_blacklist= on the kernel command line and reboot.",
-        )
-    if load.install_by is not None:
-        return warn(
-            "autoload",
-            f"{place(load.install_by)} runs a command instead of loading {found.name}"
-            f" ({load.install_by.text}).",
-            "Remove that line, unless you know that its command loads the module.",
-        )
-    if load.blacklisted_by is not None:
-        return warn(
-            "autoload",
-            f"{place(load.blacklisted_by)} keeps {found.name} from being loaded at boot.",
-            f"Remove that line, or load the module by hand with: modprobe {found.name}.",
-        )
-    return None
-
-
 def initramfs(situation: Situation) -> Finding | None:
     """Whether the initial RAM disk loads the module, with the options as they were copied there."""
     found = situation.module
@@ -95,7 +72,7 @@ def initramfs(situation: Situation) -> Finding | None:
             "initramfs",
             f"Whether {image.path} holds a copy of {found.name} is not known: neither lsinitrd nor"
             " lsinitramfs can list it here.",
-            "If it does, make the image anew after each change.",
+            "If it does, rebuild the image after each change.",
         )
     if not image.holds:
         where = f"{image.path} holds no" if image.path else "No initramfs in /boot holds a"
@@ -104,6 +81,6 @@ def initramfs(situation: Situation) -> Finding | None:
         "initramfs",
         f"{image.path} holds a copy of {found.name}: at boot it is loaded from there, with the"
         " options that were copied there when the image was made.",
-        "Make the image anew after each change: dracut -f (RHEL, Fedora, SUSE) or"
+        "Rebuild the image after each change: dracut -f (RHEL, Fedora, SUSE) or"
         " update-initramfs -u (Debian, Ubuntu).",
     )

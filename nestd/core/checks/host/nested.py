@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from nestd.core.checks.finding import Finding, fail, note, passed, warn
 from nestd.core.checks.situation import Situation
 from nestd.core.model import Answer, Module
 from nestd.core.modules.values import NESTED
-from nestd.core.modules.wording import place, refusal
+from nestd.core.modules.wording import cmdline_word, place, refusal
+from nestd.formats.modprobe.boot_arguments import advice
+from nestd.formats.modprobe.load_obstacle import ObstacleKind
 from nestd.formats.modprobe.next_load import Assignment
 
 SWITCH_ON = "Switch it on with: nestctl nested on"
@@ -43,9 +47,9 @@ def next_load(situation: Situation) -> Finding | None:
         return None
     bad = situation.facts.module(module.name).refused
     if bad is not None:
-        return _refused(module, bad)
-    if module.nested_next is Answer.INVALID:
-        return None  # there is none, which config-files or huge-pages tells
+        return _refused(situation, module, bad)
+    if module.nested_next is Answer.INVALID or _is_prevented(module):
+        return None  # there is none, as config-files, huge-pages or autoload says
     if module.nested_next is Answer.DEFAULT:
         following, source = situation.default, "nothing sets it, and that is its default"
     else:
@@ -58,7 +62,7 @@ def next_load(situation: Situation) -> Finding | None:
             f"To be sure, write it down: nestctl nested {_word(module.nested)} --at-boot",
         )
     if module.nested in _WORDS and module.nested is not following:
-        return _drift(module, following, source)
+        return _drift(situation, module, following, source)
     return passed(
         "next-load",
         f"From the next load of {module.name} on, nested virtualization will be"
@@ -66,19 +70,42 @@ def next_load(situation: Situation) -> Finding | None:
     )
 
 
-def _refused(module: Module, bad: Assignment) -> Finding:
+def _refused(situation: Situation, module: Module, bad: Assignment) -> Finding:
     correct = f"write {NESTED}=1 or {NESTED}=0" if bad.parameter == NESTED else "or remove it"
-    return fail("next-load", refusal(module.name, bad), f"Correct that line: {correct}.")
+    hint = f"Correct that line: {correct}."
+    if not bad.line:
+        word = cmdline_word(module.name, bad)
+        hint = advice(situation.facts.boot_setup, [word])
+    return fail("next-load", refusal(module.name, bad), hint)
 
 
-def _drift(module: Module, following: Answer, source: str) -> Finding:
+def _is_prevented(module: Module) -> bool:
+    """Whether something keeps the module from being loaded at all."""
+    harmless = (ObstacleKind.BLACKLIST.value, ObstacleKind.UNKNOWN_PARAMETER.value)
+    return any(each.kind not in harmless for each in module.load_obstacles)
+
+
+def _drift(situation: Situation, module: Module, following: Answer, source: str) -> Finding:
+    keep = _keep(situation, module)
     return warn(
         "next-load",
         f"Nested virtualization is {_word(module.nested)} now, but only until the next reboot or"
         f" reload of {module.name}: then it will be {_word(following)} ({source}).",
-        f"To keep what runs: nestctl nested {_word(module.nested)} --at-boot. To have now what"
-        " comes next: nestctl reload.",
+        f"To keep what runs: {keep} To have now what comes next: nestctl reload.",
     )
+
+
+def _keep(situation: Situation, module: Module) -> str:
+    """How the value that runs is made the next one, as a sentence; kvm.conf need not decide."""
+    facts = situation.facts
+    winner = facts.module(module.name).next_load.effective(NESTED)
+    if winner is None or winner.file == facts.own.path:
+        return f"nestctl nested {_word(module.nested)} --at-boot."
+    if winner.line:
+        return f"change {place(winner)}."
+    value = "1" if module.nested is Answer.YES else "0"
+    word = cmdline_word(module.name, winner)
+    return advice(facts.boot_setup, [word], [f"{module.name}.{NESTED}={value}"])
 
 
 def overridden(situation: Situation) -> Finding | None:
@@ -97,8 +124,14 @@ def overridden(situation: Situation) -> Finding | None:
     return warn(
         "overridden",
         f"{path} does not decide for {module.name}, for what comes later wins: {winners}.",
-        "Change or remove that, so that one place decides.",
+        _one_place(situation, module, lost),
     )
+
+
+def _one_place(situation: Situation, module: Module, lost: Mapping[str, Assignment]) -> str:
+    words = [cmdline_word(module.name, each) for each in lost.values() if not each.line]
+    hint = "Change or remove that, so that one place decides."
+    return f"{hint} {advice(situation.facts.boot_setup, words)}" if words else hint
 
 
 def _word(nested: Answer) -> str:

@@ -6,11 +6,12 @@ from __future__ import annotations
 from typing import Callable
 
 from nestd.core.checks.finding import Finding
-from nestd.core.checks.host import configuration, module, nested, processor, support
+from nestd.core.checks.host import module, nested, processor, support
 from nestd.core.checks.host.device import device
 from nestd.core.checks.host.host_virtualization import host_virtualization
 from nestd.core.checks.host.libvirt import libvirt
 from nestd.core.checks.host.virtualbox import virtualbox
+from nestd.core.checks.modprobe import configuration, loading, options
 from nestd.core.checks.situation import Situation
 
 CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
@@ -23,14 +24,19 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     nested.nested,
     nested.next_load,
     nested.overridden,
-    module.autoload,
+    loading.autoload,
+    loading.mistyped_blacklist,
+    loading.backend,
     module.initramfs,
     device,
     configuration.files,
     configuration.lines,
     configuration.comments,
     configuration.wrong_module,
-    configuration.parameters,
+    options.parameters,
+    options.values,
+    options.other_vendor,
+    options.ignored_files,
     support.s390_huge_pages,
     support.amd_migration,
     support.power_xive,

@@ -77,7 +77,7 @@ def test_the_kernel_command_line_decides(tmp_path: Path) -> None:
     (tmp_path / "proc/cmdline").write_bytes(b"ro kvm-intel.nested=0 module_blacklist=kvm_intel\n")
     _, overridden, denied = warnings_with(tmp_path, "intel", "kvm_intel", b"")
     assert overridden.startswith("The kernel command line (/proc/cmdline) sets nested=0")
-    assert denied.startswith("The kernel command line forbids to load kvm_intel")
+    assert denied.startswith("The kernel command line forbids loading kvm_intel")
 
 
 def test_a_copy_in_the_initramfs(tmp_path: Path) -> None:

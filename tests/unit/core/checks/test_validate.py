@@ -225,7 +225,7 @@ HOSTS: Mapping[str, Host] = {
         {"/proc/sys/kernel/modules_disabled": "1\n"},
     ),
     "blacklisted": intel(
-        {"autoload": ("warn", "/etc/modprobe.d/no-kvm.conf:2 keeps kvm_intel", "modprobe")},
+        {"autoload": ("warn", "no-kvm.conf:2 keeps udev from loading kvm_intel", "modprobe")},
         {"/etc/modprobe.d/no-kvm.conf": "# for VirtualBox\nblacklist kvm_intel\n"},
     ),
     "forbidden on the command line": intel(
@@ -233,8 +233,82 @@ HOSTS: Mapping[str, Host] = {
         {"/proc/cmdline": "ro module_blacklist=kvm_intel\n"},
     ),
     "an install line": intel(
-        {"autoload": ("warn", "runs a command instead", "/bin/true")},
+        {"autoload": ("fail", "runs a command instead", "/bin/true")},
         {"/etc/modprobe.d/cis.conf": "install kvm_intel /bin/true\n"},
+    ),
+    "an install line that may load it": intel(
+        {"autoload": ("warn", "runs a command instead", "cis.conf:1")},
+        {"/etc/modprobe.d/cis.conf": "install kvm_intel /sbin/modprobe -i kvm_intel\n"},
+    ),
+    "an install line that a soft dependency takes the effect of": intel(
+        {"autoload": ()},
+        {"/etc/modprobe.d/a.conf": "softdep kvm_intel pre: kvm_amd\ninstall kvm_intel /bin/true\n"},
+    ),
+    "an install line of what is needed": intel(
+        {"autoload": ("fail", "a.conf:1 runs a command instead of loading kvm (", "needs kvm")},
+        {"/etc/modprobe.d/a.conf": "install kvm /bin/true\n"},
+    ),
+    "a blacklist line of what is needed": intel(
+        {"autoload": (), "next-load": ("pass",)}, {"/etc/modprobe.d/a.conf": "blacklist kvm\n"}
+    ),
+    "an alias of what is needed": intel(
+        {"autoload": (), "next-load": ("pass",)}, {"/etc/modprobe.d/a.conf": "alias kvm off\n"}
+    ),
+    "an alias": intel(
+        {"autoload": ("fail", "a.conf:1", "alias kvm_intel off")},
+        {"/etc/modprobe.d/a.conf": "alias kvm-intel off\n"},
+    ),
+    "a value that what is needed refuses": intel(
+        {"autoload": ("fail", "a.conf:2 sets halt_poll_ns=off", "kvm_intel needs kvm")},
+        {"/etc/modprobe.d/a.conf": "options kvm ignore_msrs=1\noptions kvm halt_poll_ns=off\n"},
+    ),
+    "what is needed is forbidden on the command line": intel(
+        {"autoload": ("fail", "forbids loading kvm (", "grubby", "module_blacklist=nouveau")},
+        {"/proc/cmdline": "ro module_blacklist=kvm,nouveau\n", "/usr/sbin/grubby": ""},
+    ),
+    "a dash on the command line": intel(
+        {"autoload": (), "config-blacklist": ("note", "modprobe.blacklist=kvm-intel", "kvm_intel")},
+        {"/proc/cmdline": "ro modprobe.blacklist=kvm-intel\n"},
+    ),
+    "a dash in module_blacklist": intel(
+        {"autoload": (), "config-blacklist": ("note", "module_blacklist=kvm-intel,x")},
+        {"/proc/cmdline": "ro module_blacklist=kvm-intel,x\n"},
+    ),
+    "blanks around the equals sign": intel(
+        {"config-parameters": ("warn", "a.conf:1: there is a blank before the = of nested")},
+        {"/etc/modprobe.d/a.conf": "options kvm_intel nested = 1\n"},
+    ),
+    "a semicolon": intel(
+        {"config-values": ("warn", "a.conf:1: the semicolon of nested=1;")},
+        {"/etc/modprobe.d/a.conf": "options kvm_intel nested=1;\n"},
+    ),
+    "typographic quotation marks": intel(
+        {"config-parameters": ("warn", "a.conf:1: typographic quotation marks")},
+        {"/etc/modprobe.d/a.conf": "options kvm_intel \u201cnested=1\u201d\n"},
+    ),
+    "two modules on one line": intel(
+        {"config-parameters": ("warn", "kvm_amd is no parameter", "line of its own")},
+        {"/etc/modprobe.d/a.conf": "options kvm_intel ept=1 kvm_amd nested=1\n"},
+    ),
+    "the other vendor's module": intel(
+        {"config-vendor": ("note", "a.conf:1 sets nested=1 for kvm_amd")},
+        {"/etc/modprobe.d/a.conf": "options kvm-amd nested=1\n"},
+    ),
+    "a name that kmod does not read": intel(
+        {"config-names": ("warn", "/etc/modprobe.d/kvm:2", ".conf")},
+        {"/etc/modprobe.d/kvm": "# on\noptions kvm_intel nested=0\n"},
+    ),
+    "module-init-tools' file": intel(
+        {"config-names": ("warn", "/etc/modprobe.conf:1")},
+        {"/etc/modprobe.conf": "options kvm_intel nested=0\n"},
+    ),
+    "a backup of a package manager": intel(
+        {"config-names": ()},
+        {"/etc/modprobe.d/kvm.conf.rpmnew": "options kvm_intel nested=0\n"},
+    ),
+    "an unknown parameter of what is needed": intel(
+        {"config-parameters": ("warn", "a.conf:1 sets ignore_msr", "modinfo -p kvm")},
+        {"/etc/modprobe.d/a.conf": "options kvm ignore_msr=1\n"},
     ),
     "a copy in the initramfs": intel(
         {"initramfs": ("warn", "/boot/initramfs-5.img holds a copy", "dracut -f")},
@@ -457,10 +531,10 @@ def test_what_a_file_holds_reaches_no_terminal(tmp_path: Path) -> None:
 
 # Scripts and frontends know these: one that goes or gets another name breaks them.
 IDS = """
-    amd-migration architecture autoload builtin config-comments config-files config-lines
-    config-module config-parameters cpu device host-system host-virtualization huge-pages
-    hypervisors initramfs libvirt module module-loading nested next-load overridden power-support
-    power-xive support virtualbox
+    amd-migration architecture autoload builtin config-blacklist config-comments config-files
+    config-lines config-module config-names config-parameters config-values config-vendor cpu
+    device host-system host-virtualization huge-pages hypervisors initramfs libvirt module
+    module-loading nested next-load overridden power-support power-xive support virtualbox
 """
 
 

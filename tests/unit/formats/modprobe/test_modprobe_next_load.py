@@ -25,6 +25,9 @@ def test_nothing_configured_passes_nothing() -> None:
         alias_by=None,
         comment_in_options=(),
         bad_lines=(),
+        option_lines=(),
+        softdeps=(),
+        mistyped_blacklist=None,
     )
 
 

@@ -53,7 +53,7 @@ def lines(situation: Situation) -> Finding:
         return passed("config-lines", "modprobe.d has no line about KVM that kmod ignores.")
     return warn(
         "config-lines",
-        f"kmod ignores what it cannot understand: {_some(found)}.",
+        f"kmod ignores what it cannot understand: {some(found)}.",
         "A line that sets an option reads: options MODULE NAME=VALUE, for example options"
         f" {_holder(situation)} nested=1. Correct or remove the lines.",
     )
@@ -71,7 +71,7 @@ def comments(situation: Situation) -> Finding | None:
     return warn(
         "config-comments",
         "A # behind options begins no comment: all words after it are passed to the kernel, the"
-        f" last nested= among them counts: {_some(sorted(found))}.",
+        f" last nested= among them counts: {some(sorted(found))}.",
         "Put the comment on a line of its own, with the # in the first column.",
     )
 
@@ -87,31 +87,8 @@ def wrong_module(situation: Situation) -> Finding | None:
     return warn(
         "config-module",
         f"{NESTED} is set for a module that has no such parameter, which has no effect:"
-        f" {_some(found)}.",
+        f" {some(found)}.",
         f"Write it for {_holder(situation)}: nestctl nested on.",
-    )
-
-
-def parameters(situation: Situation) -> Finding | None:
-    """Parameters that the module does not have: the kernel ignores them with a warning."""
-    module = situation.module
-    if module is None or situation.load is None:
-        return None
-    known = situation.facts.module(module.name).parameters
-    if not situation.facts.types.get(module.name) and not module.parameters:
-        return None  # neither the module's file nor the module is there to tell
-    found = [
-        f"{place(each)} sets {each.parameter}"
-        for each in situation.load.assignments
-        if each.parameter not in known
-    ]
-    if not found:
-        return None
-    return warn(
-        "config-parameters",
-        f"{module.name} has no such parameter, and the kernel ignores it: {_some(found)}.",
-        f"Correct the spelling (no quotes, no commas), or remove it. Its parameters are listed by:"
-        f" modinfo -p {module.name}.",
     )
 
 
@@ -125,7 +102,7 @@ def _shown(origin: Origin) -> str:
     return f"{place(origin)}: {origin.text}"
 
 
-def _some(found: Sequence[str]) -> str:
+def some(found: Sequence[str]) -> str:
     named: Iterable[str] = found[:MOST_NAMED]
     more = len(found) - MOST_NAMED
     return "; ".join(named) + (f"; and {more} more" if more > 0 else "")

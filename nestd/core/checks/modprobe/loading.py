@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What keeps the module from being loaded, at boot or by hand, and KVM that nestd does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nestd.core.checks.finding import Finding, fail, note, warn
+from nestd.core.checks.situation import Situation
+from nestd.core.model import Vendor
+from nestd.core.modules.obstacles import may_load
+from nestd.core.modules.wording import list_change
+from nestd.formats.modprobe.boot_arguments import advice
+from nestd.formats.modprobe.load_obstacle import LoadObstacle, ObstacleKind, sentence
+
+MOST_NAMED = 5
+# Reported by other checks: config-files, next-load and huge-pages, config-parameters.
+_ELSEWHERE = (
+    ObstacleKind.FILE.value,
+    ObstacleKind.VALUE.value,
+    ObstacleKind.UNKNOWN_PARAMETER.value,
+)
+
+
+def autoload(situation: Situation) -> Finding | None:
+    """Lines of the configuration because of which the module would not be loaded."""
+    found = situation.module
+    if found is None or situation.builtin:
+        return None
+    obstacles = [each for each in found.load_obstacles if each.kind not in _ELSEWHERE]
+    if not obstacles:
+        return None
+    summary = " ".join(sentence(found.name, each) for each in obstacles[:MOST_NAMED])
+    hint = _hint(situation, found.name, obstacles)
+    if all(_leaves_a_way(situation, found.name, each) for each in obstacles):
+        return warn("autoload", summary, hint)
+    return fail("autoload", summary, hint)
+
+
+def mistyped_blacklist(situation: Situation) -> Finding | None:
+    """A name with "-" on the kernel command line, which is no module's name there."""
+    load, found = situation.load, situation.module
+    if load is None or found is None or load.mistyped_blacklist is None:
+        return None
+    text = load.mistyped_blacklist.text
+    return note(
+        "config-blacklist",
+        f"The kernel command line has {text}, which matches no module: names have _ there, not -.",
+        f"If {found.name} is not to be loaded, write it as {found.name}; else remove it.",
+    )
+
+
+def backend(situation: Situation) -> Finding | None:
+    """A KVM that nestd does not know."""
+    provider = situation.snapshot.backend
+    if not provider or situation.snapshot.vendor is not Vendor.NONE:
+        return None
+    through = (
+        "a KVM that is built into this kernel"
+        if provider == "builtin"
+        else f"{provider}, a module that nestd does not know"
+    )
+    return note(
+        "backend",
+        f"KVM runs through {through}: what of nested virtualization it can do is not known.",
+        "Ask who made this kernel or module how nested virtualization is switched there.",
+    )
+
+
+def _leaves_a_way(situation: Situation, name: str, obstacle: LoadObstacle) -> bool:
+    """Whether the module can be loaded all the same, by hand or by the command of the line."""
+    if obstacle.kind == ObstacleKind.BLACKLIST.value:
+        return True
+    module = situation.facts.module(name)
+    by_install = "install" in (obstacle.kind, obstacle.text.partition(":")[0].rpartition(" ")[2])
+    return by_install and may_load(module, obstacle)
+
+
+def _hint(situation: Situation, module: str, obstacles: Sequence[LoadObstacle]) -> str:
+    lines = [each.place for each in obstacles if each.line]
+    hints = [f"Remove {', '.join(lines)}, if KVM is to be loaded."] if lines else []
+    remove, add = list_change(situation.facts, module)
+    if remove:
+        hints.append(f"{advice(situation.facts.boot_setup, remove, add)} Then reboot.")
+    if all(each.kind == ObstacleKind.BLACKLIST.value for each in obstacles):
+        hints.append(f"By hand it is loaded with: modprobe {module}.")
+    return " ".join(hints)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Options lines that have no effect, or another one than they seem to have, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nestd.core.checks.finding import Finding, note, warn
+from nestd.core.checks.modprobe.configuration import some
+from nestd.core.checks.situation import Situation
+from nestd.core.model import Vendor
+from nestd.core.modules.facts import KvmModule
+from nestd.core.modules.obstacles import unknown_parameters
+from nestd.core.modules.values import NESTED
+from nestd.core.modules.vendors import nested_holders
+from nestd.core.modules.wording import place
+from nestd.formats.modprobe import modprobe_d
+from nestd.formats.modprobe.modprobe_d import Options
+from nestd.formats.modprobe.next_load import Origin, path_for_people
+from nestd.formats.modprobe.option_faults import faults
+
+
+def parameters(situation: Situation) -> Finding | None:
+    """Parameters that a module does not have: the kernel ignores them with a warning."""
+    found, modules = [], []
+    for module in _concerned(situation):
+        named = [*_unknown(module)]
+        found += named
+        modules += [module.name] if named else []
+    if not found:
+        return None
+    names = " or ".join(modules)
+    listed = " and ".join(f"modinfo -p {name}" for name in modules)
+    return warn(
+        "config-parameters",
+        f"{names} has no such parameter, and the kernel ignores it: {some(found)}.",
+        f"Correct the line, or remove the word. The parameters are listed by: {listed}.",
+    )
+
+
+def values(situation: Situation) -> Finding | None:
+    """Values that the module takes, but not for what somebody meant."""
+    found = []
+    for module in _concerned(situation):
+        unknown = {(each.file, each.line) for each in unknown_parameters(module)}
+        lines = (each for each in module.next_load.option_lines)
+        found += [
+            f"{place(line)}: {fault}"
+            for line in lines
+            if (line.file, line.line) not in unknown
+            for fault in faults(line.text, module.parameters)
+        ]
+    if not found:
+        return None
+    return warn(
+        "config-values",
+        f"An options line does not say what it looks like: {some(found)}.",
+        "Write options MODULE NAME=VALUE NAME=VALUE, with blanks between and nowhere else.",
+    )
+
+
+def other_vendor(situation: Situation) -> Finding | None:
+    """Options for the module of processors that this host does not have."""
+    if situation.vendor is Vendor.NONE or situation.module is None:
+        return None
+    found = [
+        f"{place(line)} sets {_text(situation, line)} for {name}"
+        for name in nested_holders(situation.facts.machine)
+        if name != situation.module.name
+        for line in situation.facts.module(name).next_load.option_lines
+    ]
+    if not found:
+        return None
+    return note(
+        "config-vendor",
+        f"This host's module is {situation.module.name}; options for another vendor's have no"
+        f" effect here: {some(found)}.",
+        f"If they are meant for this host, write them for {situation.module.name}.",
+    )
+
+
+def ignored_files(situation: Situation) -> Finding | None:
+    """Files with options for KVM that libkmod does not read, for their name."""
+    facts = situation.facts
+    names = {name.encode() for name in facts.modules}
+    found = []
+    for file in facts.ignored:
+        path = path_for_people(file.path)
+        for line in modprobe_d.parse(file.data, kmod=facts.kmod):
+            if isinstance(line, Options) and line.module in names:
+                found.append(place(Origin(path, line.line, "")))
+    if not found:
+        return None
+    return warn(
+        "config-names",
+        f"kmod reads only files of modprobe.d whose name ends in .conf, not {some(found)}.",
+        "Rename the file, or move the lines to a file of modprobe.d whose name ends in .conf.",
+    )
+
+
+def _text(situation: Situation, line: Origin) -> str:
+    """What stands in an options line, where everybody may read it."""
+    return "options" if line.file in situation.facts.private else line.text.strip()
+
+
+def _concerned(situation: Situation) -> list[KvmModule]:
+    """The module with "nested", and those that it needs."""
+    if situation.module is None:
+        return []
+    module = situation.facts.module(situation.module.name)
+    return [module, *module.needed]
+
+
+def _unknown(module: KvmModule) -> Iterator[str]:
+    """Where the module has no such parameter: the cause if the line shows one, else the words.
+
+    `options kvm nested=` is another check's matter.
+    """
+    lines = {(each.file, each.line): each.text for each in module.next_load.option_lines}
+    explained = set()
+    for each in unknown_parameters(module):
+        at = (each.file, each.line)
+        causes = faults(lines.get(at, ""), module.parameters)
+        if causes and at not in explained:
+            explained.add(at)
+            yield f"{place(each)}: {'; '.join(causes)}"
+        if not causes and (module.holds_nested or each.parameter != NESTED):
+            yield f"{place(each)} sets {each.parameter}"

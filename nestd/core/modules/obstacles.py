@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What keeps a module's next load, or its load at boot, from happening.
+
+As libkmod 30 was seen to do it (kmod_module_probe_insert_module): modprobe loads first what the
+module needs, each with its own options and its own `install` line; `alias` and `blacklist` lines of
+what is needed do not count; an `install` line of a module that has a soft dependency which exists
+is ignored; what becomes of soft dependencies themselves does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nestd.core.modules.facts import EXCLUSIVE, KvmModule
+from nestd.formats.modprobe.load_obstacle import LoadObstacle, ObstacleKind, sentence
+from nestd.formats.modprobe.next_load import Assignment, Origin
+from nestd.host.kernel.sysfs import Availability
+
+# Of every module (kernel/module/main.c, unknown_module_param_cb).
+_OF_EVERY_MODULE = ("async_probe", "dyndbg")
+# They count for what is needed as for the module itself.
+_OF_NEEDED = (ObstacleKind.INSTALL.value, ObstacleKind.DENIED.value, ObstacleKind.VALUE.value)
+# Not an `install` line: its command may load the module in its own way, which only a try shows.
+_PREVENTING = (
+    *(ObstacleKind.FILE.value, ObstacleKind.DENIED.value, ObstacleKind.ALIAS.value),
+    ObstacleKind.VALUE.value,
+)
+# `modprobe NAME` loads the module all the same.
+_HARMLESS = (ObstacleKind.BLACKLIST.value, ObstacleKind.UNKNOWN_PARAMETER.value)
+_DOES_NOTHING = ("true", "false", ":", "exit")  # commands of `install` lines that load nothing
+
+
+def load_obstacles(module: KvmModule) -> tuple[LoadObstacle, ...]:
+    """All of them, what prevents the load first; none for a module of the kernel image."""
+    if module.running.availability is Availability.BUILTIN:
+        return ()
+    own = (*_files(module), *_of(module))
+    needed = (
+        _dependency(other, obstacle)
+        for other in module.needed
+        if other.running.availability is not Availability.BUILTIN
+        for obstacle in _of(other)
+        if obstacle.kind in _OF_NEEDED
+    )
+    return tuple(sorted((*own, *needed), key=lambda each: each.kind in _HARMLESS))
+
+
+def preventing(module: KvmModule) -> LoadObstacle | None:
+    """The first obstacle because of which `modprobe MODULE` would surely not load it now."""
+    for obstacle in load_obstacles(module):
+        kind = obstacle.kind
+        if kind == ObstacleKind.DEPENDENCY.value:
+            name, kind = obstacle.text.partition(":")[0].split(" ")
+            if module.host.is_loaded(name):
+                continue
+        if kind in _PREVENTING:
+            return obstacle
+    return None
+
+
+def load_hint(module: KvmModule) -> str:
+    """Why a load of MODULE that did nothing did so, as a sentence; "" where nothing explains it."""
+    found = (each for each in load_obstacles(module) if each.kind not in _HARMLESS)
+    return next((sentence(module.name, each) for each in found), "")
+
+
+def may_load(module: KvmModule, obstacle: LoadObstacle) -> bool:
+    """Whether the command of an `install` line may load the module after all."""
+    for each in (module, *module.needed):
+        origin = each.next_load.install_by
+        if origin is not None and (origin.file, origin.line) == (obstacle.file, obstacle.line):
+            words = origin.text.split()[2:]  # install MODULE COMMAND...
+            return not words or words[0].rpartition("/")[2] not in _DOES_NOTHING
+    return True
+
+
+def _files(module: KvmModule) -> Iterator[LoadObstacle]:
+    for file in module.host.stopping:
+        yield LoadObstacle(ObstacleKind.FILE.value, file.what, file.path, 0)
+
+
+def _of(module: KvmModule) -> Iterator[LoadObstacle]:
+    """Those of the module alone, whatever it needs."""
+    load = module.next_load
+    ignores_install = any(name in module.host.installed for name in load.softdeps)
+    origins = (
+        (ObstacleKind.DENIED, load.denied_by),
+        (ObstacleKind.ALIAS, load.alias_by),
+        (ObstacleKind.INSTALL, None if ignores_install else load.install_by),
+    )
+    for kind, origin in origins:
+        if origin is not None:
+            yield _at(module, kind, origin)
+    refused = list(module.all_refused)
+    if module.conflicts:
+        refused.append([each for each in load.assignments if each.parameter in EXCLUSIVE][-1])
+    for assignment in refused:
+        yield _assigned(module, ObstacleKind.VALUE, assignment)
+    if load.blacklisted_by is not None:
+        yield _at(module, ObstacleKind.BLACKLIST, load.blacklisted_by)
+    lines: dict[tuple[str, int], list[str]] = {}
+    for assignment in unknown_parameters(module):
+        words = lines.setdefault((assignment.file, assignment.line), [])
+        words.append(_word(assignment))
+    for (file, line), words in lines.items():
+        yield _at(module, ObstacleKind.UNKNOWN_PARAMETER, Origin(file, line, " ".join(words)))
+
+
+def unknown_parameters(module: KvmModule) -> tuple[Assignment, ...]:
+    """What the next load passes to parameters that the module does not have."""
+    if not module.host.types.get(module.name) and not module.running.parameters:
+        return ()  # neither the module's file nor the module is there to tell
+    known = module.parameters | {*_OF_EVERY_MODULE}
+    return tuple(each for each in module.next_load.assignments if each.parameter not in known)
+
+
+def _at(module: KvmModule, kind: ObstacleKind, origin: Origin) -> LoadObstacle:
+    text = "" if origin.file in module.host.private else origin.text
+    return LoadObstacle(kind.value, text, origin.file, origin.line)
+
+
+def _assigned(module: KvmModule, kind: ObstacleKind, at: Assignment) -> LoadObstacle:
+    return _at(module, kind, Origin(at.file, at.line, _word(at)))
+
+
+def _word(at: Assignment) -> str:
+    return at.parameter if at.value is None else f"{at.parameter}={at.value}"
+
+
+def _dependency(module: KvmModule, obstacle: LoadObstacle) -> LoadObstacle:
+    text = f"{module.name} {obstacle.kind}" + (f": {obstacle.text}" if obstacle.text else "")
+    return LoadObstacle(ObstacleKind.DEPENDENCY.value, text, obstacle.file, obstacle.line)

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What keeps a load of a module from happening, and how a person is told.
+
+core finds the obstacles and gives them out as (kind, text, file, line); whoever shows them, the
+command line included, takes the sentence from here.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class ObstacleKind(Enum):
+    """What an obstacle does; the values are those of the D-Bus interface."""
+
+    BLACKLIST = "blacklist"  # udev does not load the module, `modprobe NAME` does
+    INSTALL = "install"  # modprobe runs a command instead of loading it
+    ALIAS = "alias"  # modprobe takes its name for another one, or for none
+    DENIED = "denied"  # module_blacklist= on the kernel command line
+    VALUE = "value"  # the module would refuse a value
+    FILE = "file"  # modprobe would hang in a file, or stop there
+    DEPENDENCY = "dependency"  # one of these holds for a module that it needs
+    UNKNOWN_PARAMETER = "unknown-parameter"  # the kernel ignores it: the load succeeds
+
+
+class LoadObstacle(NamedTuple):
+    """One obstacle: where it stands, and the words there.
+
+    kind is a word of ObstacleKind, or of a later version. text is "" where others cannot read the
+    file. For "dependency" it is "MODULE KIND" or "MODULE KIND: TEXT", of the module that is needed.
+    line is 0 on the kernel command line, and for a whole file.
+    """
+
+    kind: str
+    text: str
+    file: str
+    line: int
+
+    @property
+    def place(self) -> str:
+        """Where it stands, as the beginning of a sentence."""
+        if self.line or not self.file.startswith("/proc/"):
+            return f"{self.file}:{self.line}" if self.line else self.file
+        return "The kernel command line"
+
+
+_SENTENCES = {
+    "blacklist": "{place} keeps udev from loading {module} at boot; modprobe {module} loads it.",
+    "install": "{place} runs a command instead of loading {module}{text}.",
+    "alias": "{place} makes modprobe take {module} for another module{text}.",
+    "denied": "{place} forbids loading {module}{text}.",
+    "value": "{place} sets {words}, which {module} refuses: the module would not load.",
+    "file": "No module is loaded or unloaded as long as modprobe would have to read this: {place}"
+    " {words}.",
+    "unknown-parameter": "{place} sets {words} for {module}, which has no such parameter: the"
+    " kernel ignores it.",
+}
+_OTHER = "{place} keeps {module} from being loaded{text}."
+
+
+def sentence(module: str, obstacle: LoadObstacle) -> str:
+    """OBSTACLE to a load of MODULE, as one sentence."""
+    kind, text, needed = obstacle.kind, obstacle.text, ""
+    if kind == ObstacleKind.DEPENDENCY.value:
+        needed, _, kind = text.partition(": ")[0].partition(" ")
+        text = text.partition(": ")[2]
+    said = _SENTENCES.get(kind, _OTHER).format(
+        place=obstacle.place,
+        module=needed or module,
+        text=f" ({text})" if text else "",
+        words=text or "something",
+    )
+    return f"{said[:-1]}, and {module} needs {needed}." if needed else said
