@@ -148,7 +148,7 @@ def _config_error(host: Host, module: Module) -> Iterator[str]:
 def pending(module: Module) -> list[str]:
     """The parameters that the next load changes, each as "PARAMETER RUNNING -> NEXT"."""
     return [
-        f"{each.parameter} {plain(each.running)} -> {plain(each.next)}"
+        f"{each.parameter} {plain(each.running)} -> {plain(each.next) or 'no value'}"
         for each in module.pending or ()
     ]
 
