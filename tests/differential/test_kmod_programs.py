@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import struct
 import subprocess
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from generated import check_many
 from host_trees import Tree, trees
 from hypothesis import assume
 from kmod_oracle import RELEASE
+from module_tree import module_file
 
 from nestd.formats.modprobe import kernel_cmdline, modprobe_d
 from nestd.formats.modprobe.next_load import NextLoad, next_load
@@ -49,7 +49,7 @@ def test_modprobe_would_pass_the_options_that_we_say(host_tree: Path, kmod_versi
     directory = host_tree / "lib/modules" / RELEASE
     (directory / "kernel").mkdir()
     module = directory / "kernel/kvm-intel.ko"
-    module.write_bytes(_empty_module(b"name=kvm_intel\0license=GPL\0depends=\0"))
+    module.write_bytes(module_file(b"name=kvm_intel\0license=GPL\0depends=\0"))
     subprocess.run(["depmod", "-b", host_tree, RELEASE], check=True, capture_output=True)
     compared = 0
 
@@ -111,26 +111,3 @@ def _next_load(root: Path, version: int) -> NextLoad:
     # modprobe reads this machine's command line.
     files = read_config(Root(root), version).files
     return next_load(files, read_cmdline(Root()), MODULE, kmod=version)
-
-
-def _empty_module(modinfo: bytes) -> bytes:
-    """A kernel module of nothing but .modinfo, with the sections that depmod wants."""
-    names = b"\0.modinfo\0.shstrtab\0.symtab\0.strtab\0"
-    contents = {b".modinfo": modinfo, b".shstrtab": names, b".symtab": bytes(24), b".strtab": b"\0"}
-    body, headers = b"", [bytes(64)]
-    for number, (name, content) in enumerate(contents.items()):
-        kind, link, entry_size = ((1, 0, 0), (3, 0, 0), (2, 4, 24), (3, 0, 0))[number]
-        body += bytes(-len(body) % 8)
-        offset = 64 + len(body)
-        headers.append(
-            struct.pack(
-                "<IIQQQQIIQQ",
-                *(names.index(name + b"\0"), kind, 0, 0, offset, len(content)),
-                *(link, int(kind == 2), 8, entry_size),
-            )
-        )
-        body += content
-    body += bytes(-len(body) % 8)
-    identity = b"\x7fELF\2\1\1" + bytes(9)
-    header = struct.pack("<HHIQQQIHHHHHH", 1, 62, 1, 0, 0, 64 + len(body), 0, 64, 0, 0, 64, 5, 2)
-    return identity + header + body + b"".join(headers)

@@ -180,8 +180,10 @@ def check_effective(change: Change) -> None:
     if change.refused is not None:
         raise Conflict(refusal(change.module, change.refused))
     for winner in change.overridden.values():
-        there = " Change it there." if winner.line else ""
-        raise Overridden(f"{overridden(change, winner)}{there}")
+        if winner.line:
+            said = precedence(change.module, change.path, winner)
+            raise Overridden(f"{said}: change it there.")
+        raise Overridden(overridden(change, winner))
 
 
 def check_allowed(change: Change, allowed: Change) -> None:

@@ -117,7 +117,11 @@ def _state(module: KvmModule) -> ModuleState:
 
 def _pending(module: KvmModule) -> tuple[Pending, ...]:
     """Where running and next differ, by the kernel's own comparison."""
-    running, following = module.running, as_text(module.next_values)
+    running = module.running
+    # A name without a value is true to a bool, and no other type takes one.
+    following = {
+        name: "1" if value is None else value for name, value in module.next_values.items()
+    }
     if not running.loaded:
         return ()
     found = [Pending(name, running.parameters[name], following[name]) for name in module.pending]
