@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nestd.cli.screen.words import KVM_CONF, NESTED, on_off, plain
-from nestd.cli.service.values import Host, Module, Obstacle
+from nestd.cli.service.values import Host, Module
+from nestd.formats.modprobe.load_obstacle import LoadObstacle, ObstacleKind, sentence
 
-_HARMLESS = ("unknown-parameter",)
-_AT_BOOT_ONLY = ("blacklist",)
+_HARMLESS = (ObstacleKind.UNKNOWN_PARAMETER.value,)
 
 
 def headline(host: Host, default: str = "") -> str:
@@ -58,8 +58,9 @@ def _without_module(host: Host) -> str:
 def _at_boot(host: Host, module: Module) -> str:
     following = on_off(host.nested.at_boot)
     found = obstacles(module)
-    if found:
-        return f"Nested virtualization {_until_boot(module)}: {obstacle(module, found[0])}."
+    if found and host.nested.at_boot != "yes":
+        until = _until_boot(module, host.nested.at_boot)
+        return f"Nested virtualization {until}. {obstacle(module, found[0])}"
     if module.state == "builtin":
         decided = f"; {module.name} is built into this kernel"
         return _two(module, following).rstrip(".") + f"{decided}."
@@ -68,11 +69,14 @@ def _at_boot(host: Host, module: Module) -> str:
     return _two(module, following)
 
 
-def _until_boot(module: Module) -> str:
+def _until_boot(module: Module, at_boot: str) -> str:
+    if at_boot == "unknown":
+        return f"{_now(module)}. Whether {module.name} is loaded after a reboot is not known"
     if module.nested == "yes":
         return "is on now, but not after a reboot"
-    later = f"after a reboot {module.name} is not loaded"
-    return f"{_now(module)}{' now' if module.nested == 'no' else ''}, and {later}"
+    if module.nested == "no":
+        return f"is off, and after a reboot {module.name} is not loaded"
+    return f"{_now(module)}, nor will it be after a reboot"
 
 
 def _two(module: Module, following: str) -> str:
@@ -104,29 +108,14 @@ def by_default(module: Module, verdict: str) -> str:
     return "" if module.nested == "unknown" else {"pass": now, "warn": other}.get(verdict, "")
 
 
-def obstacles(module: Module) -> list[Obstacle]:
+def obstacles(module: Module) -> list[LoadObstacle]:
     """What keeps a module from being loaded at the next boot, what is only ignored left out."""
     return [each for each in module.load_obstacles if each.kind not in _HARMLESS]
 
 
-def obstacle(module: Module, one: Obstacle) -> str:
-    """What keeps a module from being loaded: the part of a sentence after "since" or a colon."""
-    text = f" ({one.text})" if one.text else ""
-    name, place = module.name, one.place
-    if one.kind == "value":
-        sets = f"sets {one.text}" if one.text else "sets a value"
-        return f"{place} {sets}, which {name} refuses"
-    if one.kind == "dependency":
-        text = f": {one.text}" if one.text else ""
-        return f"{place} keeps a module that {name} needs from being loaded{text}"
-    says = {
-        "blacklist": f"keeps {name} from being loaded at boot",
-        "install": f"runs a command instead of loading {name}",
-        "alias": f"makes modprobe take {name} for another module",
-        "denied": f"forbids to load {name}",
-        "file": "stops modprobe",
-    }
-    return f"{place} {says.get(one.kind, f'keeps {name} from being loaded')}{text}"
+def obstacle(module: Module, one: LoadObstacle) -> str:
+    """What keeps a module from being loaded, as a sentence."""
+    return sentence(module.name, one)
 
 
 def drift(host: Host, module: Module) -> Iterator[str]:
@@ -153,13 +142,13 @@ def _config_error(host: Host, module: Module) -> Iterator[str]:
             " modprobe. To see which line: nestctl validate"
         )
     elif module is not host.main and not (host.main and obstacles(host.main)):
-        yield f"{obstacle(module, found[0])}."
+        yield obstacle(module, found[0])
 
 
 def pending(module: Module) -> list[str]:
     """The parameters that the next load changes, each as "PARAMETER RUNNING -> NEXT"."""
     return [
-        f"{each.parameter} {plain(each.running)} -> {plain(each.next)}"
+        f"{each.parameter} {plain(each.running)} -> {plain(each.next) or 'no value'}"
         for each in module.pending or ()
     ]
 
@@ -193,14 +182,13 @@ def next_load(host: Host, module: Module, default: str = "") -> str:
     return f"{on_off(module.nested_next)}{place}"
 
 
-def at_boot(module: Module) -> str:
+def at_boot(host: Host, module: Module) -> str:
     """What keeps the module from being loaded at boot; "" where nothing does."""
     found = obstacles(module)
-    if not found:
+    if not found or host.nested.at_boot == "yes":
         return ""
-    only = all(each.kind in _AT_BOOT_ONLY for each in found)
-    loads = f", though modprobe {module.name} loads it" if only else ""
-    return f"{module.name} is not loaded{loads}: {found[0].place}"
+    loads = "may not be" if host.nested.at_boot == "unknown" else "is not"
+    return f"{module.name} {loads} loaded: {found[0].place}"
 
 
 def running(module: Module) -> str:

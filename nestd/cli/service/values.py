@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Callable, NamedTuple, TypeVar, Union
 
 from nestd.dbus.connection.wire import Variant
+from nestd.formats.modprobe.load_obstacle import LoadObstacle
 
 Properties = Mapping[str, Variant]
 KERNEL_DEFAULT = "kernel default"
@@ -25,20 +26,6 @@ class Assignment(NamedTuple):
 
     parameter: str
     value: str
-    file: str
-    line: int
-
-    @property
-    def place(self) -> str:
-        """Where it stands, in words."""
-        return place(self.file, self.line)
-
-
-class Obstacle(NamedTuple):
-    """What keeps a module from being loaded; text is "" where others cannot read the file."""
-
-    kind: str
-    text: str
     file: str
     line: int
 
@@ -83,7 +70,7 @@ class Module(NamedTuple):
     nested_next: str
     state: str
     nested_at_boot: str = ""
-    load_obstacles: tuple[Obstacle, ...] = ()
+    load_obstacles: tuple[LoadObstacle, ...] = ()
     pending: tuple[Difference, ...] | None = None
     read_error: str = ""
 
@@ -247,7 +234,7 @@ PROPERTIES: Mapping[str, str] = {"refcount": "RefCount", "module": "Subject", "u
 _STRUCTS: Mapping[str, type] = {
     "assignments": Assignment,
     "blockers": Blocker,
-    "load_obstacles": Obstacle,
+    "load_obstacles": LoadObstacle,
     "pending": Difference,
 }
 

@@ -99,6 +99,6 @@ async def _waited(session: Session, module: str, number: int, *, stay: bool) -> 
     if await session.client.blockers(module):
         return False
     with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(jobs.follow(session, number), _AT_ONCE_SECONDS)
+        await asyncio.wait_for(jobs.follow(session, number, quiet=True), _AT_ONCE_SECONDS)
         return True
     return False

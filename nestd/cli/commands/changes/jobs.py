@@ -66,8 +66,11 @@ async def cancel(session: Session, chosen: Namespace) -> Exit:
     return Exit.DONE
 
 
-async def follow(session: Session, number: int) -> Exit:
-    """Show how far a job is until it has ended. Raises CliError where it did not succeed."""
+async def follow(session: Session, number: int, *, quiet: bool = False) -> Exit:
+    """Show how far a job is until it has ended. Raises CliError where it did not succeed.
+
+    QUIET is for one that is expected to end at once: it is shown where it can be shown in place.
+    """
     changed = asyncio.Event()
     await session.client.on_signal(lambda signal: changed.set())
     await session.client.on_owner(lambda up: changed.set())
@@ -77,7 +80,8 @@ async def follow(session: Session, number: int) -> Exit:
             job = await session.client.job(number)
             if job.state in JOB_ENDS:
                 return _result(job)
-            tell(words.job(job))
+            if session.screen.is_live or not quiet:
+                tell(words.job(job))
             await changed.wait()
 
 

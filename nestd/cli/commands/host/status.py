@@ -92,7 +92,7 @@ def _answer(host: Host, default: str) -> Iterator[Text]:
 
 def _next_step(host: Host, blockers: tuple[Blocker, ...]) -> Iterator[Element | str]:
     module = host.main
-    if module is None or state.obstacles(module):
+    if module is None or state.at_boot(host, module):
         yield "To see why:"
         yield indented("nestctl validate")
     elif any(each.module == module.name for each in host.jobs):
@@ -122,8 +122,8 @@ def _rows(host: Host, default: str) -> Iterator[tuple[str, Cell]]:
         yield "Configured", state.configured(module)
         text = state.next_load(host, module, default)
         yield "Next load", styled((text, _style(module.nested_next)))
-        if state.at_boot(module):
-            yield "At boot", styled((state.at_boot(module), BAD))
+        if state.at_boot(host, module):
+            yield "At boot", styled((state.at_boot(host, module), BAD))
     elif host.backend:
         yield "KVM", "built into the kernel" if host.backend == "builtin" else host.backend
     yield "VMs", words.machines(host)

@@ -230,7 +230,8 @@ def _module_events(before: Module | None, after: Module) -> Iterator[str]:
         yield f"{name}: {after.state}, was {before.state}"
     if before.load_obstacles != after.load_obstacles:
         found = state.obstacles(after)
-        reason = state.obstacle(after, found[0]) if found else "nothing keeps it from being loaded"
+        nothing = "Nothing keeps it from being loaded."
+        reason = state.obstacle(after, found[0]) if found else nothing
         yield f"{name}: {reason}"
 
 

@@ -12,11 +12,12 @@ from nestd.cli.service.values import Blocker, Job, LogDaemon, Module
 from nestd.dbus.connection.wire import Variant
 from nestd.formats.api import job, log_daemon, manager, module
 from nestd.formats.api.table import InterfaceTable
+from nestd.formats.modprobe.load_obstacle import LoadObstacle
 
 KINDS = [(Module, module.TABLE), (Job, job.TABLE), (LogDaemon, log_daemon.TABLE)]
 STRUCTS = {
     (module.TABLE.name, "Assignments"): values.Assignment,
-    (module.TABLE.name, "LoadObstacles"): values.Obstacle,
+    (module.TABLE.name, "LoadObstacles"): LoadObstacle,
     (module.TABLE.name, "Pending"): values.Difference,
     (job.TABLE.name, "Blockers"): Blocker,
 }
