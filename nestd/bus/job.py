@@ -29,7 +29,7 @@ class JobInterface(DeclaredInterface):
     def properties(self) -> Mapping[str, object]:
         return {
             "Id": self._job.id,
-            "Kind": "reload",
+            "Kind": self._job.kind,
             "Subject": module_path(self._job.module),
             "StartedByUid": self._job.uid,
             "State": self._job.state.value,

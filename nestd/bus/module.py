@@ -121,6 +121,28 @@ class ModuleInterface(DeclaredInterface):
             request.happened = when is When.NOW  # else the job's end is an event of its own
             return [job_path(job.id)]
 
+    @needs("Unload", Action.RELOAD_MODULES)
+    async def _unload(self, call: Call) -> Sequence[object]:
+        word, options = call.args
+        when = arguments.when(word, _NOT_AT_BOOT)
+        arguments.Options(options, {})
+        loads = self._changes.loads
+        if not loads.prepare_unload(self._name):
+            return [NO_OBJECT]
+        uid = await self.authorize(call, Action.RELOAD_MODULES, {"module": self._name})
+        job = await loads.unload(self._name, when, uid)
+        return [NO_OBJECT if job is None else job_path(job.id)]
+
+    @needs("Load", Action.RELOAD_MODULES)
+    async def _load(self, call: Call) -> Sequence[object]:
+        [options] = call.args
+        arguments.Options(options, {})
+        loads = self._changes.loads
+        if loads.prepare_load(self._name):
+            uid = await self.authorize(call, Action.RELOAD_MODULES, {"module": self._name})
+            await loads.load(self._name, uid)
+        return []
+
     @reads("Plan")
     async def _plan(self, call: Call) -> Sequence[object]:
         parameters, word = call.args

@@ -32,6 +32,8 @@ class Event(Enum):
     RELOAD_ROLLED_BACK = "60ee206026e24241a500b01209394458", ("module", "job", "caller_uid")
     RELOAD_FAILED = "4d54c69486234015a622a519008c07c0", ("module", "job", "caller_uid")
     NOT_RESTORED = "6f29deb8b4644411a09becb2ef0ec928", ("subject", "caller_uid")
+    MODULE_UNLOADED = "73d5460927404816a463d0d17746a5e9", ("module", "job", "caller_uid")
+    MODULE_LOADED = "b752343af4d44d18bb60eb5075f23723", ("module", "caller_uid")
     JOB_CANCELLED = "fd69f73f950f433e81e1dc7276fc81bf", ("module", "job", "caller_uid")
     RECORD_SET_ASIDE = "c3c77d8e659b46e789f72fe22f823ff1", ("job",)
     DRIFT_FOUND = "1b44a5d164e64d4bbca2338c75644e8d", ("module", "file", "policy")

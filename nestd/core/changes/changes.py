@@ -23,20 +23,18 @@ from nestd.core.changes.change import (
     check_effective,
     check_loadable,
     check_present,
-    check_reloadable,
     check_supported,
-    check_unobstructed,
     make_change,
 )
-from nestd.core.errors import Busy, Conflict, FileChanged, Missing, NestdError, write_failed
+from nestd.core.changes.loads import ModuleLoads, check_modules_enabled, check_next_load
+from nestd.core.errors import Busy, FileChanged, Missing, NestdError, write_failed
 from nestd.core.journal_events import NOTICE, Event, about
 from nestd.core.model import Blocker, Vendor, When
 from nestd.core.modules.facts import HostFacts
 from nestd.core.modules.values import NESTED, as_text
 from nestd.core.modules.view import HostView
-from nestd.core.modules.wording import NESTED_WITH_HUGE_PAGES, refusal
 from nestd.core.reloads import direct
-from nestd.core.reloads.chain import reload_members
+from nestd.core.reloads.chain import reload_members, users
 from nestd.core.reloads.jobs import Job
 from nestd.core.reloads.queue import Reloads, Request
 from nestd.host.editing.replacement import Replacement, prepare
@@ -55,6 +53,7 @@ class Changes:
     def __init__(self, view: HostView, reloads: Reloads) -> None:
         self.view = view
         self.reloads = reloads
+        self.loads = ModuleLoads(view, reloads)
         self.on_change: list[Callable[[str], None]] = []  # with the module, whether loaded or not
 
     async def plan(self, module: str, parameters: Mapping[str, str], when: When) -> plan.Plan:
@@ -64,12 +63,16 @@ class Changes:
         change = make_change(facts, module, parameters, when)
         image = await initramfs.holding(self.view.root, facts.release, module)
         reloads = change.effect is Effect.RELOAD
+        along = users(facts, module) if reloads else ()
         in_the_way = await self.reloads.blockers(module) if reloads else ()
         return plan.Plan(
             diff=change.diff,
-            steps=plan.steps(change),
+            steps=plan.steps(change, along),
             blockers=in_the_way,
-            warnings=plan.warnings(facts, change, image),
+            warnings=(
+                *plan.warnings(facts, change, image),
+                *plan.along_warnings(facts, along),
+            ),
             token=change.token,
             refusal=self._refusal(change, in_the_way),
         )
@@ -101,6 +104,10 @@ class Changes:
             )
         check_supported(self.view.kernel.can_load, change.effect)
         self.reloads.check_ours()
+        if change.effect is Effect.RELOAD:
+            facts = self.view.facts()
+            check_modules_enabled(facts)
+            self._check_along(facts, change.module)
 
     async def request(
         self, module: str, parameters: Mapping[str, str], when: When, token: str | None = None
@@ -146,13 +153,15 @@ class Changes:
         check_supported(self.view.kernel.can_load, Effect.RELOAD)
         if not found.running.loaded:
             raise Missing(f"{module} is not loaded: there is nothing to reload.")
-        check_reloadable(found)
-        check_unobstructed(found.host.obstacles)
+        check_modules_enabled(found.host)
+        check_next_load(found)
         self.reloads.check_ours()
-        if found.refused is not None:
-            raise Conflict(refusal(module, found.refused))
-        if found.conflicts:
-            raise Conflict(NESTED_WITH_HUGE_PAGES)
+        self._check_along(found.host, module)
+
+    def _check_along(self, facts: HostFacts, module: str) -> None:
+        """Refuse a reload of MODULE after which one that goes along would not come back."""
+        for name in users(facts, module):
+            check_next_load(facts.module(name))
 
     async def request_reload(self, module: str) -> None:
         """prepare_reload() in its turn: a module that is just being reloaded is not missing."""

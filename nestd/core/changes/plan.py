@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nestd.core.changes.change import Change, Effect
@@ -31,25 +32,43 @@ class Plan:
     refusal: NestdError | None
 
 
-def steps(change: Change) -> tuple[str, ...]:
-    """What would be done, in order, as phrases; nothing where the request would be refused."""
+def steps(change: Change, along: Sequence[str]) -> tuple[str, ...]:
+    """What would be done, in order, as phrases; nothing where the request would be refused.
+
+    Modules ALONG use the one that is changed: they go before it and come back after it.
+    """
     module = change.module
     if change.hopeless:
         return ()
     assigned = " ".join(f"{name}={value or ''}" for name, value in change.wanted.items())
-    reload = [
-        f"unload {module}",
-        f"load {module} with modprobe",
-        f"verify that {module} runs" + (f" with {assigned}" if assigned else ""),
-    ]
+    unloads = [f"unload {name}" for name in (*along, module)]
+    loads = [f"load {name} with modprobe" for name in (module, *along)]
+    verify = f"verify that {module} runs" + (f" with {assigned}" if assigned else "")
     found = [f"write {change.path}"] if change.edits else []
     if change.effect is Effect.IN_PLACE:
         found.append(f"set {assigned} on the running {module}; guests that run keep what they have")
     elif change.effect is Effect.RELOAD and change.when is When.NOW:
         # The write comes after the unload, which is what may be refused.
-        found = [reload[0], *found, *reload[1:]]
+        found = [*unloads, *found, *loads, verify]
     elif change.effect is Effect.RELOAD:
-        found += [f"wait until nothing uses {module}", *reload]
+        names = " and ".join((module, *along))
+        found += [f"wait until nothing uses {names}", *unloads, *loads, verify]
+    return tuple(found)
+
+
+def along_warnings(facts: HostFacts, along: Sequence[str]) -> tuple[str, ...]:
+    """What a reload changes of modules that only go ALONG, as sentences."""
+    found = []
+    for name in along:
+        module = facts.module(name)
+        for parameter in module.pending:
+            winner = module.next_load.effective(parameter)
+            asks = f", as {place(winner)} asks" if winner is not None else ""
+            found.append(
+                f"{name} is reloaded with it and comes back with"
+                f" {parameter}={module.next_values[parameter] or ''} instead of"
+                f" {module.running.parameters[parameter]}{asks}."
+            )
     return tuple(found)
 
 

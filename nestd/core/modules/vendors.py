@@ -10,7 +10,10 @@ from nestd.core.model import Answer, Vendor
 from nestd.formats.modprobe.kernel_params import KernelVersion, ParameterType
 from nestd.host.kernel.sysfs import Availability, ModuleFacts
 
-_X86 = ("kvm_intel", "kvm_amd", "kvm")
+COMMON = "kvm"
+"""The module that is the same for all vendors of an architecture, and used by theirs."""
+
+_X86 = ("kvm_intel", "kvm_amd", COMMON)
 
 # By uname -m, each before those that it uses; an architecture that is not here has no "nested"
 # module parameter (arm64: the kernel command line's kvm-arm.mode=nested).

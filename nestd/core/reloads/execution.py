@@ -37,7 +37,7 @@ _IN_USE = (errno.EAGAIN, errno.EBUSY)
 log = logging.getLogger(__name__)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """ERROR as a part of a sentence."""
     if isinstance(error, (LoadError, VerificationFailed)):
         return str(error)
@@ -122,14 +122,14 @@ class Execution:
         try:
             await self.record(transaction.at(JobState.LOADING))
             await self._commit(transaction)
-            await self._load_all(transaction)
+            await self.load_all(transaction)
             if self._was_overtaken(transaction):
-                await self._unload_all(transaction)
-                await self._load_all(transaction)
+                await self.unload_all(transaction)
+                await self.load_all(transaction)
             await self.verify(transaction)
         except Exception as error:  # whatever it is, no module is left unloaded
             hangs = isinstance(error, LoadTimeout)
-            await self.roll_back(self.recorded, _reason(error), modprobe_hangs=hangs)
+            await self.roll_back(self.recorded, reason(error), modprobe_hangs=hangs)
         self.finish(self.recorded)
 
     async def roll_back(
@@ -177,6 +177,11 @@ class Execution:
         except OSError:
             log.exception("The record of job %d could not be removed", transaction.job)
 
+    def loaded(self, transaction: Transaction) -> tuple[str, ...]:
+        """The members that are loaded at this moment."""
+        read = self._kernel.read_module
+        return tuple(name for name in transaction.modules if read(name).loaded)
+
     async def _check_loads(self, transaction: Transaction) -> None:
         """Try before the unload what the load will need."""
         for module in transaction.modules:
@@ -218,11 +223,13 @@ class Execution:
             again = replace(transaction, replacement=replacement)
             await self.record(again.at(JobState.LOADING))
 
-    async def _load_all(self, transaction: Transaction) -> None:
+    async def load_all(self, transaction: Transaction) -> None:
+        """Load the members as configured. Raises LoadError."""
         for module in transaction.modules:
             await self._kernel.load(module)
 
-    async def _unload_all(self, transaction: Transaction) -> None:
+    async def unload_all(self, transaction: Transaction) -> None:
+        """Unload the members. Raises OSError."""
         for module in reversed(transaction.modules):
             await self._unload_one(module)
 

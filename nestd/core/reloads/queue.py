@@ -207,12 +207,12 @@ class Reloads:
         if transaction is not None:
             self.execution().finish(transaction)
 
-    async def _overrule(self, modules: Sequence[str]) -> None:
-        """Of what could not be undone, only that the modules have to be loaded stays."""
+    async def _overrule(self, modules: Sequence[str], *, must_load: bool = True) -> None:
+        """Of what could not be undone, only that the modules MUST be LOADed stays."""
         for broken in self.unfinished.drop(modules):
             execution = self.execution()
             lost = [name for name in broken.modules if not self.is_loaded(name)]
-            if broken.purpose is not Purpose.RELOAD or not lost:
+            if broken.purpose is not Purpose.RELOAD or not lost or not must_load:
                 execution.finish(broken)
                 continue
             if broken.replacement is not None:
@@ -319,7 +319,9 @@ class Reloads:
                 execution.finish(transaction)  # nothing has been done
             self.end(job, error)
             raise
-        await self._overrule(transaction.modules)
+        await self._overrule(
+            transaction.modules, must_load=transaction.purpose is not Purpose.UNLOAD
+        )
         self.end(job, None)
 
     def gate(self, transaction: Transaction, seconds: float) -> Gate:
@@ -376,8 +378,12 @@ def _log_end(job: Job, error: BaseException | None, text: str) -> None:
     if isinstance(error, NotRestored):
         log_not_restored(job.module, job.uid, error)
         return
+    if error is None and job.kind == Purpose.UNLOAD.value:
+        fields = about(Event.MODULE_UNLOADED, module=job.module, job=job.id, caller_uid=job.uid)
+        text = "Job %d of user %d: %s was unloaded"
+        log.log(NOTICE, text, job.id, job.uid, job.module, extra=fields)
+        return
     level, event = _EVENTS.get(type(error), (NOTICE, Event.RELOAD_REFUSED))
     fields = about(event, module=job.module, job=job.id, caller_uid=job.uid)
-    done = "unloaded" if job.kind == Purpose.UNLOAD.value else "reloaded"
-    outcome = f"was {done}" if error is None else f"was to be {done}: {text}"
+    outcome = "was reloaded" if error is None else f"was to be {job.kind}ed: {text}"
     log.log(level, "Job %d of user %d: %s %s", job.id, job.uid, job.module, outcome, extra=fields)

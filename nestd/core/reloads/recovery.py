@@ -16,13 +16,19 @@ from nestd.core.journal_events import Event, about
 from nestd.core.model import JobState, When
 from nestd.core.reloads.execution import UNLOAD_SECONDS, Execution
 from nestd.core.reloads.jobs import Job
+from nestd.core.reloads.load import Load
 from nestd.core.reloads.queue import Reloads
 from nestd.core.reloads.roll_back import VerificationFailed
 from nestd.core.reloads.transaction import DamagedRecord, Purpose, Transaction, decode
 from nestd.host.editing.replacement import remove_leftovers
 
 INTERRUPTED = "nestd was stopped in the middle of it"
-_DONE = {Purpose.RELOAD: "reloaded", Purpose.UNLOAD: "unloaded", Purpose.FILE: "changed"}
+_DONE = {
+    Purpose.RELOAD: "reloaded",
+    Purpose.UNLOAD: "unloaded",
+    Purpose.LOAD: "loaded",
+    Purpose.FILE: "changed",
+}
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +109,9 @@ async def _complete(reloads: Reloads, execution: Execution, transaction: Transac
             execution.finish(transaction)
             return
         loaded = [False]
-    if transaction.step is JobState.ROLLING_BACK:
+    if transaction.purpose is Purpose.LOAD:
+        await Load(execution).run(transaction)
+    elif transaction.step is JobState.ROLLING_BACK:
         await execution.roll_back(transaction, INTERRUPTED)
     elif not all(loaded):
         await execution.load(transaction)

@@ -29,6 +29,7 @@ class Purpose(Enum):
 
     RELOAD = "reload"
     UNLOAD = "unload"
+    LOAD = "load"
     FILE = "file"  # kvm.conf alone; only on record where that failed and has to be undone
 
 

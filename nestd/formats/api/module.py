@@ -46,6 +46,17 @@ TABLE = InterfaceTable(
             takes=(),
             gives=(("result", "s"),),
         ),
+        "Unload": MethodTable(
+            takes=(
+                ("when", "s"),
+                ("options", "a{sv}"),
+            ),
+            gives=(("job", "o"),),
+        ),
+        "Load": MethodTable(
+            takes=(("options", "a{sv}"),),
+            gives=(),
+        ),
     },
     properties={
         "Name": PropertyTable("s", "read", "const"),
@@ -104,6 +115,14 @@ TABLE = InterfaceTable(
     </method>
     <method name="CanReload">
       <arg name="result" type="s" direction="out" />
+    </method>
+    <method name="Unload">
+      <arg name="when" type="s" direction="in" />
+      <arg name="options" type="a{sv}" direction="in" />
+      <arg name="job" type="o" direction="out" />
+    </method>
+    <method name="Load">
+      <arg name="options" type="a{sv}" direction="in" />
     </method>
   </interface>""",
 )

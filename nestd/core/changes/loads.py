@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Taking KVM out and back in, without a change of its configuration.
+
+The processor is then free for another hypervisor, such as VirtualBox, until the module is loaded
+again, by whomever, or until the next boot.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from nestd.core.changes.change import (
+    Effect,
+    check_loadable,
+    check_present,
+    check_reloadable,
+    check_supported,
+    check_unobstructed,
+)
+from nestd.core.errors import Conflict, NotSupported, RolledBack
+from nestd.core.journal_events import NOTICE, Event, about
+from nestd.core.model import JobState, When
+from nestd.core.modules.facts import HostFacts, KvmModule
+from nestd.core.modules.values import NESTED, as_text
+from nestd.core.modules.vendors import COMMON
+from nestd.core.modules.view import HostView
+from nestd.core.modules.wording import NESTED_WITH_HUGE_PAGES, refusal
+from nestd.core.reloads.chain import unload_members
+from nestd.core.reloads.jobs import Job
+from nestd.core.reloads.load import Load
+from nestd.core.reloads.queue import Reloads, Request
+from nestd.core.reloads.transaction import Member, Purpose, Transaction
+
+log = logging.getLogger(__name__)
+
+
+def check_next_load(module: KvmModule) -> None:
+    """Refuse what would not come back, or as something else. Raises the error that says why."""
+    check_reloadable(module)
+    check_unobstructed(module.host.obstacles)
+    if module.refused is not None:
+        raise Conflict(refusal(module.name, module.refused))
+    if module.conflicts:
+        raise Conflict(NESTED_WITH_HUGE_PAGES)
+
+
+def check_modules_enabled(facts: HostFacts) -> None:
+    """Refuse what nothing but a boot can bring. Raises NotSupported."""
+    if facts.modules_disabled:
+        raise NotSupported(
+            "No module can be loaded or unloaded until the next boot: kernel.modules_disabled is 1."
+        )
+
+
+class ModuleLoads:
+    """Unloads and loads KVM's modules."""
+
+    def __init__(self, view: HostView, reloads: Reloads) -> None:
+        self._view = view
+        self._reloads = reloads
+
+    def prepare_unload(self, module: str) -> bool:
+        """Whether there is anything to unload. Raises what stands against it."""
+        return bool(self._checked(module).modules[module].loaded)
+
+    async def unload(self, module: str, when: When, uid: int) -> Job | None:
+        """Take MODULE out, with what goes along, for the user UID; None where it is out already.
+
+        Raises Busy or Inhibited with nothing changed, and what Reloads.start() does.
+        """
+        async with self._reloads.lock:
+            if not self.prepare_unload(module):
+                return None
+            facts = self._view.facts()
+            request = Request(module, unload_members(facts, module), purpose=Purpose.UNLOAD)
+            return await self._reloads.start(facts, request, when=when, uid=uid)
+
+    def prepare_load(self, module: str) -> tuple[str, ...]:
+        """The modules that are to be loaded, in this order. Raises what stands against it."""
+        facts = self._checked(module)
+        missing = tuple(name for name in self._wanted(module) if not facts.modules[name].loaded)
+        for name in missing:
+            check_next_load(facts.module(name))
+        return missing
+
+    async def load(self, module: str, uid: int) -> None:
+        """Load MODULE for the user UID, and the vendor's module with kvm; verified.
+
+        Raises RolledBack with everything as it was before.
+        """
+        async with self._reloads.lock:
+            names = self.prepare_load(module)
+            if not names:
+                return
+            facts = self._view.facts()
+            transaction = Transaction(
+                job=self._reloads.records.next_job(),
+                module=module,
+                uid=uid,
+                when=When.NOW,
+                step=JobState.LOADING,
+                members=tuple(map(_member, map(facts.module, names))),
+                replacement=None,
+                purpose=Purpose.LOAD,
+            )
+            fields = about(Event.MODULE_LOADED, module=module, caller_uid=uid)
+            try:
+                await Load(self._reloads.execution()).run(transaction)
+            except RolledBack as error:
+                log.warning("User %d was to load %s: %s", uid, module, error)
+                raise
+            finally:
+                self._view.config_changed()
+            log.log(NOTICE, "User %d loaded %s", uid, " and ".join(names), extra=fields)
+
+    def _checked(self, module: str) -> HostFacts:
+        facts = self._view.facts()
+        found = facts.module(module)
+        check_present(found)
+        check_loadable(found, {})
+        check_supported(self._view.kernel.can_load, Effect.RELOAD)
+        check_modules_enabled(facts)
+        self._reloads.check_ours()
+        return facts
+
+    def _wanted(self, module: str) -> tuple[str, ...]:
+        """MODULE; with the one that all vendors' modules use, this host's vendor's after it."""
+        names = {module}
+        if module == COMMON:
+            names.add(self._view.snapshot().host_module or module)
+        return tuple(name for name in reversed(self._view.modules) if name in names)
+
+
+def _member(module: KvmModule) -> Member:
+    following = as_text(module.next_values)
+    wanted = {name: value for name, value in following.items() if name == NESTED}
+    return Member(module.name, wanted, {})

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""kvm.conf beside an editor that saves it at the same time, at another moment in each round.
+
+tests/run --all has 500 rounds with each kind of editor; else it is a sample.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nestd.core.changes.changes import Changes
+from nestd.core.errors import FileChanged
+from nestd.core.model import When
+from nestd.core.modules.view import HostView
+from nestd.core.reloads.queue import Reloads
+from nestd.host.root import Root
+from nestd.host.simulated.host import KINDS
+from nestd.host.simulated.kernel import KMOD, SimulatedKernel
+from nestd.host.state.records import Records
+
+ROUNDS = 500 if os.environ.get("NESTD_TEST_ALL") else 20
+EDITOR = Path(__file__).with_name("editor.py")
+# These read the file before they open it to write: what nestd writes in between they take away.
+READ_FIRST = ("in_place", "rename", "emptied_first")
+
+
+@pytest.mark.parametrize(
+    "manner", ["in_place", "read_and_write", "append", "rename", "emptied_first"]
+)
+def test_nothing_is_lost_beside_an_editor(tmp_path: Path, manner: str) -> None:
+    root = Root(tmp_path)
+    kernel = SimulatedKernel(root, KINDS["intel"])
+    conf = root.at("/etc/modprobe.d/kvm.conf")
+    stock = conf.read_bytes()
+    lost = made = refused = 0
+
+    async def body() -> None:
+        nonlocal lost, made, refused
+        view = HostView(root, kernel, KMOD, "none")
+        await view.start()
+        changes = Changes(view, Reloads(view, Records(root)))
+        editor = await asyncio.create_subprocess_exec(
+            *(sys.executable, str(EDITOR), manner, str(conf)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert editor.stdin is not None
+        assert editor.stdout is not None
+        longest = 0.02
+        for number in range(ROUNDS):
+            editor.stdin.write(b"%f\n" % (longest * (number % 20) / 20))
+            asked = f"options kvm_intel nested={number % 2}\n".encode()
+            started = time.monotonic()
+            try:
+                change = changes.prepare("kvm_intel", {"nested": str(number % 2)}, When.BOOT)
+                await changes.apply(change, 0)
+                made += 1
+            except FileChanged:
+                refused += 1
+                asked = b""
+            longest = min(longest * 2, time.monotonic() - started)
+            assert await editor.stdout.readline() == b"%d\n" % number
+            if manner not in READ_FIRST:
+                lost += asked not in conf.read_bytes()
+        editor.stdin.close()
+        assert await editor.wait() == 0
+        await changes.reloads.close()
+        view.close()
+
+    asyncio.run(body())
+    print(f"{manner}: {ROUNDS} rounds, {made} changes, {refused} refused, {lost} lost")
+    found = conf.read_bytes().splitlines()
+    gone = [n for n in range(ROUNDS) if b"# of an editor %d" % n not in found]
+    assert gone == []
+    assert set(stock.splitlines()) <= set(found)
+    assert lost == 0
+    assert refused == 0
+    assert sorted(os.listdir(conf.parent)) == ["kvm.conf", "vhost.conf"]
