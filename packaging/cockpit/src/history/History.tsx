@@ -42,7 +42,8 @@ function Entries({ entries, names }: { entries: readonly HistoryEntry[]; names: 
                     <Tr key={index}>
                         <Td dataLabel={_("Time")}>{when(entry.time)}</Td>
                         <Td dataLabel={_("What")}>
-                            {entry.asked || `${kindOf(entry.kind)} ${entry.subject}`}
+                            {kindOf(entry.kind)} <span className="nestd-mono">{nameOf(entry.subject)}</span>
+                            {entry.asked && <p>{entry.asked}</p>}
                             {entry.error && <p className="nestd-subtle">{entry.error}</p>}
                         </Td>
                         <Td dataLabel={_("Who")}>{whoOf(entry, names)}</Td>
@@ -58,6 +59,11 @@ function whoOf({ kind, uid }: HistoryEntry, names: ReadonlyMap<number, string>):
     if (uid !== undefined)
         return names.get(uid) ?? format(_("User $0"), uid);
     return kind === "foreign" ? _("Somebody else, not through nestd") : "–";
+}
+
+/** Of an object's path its last part; a file as it is. */
+function nameOf(subject: string): string {
+    return subject.startsWith("/org/nestd1/") ? subject.slice(subject.lastIndexOf("/") + 1) : subject;
 }
 
 function kindOf(kind: string): string {
