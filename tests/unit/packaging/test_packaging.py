@@ -15,7 +15,7 @@ import tiers
 
 import nestd
 from nestd.formats.api.names import log_daemon_path
-from nestd.host.state import memory
+from nestd.host.state import json_file
 from nestd.host.state import undo_records as log_records
 
 CHECKOUT = Path(__file__).parents[3]
@@ -50,7 +50,7 @@ def test_what_nestd_remembers_goes_with_the_packages() -> None:
     unit = (CHECKOUT / "systemd" / "nestd.service").read_text()
     [name] = re.findall(r"^StateDirectory=(.*)$", unit, re.MULTILINE)
     ghosts = re.findall(r"^%ghost .*%{_localstatedir}(\S+)$", SPEC.read_text(), re.MULTILINE)
-    assert {f"/var{path}" for path in ghosts} == {f"/var/lib/{name}", memory.KNOWN_KVM_CONF}
+    assert {f"/var{path}" for path in ghosts} == {f"/var/lib/{name}", json_file.KNOWN_KVM_CONF}
     assert f"rm -rf /var/lib/{name}\n" in POSTRM.read_text()
 
 

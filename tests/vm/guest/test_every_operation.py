@@ -146,6 +146,46 @@ async def collect_logs(client: Client) -> None:
         assert sizes[name] > 0
 
 
+async def list_guests(client: Client) -> None:
+    with machines.bare_machine():
+        [guest] = await client.call(ROOT, MANAGER, "ListGuests")
+    assert guest["pid"] == Variant("u", os.getpid())
+    # A machine of a program that is no VMM that nestd knows: nothing is guessed.
+    assert guest["exposed"] == Variant("s", "unknown")
+    assert guest["nesting"].value in ("not-used", "unknown")
+
+
+async def posture(client: Client) -> None:
+    found = {each[0]: each[1] for each in await client.call(ROOT, MANAGER, "Posture")}
+    assert found
+    assert set(found.values()) <= {"pass", "note", "warn", "fail"}
+
+
+async def list_presets(client: Client) -> None:
+    found = await client.call(ROOT, MANAGER, "ListPresets")
+    assert found
+    assert all(name and filters and purpose for name, filters, purpose in found)
+
+
+async def list_history(client: Client) -> None:
+    await client.set_nested("kvm_amd", False, "boot")
+
+    async def told() -> bool:
+        entries = await client.call(ROOT, MANAGER, "ListHistory")
+        return any(each["kind"].value == "change" for each in entries)
+
+    for _ in range(50):
+        if await told():
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError("the change is not in the history")
+
+
+async def check_access(client: Client) -> None:
+    access = await client.call(ROOT, MANAGER, "CheckAccess", "as", ["reload-modules"])
+    assert access == {"reload-modules": "yes"}
+
+
 async def inhibit(client: Client) -> None:
     async with _inhibitor(client):
         error = await refused(client.call(AMD, MODULE, "Reload", "sa{sv}", "now", {}))
@@ -201,6 +241,11 @@ async def manager_properties(client: Client) -> None:
                 "HostModule": AMD,
                 "HostVirtualization": output("systemd-detect-virt"),
                 "MachineCount": 1,
+                "MachinesKnown": True,
+                "Nested": "yes",
+                "NestedAtBoot": "yes",
+                "NestedDecidedBy": "kernel default",
+                "Backend": "kvm_amd",
             },
         )
 
@@ -227,6 +272,14 @@ async def reload_(client: Client) -> None:
     job = await client.call(AMD, MODULE, "Reload", "sa{sv}", "now", {})
     assert (await client.ended(job))[1] == "done"
     assert SYS_MODULE.stat().st_ino != before
+
+
+async def unload_and_load(client: Client) -> None:
+    job = await client.call(AMD, MODULE, "Unload", "sa{sv}", "now", {})
+    assert (await client.ended(job))[1] == "done"
+    assert not SYS_MODULE.exists()
+    await client.call(AMD, MODULE, "Load", "a{sv}", {})
+    assert NESTED.read_text() == "1\n"
 
 
 async def plan(client: Client) -> None:
@@ -269,6 +322,10 @@ async def module_properties(client: Client) -> None:
             "NestedConfigured": "yes",
             "NestedNext": "yes",
             "State": "in-sync",
+            "NestedAtBoot": "yes",
+            "LoadObstacles": [],
+            "ReadError": "",
+            "Pending": [],
         },
     )
 
@@ -286,7 +343,10 @@ async def cancel(client: Client) -> None:
 
 
 async def job_properties(client: Client) -> None:
+    before = int(time.time() * 1e6)
     async with _waiting_job(client) as job:
+        since = await client.get(job, JOB, "Since")
+        assert before <= since <= time.time() * 1e6
         await _compare(
             client,
             job,
@@ -299,6 +359,7 @@ async def job_properties(client: Client) -> None:
                 "State": "waiting",
                 "Blockers": await client.blockers("kvm_amd"),
                 "Error": "",
+                "Since": since,
             },
         )
 
@@ -369,6 +430,11 @@ async def log_daemon_properties(client: Client) -> None:
             "OverriddenBy": "",
             "DebugUntil": 0,
             "ConfigError": "",
+            "Activation": "running",
+            "Warnings": [],
+            "DebugFilters": "",
+            "DebugFile": "",
+            "DebugBytes": 0,
         },
     )
 
@@ -447,12 +513,19 @@ METHODS: Mapping[str, Operation] = {
     f"{MANAGER}.CheckGuest": check_guest,
     f"{MANAGER}.Describe": describe,
     f"{MANAGER}.CollectLogs": collect_logs,
+    f"{MANAGER}.ListGuests": list_guests,
+    f"{MANAGER}.Posture": posture,
+    f"{MANAGER}.ListPresets": list_presets,
+    f"{MANAGER}.ListHistory": list_history,
+    f"{MANAGER}.CheckAccess": check_access,
     f"{MANAGER}.Inhibit": inhibit,
     f"{MANAGER}.ListInhibitors": list_inhibitors,
     f"{MANAGER}.GetJob": get_job,
     f"{MODULE}.SetNested": set_nested,
     f"{MODULE}.SetParameters": set_parameters,
     f"{MODULE}.Reload": reload_,
+    f"{MODULE}.Unload": unload_and_load,
+    f"{MODULE}.Load": unload_and_load,
     f"{MODULE}.Plan": plan,
     f"{MODULE}.ListBlockers": list_blockers,
     f"{MODULE}.CanReload": can_reload,

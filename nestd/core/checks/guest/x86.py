@@ -143,18 +143,22 @@ def _invalid(guest: Guest, given: Cpu, feature: str) -> Finding | None:
             " that there is not.",
             replace(guest, f"all lines with name='{feature}' in <cpu>", _require(feature)),
         )
+    return _other_vendors_feature(guest, given, feature)
+
+
+def _other_vendors_feature(guest: Guest, given: Cpu, feature: str) -> Finding | None:
+    """The feature of the other vendor's processors, where the guest cannot do without it."""
     other = next(name for name in FEATURES.values() if name != feature)
-    if set(given.policies(other)) & {"require", "force"}:
-        return fail(
-            "cpu",
-            f"The guest asks for {other}, which this host's processor does not have: it has"
-            f" {feature}.",
-            # The model is most likely one of the other vendor's too, which does not start here.
-            replace(guest, "<cpu>", whole(given))
-            if given.model
-            else replace(guest, f"the line with name='{other}' in <cpu>", _require(feature)),
-        )
-    return None
+    if not set(given.policies(other)) & {"require", "force"}:
+        return None
+    return fail(
+        "cpu",
+        f"The guest asks for {other}, which this host's processor does not have: it has {feature}.",
+        # The model is most likely one of the other vendor's too, which does not start here.
+        replace(guest, "<cpu>", whole(given))
+        if given.model
+        else replace(guest, f"the line with name='{other}' in <cpu>", _require(feature)),
+    )
 
 
 def whole(given: Cpu) -> str:
