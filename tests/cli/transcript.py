@@ -87,6 +87,10 @@ def _nestctl(nestd: Nestd, arguments: list[str]) -> str:
         (re.escape(__version__), "VERSION"),
         (r'"uid": \d+', '"uid": 0'),
         (r'"token": "[0-9a-f]+"', '"token": "TOKEN"'),
+        # How long it has waited, and how far it is when it is looked at.
+        (r"(?m)(  waiting  )\d s ", r"\g<1>0 s "),
+        (r'"since": \d+', '"since": 0'),
+        (r"(?m)^Job \d+: the reload of \w+ (?:waits for its turn|is [a-z-]+)\n", ""),
     ):
         text = re.sub(pattern, words, text)
     return text
