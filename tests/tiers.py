@@ -121,6 +121,7 @@ OPTIONAL = {
         Need("man", "man-db", "man-db"),
         Need("pkaction", "polkitd", "polkit"),
         Need("python3 -m dbusmock", "python3-dbusmock", "python3-dbusmock"),
+        Need("virsh", "libvirt-clients", "libvirt-client"),
         Need("xmllint", "libxml2-utils", "libxml2"),
         Need("shellcheck", "shellcheck", "ShellCheck"),
         Need("tmux", "tmux", "tmux"),
