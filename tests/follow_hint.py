@@ -39,7 +39,12 @@ def _add(root: Element, parent: str, xml: str) -> None:
 
 
 def _replace(root: Element, what: str, xml: str) -> None:
-    if found := re.fullmatch(r"(?:the line|all lines) with name='([\w-]+)' in <cpu>", what):
+    if what == "the last argument after -cpu in <qemu:commandline>":
+        values = [each for each in root.iter() if each.tag.endswith("}arg")]
+        place = max(i for i, each in enumerate(values) if each.get("value") in ("-cpu", "--cpu"))
+        new = ElementTree.fromstring(xml.replace("<qemu:arg", "<arg"))
+        values[place + 1].set("value", str(new.get("value")))
+    elif found := re.fullmatch(r"(?:the line|all lines) with name='([\w-]+)' in <cpu>", what):
         cpu = _one(root, "cpu")
         for each in list(_named(cpu, found.group(1))):
             cpu.remove(each)

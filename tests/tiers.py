@@ -210,6 +210,7 @@ OPTIONAL = {
         Need("promtool", "prometheus", "golang-github-prometheus"),
         Need("/usr/lib/polkit-1/polkitd", "polkitd", "polkit"),
         Need("python3 -m dbusmock", "python3-dbusmock", "python3-dbusmock"),
+        Need("virsh", "libvirt-clients", "libvirt-client"),
         Need("xmllint", "libxml2-utils", "libxml2"),
         Need("shellcheck", "shellcheck", "ShellCheck"),
         Need("tmux", "tmux", "tmux"),

@@ -115,6 +115,10 @@ def _require(feature: str) -> str:
 
 def _invalid(guest: Guest, given: Cpu, feature: str) -> Finding | None:
     """What libvirt would refuse."""
+    return _invalid_model(guest, given) or _invalid_features(guest, given, feature)
+
+
+def _invalid_model(guest: Guest, given: Cpu) -> Finding | None:
     vendor = guest.situation.vendor
     if given.mode not in (*_CUSTOM, *_WHOLE, "host-model"):
         return fail(
@@ -135,6 +139,10 @@ def _invalid(guest: Guest, given: Cpu, feature: str) -> Finding | None:
             " vendor's: libvirt does not start it.",
             replace(guest, "<cpu>", whole(given)),
         )
+    return None
+
+
+def _invalid_features(guest: Guest, given: Cpu, feature: str) -> Finding | None:
     policies = given.policies(feature)
     if len(policies) > 1 or not set(policies) <= {*_GIVEN, *_WITHHELD}:
         return fail(

@@ -505,3 +505,36 @@ def test_documents_one_after_another(text: str, parts: int) -> None:
     assert len(found) == parts
     if parts > 1:
         assert all(read_domain(each).type == "kvm" for each in found)
+
+
+CASES = Path(__file__).resolve().parents[3] / "cases"
+# Cases of guests, and whether libvirt takes the XML as it is.
+OF_GUESTS = {"30": True, "32": False, "35": True, "36": True, "39": True, "55": True, "96": True}
+
+
+def define(text: str, directory: Path) -> tuple[int, str]:
+    """What `virsh define --validate` says, with libvirt's test driver: domains of the type test."""
+    file = directory / "guest.xml"
+    file.write_text(re.sub(r"type=(['\"])(?:kvm|qemu)\1", "type='test'", text))
+    virsh = ["virsh", "-c", "test:///default", "define", "--validate", str(file)]
+    done = subprocess.run(virsh, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.libvirt
+@pytest.mark.needs("virsh")
+@pytest.mark.parametrize("number", OF_GUESTS)
+def test_virsh_takes_what_the_hints_lead_to(number: str, tmp_path: Path) -> None:
+    [case] = CASES.glob(f"{number}-*")
+    text = (case / "guest.xml").read_text()
+    host = make_situation(tmp_path, (case / "kind").read_text().strip())
+    code, words = define(text, tmp_path)
+    assert (code == 0) == OF_GUESTS[number], words
+    found = report(text, host)
+    assert found.ready == (number == "35")
+    for finding in found.findings:
+        if finding.verdict is Verdict.FAIL:
+            text = follow(finding.hint, text)
+    assert report(text, host).ready
+    code, words = define(text, tmp_path)
+    assert code == 0, words
