@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 import tiers
 from page import BRIDGE_IN_C, CHECKOUT, Bridge, cockpit
 from private_bus import PrivateBus, private_bus
@@ -20,6 +22,11 @@ try:
     from playwright.sync_api import expect, sync_playwright
 except ImportError:  # the tier "cockpit" then says so
     expect = sync_playwright = None
+
+SIMULATION = importlib.util.find_spec("nestd.formats.simulation")
+needs_situations = pytest.mark.skipif(
+    SIMULATION is None, reason="this nestd has no simulated situations and libvirt"
+)
 
 SHOTS = CHECKOUT / ".cache/cockpit"
 WIDE, NARROW = (1100, 1000), (320, 800)
@@ -32,6 +39,7 @@ class Screen:
 
     page: Any
     nestd: Nestd
+    server: str
     errors: list[str] = field(default_factory=list)
 
     @property
@@ -75,6 +83,8 @@ class Opener:
         self._arguments: tuple[str, ...] = ()
         # Scripts by name that the session finds before all other programs.
         self.programs: dict[str, str] = {}
+        # Other pages by name: their files.
+        self.pages: dict[str, dict[str, str]] = {}
         # A link, so that another bus can take the place of the first.
         self._public = Path(stack.enter_context(TemporaryDirectory(prefix="nestd-page-")))
         self._public.chmod(0o755)
@@ -111,6 +121,11 @@ class Opener:
             program.parent.mkdir(exist_ok=True)
             program.write_text(text)
             program.chmod(0o755)
+        for name, files in self.pages.items():
+            folder = home / "data/cockpit" / name
+            folder.mkdir(parents=True)
+            for file, text in files.items():
+                (folder / file).write_text(text)
         variables = {
             "PATH": f"{self._public}/bin:{tiers.SEARCH_PATH}",
             "SIMULATED_ROOT": str(nestd.root),
@@ -131,7 +146,7 @@ class Opener:
         language = view.language.lower() if view.language == "zh-CN" else view.language[:2]
         context.add_cookies([{"name": "CockpitLang", "value": language, "url": url}])
         page = context.new_page()
-        screen = Screen(page, nestd)
+        screen = Screen(page, nestd, url)
         page.on("pageerror", lambda error: screen.errors.append(str(error)))
         page.goto(f"{url}/cockpit/@localhost/nestd/index.html")
         return screen

@@ -24,7 +24,7 @@ export function DaemonCard({ daemon }: { daemon: LogDaemon }) {
     const [open, setOpen] = useState<"debug" | "filters" | null>(null);
     const id = `nestd-daemon-${daemon.name}`;
     return (
-        <Card isCompact isFullHeight component="article" aria-labelledby={id}>
+        <Card isCompact component="article" aria-labelledby={id}>
             <CardTitle component="h3" id={id}>
                 <Flex columnGap={{ default: "columnGapSm" }}>
                     <span className="nestd-mono">{daemon.name}</span>
