@@ -142,7 +142,7 @@ TIERS: Mapping[str, Tier] = {
     "ansible": Tier(
         "the Ansible collection against simulated hosts, with ansible-core from PyPI",
         (
-            Need("dbus-daemon", "dbus-daemon", "dbus-daemon"),
+            *_BUS,
             Need("python3", "python3-venv", "python3"),
         ),
         root=True,
@@ -169,10 +169,13 @@ TIERS: Mapping[str, Tier] = {
     "cockpit": Tier(
         "the page in Cockpit, used in a browser",
         (
+            *_BUS,
             Need("cockpit-ws", "cockpit-ws", "cockpit-ws"),
             Need("cockpit-bridge", "cockpit-bridge", "cockpit-bridge"),
             Need("chromium", "chromium", "chromium"),
+            Need("dpkg-deb", "dpkg", "dpkg"),
             Need("npm", "npm", "nodejs-npm", conflicts=True),
+            Need("npx", "npm", "nodejs-npm", conflicts=True),
         ),
         pip=("playwright",),
     ),

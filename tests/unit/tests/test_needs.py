@@ -72,7 +72,8 @@ def _from_pypi() -> set[str]:
     """The names of what pip installs with nestd[test]; some of them are programs."""
     text = (CHECKOUT / "pyproject.toml").read_text()
     lists = re.findall(r"^(?:dependencies|cli|test) = \[(.*?)\]", text, re.MULTILINE | re.DOTALL)
-    return {name for each in lists for name in re.findall(r'"([\w-]+)', each)}
+    of_tiers = {name for tier in tiers.TIERS.values() for name in tier.pip}
+    return of_tiers | {name for each in lists for name in re.findall(r'"([\w-]+)', each)}
 
 
 @pytest.fixture(scope="module")

@@ -368,7 +368,7 @@ HOSTS: Mapping[str, Host] = {
         {f"{KVM_CONF}/file": ""},
     ),
     "options for the other vendor's module": intel(
-        {"config-vendor": ("note", "amd.conf:1 sets nested for kvm_amd")},
+        {"config-vendor": ("note", "amd.conf:1 sets nested=1 for kvm_amd")},
         {"/etc/modprobe.d/amd.conf": "options kvm_amd nested=1\n"},
     ),
     "no /dev/kvm": intel({"device": ("fail", "there is no /dev/kvm")}, {"/dev/kvm": None}),
