@@ -68,8 +68,10 @@ class Changes:
         reloads = change.effect is Effect.RELOAD
         along = users(facts, module) if reloads else ()
         in_the_way = await self.reloads.blockers(module) if reloads else ()
+        diff = await asyncio.to_thread(lambda: change.diff)
+        await self.view.settled()
         return plan.Plan(
-            diff=await asyncio.to_thread(lambda: change.diff),
+            diff=diff,
             steps=plan.steps(change, along),
             blockers=in_the_way,
             warnings=(
