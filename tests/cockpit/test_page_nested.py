@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 from browser import Opener, Screen, expect
 
@@ -147,3 +150,17 @@ def test_overridden_change_is_refused_with_the_winner(opened: Opener) -> None:
     expect(screen.card("Nested virtualization")).to_contain_text("zz-other.conf:1")
     dialog = screen.ask_for_change()
     expect(dialog).to_contain_text("/etc/modprobe.d/zz-other.conf:1")
+
+
+def test_apply_waits_for_the_plan_of_what_is_chosen(opened: Opener) -> None:
+    screen = opened()
+    dialog = screen.ask_for_change()
+    apply = dialog.get_by_role("button", name="Apply")
+    expect(apply).to_be_enabled()
+    os.kill(screen.nestd.process.pid, signal.SIGSTOP)  # its plan takes a while
+    dialog.get_by_role("radio", name="At the next boot").check()
+    expect(apply).to_be_disabled()
+    os.kill(screen.nestd.process.pid, signal.SIGCONT)
+    apply.click()
+    expect(dialog).to_be_hidden()
+    expect(screen.switch).to_be_checked()

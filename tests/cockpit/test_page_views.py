@@ -77,7 +77,7 @@ def test_parameter_is_changed_through_the_same_dialog(opened: Opener) -> None:
     expect(dialog.get_by_role("region", name="Change of the file")).to_contain_text("ple_gap=64")
     dialog.get_by_role("button", name="Apply").click()
     expect(dialog).to_be_hidden()
-    expect(row.get_by_role("cell", name="64")).to_have_count(2)
+    expect(row.get_by_role("gridcell", name="64", exact=True)).to_have_count(2)
     expect(row).to_contain_text("/etc/modprobe.d/kvm.conf:")
 
 

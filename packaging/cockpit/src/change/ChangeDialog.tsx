@@ -43,7 +43,7 @@ export function ChangeDialog({ title, module, change, onClose, isSettled = true,
     const [error, setError] = useState("");
 
     // "Now" where nothing blocks, else when no machine runs any more: once the first plan is there.
-    const first = plan.value;
+    const first = plan.isCurrent ? plan.value : undefined;
     useEffect(() => {
         if (chosen === null && first)
             setChosen(first.blockers.length ? "idle" : "now");
@@ -82,7 +82,7 @@ export function ChangeDialog({ title, module, change, onClose, isSettled = true,
                 </Stack>
             </ModalBody>
             <ModalFooter>
-                <Button isDisabled={isRunning || !ready || !isSettled} isLoading={isRunning} onClick={() => void apply(ready?.token ?? "")}>
+                <Button isDisabled={isRunning || !ready || !plan.isCurrent || !isSettled} isLoading={isRunning} onClick={() => void apply(ready?.token ?? "")}>
                     {_("Apply")}
                 </Button>
                 <Button variant="link" onClick={onClose}>{isRunning ? _("Close") : _("Cancel")}</Button>

@@ -70,7 +70,7 @@ export function FiltersDialog({ daemon, onClose }: { daemon: LogDaemon; onClose:
             </ModalBody>
             <ModalFooter>
                 <Button type="submit" form="nestd-filters-form" isLoading={isRunning}
-                        isDisabled={isRunning || settled !== filters || !checked.value}>
+                        isDisabled={isRunning || settled !== filters || !checked.isCurrent || !checked.value}>
                     {_("Apply")}
                 </Button>
                 <Button variant="link" onClick={onClose}>{_("Cancel")}</Button>

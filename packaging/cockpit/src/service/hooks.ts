@@ -52,8 +52,12 @@ export interface Answer<T> {
     error: string;
     /** The service's version does not have the method. */
     missing: boolean;
+    /** It answers the present question, not one with a former key. */
+    isCurrent: boolean;
     refresh: () => void;
 }
+
+type Given<T> = Pick<Answer<T>, "value" | "error" | "missing"> & { key: string };
 
 /**
  * Asks on mounting, when KEY changes, and again after each of nestd's signals, one call at a time.
@@ -61,7 +65,7 @@ export interface Answer<T> {
  */
 export function useAnswer<T>(ask: () => Promise<T>, key = ""): Answer<T> {
     const { signals } = useServiceState();
-    const [answer, setAnswer] = useState<Omit<Answer<T>, "refresh">>({ value: undefined, error: "", missing: false });
+    const [answer, setAnswer] = useState<Given<T>>({ value: undefined, error: "", missing: false, key });
     const latest = useRef(ask);
     latest.current = ask;
     const current = useRef(key);
@@ -76,10 +80,10 @@ export function useAnswer<T>(ask: () => Promise<T>, key = ""): Answer<T> {
             try {
                 const value = await latest.current();
                 if (mounted.current && asked === current.current)
-                    setAnswer({ value, error: "", missing: false });
+                    setAnswer({ value, error: "", missing: false, key: asked });
             } catch (error) {
                 if (mounted.current && asked === current.current)
-                    setAnswer({ value: undefined, error: sentence(error), missing: isUnknownMember(error) });
+                    setAnswer({ value: undefined, error: sentence(error), missing: isUnknownMember(error), key: asked });
             }
         };
         const loop = async (): Promise<void> => {
@@ -102,5 +106,6 @@ export function useAnswer<T>(ask: () => Promise<T>, key = ""): Answer<T> {
         };
     }, []);
     useEffect(refresh, [refresh, signals, key]);
-    return { ...answer, refresh };
+    const { value, error, missing } = answer;
+    return { value, error, missing, isCurrent: answer.key === key, refresh };
 }
