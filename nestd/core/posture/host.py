@@ -73,7 +73,8 @@ def _exposed(exposed: Sequence[Guest], unknown: Sequence[Guest]) -> Finding:
     return note(
         "exposed-guests",
         f"Machines that have what a hypervisor needs: {_named(exposed)}.{also}",
-        "Take it from one, from its next start on: nestctl guests deny NAME",
+        "Take it from one, from its next start on: virsh edit NAME, and inside its <cpu> the line"
+        " <feature policy='disable' name='vmx'/> (svm on AMD).",
     )
 
 
