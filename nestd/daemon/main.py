@@ -104,9 +104,8 @@ async def _start(
     """All that nestd does but its face; AT_END closes it, the last one first."""
     kernel = _kernel(chosen, root)
     version = simulated_kernel.KMOD if chosen.simulate else await kmod.version()
-    virtualization = (
-        situations.virtualization(root) if chosen.simulate else await host_virtualization(root)
-    )
+    asked = situations.virtualization(root) if chosen.simulate else ""
+    virtualization = asked or await host_virtualization(root)
     view = HostView(root, kernel, version, virtualization)
     at_end.callback(view.close)
     await view.start()

@@ -84,7 +84,7 @@ def test_version_and_help_in_each_spelling() -> None:
 )
 def test_global_options_stand_before_the_command_or_after_it(given: list[str]) -> None:
     chosen = arguments.parse(given)
-    assert (chosen.json, chosen.simulate, str(chosen.root)) == (True, "amd", "/x")
+    assert (chosen.json, chosen.simulate.kind, str(chosen.root)) == (True, "amd", "/x")
     assert not chosen.ask_password
 
 

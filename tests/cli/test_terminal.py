@@ -167,7 +167,7 @@ def test_everything_fits_in_80_columns(
 ) -> None:
     """Nothing that we choose ourselves is broken in the middle of a word or a command."""
     intel.start_machine("web1")
-    with terminal(tmp_path, [*COMMAND, *arguments], _variables(bus), lines=60) as screen:
+    with terminal(tmp_path, [*COMMAND, *arguments], _variables(bus), lines=80) as screen:
         text = screen.wait_for_text("exit code")
     piped = nestctl(bus.address, *arguments)
     # A program writes the name that it was called by.

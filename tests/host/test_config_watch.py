@@ -37,7 +37,7 @@ def root(tmp_path: Path) -> Root:
 
 
 def read(config: ConfigWatch) -> list[bytes]:
-    found, _own = config.read()
+    found, _own, _loads = config.read()
     return [file.data for file in found.files]
 
 
@@ -105,7 +105,7 @@ def test_kvm_conf_is_of_the_same_look(root: Root) -> None:
     config = ConfigWatch(root, KMOD)
     config.read()
     in_place(root)
-    found, own = config.read()
+    found, own, _loads = config.read()
     assert own.data == NEW
     assert {file.data for file in found.files} == {NEW}
 

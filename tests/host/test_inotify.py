@@ -37,9 +37,9 @@ def test_modprobe_d_is_read_at_every_look_where_it_cannot_be_watched(
         monkeypatch.setattr(kernel, "subscribe", lambda callback: None)
         view = HostView(root, kernel, KMOD, "none")
         await view.start()
-        assert view.facts().next_load("kvm_intel").effective("nested") is None
+        assert view.facts().module("kvm_intel").next_load.effective("nested") is None
         root.at("/etc/modprobe.d/zz.conf").write_text("options kvm_intel nested=0\n")
-        assert view.facts().next_load("kvm_intel").effective("nested") is not None
+        assert view.facts().module("kvm_intel").next_load.effective("nested") is not None
         view.close()
 
     asyncio.run(body())

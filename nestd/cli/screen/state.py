@@ -13,6 +13,7 @@ from nestd.cli.screen.words import KVM_CONF, NESTED, on_off, plain
 from nestd.cli.service.values import Host, Module
 from nestd.formats.modprobe.load_obstacle import LoadObstacle, ObstacleKind, sentence
 
+_NO_KVM = "Nested virtualization is not available: no KVM module here suits the processor."
 _HARMLESS = (ObstacleKind.UNKNOWN_PARAMETER.value,)
 
 
@@ -41,6 +42,8 @@ def headline(host: Host, default: str = "") -> str:
 
 
 def _without_module(host: Host) -> str:
+    if not host.backend and host.nested.at_boot != "yes":
+        return _NO_KVM
     if host.nested.running in ("yes", "no"):
         now, later = on_off(host.nested.running), on_off(host.nested.at_boot)
         stays = f"stays {now}" if now == later else f"will be {later}"
@@ -52,7 +55,7 @@ def _without_module(host: Host) -> str:
             f"KVM runs through {host.backend}, which nestd does not know: whether its virtual"
             " machines can nest is not known."
         )
-    return "Nested virtualization is not available: no KVM module here suits the processor."
+    return _NO_KVM
 
 
 def _at_boot(host: Host, module: Module) -> str:

@@ -68,10 +68,8 @@ class Changes:
         reloads = change.effect is Effect.RELOAD
         along = users(facts, module) if reloads else ()
         in_the_way = await self.reloads.blockers(module) if reloads else ()
-        diff = await asyncio.to_thread(lambda: change.diff)
-        await self.view.settled()
         return plan.Plan(
-            diff=diff,
+            diff=await asyncio.to_thread(lambda: change.diff),
             steps=plan.steps(change, along),
             blockers=in_the_way,
             warnings=(
@@ -79,13 +77,15 @@ class Changes:
                 *plan.along_warnings(facts, along),
             ),
             token=change.token,
-            refusal=self._refusal(change, in_the_way),
+            refusal=self._refusal(facts, change, in_the_way),
         )
 
-    def _refusal(self, change: Change, in_the_way: Sequence[Blocker]) -> NestdError | None:
+    def _refusal(
+        self, facts: HostFacts, change: Change, in_the_way: Sequence[Blocker]
+    ) -> NestdError | None:
         """What the request for CHANGE would be refused with at this moment."""
         try:
-            self._check(change)
+            self._check(facts, change)
         except NestdError as error:
             return error
         if change.when is When.NOW and in_the_way:
@@ -96,19 +96,21 @@ class Changes:
         self, module: str, parameters: Mapping[str, str], when: When, token: str | None = None
     ) -> Change:
         """Check a change of PARAMETERS ("" removes one). Raises what stands against it."""
-        change = make_change(self.view.facts(), module, parameters, when, token)
-        self._check(change)
+        facts = self.view.facts()
+        change = make_change(facts, module, parameters, when, token)
+        self._check(facts, change)
         return change
 
-    def _check(self, change: Change) -> None:
+    def _check(self, facts: HostFacts, change: Change) -> None:
         """Raise what stands against a change that is well formed."""
         check_effective(change)
-        if self.view.kernel.can_load and self.view.snapshot().vendor is Vendor.NONE:
-            raise Missing(no_kvm(self.view.snapshot().backend))
+        if self.view.kernel.can_load:
+            state = self.view.derived(facts)
+            if state.vendor is Vendor.NONE:
+                raise Missing(no_kvm(state.backend))
         check_supported(self.view.kernel.can_load, change.effect)
         self.reloads.check_ours()
         if change.effect is Effect.RELOAD:
-            facts = self.view.facts()
             check_modules_enabled(facts)
             self._check_along(facts, change.module)
 

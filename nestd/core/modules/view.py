@@ -127,11 +127,13 @@ class HostView:
     def snapshot(self) -> Snapshot:
         """The state that the facts amount to now: one look serves a turn of the event loop."""
         if self._snapshot is None:
-            self._snapshot = derive(
-                self.facts(), self._flags, self._virtualization, self._machine_count
-            )
+            self._snapshot = self.derived(self.facts())
             self._loop.call_soon(self._forget_snapshot)
         return self._snapshot
+
+    def derived(self, facts: HostFacts) -> Snapshot:
+        """The state that FACTS amount to."""
+        return derive(facts, self._flags, self._virtualization, self._machine_count)
 
     async def read_types(self) -> None:
         """Ask what the modules' files declare where that is not known: they may come later."""

@@ -82,11 +82,11 @@ def has_kvm(simulation: Simulation) -> bool:
 
 
 def virtualization(root: Root) -> str:
-    """What the simulated host runs in, as systemd-detect-virt(1) names it."""
+    """What a simulated host was asked to run in, as systemd-detect-virt(1) names it; "" if not."""
     try:
         return root.at(VIRTUALIZATION).read_text("ascii").strip()
     except (OSError, ValueError):
-        return "none"
+        return ""
 
 
 def _options(module: str, value: str) -> bytes:
