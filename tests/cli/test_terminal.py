@@ -29,7 +29,9 @@ def _variables(bus: PrivateBus, **more: str) -> dict[str, str]:
 
 def test_watch_shows_what_happens_in_place(bus: PrivateBus, intel: Nestd, tmp_path: Path) -> None:
     with terminal(tmp_path, [*COMMAND, "watch"], _variables(bus), lines=40) as screen:
-        first = screen.wait_for_text("Nested virtualization is on.", "Ctrl-C ends this.")
+        first = screen.wait_for_text(
+            "Nested virtualization is on, and stays on", "Ctrl-C ends this."
+        )
         assert "VMs         none running" in first
         intel.start_machine("web1")
         screen.wait_for_text("VMs         1 running: web1")

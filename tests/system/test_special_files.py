@@ -28,10 +28,11 @@ def test_they_keep_nestd_neither_from_its_start_nor_from_answers(
 ) -> None:
     async def body(nestd: Nestd) -> None:
         async with client_of(nestd) as client:
-            found = await client.module("kvm_intel", "Availability", "Parameters")
-            assert found == ["builtin", {}]
-            with pytest.raises(BusError, match="built into this kernel"):
-                await client.set_nested("kvm_intel", True, "boot")
+            found = await client.module("kvm_intel", "Nested", "Parameters", "ReadError")
+            assert found[:2] == ["unknown", {}]
+            assert "is not a regular file" in found[2]
+            with pytest.raises(BusError, match=r"Error\.(Unreadable|ConfigUnparsable)"):
+                await client.set_nested("kvm_intel", True, "now")
             assert await client.call(ROOT, MANAGER, "ListMachines") == ([],)
             await client.call(ROOT, MANAGER, "Validate")
 
