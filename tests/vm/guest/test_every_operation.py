@@ -414,7 +414,7 @@ async def plan_filters(client: Client) -> None:
 
 
 async def log_daemon_properties(client: Client) -> None:
-    outputs = Variant("s", "2:journald")
+    outputs = Variant("s", "1:journald")
     await _set_filters(client, "1:qemu 3:remote", "start", outputs=outputs)
     await _compare(
         client,
@@ -425,7 +425,7 @@ async def log_daemon_properties(client: Client) -> None:
             "ConfigFile": str(CONFIG),
             "Active": True,
             "Filters": "1:qemu 3:remote",
-            "Outputs": "2:journald",
+            "Outputs": "1:journald",
             "Level": 0,
             "OverriddenBy": "",
             "DebugUntil": 0,
