@@ -7,7 +7,7 @@ configured, what the next load passes, and how these differ.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from types import MappingProxyType
@@ -62,7 +62,12 @@ class HostFacts:
     boot_loads: BootLoads
     other_providers: tuple[str, ...]  # modules of KVM that nestd does not know
     has_device: bool  # /dev/kvm
-    boot_setup: BootSetup  # how the kernel command line is changed here
+    find_boot_setup: Callable[[], BootSetup]
+
+    @cached_property
+    def boot_setup(self) -> BootSetup:
+        """How the kernel command line is changed here: looked up for a message that needs it."""
+        return self.find_boot_setup()
 
     @property
     def obstacles(self) -> tuple[str, ...]:

@@ -113,7 +113,7 @@ class HostView:
             boot_loads=boot_loads,
             other_providers=other_providers(self.root, self.modules),
             has_device=has_device(self.root),
-            boot_setup=read_boot_setup(self.root, self.kernel.release),
+            find_boot_setup=lambda: read_boot_setup(self.root, self.kernel.release),
         )
 
     def module_name(self, name: str) -> str:
