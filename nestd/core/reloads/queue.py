@@ -107,21 +107,20 @@ class Reloads:
     async def blockers(self, module: str) -> tuple[Blocker, ...]:
         """What keeps MODULE, and what goes along with it, from being reloaded at this moment."""
         facts = self.view.facts()
-        return await self._blockers((*chain.users(facts, module), module))
+        return await self._blockers(facts, (*chain.users(facts, module), module))
 
     async def _waits_for(self, job: Job) -> tuple[Blocker, ...]:
         transaction = self.waiting.transaction(job)
-        return () if transaction is None else await self._blockers(transaction.modules[::-1])
+        modules = () if transaction is None else transaction.modules[::-1]
+        return await self._blockers(self.view.facts(), modules) if modules else ()
 
-    async def _blockers(self, modules: Sequence[str]) -> tuple[Blocker, ...]:
+    async def _blockers(self, facts: HostFacts, modules: Sequence[str]) -> tuple[Blocker, ...]:
         """The same for MODULES that are reloaded together."""
-        facts = self.view.facts()
         holders = await self.view.holders()
         found: dict[Blocker, None] = {}
-        for name in modules:
-            running = facts.modules[name]
-            disabled = facts.modules_disabled
-            found.update(dict.fromkeys(blockers.find(running, holders, disabled, modules)))
+        for running in (facts.modules[name] for name in modules):
+            each = blockers.find(running, holders, facts.modules_disabled, modules)
+            found.update(dict.fromkeys(each))
         return (*found, *self.inhibitors.blockers())
 
     def refusal(self, module: str, found: Sequence[Blocker]) -> NestdError:
@@ -303,7 +302,7 @@ class Reloads:
         gate = self.gate(transaction, 0.0 if waits else UNLOAD_SECONDS)
         try:
             if self.inhibitors.list():
-                found = await self._blockers(transaction.modules[::-1])
+                found = await self._blockers(self.view.facts(), transaction.modules[::-1])
                 raise self.refusal(job.module, found)
             async with self._shutdown_delay():
                 await execution.run(transaction, gate)
@@ -333,7 +332,8 @@ class Reloads:
         modules = tuple(reversed(transaction.modules))
 
         async def explain() -> str:
-            return blockers.sentence(transaction.module, await self._blockers(modules))
+            found = await self._blockers(self.view.facts(), modules)
+            return blockers.sentence(transaction.module, found)
 
         async def is_final() -> bool:
             return blockers.are_lasting(await self.view.holders())
