@@ -172,12 +172,14 @@ TIERS: Mapping[str, Tier] = {
             *_BUS,
             Need("cockpit-ws", "cockpit-ws", "cockpit-ws"),
             Need("cockpit-bridge", "cockpit-bridge", "cockpit-bridge"),
+            Need("/usr/share/cockpit/shell/index.html", "cockpit-system", "cockpit-system"),
             Need("chromium", "chromium", "chromium"),
             Need("dpkg-deb", "dpkg", "dpkg"),
             Need("npm", "npm", "nodejs-npm", conflicts=True),
             Need("npx", "npm", "nodejs-npm", conflicts=True),
         ),
         pip=("playwright",),
+        by_default=False,  # its time on an idle machine has yet to be measured
     ),
     "libvirt": Tier(
         "comparison with libvirt's own parsers",
