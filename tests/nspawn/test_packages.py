@@ -51,9 +51,9 @@ OWN = (
 )
 
 
-@pytest.mark.parametrize("directory", ["/packages", "/packages-for-rhel"])
-def test_rpmlint_finds_nothing(directory: str, lint_root: Overlay) -> None:
-    files = f"{directory}/*.rpm /src/packaging/nestd.spec"
+def test_rpmlint_finds_nothing(lint_root: Overlay) -> None:
+    """Both builds at once: some of what is filtered is in one of them only."""
+    files = "/packages/*.rpm /packages-for-rhel/*.rpm /src/packaging/nestd.spec"
     command = f"rpmlint --rpmlintrc /src/packaging/nestd.rpmlintrc {files}"
     said = lint_root.run("sh", "-c", command, binds=_checkout())
     assert "0 errors, 0 warnings" in said, said

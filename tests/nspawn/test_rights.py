@@ -41,6 +41,7 @@ READING = (
     (*MODULE, "Plan", "a{ss}s", "1", "nested", "1", "boot"),
     (*MODULE, "ListBlockers"),
     (*MODULE, "CanReload"),
+    (*MODULE, "Load", "a{sv}", "0"),  # it is loaded: there is nothing to do
     (*LOG_DAEMON, "GetRunning"),
     (*LOG_DAEMON, "CheckFilters", "ss", "1:qemu", ""),
     (*LOG_DAEMON, "Plan", "sa{sv}", "1:qemu", "0"),
@@ -57,7 +58,6 @@ CHANGING = (
     (*MODULE, "SetParameters", "a{ss}sa{sv}", "1", "nested", "1", "idle", "0"),
     (*MODULE, "Reload", "sa{sv}", "now", "0"),
     (*MODULE, "Unload", "sa{sv}", "now", "0"),
-    (*MODULE, "Load", "a{sv}", "0"),
     (*MANAGER, "Inhibit", "ss", "me", "because"),
     (*MANAGER, "CollectLogs", "a{sv}", "0"),
     (*JOB, "Cancel"),

@@ -50,7 +50,8 @@ def test_what_nestd_remembers_goes_with_the_packages() -> None:
     unit = (CHECKOUT / "systemd" / "nestd.service").read_text()
     [name] = re.findall(r"^StateDirectory=(.*)$", unit, re.MULTILINE)
     ghosts = re.findall(r"^%ghost .*%{_localstatedir}(\S+)$", SPEC.read_text(), re.MULTILINE)
-    assert {f"/var{path}" for path in ghosts} == {f"/var/lib/{name}", json_file.KNOWN_KVM_CONF}
+    kept = {json_file.HISTORY, json_file.KNOWN_KVM_CONF, json_file.TOTALS}
+    assert {f"/var{path}" for path in ghosts} == {f"/var/lib/{name}", *kept}
     assert f"rm -rf /var/lib/{name}\n" in POSTRM.read_text()
 
 
