@@ -155,7 +155,7 @@ class Changes:
 
     def prepare_reload(self, module: str) -> None:
         """Check a reload without a change. Raises what stands against it."""
-        found = self.view.facts().module(module)
+        found = self.view.shared_facts().module(module)
         check_present(found)
         check_loadable(found, {})
         check_supported(self.view.kernel.can_load, Effect.RELOAD)

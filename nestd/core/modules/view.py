@@ -58,6 +58,7 @@ class HostView:
         self._telling: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._snapshot: Snapshot | None = None
+        self._facts: HostFacts | None = None  # of this turn of the event loop
         self._scan = SharedLook(lambda: kvm_holders.scan(root, libvirt_domains.names_by_pid(root)))
         self.machines_known = kvm_holders.may_see_all(root)
         self.on_machines: list[Callable[[], None]] = []  # one came or went
@@ -124,11 +125,17 @@ class HostView:
             raise InvalidArgument(f"No module {quoted(name)} here; KVM's modules are: {known}.")
         return spelled
 
+    def shared_facts(self) -> HostFacts:
+        """For readers: one look at the host serves a turn of the event loop."""
+        if self._facts is None:
+            self._facts = self.facts()
+            self._loop.call_soon(self._forget)
+        return self._facts
+
     def snapshot(self) -> Snapshot:
-        """The state that the facts amount to now: one look serves a turn of the event loop."""
+        """The state that the facts amount to in this turn of the event loop."""
         if self._snapshot is None:
-            self._snapshot = self.derived(self.facts())
-            self._loop.call_soon(self._forget_snapshot)
+            self._snapshot = self.derived(self.shared_facts())
         return self._snapshot
 
     def derived(self, facts: HostFacts) -> Snapshot:
@@ -189,15 +196,15 @@ class HostView:
         """modprobe.d was or may have been written: read it at the next look."""
         if not self._config.is_watched:
             self._config.forget()
-        self._snapshot = None
+        self._forget()
         self._notify_soon()
 
     def _files_changed(self) -> None:
         self._config.forget()
         self._notify_soon()
 
-    def _forget_snapshot(self) -> None:
-        self._snapshot = None
+    def _forget(self) -> None:
+        self._snapshot = self._facts = None
 
     def _on_event(self, event: KernelEvent) -> None:
         if event.created is not None and event.count is not None:
@@ -238,7 +245,7 @@ class HostView:
                 return
 
     def _notify_soon(self, delay: float = SETTLE_SECONDS) -> None:
-        self._snapshot = None
+        self._forget()
         if self._look is None:
             self._look = self._loop.call_later(delay, self._notify)
 
@@ -256,7 +263,7 @@ class HostView:
         self._tell_listeners()
 
     def _tell_listeners(self) -> None:
-        self._snapshot = None
+        self._forget()
         for listener in self._listeners:
             listener()
         if any(self.kernel.read_module(name).in_transit for name in self.modules):

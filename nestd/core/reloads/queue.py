@@ -106,7 +106,7 @@ class Reloads:
 
     async def blockers(self, module: str) -> tuple[Blocker, ...]:
         """What keeps MODULE, and what goes along with it, from being reloaded at this moment."""
-        facts = self.view.facts()
+        facts = self.view.shared_facts()
         return await self._blockers(facts, (*chain.users(facts, module), module))
 
     async def _waits_for(self, job: Job) -> tuple[Blocker, ...]:
