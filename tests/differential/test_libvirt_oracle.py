@@ -162,7 +162,8 @@ def outputs_agree(text: str, answer: dict[str, Any], directory: str) -> bool:
     if not (not_opened or (not words and log_outputs.canonical(lenient) == readback)):
         return False
     try:
-        return log_outputs.parse_strict(text) == lenient and text == log_outputs.canonical(lenient)
+        canonical = log_outputs.canonical(lenient)
+        return log_outputs.parse_strict(text) == lenient and " ".join(text.split()) == canonical
     except log_outputs.InvalidOutput:
         return True
 

@@ -435,10 +435,10 @@ def test_debug_session_outlasts_the_idle_exit(
 ) -> None:
     libvirtd.stop()
     libvirtd.arguments = ("--timeout", "2")
-    libvirtd.start()
-    assert libvirtd.process is not None
 
     async def test(client: Client) -> None:
+        libvirtd.start()  # here, since it goes again after two seconds
+        await client.wait_for_property(PATH, "Active", True)
         await start_debug(client, "1:qemu", 6)
         await asyncio.sleep(5)
         assert libvirtd.process is not None

@@ -168,6 +168,7 @@ def test_a_restart_that_fails_leaves_the_file_as_it_was() -> None:
         stock = CONFIG.read_bytes()
         CONFIG.write_bytes(stock + b'unix_sock_dir = "relative" \nmax_clients = "none"\n')
         broken = CONFIG.read_bytes()
+        await client.changed(DAEMON, "Active", True)
         error = await refused(set_filters(client, "1:qemu", "start", restart=Variant("b", True)))
         assert error.name == f"{OWN}RolledBack"
         assert CONFIG.read_bytes() == broken
@@ -181,7 +182,7 @@ def test_looking_starts_nothing() -> None:
         await client.changed(DAEMON, "Active", False)
         error = await refused(client.call(DAEMON, LOG_DAEMON, "GetRunning"))
         assert error.name == f"{OWN}DaemonUnavailable"
-        await set_filters(client, "1:qemu", "now")
+        await set_filters(client, "1:qemu", "start")
         assert await get(client, "Filters") == "1:qemu"
         await client.call(ROOT, MANAGER, "Describe")
         assert state("libvirtd.service") == "inactive"
