@@ -29,7 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "load": "changes.change",
     "unload": "changes.change",
     "plan": "changes.change",
-    "undo": "changes.undo",
+    "undo": "undo",
     "wait": "changes.wait",
     "cancel": "changes.jobs",
     "inhibit": "changes.inhibit",
