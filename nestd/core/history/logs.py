@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nestd.core.history.entry import Kind, Result
 from nestd.core.history.history import History
-from nestd.core.logs.daemon import LogDaemon
-from nestd.core.logs.daemons import LogDaemons
-from nestd.core.logs.settings.state import LogConfig
-from nestd.formats.libvirt import log_filters, log_outputs
+
+if TYPE_CHECKING:
+    from nestd.core.logs.daemon import LogDaemon
+    from nestd.core.logs.daemons import LogDaemons
+    from nestd.core.logs.settings.state import LogConfig
 
 BUSY_SECONDS = 0.5  # until nestd has finished what it is doing
 
@@ -80,6 +81,8 @@ class LogsWatch:
 def _what(before: _Seen, now: _Seen) -> str:
     if not now.digest:
         return "the file was removed"
+    from nestd.formats.libvirt import log_filters, log_outputs
+
     if now.config.error:
         return "the file was edited: libvirt cannot read it as it is"
     told = []
