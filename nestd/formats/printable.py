@@ -11,9 +11,9 @@ LONGEST = 256  # characters: a file's name, which has 255 bytes at most, is show
 
 
 def printable(data: bytes, longest: int = LONGEST) -> str:
-    r"""DATA read as UTF-8. What is not, and what does not print, becomes an escape like \xff or \n.
+    r"""DATA as UTF-8; bytes that are not, and unprintable characters, become escapes like \xff, \n.
 
-    What is longer than LONGEST characters ends with "..." there.
+    A text of more than LONGEST characters is cut there and ends with "...".
     """
     text = data[: 4 * (longest + 1)].decode("utf-8", "backslashreplace")
     shown = "".join(char if char.isprintable() else _escape(char) for char in text)
