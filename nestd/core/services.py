@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What core offers to its frontends: one small object that daemon fills and bus asks."""
+"""The services of core in one small object, which daemon assembles and bus uses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nestd.core.reloads.queue import Reloads
 
 @dataclass(frozen=True)
 class Services:
-    """The subjects of nestd, each by the object that answers for it."""
+    """One object per subject of nestd."""
 
     view: HostView  # what the host is
     reloads: Reloads  # jobs, blockers and inhibitors
