@@ -32,8 +32,8 @@ from nestd.daemon.options import Options
 from nestd.dbus.connection.transport import Connection
 from nestd.dbus.connection.wire import BusError
 from nestd.formats.api.names import BUS_NAME
-from nestd.host.kernel import kmod
 from nestd.host.kernel.interface import Kernel
+from nestd.host.kernel.kmod import Kmod, find_kmod
 from nestd.host.kernel.real import FilesOnly, RealKernel
 from nestd.host.libvirt.interface import NoUnits
 from nestd.host.machine.detect_virt import host_virtualization
@@ -103,10 +103,12 @@ async def _start(
 ) -> Services:
     """All that nestd does but its face; AT_END closes it, the last one first."""
     kernel = _kernel(chosen, root)
-    version = simulated_kernel.KMOD if chosen.simulate else await kmod.version()
+    found = Kmod(simulated_kernel.KMOD) if chosen.simulate else await find_kmod()
+    if found.problem:
+        log.warning("modprobe --version: %s; kmod %d is assumed", found.problem, found.version)
     asked = situations.virtualization(root) if chosen.simulate else ""
     virtualization = asked or await host_virtualization(root)
-    view = HostView(root, kernel, version, virtualization)
+    view = HostView(root, kernel, found.version, virtualization, found.problem)
     at_end.callback(view.close)
     await view.start()
     reloads = Reloads(view, Records(root), ShutdownDelay(chosen.bus).held)

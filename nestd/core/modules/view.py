@@ -45,12 +45,18 @@ TRANSIENT_SECONDS = 0.05  # until a module that is coming or going is looked at 
 
 
 class HostView:
-    """What nestd knows of the host, on the running event loop. start() comes first."""
+    """What nestd knows of the host, on the running event loop. start() comes first.
 
-    def __init__(self, root: Root, kernel: Kernel, kmod: int, virtualization: str) -> None:
+    KMOD_PROBLEM is why modprobe did not tell its version, which KMOD then is a guess of.
+    """
+
+    def __init__(
+        self, root: Root, kernel: Kernel, kmod: int, virtualization: str, kmod_problem: str = ""
+    ) -> None:
         self.root = root
         self.kernel = kernel
         self.kmod = kmod
+        self._kmod_problem = kmod_problem
         self.modules = modules_of(kernel.machine)
         self._virtualization = virtualization
         self._flags = cpu_flags(root)
@@ -100,6 +106,7 @@ class HostView:
             machine=self.kernel.machine,
             release=self.kernel.release,
             kmod=self.kmod,
+            kmod_problem=self._kmod_problem,
             modules={name: self.kernel.read_module(name) for name in self.modules},
             types=self._types,
             own=own,
