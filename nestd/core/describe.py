@@ -38,6 +38,7 @@ class Describer:
     async def describe(self) -> str:
         """The whole state now, as JSON."""
         machines = await self._view.machines()
+        await self._view.machine_count.known()
         facts, snapshot = self._view.facts(), self._view.snapshot()
         document = {
             **_host(facts, snapshot),

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
@@ -17,6 +16,8 @@ def unified_diff(before: bytes, after: bytes, path: str) -> str:
 
     difflib alone takes minutes for megabytes: it is given what lies around the difference only.
     """
+    import difflib  # 2 ms, for a diff that is shown to somebody
+
     old, new = _lines(before), _lines(after)
     start = max(0, _in_common(zip(old, new)) - _CONTEXT)
     rest = min(len(old), len(new)) - start

@@ -43,12 +43,6 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
-def check_log_bytes(max_bytes: int) -> None:
-    """Raises InvalidArgument for more than is ever collected."""
-    if max_bytes > MOST_LOG_BYTES:
-        raise InvalidArgument(f'"max_bytes" is at most {MOST_LOG_BYTES}.')
-
-
 class SupportArchives:
     """The archives that are being collected. DESCRIBE gives the whole state as JSON."""
 
@@ -65,12 +59,24 @@ class SupportArchives:
         self._threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="collect")
         self._at_work: set[asyncio.Task[None]] = set()
 
+    @staticmethod
+    def log_bytes(asked: int | None) -> int:
+        """The bytes of logs that were ASKED for, None: the usual number.
+
+        Raises InvalidArgument for more than is ever collected.
+        """
+        if asked is None:
+            return DEFAULT_LOG_BYTES
+        if asked > MOST_LOG_BYTES:
+            raise InvalidArgument(f'"max_bytes" is at most {MOST_LOG_BYTES}.')
+        return asked
+
     def collect(self, max_bytes: int, uid: int) -> int:
         """Begin an archive with at most MAX_BYTES of logs, for that user.
 
         The descriptor to read it from is the caller's. Raises InvalidArgument, LimitsExceeded.
         """
-        check_log_bytes(max_bytes)
+        max_bytes = self.log_bytes(max_bytes)
         if len(self._at_work) >= MOST_AT_ONCE:
             raise LimitsExceeded(f"{MOST_AT_ONCE} archives are being collected: try again later.")
         pipe = PatientPipe(self._patience)

@@ -14,8 +14,8 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from nestd.core.changes import plan
 from nestd.core.changes.change import (
     Change,
     Effect,
@@ -42,6 +42,9 @@ from nestd.core.reloads.queue import Reloads, Request
 from nestd.host.editing.replacement import Replacement, prepare
 from nestd.host.machine import initramfs
 
+if TYPE_CHECKING:
+    from nestd.core.changes.plan import Plan
+
 SETTLE_SECONDS = 2.0
 FILE_CHANGED_PAUSES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)
 """Seconds until the file that somebody else has just changed is edited again."""
@@ -58,8 +61,10 @@ class Changes:
         self.loads = ModuleLoads(view, reloads)
         self.on_change: list[Callable[[str], None]] = []  # with the module, whether loaded or not
 
-    async def plan(self, module: str, parameters: Mapping[str, str], when: When) -> plan.Plan:
+    async def plan(self, module: str, parameters: Mapping[str, str], when: When) -> Plan:
         """What a change would do, doing nothing."""
+        from nestd.core.changes import plan
+
         await self.view.read_types()
         await self.view.settled()
         facts = self.view.facts()

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from nestd.core.logs.settings.file import FileChange
-from nestd.core.logs.settings.request import LogSettings
-from nestd.core.logs.settings.runtime import Running
+if TYPE_CHECKING:
+    from nestd.core.logs.settings.file import FileChange
+    from nestd.core.logs.settings.request import LogSettings
+    from nestd.core.logs.settings.runtime import Running
 
 
 class LogWhen(Enum):

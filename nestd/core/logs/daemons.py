@@ -10,20 +10,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from nestd.core.errors import InvalidArgument
-from nestd.core.logs.daemon import LogDaemon
-from nestd.core.logs.settings.state import LogState
 from nestd.core.logs.settings.units import Mode, mode
-from nestd.core.logs.settings.warnings import unread_files
 from nestd.formats.printable import quoted
 from nestd.host.inotify import DirectoryWatch
 from nestd.host.libvirt import daemons as libvirt_daemons
 from nestd.host.libvirt.interface import LogAdmin, Units
-from nestd.host.libvirt.virt_admin import VirtAdmin
 from nestd.host.process_exit import ProcessExit
 from nestd.host.root import Root
 from nestd.host.state.undo_records import UndoRecords
+
+if TYPE_CHECKING:
+    from nestd.core.logs.daemon import LogDaemon
+    from nestd.core.logs.settings.state import LogState
 
 _MAIN = (libvirt_daemons.MONOLITHIC, "virtqemud")
 SETTLE_SECONDS = 0.02  # events come in bursts; one look serves the burst
@@ -151,6 +152,10 @@ class LogDaemons:
 
     async def _tell_unread(self) -> None:
         """Files that nobody reads are told with the daemon that runs machines."""
+        if not self._daemons:
+            return
+        from nestd.core.logs.settings.warnings import unread_files
+
         found = mode({name: daemon.unit for name, daemon in self._installed.items()})
         unread = await asyncio.to_thread(unread_files, self._root, found, self._daemons.keys())
         main = next((name for name in _MAIN if name in self._daemons), None)
@@ -158,6 +163,8 @@ class LogDaemons:
             daemon.tell_unread(unread if name == main else ())
 
     def _new(self, name: str) -> LogDaemon:
+        from nestd.core.logs.daemon import LogDaemon  # a host without libvirt needs none of it
+
         return LogDaemon(
             self._root,
             name,
@@ -169,6 +176,8 @@ class LogDaemons:
         )
 
     def _virt_admin(self, name: str) -> LogAdmin:
+        from nestd.host.libvirt.virt_admin import VirtAdmin
+
         return VirtAdmin(libvirt_daemons.admin_uri(self._root, name))
 
     def _watch_process(self, daemon: LogDaemon) -> None:
