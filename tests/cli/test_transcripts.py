@@ -14,7 +14,7 @@ from running_nestd import running_nestd
 GOLDEN = Path(__file__).parent / "golden"
 
 
-@pytest.mark.parametrize("kind", ["intel", "amd", "power", "s390"])
+@pytest.mark.parametrize("kind", ["intel", "amd", "power", "s390", "arm64"])
 def test_output_is_as_in_the_transcript(kind: str, bus: PrivateBus, tmp_path: Path) -> None:
     path = GOLDEN / f"{kind}.txt"
     expected = transcript.read(path)
