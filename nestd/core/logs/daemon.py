@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """One libvirt daemon's log settings: read, checked, planned and changed.
 
-A change is made in two calls, so that the bus can ask for authorization in between: prepare()
-checks it and finds out whether there is anything to do, apply() does it.
+A change takes two calls so that the bus can ask for authorization in between: prepare() checks it
+and finds out whether there is anything to do, apply() does it.
 """
 
 from __future__ import annotations
@@ -105,14 +105,14 @@ class LogDaemon:
         self.debug.wake()
 
     def tell_unread(self, warnings: tuple[str, ...]) -> None:
-        """WARNINGS of files that look like this daemon's and that it does not read."""
+        """Set the WARNINGS about files that look like this daemon's but that it does not read."""
         if warnings != self._unread:
             kept = self._state.warnings[len(self._unread) :]
             self._unread = warnings
             self._state = replace(self._state, warnings=(*warnings, *kept))
 
     async def resume(self) -> None:
-        """Finish or undo what nestd left behind when it ended."""
+        """Finish or undo what the previous nestd left unfinished."""
         async with self._lock:
             await self._pending.recover(self._state.process)
             with contextlib.suppress(OSError):
@@ -125,7 +125,7 @@ class LogDaemon:
         await self.debug.close()
 
     async def running(self) -> Running:
-        """What the daemon uses now. Raises DaemonUnavailable."""
+        """The settings that the daemon uses now. Raises DaemonUnavailable."""
         if self._service.process() is None:
             raise self._service.unavailable()
         return await self._runtime.read()
@@ -138,7 +138,7 @@ class LogDaemon:
         return log_filters.canonical(settings.filters), warnings
 
     async def plan(self, filters: str, outputs: str | None) -> LogPlan:
-        """What a change for the daemon's next start would write."""
+        """The plan of a change for the daemon's next start."""
         change = await self._prepare(filters, outputs, LogWhen.START)
         assert change.file is not None
         file = change.file
@@ -200,10 +200,10 @@ class LogDaemon:
         return DebugRequest(settings, seconds, limit)
 
     async def apply(self, change: LogChange, uid: int) -> LogChange:
-        """Make the change for the user UID, both halves or none; as it was made.
+        """Make the change for the user UID, both halves or none; returns the change as made.
 
-        Raises the errors of nestd.core.errors, then with everything as it was before, or
-        NotRestored, which says what stands.
+        Raises the errors of nestd.core.errors with nothing changed, or NotRestored, which says
+        what is in effect.
         """
         async with self._lock:
             # The state may have changed while the caller was asked for a password.
@@ -240,7 +240,7 @@ class LogDaemon:
         log.log(NOTICE, text, uid, self.name, when, told, extra=fields)
 
     async def _apply(self, change: LogChange) -> None:
-        """Make it; a daemon that is started for it stays, as if somebody had connected."""
+        """Make it; a daemon started for it keeps running, as if a client had connected."""
         if change.starts and not change.nothing_to_do:
             await self._service.start()
             change = await self._with_running(change)
@@ -248,7 +248,7 @@ class LogDaemon:
         await transaction.make()
 
     async def _again(self, change: LogChange) -> LogChange:
-        """The same change on the state of now."""
+        """The same change, derived again from the present state."""
         file = await self._file_change(change.settings) if change.file is not None else None
         change = replace(change, file=file)
         if change.when is LogWhen.START:

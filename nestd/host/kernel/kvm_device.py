@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""/dev/kvm as a file: looked at, for on POWER and s390x opening it loads KVM.
+"""/dev/kvm as a file. It is opened on arm64 alone, to ask KVM whether it nests.
 
-It is opened on arm64 alone, for reading, where KVM is part of the kernel image and nothing but KVM
-itself says whether it nests.
+On POWER and s390x opening it would load KVM; on arm64 KVM is part of the kernel image.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ class Machines:
             return Nesting.NONE
 
     def _counts_nested_runs(self) -> bool:
-        """RHEL 8's kernel, on simulated POWER, is older than the count; s390 and arm64 have none."""
+        """RHEL 8's kernel, on simulated POWER, is older than the count; others have none."""
         return self._kind in ("intel", "amd")
 
     def _count(self, pid: str, more: int) -> None:
