@@ -21,7 +21,7 @@ _TAKE = {
     Vendor.AMD: "inside its <cpu> the line <feature policy='disable' name='svm'/>.",
     Vendor.S390: "inside its <cpu> the line <feature policy='disable' name='sief2'/>.",
     Vendor.POWER: "inside its <features> the line <nested-hv state='off'/>.",
-    Vendor.NONE: "without virtualization=on in its <qemu:commandline>.",
+    Vendor.NONE: "remove virtualization=on from its <qemu:commandline>.",
 }
 
 
@@ -46,7 +46,8 @@ def _off(standing: Standing) -> str:
         return "nestctl nested off"
     mode = standing.facts.arm_mode
     if standing.facts.machine == ARM:
-        return f"{advice(standing.facts.boot_setup, mode.words)} Then reboot."
+        how = advice(standing.facts.boot_setup, mode.words)
+        return how[:1].lower() + how[1:]
     return "see how it is switched off here: nestctl validate"
 
 

@@ -15,6 +15,7 @@ from nestd.host.root import Root
 
 DEVICE = "/dev/kvm"
 _NO_KVM = frozenset({"missing", "guest-of"})
+_NO_NV2 = "/simulated/no-nv2"  # a processor without FEAT_NV2 has it
 _FIRST_GIC = 3
 _FILES = {
     "/sys/devices/virtual/misc/kvm/dev": "10:232\n",
@@ -24,6 +25,8 @@ _FILES = {
 
 def boot(root: Root, simulation: Simulation) -> None:
     """KVM, which is part of the kernel image, starts or gives up."""
+    if "no-nv2" in simulation:
+        root.at(_NO_NV2).touch()
     mode = arm_mode(read_cmdline(root)).mode
     gives_up = mode == NESTED and 0 < gic_version(root) < _FIRST_GIC
     if mode == NONE or gives_up or simulation.situations.keys() & _NO_KVM:
@@ -37,8 +40,7 @@ def boot(root: Root, simulation: Simulation) -> None:
     device.chmod(0o666)  # what Fedora's udev rule gives it
 
 
-def nests(root: Root, simulation: Simulation) -> bool | None:
-    """What KVM_CHECK_EXTENSION says of KVM_CAP_ARM_EL2."""
-    if not root.at(DEVICE).exists():
-        return None
-    return arm_mode(read_cmdline(root)).mode == NESTED and "no-nv2" not in simulation
+def nests(root: Root) -> bool:
+    """What KVM_CHECK_EXTENSION says of KVM_CAP_ARM_EL2; False where there is no KVM."""
+    asked = arm_mode(read_cmdline(root)).mode == NESTED
+    return asked and root.at(DEVICE).exists() and not root.at(_NO_NV2).exists()

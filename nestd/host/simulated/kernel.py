@@ -95,9 +95,7 @@ class SimulatedKernel:
 
     def nests(self) -> bool | None:
         """See Kernel."""
-        if self.machine != "aarch64":
-            return None
-        return arm.nests(self._root, self._situation)
+        return arm.nests(self._root) if self.machine == "aarch64" else None
 
     def read_module(self, name: str) -> ModuleFacts:
         """See Kernel."""
