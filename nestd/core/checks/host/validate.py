@@ -24,6 +24,7 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     module.module,
     module.builtin,
     module.loading,
+    module.modprobe,
     nested.nested,
     arm.nested,
     arm.mode,
