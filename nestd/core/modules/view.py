@@ -12,6 +12,7 @@ from collections.abc import Mapping, Set
 from typing import Callable
 
 from nestd.core.errors import InvalidArgument
+from nestd.core.hidden import Hidden
 from nestd.core.model import Machine, Snapshot
 from nestd.core.modules.derive import derive
 from nestd.core.modules.facts import HostFacts
@@ -61,6 +62,7 @@ class HostView:
         self._facts: HostFacts | None = None  # of this turn of the event loop
         self._scan = SharedLook(lambda: kvm_holders.scan(root, libvirt_domains.names_by_pid(root)))
         self.machines_known = kvm_holders.may_see_all(root)
+        self.hidden = Hidden(root)
         self.on_machines: list[Callable[[], None]] = []  # one came or went
         self._machine_count = 0
         self._machine_ids: frozenset[str] | None = None  # at the last count, None before the first

@@ -126,7 +126,7 @@ class Reloads:
     def refusal(self, module: str, found: Sequence[Blocker]) -> NestdError:
         """What a reload of MODULE now is refused with, given the blockers that were FOUND."""
         kind = Inhibited if self.inhibitors.list() else Busy
-        return kind(blockers.sentence(module, found))
+        return kind(blockers.sentence(module, self.view.hidden.blockers(found)))
 
     async def inhibit(self, inhibitor: Inhibitor) -> int:
         """Keep reloads away from now on, after one that has begun; see Inhibitors.add()."""
@@ -333,7 +333,7 @@ class Reloads:
 
         async def explain() -> str:
             found = await self._blockers(self.view.facts(), modules)
-            return blockers.sentence(transaction.module, found)
+            return blockers.sentence(transaction.module, self.view.hidden.blockers(found))
 
         async def is_final() -> bool:
             return blockers.are_lasting(await self.view.holders())
