@@ -20,8 +20,8 @@ from nestd.formats.libvirt import log_filters, log_outputs
 class Describer:
     """Writes the document.
 
-    LOG_STATES gives those of libvirt's daemons, TOTALS how many events of each kind and result
-    there have been.
+    LOG_STATES returns the states of libvirt's daemons, TOTALS the number of events by kind and
+    result.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Describer:
         """The whole state now, as JSON, as READER may know it."""
         hidden = self._view.hidden
         machines = hidden.machines(await self._view.machines(), reader)
+        await self._view.machine_count.known()
         facts = self._view.facts().for_reader(sees_all=reader.sees_files)
         snapshot = self._view.derived(facts)
         document = {

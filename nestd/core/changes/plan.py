@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a change would do: what would be written, which steps, what stands in the way."""
+"""Describes what a change would do: the file's diff, the steps, blockers and warnings."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from nestd.formats.veil import veiled
 
 @dataclass(frozen=True)
 class Plan:
-    """What SetParameters would do. token stands for everything that it was made from.
+    """What SetParameters would do. token identifies the state that the plan was made from.
 
-    refusal is the error that the request would meet at this moment, None if it would be served.
+    refusal is the error that the request would get at this moment, None if it would be served.
     """
 
     diff: str
@@ -50,9 +50,9 @@ def diff(facts: HostFacts, change: Change) -> str:
 
 
 def steps(change: Change, along: Sequence[str]) -> tuple[str, ...]:
-    """What would be done, in order, as phrases; nothing where the request would be refused.
+    """The steps in order, as phrases; none if the request would be refused.
 
-    Modules ALONG use the one that is changed: they go before it and come back after it.
+    The modules ALONG use the changed one: they are unloaded before it and loaded after it.
     """
     module = change.module
     if change.hopeless:
@@ -74,7 +74,7 @@ def steps(change: Change, along: Sequence[str]) -> tuple[str, ...]:
 
 
 def along_warnings(facts: HostFacts, along: Sequence[str]) -> tuple[str, ...]:
-    """What a reload changes of modules that only go ALONG, as sentences."""
+    """What a reload changes in modules that are only reloaded ALONG with it, as sentences."""
     found = []
     for name in along:
         module = facts.module(name)
@@ -90,7 +90,7 @@ def along_warnings(facts: HostFacts, along: Sequence[str]) -> tuple[str, ...]:
 
 
 def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...]:
-    """What an administrator should know first, as sentences.
+    """What an administrator should know before the change, as sentences.
 
     INITRAMFS is the path of the initial RAM disk that holds the module, "" for none.
     """
@@ -122,7 +122,7 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
 
 
 def _comments(facts: HostFacts, load: NextLoad) -> list[str]:
-    """Comments behind options, which are none."""
+    """Intended comments after options, which kmod passes to the kernel."""
     found = []
     for origin in load.comment_in_options:
         text = facts.text(origin)

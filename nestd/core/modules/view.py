@@ -16,12 +16,13 @@ from nestd.core.hidden import Hidden
 from nestd.core.model import Machine, Snapshot
 from nestd.core.modules.derive import derive
 from nestd.core.modules.facts import HostFacts
+from nestd.core.modules.machine_count import MachineCount
 from nestd.core.modules.shared_look import SharedLook
 from nestd.core.modules.vendors import modules_of
 from nestd.formats.modprobe.kernel_params import ParameterType
 from nestd.formats.printable import quoted
 from nestd.host.kernel import kvm_holders
-from nestd.host.kernel.interface import Change, Kernel, KernelEvent
+from nestd.host.kernel.interface import Kernel, KernelEvent
 from nestd.host.kernel.kvm_holders import KvmHolder
 from nestd.host.kernel.sysfs import (
     Availability,
@@ -63,27 +64,22 @@ class HostView:
         self._scan = SharedLook(lambda: kvm_holders.scan(root, libvirt_domains.names_by_pid(root)))
         self.machines_known = kvm_holders.may_see_all(root)
         self.hidden = Hidden(root)
-        self.on_machines: list[Callable[[], None]] = []  # one came or went
-        self._machine_count = 0
-        self._machine_ids: frozenset[str] | None = None  # at the last count, None before the first
-        self._latest_sample = (-1, 0)  # (created, -count) of the latest count that the kernel gave
+        self.machine_count = MachineCount(root, self._notify_soon)
         self._listeners: list[Callable[[], None]] = []
         self._look: asyncio.TimerHandle | None = None
-        self._recount: asyncio.Task[None] | None = None
-        self._recount_again = False
 
     async def start(self) -> None:
-        """Begin to listen, then read what events do not tell."""
+        """Begin to listen, then read what events do not tell. The machines are counted later."""
         self.kernel.subscribe(self._on_event)
         self._config.watch(self._files_changed)
         await self.read_types()
-        await self._count()
 
     def close(self) -> None:
         """Stop listening."""
         self.kernel.close()
         self._config.close()
-        for pending in (self._look, self._recount, self._telling):
+        self.machine_count.close()
+        for pending in (self._look, self._telling):
             if pending is not None:
                 pending.cancel()
 
@@ -142,7 +138,7 @@ class HostView:
 
     def derived(self, facts: HostFacts) -> Snapshot:
         """The state that FACTS amount to."""
-        return derive(facts, self._flags, self._virtualization, self._machine_count)
+        return derive(facts, self._flags, self._virtualization, self.machine_count.value)
 
     async def read_types(self) -> None:
         """Ask what the modules' files declare where that is not known: they may come later."""
@@ -209,42 +205,8 @@ class HostView:
         self._snapshot = self._facts = None
 
     def _on_event(self, event: KernelEvent) -> None:
-        if event.created is not None and event.count is not None:
-            # The kernel's own absolute count; see KernelEvent for the order.
-            sample = (event.created, -event.count)
-            if sample > self._latest_sample:
-                self._latest_sample = sample
-                self._machine_count = event.count
-            self._announce_machines()
-        elif event.change is Change.LOST or event.module == "kvm":
-            # kvm.ko counts from zero each time it is loaded.
-            self._latest_sample = (-1, 0)
-            self._count_soon()
+        self.machine_count.on_event(event)
         self._notify_soon()
-
-    def _announce_machines(self) -> None:
-        for listener in self.on_machines:
-            listener()
-
-    def _count_soon(self) -> None:
-        if self._recount is None or self._recount.done():
-            self._recount = asyncio.create_task(self._count())
-        else:
-            self._recount_again = True
-
-    async def _count(self) -> None:
-        while True:
-            self._recount_again = False
-            before = self._latest_sample
-            ids = await asyncio.to_thread(kvm_holders.machine_ids, self.root)
-            if before == self._latest_sample:  # else the kernel has told a later one meanwhile
-                self._machine_count = len(ids)
-                self._notify_soon()
-            if self._machine_ids not in (None, ids):
-                self._announce_machines()
-            self._machine_ids = ids
-            if not self._recount_again:
-                return
 
     def _notify_soon(self, delay: float = SETTLE_SECONDS) -> None:
         self._forget()

@@ -31,8 +31,8 @@ class Settled(Protocol):
     def is_settled(self) -> bool:
         """Whether it can be read at once, with no wait for a disk."""
 
-    async def settled(self) -> None:
-        """Wait until it can."""
+    async def settled(self, call: Call) -> None:
+        """Wait until what CALL asks for can."""
 
 
 _READING = ("Get", "GetAll", "GetManagedObjects")
@@ -146,7 +146,7 @@ class ObjectTree:
 
 def _after(settled: Settled, answer: Callable[[Call], Sequence[object]]) -> Handler:
     async def run(call: Call) -> Sequence[object]:
-        await settled.settled()
+        await settled.settled(call)
         return answer(call)
 
     return run

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The files that libvirt's daemons log to: which may be named by a client, and how large they are.
+"""The files that libvirt's daemons log to: which ones a client may name, and their sizes.
 
-A daemon opens such a file as root, makes it if need be and appends to it: whoever may choose it
-freely can spoil any file of the host. So it is to be in libvirt's own log directory, which only
+A daemon opens such a file as root, creates it if needed and appends to it, so a free choice could
+damage any file of the host. The file must therefore be in libvirt's own log directory, which only
 root can write to, and no link may lead out of it.
 """
 
@@ -18,14 +18,14 @@ from nestd.host.root import Root
 
 
 def debug_log(daemon: str) -> str:
-    """Where a debug session logs to if nothing else is asked for."""
+    """The default log file of a debug session."""
     return f"{LOG_DIRECTORY}/{daemon}-debug.log"
 
 
 def objection(root: Root, path: str, *, sees_all: bool = True) -> str:
-    """Why a client may not have a daemon log to PATH: the rule that it breaks, "" for none.
+    """Why a client may not make a daemon log to PATH: the rule that it breaks, "" for none.
 
-    Unless the client SEES_ALL, it is not told what there is below a directory that it cannot enter.
+    Unless the client SEES_ALL, it is not told what exists below a directory that it cannot enter.
     """
     if not path.startswith(LOG_DIRECTORY + "/"):
         return f"a log file has to be in {LOG_DIRECTORY}"
@@ -44,7 +44,7 @@ def objection(root: Root, path: str, *, sees_all: bool = True) -> str:
 
 
 def missing_directory(root: Root, path: str, *, sees_all: bool = True) -> str:
-    """The directory of PATH where it is not there, which keeps libvirt from logging; else "".
+    """The directory of PATH if it is missing, which keeps libvirt from logging; else "".
 
     SEES_ALL as in objection().
     """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""modprobe.d as it is at each look, read again only where something behind it has changed.
+"""modprobe.d as it is at each look, parsed again only if something behind it has changed.
 
-Two ways lead to the truth: each look compares the time stamps of all that was read, so that no
-answer is older than its question; and inotify tells of a change that nobody asks about.
+Each look compares the time stamps of everything that was read, so that no answer is older than its
+question; inotify reports changes in between.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Log settings as a client asks for them: checked, and what there is to say about them."""
+"""Checks the log settings that a client requests, and warns about them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nestd.host.root import Root
 
 @dataclass(frozen=True)
 class LogSettings:
-    """What is to be set; outputs of None stay as they are, those of () are libvirt's default."""
+    """The settings to make; outputs None stay as they are, () means libvirt's default."""
 
     filters: tuple[Filter, ...]
     outputs: tuple[Output, ...] | None = None
@@ -32,12 +32,12 @@ def requested(
     *,
     sees_all: bool = True,
 ) -> LogSettings:
-    """The settings of a client's words. FILTERS may be the name of a preset.
+    """The settings in a client's text. FILTERS may be the name of a preset.
 
-    Unless the client SEES_ALL, nothing is said of what it could not look at itself.
+    Unless the client SEES_ALL, nothing is said about what it could not look at itself.
 
-    Raises InvalidFilter, and InvalidOutput also for a file that a client may not choose: one that
-    CONFIG names already is the administrator's choice.
+    Raises InvalidFilter, and InvalidOutput also for a file that a client may not choose. A file
+    that CONFIG already names is the administrator's choice and allowed.
     """
     try:
         wanted = log_filters.parse_strict(_named(filters))
@@ -51,7 +51,7 @@ def requested(
 
 
 def check_directories(root: Root, outputs: Sequence[Output], *, sees_all: bool = True) -> None:
-    """Refuse outputs that keep a daemon from starting, since it makes no directories."""
+    """Refuse outputs that keep a daemon from starting, since it creates no directories."""
     for path in log_outputs.file_paths(outputs):
         missing = log_targets.missing_directory(root, path, sees_all=sees_all)
         if missing:
@@ -61,7 +61,7 @@ def check_directories(root: Root, outputs: Sequence[Output], *, sees_all: bool =
 def warnings(
     root: Root, config: LogConfig, settings: LogSettings, *, sees_all: bool = True
 ) -> tuple[str, ...]:
-    """What to warn of in SETTINGS, with what CONFIG adds to them."""
+    """The warnings about SETTINGS combined with CONFIG."""
     outputs = config.outputs if settings.outputs is None else settings.outputs
     found = [*log_warnings.warnings(settings.filters, outputs, config.level)]
     found += _directories(root, outputs, sees_all)
@@ -97,5 +97,5 @@ def _directories(root: Root, outputs: Sequence[Output], sees_all: bool) -> Itera
 
 
 def _sentence(text: str) -> str:
-    """What the formats say in words without a full stop."""
+    """TEXT of the formats, which has no full stop, as a sentence."""
     return f"{text[:1].upper()}{text[1:]}."
