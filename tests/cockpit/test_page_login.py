@@ -154,7 +154,7 @@ def test_user_without_rights_looks_and_changes_nothing(
         expect(_switch(page)).to_be_disabled()
         expect(frame.get_by_text("You can look at everything here")).to_be_visible()
         expect(frame.get_by_role("region", name="Module parameters")).to_contain_text("ple_gap")
-        assert "InteractiveAuthorizationRequired" in _frame(page).evaluate(DENIED)
+        assert "AccessDenied" in _frame(page).evaluate(DENIED)
         frame.get_by_role("button", name="Turn on administrative access").click()
         dialog = frame.get_by_role("dialog")
         dialog.locator("#nestd-admin-reply").fill(PASSWORD)
