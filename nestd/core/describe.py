@@ -71,6 +71,7 @@ def _host(facts: HostFacts, snapshot: Snapshot) -> dict[str, object]:
         "host_virtualization": snapshot.virtualization,
         "kernel": {"release": facts.release, "machine": facts.machine},
         "kmod": facts.kmod,
+        "kmod_problem": facts.kmod_problem,
         "modules_disabled": facts.modules_disabled,
         "config_problems": list(facts.problems),
     }

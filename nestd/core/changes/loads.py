@@ -7,7 +7,9 @@ module again or until the next boot.
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Callable
 
 from nestd.core.changes.change import (
     Effect,
@@ -58,6 +60,7 @@ class ModuleLoads:
     def __init__(self, view: HostView, reloads: Reloads) -> None:
         self._view = view
         self._reloads = reloads
+        self.on_load: list[Callable[[], None]] = []  # after a load, also one that failed
 
     def prepare_unload(self, module: str) -> bool:
         """Whether there is anything to unload. Raises the reason to refuse it."""
@@ -69,6 +72,7 @@ class ModuleLoads:
         Raises Busy or Inhibited with nothing changed, and what Reloads.start() does.
         """
         async with self._reloads.lock:
+            await self._view.settled()
             if not self.prepare_unload(module):
                 return None
             facts = self._view.facts()
@@ -89,12 +93,13 @@ class ModuleLoads:
         Raises RolledBack with everything as it was before.
         """
         async with self._reloads.lock:
+            await self._view.settled()
             names = self.prepare_load(module)
             if not names:
                 return
             facts = self._view.facts()
             transaction = Transaction(
-                job=self._reloads.records.next_job(),
+                job=await asyncio.to_thread(self._reloads.records.next_job),
                 module=module,
                 uid=uid,
                 when=When.NOW,
@@ -111,6 +116,8 @@ class ModuleLoads:
                 raise
             finally:
                 self._view.config_changed()
+                for listener in self.on_load:
+                    listener()
             log.log(NOTICE, "User %d loaded %s", uid, " and ".join(names), extra=fields)
 
     def _checked(self, module: str) -> HostFacts:

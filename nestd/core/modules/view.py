@@ -8,6 +8,7 @@ and listeners compare it with what they last had. Nothing is ever patched from a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Set
 from typing import Callable
 
@@ -30,12 +31,13 @@ from nestd.host.kernel.sysfs import (
     modules_disabled,
     needed_modules,
     other_providers,
+    read_lists,
 )
 from nestd.host.libvirt import domains as libvirt_domains
 from nestd.host.machine.boot_setup import read_boot_setup
 from nestd.host.machine.detect_virt import cpu_flags
 from nestd.host.modprobe.config import read_cmdline
-from nestd.host.modprobe.watch import ConfigWatch
+from nestd.host.modprobe.watch import ConfigWatch, Look
 from nestd.host.root import Root
 
 SETTLE_SECONDS = 0.01  # events come in bursts; one look serves the burst
@@ -44,18 +46,24 @@ TRANSIENT_SECONDS = 0.05  # until a module that is coming or going is looked at 
 
 
 class HostView:
-    """What nestd knows of the host, on the running event loop. start() comes first."""
+    """What nestd knows of the host, on the running event loop. start() comes first.
 
-    def __init__(self, root: Root, kernel: Kernel, kmod: int, virtualization: str) -> None:
+    KMOD_PROBLEM is why modprobe did not tell its version, which KMOD then is a guess of.
+    """
+
+    def __init__(
+        self, root: Root, kernel: Kernel, kmod: int, virtualization: str, kmod_problem: str = ""
+    ) -> None:
         self.root = root
         self.kernel = kernel
         self.kmod = kmod
+        self._kmod_problem = kmod_problem
         self.modules = modules_of(kernel.machine)
         self._virtualization = virtualization
         self._flags = cpu_flags(root)
         self._types: Mapping[str, Mapping[str, ParameterType]] = {}
         self._config = ConfigWatch(root, kmod)
-        self._files = SharedLook(self._config.look)
+        self._files = SharedLook(self._read_files)
         self._telling: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._snapshot: Snapshot | None = None
@@ -86,14 +94,15 @@ class HostView:
         self._listeners.append(callback)
 
     def facts(self) -> HostFacts:
-        """Everything as it is now."""
-        config, own, boot_loads = self._config.read()
+        """Everything as it is now, but for files on a disk: these are as settled() found them."""
+        config, own, boot_loads = self._config.known
         needs = {name: self._needs(name) for name in self.modules}
         others = {other for needed in needs.values() for other in needed}.difference(self.modules)
         return HostFacts(
             machine=self.kernel.machine,
             release=self.kernel.release,
             kmod=self.kmod,
+            kmod_problem=self._kmod_problem,
             modules={name: self.kernel.read_module(name) for name in self.modules},
             types=self._types,
             own=own,
@@ -178,15 +187,25 @@ class HostView:
 
     @property
     def is_settled(self) -> bool:
-        """Whether facts() and snapshot() need not read the files again, and hold up the loop."""
+        """Whether the files are still as facts() and snapshot() know them."""
         return self._config.is_current
 
     async def settled(self) -> None:
-        """Have the files read in a worker thread where something may have changed."""
+        """Have the files read in a worker thread where something may have changed.
+
+        Before facts(), by whoever answers or decides by them: no disk holds up the loop.
+        """
         for _ in range(MOST_READS):
             if self.is_settled:
                 return
             self._config.take(await self._files())
+            self._forget()
+
+    def _read_files(self) -> Look:
+        look = self._config.look()
+        with contextlib.suppress(OSError):  # read_module() says so
+            read_lists(self.root, self.kernel.release, self.modules)
+        return look
 
     def config_changed(self) -> None:
         """modprobe.d was or may have been written: read it at the next look."""

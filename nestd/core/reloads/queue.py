@@ -159,10 +159,16 @@ class Reloads:
         )
         if when is When.IDLE:
             return await self._begin_to_wait(facts, transaction)
-        job = self.jobs.new(transaction.job, request.module, uid, first, request.purpose.value)
+        job = self.new_job(transaction)
         await self._run(job, transaction, request.remake)
         self._end_waiting(transaction.modules, transaction)
         return job
+
+    def new_job(self, transaction: Transaction) -> Job:
+        """A job for TRANSACTION, which is at its first step or comes from before a restart."""
+        purpose, since = transaction.purpose.value, transaction.since
+        module, step = transaction.module, transaction.step
+        return self.jobs.new(transaction.job, module, transaction.uid, step, purpose, since)
 
     async def keep_for_undo(self, transaction: Transaction) -> None:
         """Keep TRANSACTION, which could not be undone: this process and the next one try again."""
@@ -271,16 +277,14 @@ class Reloads:
         for job, _ in self.waiting.overlapping(transaction.modules):
             self._forget(self.waiting.cancel(job))
         await self._overrule(transaction.modules)
-        module, purpose = transaction.module, transaction.purpose.value
-        waits = JobState.WAITING
-        uid, since = transaction.uid, transaction.since
-        job = self.jobs.new(transaction.job, module, uid, waits, purpose, since)
+        job = self.new_job(transaction)
         self.waiting.add(job, transaction)
         return job
 
     async def _attempt(self, job: Job) -> None:
         """Try a waiting job's reload at a moment when nothing seems to use the module."""
         async with self.lock:
+            await self.view.settled()
             transaction = self.waiting.transaction(job)
             if transaction is None:
                 return
@@ -313,12 +317,12 @@ class Reloads:
                 raise Busy(str(error)) from error
             if not isinstance(error, Exception):
                 raise  # cut off at any step: the record is for the next start
+            await self.view.settled()
             _name_cause(error, load_hint(self.view.facts().module(job.module)))
             if isinstance(error, (ReloadFailed, NotRestored)):
                 self.unfinished.add(execution.recorded or transaction)
             elif not isinstance(error, RolledBack):
                 execution.finish(transaction)  # nothing has been done
-            await self.view.settled()
             self.end(job, error)
             raise
         await self._overrule(
@@ -365,12 +369,7 @@ class Reloads:
         transaction = self.waiting.transaction(job)
         if transaction is None or self.inhibitors.list():
             return True
-        for name in transaction.modules:
-            running = self.view.kernel.read_module(name)
-            along = sum(holder in transaction.modules for holder in running.holders)
-            if running.refcount > along:
-                return True
-        return False
+        return chain.in_use(self.view.kernel, transaction.modules)
 
 
 def log_not_restored(module: str, uid: int, error: NestdError) -> None:
