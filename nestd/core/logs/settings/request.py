@@ -56,7 +56,7 @@ def warnings(root: Root, config: LogConfig, settings: LogSettings) -> tuple[str,
     outputs = config.outputs if settings.outputs is None else settings.outputs
     found = [*log_warnings.warnings(settings.filters, outputs, config.level)]
     found += _directories(root, outputs)
-    return tuple(_sentence(each) for each in found)
+    return tuple(dict.fromkeys(map(_sentence, found)))
 
 
 def _named(filters: str) -> str:

@@ -23,10 +23,14 @@ def standing_warnings(root: Root, name: str, config: LogConfig) -> tuple[str, ..
     """What CheckFilters says of what is configured, and what keeps the daemon from starting."""
     if config.error:
         return (f"{name} cannot start: {config.error}.",)
-    found = list(request.warnings(root, config, LogSettings(config.filters, config.outputs)))
-    if any(log_targets.missing_directory(root, path) for path in file_paths(config.outputs)):
-        found.append(f"{name} cannot start: a directory that it is to log to is missing.")
-    return tuple(found)
+    found = request.warnings(root, config, LogSettings(config.filters, config.outputs))
+    missing = {
+        path for path in file_paths(config.outputs) if log_targets.missing_directory(root, path)
+    }
+    starts = tuple(f"{path} cannot be logged to: " for path in missing)
+    return tuple(
+        f"{name} cannot start: {each}" if each.startswith(starts) else each for each in found
+    )
 
 
 def unread_files(root: Root, mode: Mode, used: Collection[str]) -> tuple[str, ...]:
