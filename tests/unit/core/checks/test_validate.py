@@ -389,6 +389,16 @@ HOSTS: Mapping[str, Host] = {
         {},
         initramfs=Initramfs("/boot/initramfs-5.img", True),
     ),
+    "a group of the device without a name": intel(
+        {"device": ("note", "no name here", "root:104")},
+        {},
+        device=KvmDevice(True, True, 0o660, "root", "104"),
+    ),
+    "another group of the device": intel(
+        {"device": ("warn", "neither", "root:users")},
+        {},
+        device=KvmDevice(True, True, 0o660, "root", "users"),
+    ),
     "an automount that was not looked into": intel(
         {"initramfs": ("note", "holds no copy", "Not looked into: /efi", "automount")},
         {},
