@@ -27,14 +27,14 @@ def standing_warnings(root: Root, name: str, config: LogConfig) -> tuple[str, ..
     settings = LogSettings(config.filters, config.outputs)
     found = request.warnings(root, config, settings, sees_all=False)
     missing = {
-        path
+        path: directory
         for path in file_paths(config.outputs)
-        if log_targets.missing_directory(root, path, sees_all=False)
+        if (directory := log_targets.missing_directory(root, path, sees_all=False))
     }
-    starts = tuple(f"{path} cannot be logged to: " for path in missing)
-    return tuple(
-        f"{name} cannot start: {each}" if each.startswith(starts) else each for each in found
-    )
+    told = tuple(f"{path} cannot be logged to: " for path in missing)
+    others = [each for each in found if not each.startswith(told)]
+    why = "cannot start: a directory that it is to log to is missing"
+    return (*others, *(f"{name} {why}: {each}." for each in dict.fromkeys(missing.values())))
 
 
 def unread_files(root: Root, mode: Mode, used: Collection[str]) -> tuple[str, ...]:
