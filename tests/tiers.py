@@ -211,6 +211,7 @@ OPTIONAL = {
         Need("libkmod.so.2", "libkmod2", "kmod-libs"),
         Need("libumockdev.so.0", "libumockdev0", "umockdev"),
         Need("man", "man-db", "man-db"),
+        Need("mandoc", "mandoc", "mandoc"),
         Need("pkaction", "polkitd", "polkit"),
         Need("promtool", "prometheus", "golang-github-prometheus"),
         Need("/usr/lib/polkit-1/polkitd", "polkitd", "polkit"),
