@@ -217,6 +217,7 @@ OPTIONAL = {
         Need("pkaction", "polkitd", "polkit"),
         Need("promtool", "prometheus", "golang-github-prometheus"),
         Need("/usr/lib/polkit-1/polkitd", "polkitd", "polkit"),
+        Need("sos", "sosreport", "sos"),
         Need("python3 -m dbusmock", "python3-dbusmock", "python3-dbusmock"),
         Need("virsh", "libvirt-clients", "libvirt-client"),
         Need("xmllint", "libxml2-utils", "libxml2"),
