@@ -166,7 +166,11 @@ def errors_of_methods() -> dict[str, list[str]]:
 def _errors_of(interface: str, member: Member) -> list[str]:
     if member.kind != "method":
         return []
-    return errors_of_methods()[f"{interface.rpartition('.')[2]}.{member.name}"]
+    method = f"{interface.rpartition('.')[2]}.{member.name}"
+    found = errors_of_methods().get(method)
+    if found is None:
+        raise SystemExit(f"generate.py: packaging/man/errors has no line for {method}.")
+    return found
 
 
 def _errors() -> Iterator[str]:
