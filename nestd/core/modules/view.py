@@ -13,6 +13,7 @@ from collections.abc import Mapping, Set
 from typing import Callable
 
 from nestd.core.errors import InvalidArgument
+from nestd.core.hidden import Hidden
 from nestd.core.model import Machine, Snapshot
 from nestd.core.modules.derive import derive
 from nestd.core.modules.facts import HostFacts
@@ -70,6 +71,7 @@ class HostView:
         self._facts: HostFacts | None = None  # of this turn of the event loop
         self._scan = SharedLook(lambda: kvm_holders.scan(root, libvirt_domains.names_by_pid(root)))
         self.machines_known = kvm_holders.may_see_all(root)
+        self.hidden = Hidden(root)
         self.machine_count = MachineCount(root, self._notify_soon)
         self._listeners: list[Callable[[], None]] = []
         self._look: asyncio.TimerHandle | None = None
