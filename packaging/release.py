@@ -99,12 +99,12 @@ def commit(tree: Path, version: str) -> None:
     _git(tree, "tag", "--annotate", f"v{version}", "--message", f"nestd {version}")
 
 
-def build_page(tree: Path) -> bool:
-    """Cockpit's page, in the source; False where there is no npm."""
+def build_page(tree: Path, page: Path) -> list[str]:
+    """Cockpit's page; the options of packaging/build.py for it, or where there is no npm."""
     if shutil.which("npm") is None:
-        return False
-    _run([str(tree / "packaging/cockpit/build"), str(tree / "packaging/cockpit/dist")])
-    return True
+        return ["--no-page"]
+    _run([str(tree / "packaging/cockpit/build"), str(page)])
+    return ["--page", str(page)]
 
 
 def build_packages(tree: Path, directory: Path, options: Sequence[str]) -> None:
@@ -115,7 +115,7 @@ def build_packages(tree: Path, directory: Path, options: Sequence[str]) -> None:
     }
     environment = {**who, **os.environ}
     for what, where, more in (
-        ("source", directory, ()),
+        ("source", directory, options),
         ("rpm", directory, options),
         ("rpm", directory / "RHEL", ("--bundled", *options)),
         ("deb", directory, options),
@@ -190,9 +190,11 @@ def release(version: str, directory: Path, options: Sequence[str]) -> None:
             _git(tree, "config", key, _git(CHECKOUT, "config", key))
         set_version(tree, version, datetime.now(timezone.utc))
         commit(tree, version)
-        missing = [] if build_page(tree) else ["Cockpit's page is not built: npm is not here"]
-        build_packages(tree, directory, options)
-        missing += check_files(directory, version)
+        page = build_page(tree, Path(name) / "page")
+        build_packages(tree, directory, [*page, *options])
+        missing = check_files(directory, version)
+        if page == ["--no-page"]:
+            missing.append("npm is not here, and so there is no page for Cockpit")
         describe(tree, directory, version)
         _git(CHECKOUT, "fetch", "--quiet", str(tree), f"refs/tags/v{version}:refs/tags/v{version}")
         _git(CHECKOUT, "merge", "--quiet", "--ff-only", f"v{version}")

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from nestd.core.model import Answer
 from nestd.core.modules.values import NESTED, acceptable, canonical, differing, same, version
 from nestd.core.modules.vendors import default_nested, nested_holders
+from nestd.formats.arm_mode import ArmMode, arm_mode
 from nestd.formats.modprobe.boot_arguments import BootSetup
 from nestd.formats.modprobe.edit import configured
 from nestd.formats.modprobe.kernel_params import KernelVersion, ParameterType
@@ -63,12 +64,18 @@ class HostFacts:
     boot_loads: BootLoads
     other_providers: tuple[str, ...]  # modules of KVM that nestd does not know
     has_device: bool  # /dev/kvm
+    kvm_nests: bool | None  # what arm64's KVM says of itself, None where that is not known
     find_boot_setup: Callable[[], BootSetup]
 
     @cached_property
     def boot_setup(self) -> BootSetup:
         """How the kernel command line is changed here: looked up for a message that needs it."""
         return self.find_boot_setup()
+
+    @cached_property
+    def arm_mode(self) -> ArmMode:
+        """What the kernel command line asks of arm64's KVM."""
+        return arm_mode(self.cmdline)
 
     @property
     def obstacles(self) -> tuple[str, ...]:
@@ -97,6 +104,10 @@ class HostFacts:
     def module(self, name: str) -> KvmModule:
         """The module NAME, KVM's or one that KVM's need. Raises KeyError for another one."""
         return self._modules[name]
+
+    def load_of(self, name: str) -> NextLoad:
+        """What a load of any module would pass, be it one that there is not here."""
+        return _next_load(self.files, self.cmdline, name, kmod=self.kmod)
 
     @property
     def bad_lines(self) -> tuple[Origin, ...]:
