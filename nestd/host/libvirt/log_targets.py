@@ -39,7 +39,12 @@ def objection(root: Root, path: str) -> str:
 def missing_directory(root: Root, path: str) -> str:
     """The directory of PATH if it is missing, which keeps libvirt from logging; else ""."""
     directory = os.path.dirname(path)
-    return "" if root.at(directory).is_dir() else directory
+    try:
+        return "" if stat.S_ISDIR(os.stat(root.at(directory)).st_mode) else directory
+    except (FileNotFoundError, NotADirectoryError):
+        return directory
+    except OSError:
+        return ""  # nobody can tell
 
 
 def sizes(root: Root, paths: Iterable[str]) -> Mapping[str, int]:

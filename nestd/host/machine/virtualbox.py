@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+
 from nestd.host.root import Root
 
 # Its loaded driver; its own package's settings; where distributions put it.
@@ -17,4 +19,4 @@ _SIGNS = (
 
 def sign_of_virtualbox(root: Root) -> str:
     """The path that shows that VirtualBox is installed or loaded, "" if none does."""
-    return next((path for path in _SIGNS if root.at(path).exists()), "")
+    return next((path for path in _SIGNS if os.path.exists(root.at(path))), "")
