@@ -48,7 +48,8 @@ SITUATIONS: Mapping[str, SituationSpec] = MappingProxyType(
             SituationSpec(
                 "guests",
                 "N running guests, guest1 to guestN: guest1 has what a hypervisor needs, guest2"
-                " (guest1 where it is alone) also runs a guest of its own, the others have not",
+                " (guest1 where it is alone) also runs a guest of its own, the others have not;"
+                " none has where nested is off, as on s390 by default",
                 "N",
             ),
             SituationSpec("overridden", "another file decides over kvm.conf: nested is off"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from nestd.core.changes.change import (
     Effect,
@@ -59,6 +60,7 @@ class ModuleLoads:
     def __init__(self, view: HostView, reloads: Reloads) -> None:
         self._view = view
         self._reloads = reloads
+        self.on_load: list[Callable[[], None]] = []  # after a load, also one that failed
 
     def prepare_unload(self, module: str) -> bool:
         """Whether there is anything to unload. Raises the reason to refuse it."""
@@ -114,6 +116,8 @@ class ModuleLoads:
                 raise
             finally:
                 self._view.config_changed()
+                for listener in self.on_load:
+                    listener()
             log.log(NOTICE, "User %d loaded %s", uid, " and ".join(names), extra=fields)
 
     def _checked(self, module: str) -> HostFacts:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -73,6 +74,8 @@ class LogDaemon:
         self.name = name
         self.root = root
         self.on_change = on_change  # called after what was asked for here
+        self.on_applied: list[Callable[[LogDaemon], None]] = []  # before that, with what is ours
+        self.file_digest = ""  # of its configuration at the last look, "" without one
         self._is_ours = is_ours
         self._service = DaemonService(root, name, units)
         self._runtime = Runtime(name, admin)
@@ -95,6 +98,11 @@ class LogDaemon:
     def unit(self) -> UnitFacts:
         """What was seen of its unit at the last look."""
         return self._service.facts
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being set: what its file says may be nestd's own doing."""
+        return self._lock.locked()
 
     async def look(self, *, units: bool = True) -> None:
         """Read everything again; UNITS is whether the service manager is to be asked as well."""
@@ -218,6 +226,8 @@ class LogDaemon:
                 raise
             finally:
                 await self.look(units=False)
+                for listener in self.on_applied:
+                    listener(self)
                 self.on_change()
         self._tell(change, uid)
         return change
@@ -276,7 +286,9 @@ class LogDaemon:
             seen = fingerprint(self.root.follow(path))
             if seen is not None and seen == self._seen:
                 return self._config_seen
-            config = read_config(read_bytes(self.root, path), path)
+            data = read_bytes(self.root, path)
+            self.file_digest = "" if data is None else hashlib.sha256(data).hexdigest()
+            config = read_config(data, path)
         except OSError as error:
             config = LogConfig(error=f"{path}: {error.strerror}")
         self._config_seen, self._seen = config, seen

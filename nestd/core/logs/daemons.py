@@ -66,6 +66,9 @@ class LogDaemons:
         self._elsewhere: dict[str, str] = {}  # programs that units name, by daemon
         self._looking: asyncio.Task[None] | None = None
         self.on_change: list[Callable[[], None]] = []  # daemons that came or went included
+        # Of each of them, see LogDaemon and DebugKeeper.
+        self.on_applied: list[Callable[[LogDaemon], None]] = []
+        self.on_debug_end: list[Callable[[str, str, int | None], None]] = []
 
     @property
     def daemons(self) -> Mapping[str, LogDaemon]:
@@ -165,7 +168,7 @@ class LogDaemons:
     def _new(self, name: str) -> LogDaemon:
         from nestd.core.logs.daemon import LogDaemon  # a host without libvirt needs none of it
 
-        return LogDaemon(
+        daemon = LogDaemon(
             self._root,
             name,
             self._units,
@@ -174,6 +177,9 @@ class LogDaemons:
             self._changed,
             is_ours=self._is_ours,
         )
+        daemon.on_applied = self.on_applied
+        daemon.debug.on_end = self.on_debug_end
+        return daemon
 
     def _virt_admin(self, name: str) -> LogAdmin:
         from nestd.host.libvirt.virt_admin import VirtAdmin

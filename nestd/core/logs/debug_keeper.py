@@ -72,6 +72,8 @@ class DebugKeeper:
         self._unsure = False  # whether the nestd before had applied all of it
         self._written = 0  # bytes that the session has written, at the last look
         self._on_change = on_change
+        # The daemon, why its session ended, and who asked for it.
+        self.on_end: list[Callable[[str, str, int | None], None]] = []
 
     @property
     def until(self) -> int:
@@ -222,7 +224,7 @@ class DebugKeeper:
         if target.timeout is not None:
             await self._runtime.set_timeout(0)
 
-    async def _end(self, why: str, uid: int = OURSELVES) -> None:
+    async def _end(self, why: str, uid: int | None = None) -> None:
         session = self._session
         assert session is not None
         if not session.over:
@@ -233,8 +235,11 @@ class DebugKeeper:
         await self._restore(session.target)
         self._records.remove(self._record)
         self._set(None)
-        fields = about(Event.DEBUG_ENDED, daemon=self._name, caller_uid=uid)
+        caller = OURSELVES if uid is None else uid
+        fields = about(Event.DEBUG_ENDED, daemon=self._name, caller_uid=caller)
         log.log(NOTICE, "The debug session of %s has ended: %s", self._name, why, extra=fields)
+        for listener in self.on_end:
+            listener(self._name, why, uid)
 
     async def _restore(self, target: Target | None) -> None:
         """Restore the settings; a later process has its own and needs nothing."""
