@@ -21,7 +21,7 @@ FSYNC_SECONDS, OPEN_SECONDS = 0.2, 0.005
 # Audit events of what waits for a disk, and of these what looks at a path.
 _LOOKS = ("open", "os.listdir", "os.scandir")
 _CHANGES = ("os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "os.truncate")
-_MEMORY = ("/sys/", "/proc/", "/dev/")  # below the root: no disk
+_MEMORY = ("/sys/", "/proc/", "/dev/", "/run/")  # below the root: no disk
 
 _busy = threading.local()
 
@@ -73,7 +73,8 @@ class Shim:
         number, _, bad = self._fault().partition(" ")
         if bad and inside == bad and what not in _CHANGES and not _is_the_machine(_stack()):
             raise OSError(int(number), os.strerror(int(number)), place)
-        if seconds and not inside.startswith(_MEMORY) and self._has("slow"):
+        is_slow = what == "fsync" or (seconds and not inside.startswith(_MEMORY))
+        if is_slow and self._has("slow"):
             time.sleep(seconds)
             if threading.current_thread() is threading.main_thread():
                 self._report(inside, what)

@@ -376,7 +376,7 @@ def test_a_change_that_was_cut_off_is_undone(host: Host) -> None:
     async def cut_off(daemon: LogDaemon) -> None:
         prepared = await daemon.prepare("1:qemu", None, LogWhen.NOW)
         assert prepared.running is not None
-        daemon._pending.begin(daemon._service.process(), prepared.running, None)
+        await daemon._pending.begin(daemon._service.process(), prepared.running, None)
         await daemon._runtime.apply(prepared.settings)
 
     async def start_again(daemon: LogDaemon) -> None:
