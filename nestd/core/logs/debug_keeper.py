@@ -189,6 +189,10 @@ class DebugKeeper:
         if self._is_over():
             await self._end("its time is over")
             return
+        session = session.by_the_clock()
+        if session is not self._session:
+            self._session = session
+            self._on_change()
         self._tell_written(session.grown(await self._sizes(session)))
         if self._written > session.max_bytes:
             await self._end(f"more than {session.max_bytes} bytes were logged")

@@ -546,6 +546,28 @@ def test_what_a_session_has_written_is_told(host: Host, monkeypatch: pytest.Monk
     run(host, test)
 
 
+@pytest.mark.parametrize("days", [1, -1])
+def test_a_clock_that_is_set_neither_ends_a_session_nor_prolongs_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    monkeypatch.setattr(debug_keeper, "LOOK_SECONDS", 0.05)
+    clock = time.time_ns
+
+    async def test(daemon: LogDaemon) -> None:
+        await daemon.debug.start(daemon.prepare_debug("qemu", None, 600, None), 0)
+        before = daemon.state.debug.until
+        monkeypatch.setattr(time, "time_ns", lambda: clock() + days * 86_400_000_000_000)
+        while daemon.state.debug.until == before:
+            await asyncio.sleep(0.02)
+        moved = daemon.state.debug.until - before - days * 86_400_000_000
+        assert abs(moved) < 2_000_000  # microseconds: it ends when it was to end
+        assert host.settings != BEFORE
+        await daemon.debug.stop(0)
+
+    run(host, test)
+    assert host.settings == BEFORE
+
+
 def test_a_session_that_cannot_be_noted_down_does_not_begin(host: Host) -> None:
     (host.root / "run/nestd").write_text("in the way")
 
