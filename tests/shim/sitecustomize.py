@@ -82,8 +82,9 @@ class Shim:
     def _report(self, inside: str, what: str) -> None:
         ours = _stack()
         if not _is_the_machine(ours):
-            names = [each.name for each in reversed(ours)]
-            self._add("slow", f"{what} {inside}: {' < '.join(names)}")
+            way = " < ".join(each.name for each in reversed(ours))
+            if not way.endswith(" < _serve < main < <module>"):  # that is the start
+                self._add("slow", f"{what} {inside}: {way}")
 
     def _fault(self) -> str:
         try:
