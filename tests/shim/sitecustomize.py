@@ -9,6 +9,7 @@ fsync(2) takes long and each opening a little, and what waits so on the event lo
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import threading
@@ -34,19 +35,19 @@ class Shim:
         self._root = root
         sys.addaudithook(self._audited)
         for name in ("stat", "lstat", "readlink"):
-            setattr(os, name, self._looking(getattr(os, name)))
+            # No function: pathlib of Python 3.9 would bind one to itself.
+            setattr(os, name, functools.partial(self._looking, getattr(os, name)))
         os.fsync = self._syncing(os.fsync)  # type: ignore[assignment]
 
     def _audited(self, event: str, arguments: tuple[Any, ...]) -> None:
         if event in _LOOKS or event in _CHANGES:
             self._before(arguments[0], event, OPEN_SECONDS)
 
-    def _looking(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def look(path: Any, *arguments: Any, **options: Any) -> Any:
-            self._before(path, function.__name__, 0.0)
-            return function(path, *arguments, **options)
-
-        return look
+    def _looking(
+        self, function: Callable[..., Any], path: Any, *arguments: Any, **options: Any
+    ) -> Any:
+        self._before(path, function.__name__, 0.0)
+        return function(path, *arguments, **options)
 
     def _syncing(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def sync(fd: Any) -> Any:
