@@ -110,6 +110,11 @@ def _logs() -> Iterator[Case]:
     yield Case("logs-wrong", name, {**daemon, "filters": ["9:qemu"]}, refused="InvalidFilter")
     other = {"daemon": "libvirtd", "filters": []}
     yield Case("logs-no-daemon", name, other, refused="InvalidArgs")
+    for situation in ("libvirt-unreadable", "socket-activated"):
+        simulate = f"intel,{situation}"
+        refused = "ConfigUnparsable" if situation == "libvirt-unreadable" else ""
+        options = {**daemon, "filters": ["3:qemu"]}
+        yield Case(f"logs-{situation}", name, options, refused=refused, simulate=simulate)
     session = "debug_session"
     yield Case("debug", session, {**daemon, "duration": "1h"})
     yield Case("debug-stopped", session, {**daemon, "state": "stopped"}, changed=False)
