@@ -53,7 +53,7 @@ def test_only_where_no_guest_uses_it(newest: Ansible, tmp_path: Path) -> None:
         assert "nested=0" not in members["uses"].nestd.kvm_conf.read_text()
         [report] = [each.result["msg"] for each in run.results if each.task == "Hosts by outcome"]
         assert report == [
-            *("Overridden: lost", "changed: free", "in use: uses", "waiting: could, plain")
+            *("changed: free", "in use: uses", "Overridden: lost", "waiting: could, plain")
         ]
         assert {each.host for each in run.results if each.status == "failed"} == {"lost"}
 
@@ -77,4 +77,4 @@ def test_it_stops_at_the_first_reload_that_failed(newest: Ansible, tmp_path: Pat
         assert _outcomes(run) == {"a": "changed", "b": "RolledBack"}, run.output
         assert _nested(members) == {"a": "N", "b": "Y", "c": "Y"}
         [report] = [each.result["msg"] for each in run.results if each.task == "Hosts by outcome"]
-        assert report == ["RolledBack: b", "changed: a", "not reached: c"]
+        assert report == ["changed: a", "RolledBack: b", "not reached: c"]
