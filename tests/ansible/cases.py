@@ -37,8 +37,8 @@ REFUSED_WHEN_ON = {
     "cmdline": "Overridden",
     "config-error": "Conflict",
     "builtin": "BuiltIn",
-    "missing": "Missing",
-    "guest-of": "Missing",
+    "missing": "NotSupported",
+    "guest-of": "NotSupported",
 }
 SITUATIONS = (
     *("guests=3", "overridden", "cmdline", "blacklisted", "builtin", "missing", "config-error"),
@@ -74,7 +74,12 @@ def _nested() -> Iterator[Case]:
     boot = {"enabled": True, "when": "boot"}
     yield Case("overridden-boot", "nested", boot, simulate="intel,overridden", changed=False)
     yield Case(
-        "load-fails", "nested", off, "RolledBack", simulate="intel,load-fails", foreseen=False
+        "load-fails",
+        "nested",
+        off,
+        refused="RolledBack",
+        simulate="intel,load-fails",
+        foreseen=False,
     )
     fails = {**off, "when": "idle", "wait": 30}
     yield Case(
