@@ -89,7 +89,8 @@ def test_the_role_installs_local_packages_and_starts_nestd(
     assert managed.machine.property("ActiveState") == "active"
     assert managed.machine.property("UnitFileState") == "enabled"
     text = managed.machine.file("/etc/modprobe.d/kvm.conf").read_bytes().decode()
-    assert text == f"{installation.KVM_CONF}options kvm_intel nested=1\n"
+    # With the line ends that the file has.
+    assert text == f"{installation.KVM_CONF}options kvm_intel nested=1\r\n"
 
 
 def test_a_second_run_of_the_role_changes_nothing(installed: tuple[Run, Run]) -> None:
