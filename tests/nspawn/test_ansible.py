@@ -7,6 +7,7 @@ machine and starts Python there. A directory that both see is where Ansible puts
 
 from __future__ import annotations
 
+import os
 import sys
 import tarfile
 import tempfile
@@ -25,7 +26,10 @@ sys.path.append(str(Path(__file__).parents[1] / "ansible"))
 import engine
 from engine import Ansible, Run
 
-pytestmark = pytest.mark.nspawn
+pytestmark = [
+    pytest.mark.nspawn,
+    pytest.mark.skipif("NESTD_TEST_ALL" not in os.environ, reason="with tests/run --all only"),
+]
 
 ROLE = "nestd.kvm.host"
 _ENTER = """#!/bin/sh
