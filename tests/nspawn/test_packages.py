@@ -17,12 +17,8 @@ pytestmark = pytest.mark.nspawn
 # Where distributions differ, and what one of them adds.
 PLACES = (
     ("./lib/systemd/system/", "./usr/lib/systemd/system/"),
-<<<<<<< HEAD
-    ("-0.1.0/README.md", "/README.md"),
-    ("/doc/nestd-0.1.0/", "/doc/nestd/"),
-=======
+    (f"-{nestd.__version__}/README.md", "/README.md"),
     (f"/doc/nestd-{nestd.__version__}/", "/doc/nestd/"),
->>>>>>> main
     ("/zsh/vendor-completions/", "/zsh/site-functions/"),
 )
 RELEASE = f"{nestd.__version__}-1"
