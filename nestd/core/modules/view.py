@@ -14,7 +14,7 @@ from typing import Callable
 from nestd.core.errors import InvalidArgument
 from nestd.core.model import Machine, Snapshot
 from nestd.core.modules.derive import derive
-from nestd.core.modules.facts import HostFacts
+from nestd.core.modules.facts import HostFacts, RestOfHost
 from nestd.core.modules.machine_count import MachineCount
 from nestd.core.modules.shared_look import SharedLook
 from nestd.core.modules.vendors import modules_of
@@ -34,7 +34,9 @@ from nestd.host.kernel.sysfs import (
 from nestd.host.libvirt import domains as libvirt_domains
 from nestd.host.machine.boot_setup import read_boot_setup
 from nestd.host.machine.detect_virt import cpu_flags
-from nestd.host.modprobe.config import read_cmdline
+from nestd.host.modprobe.boot_loads import BootLoads
+from nestd.host.modprobe.config import ModprobeConfig, read_cmdline
+from nestd.host.modprobe.kvm_conf import OwnFile
 from nestd.host.modprobe.watch import ConfigWatch
 from nestd.host.root import Root
 
@@ -53,6 +55,8 @@ class HostView:
         self.modules = modules_of(kernel.machine)
         self._virtualization = virtualization
         self._flags = cpu_flags(root)
+        # The kernel's own is as it was booted.
+        self._cmdline = read_cmdline(root) if root.is_this_machine else None
         self._types: Mapping[str, Mapping[str, ParameterType]] = {}
         self._config = ConfigWatch(root, kmod)
         self._files = SharedLook(self._config.look)
@@ -60,6 +64,7 @@ class HostView:
         self._loop = asyncio.get_running_loop()
         self._snapshot: Snapshot | None = None
         self._facts: HostFacts | None = None  # of this turn of the event loop
+        self._last: tuple[HostFacts, int, Snapshot] | None = None  # with the count of machines
         self._scan = SharedLook(lambda: kvm_holders.scan(root, libvirt_domains.names_by_pid(root)))
         self.machines_known = kvm_holders.may_see_all(root)
         self.machine_count = MachineCount(root, self._notify_soon)
@@ -69,7 +74,7 @@ class HostView:
     async def start(self) -> None:
         """Begin to listen, then read what events do not tell. The machines are counted later."""
         self.kernel.subscribe(self._on_event)
-        self._config.watch(self._files_changed)
+        self._config.watch(self._notify_soon)
         await self.read_types()
 
     def close(self) -> None:
@@ -87,9 +92,12 @@ class HostView:
 
     def facts(self) -> HostFacts:
         """Everything as it is now."""
-        config, own, boot_loads = self._config.read()
+        return self._look_at(*self._config.read())
+
+    def _look_at(self, config: ModprobeConfig, own: OwnFile, boot_loads: BootLoads) -> HostFacts:
         needs = {name: self._needs(name) for name in self.modules}
         others = {other for needed in needs.values() for other in needed}.difference(self.modules)
+        root, release = self.root, self.kernel.release
         return HostFacts(
             machine=self.kernel.machine,
             release=self.kernel.release,
@@ -98,19 +106,21 @@ class HostView:
             types=self._types,
             own=own,
             files=config.files,
-            cmdline=read_cmdline(self.root),
+            cmdline=read_cmdline(root) if self._cmdline is None else self._cmdline,
             problems=config.problems,
             stopping=config.stopping,
-            modules_disabled=modules_disabled(self.root),
             needs=needs,
-            installed=self._installed(),
             needed={name: self.kernel.read_module(name) for name in sorted(others)},
             private=config.private,
             ignored=config.ignored,
             boot_loads=boot_loads,
-            other_providers=other_providers(self.root, self.modules),
-            has_device=has_device(self.root),
-            find_boot_setup=lambda: read_boot_setup(self.root, self.kernel.release),
+            rest=RestOfHost(
+                modules_disabled=lambda: modules_disabled(root),
+                installed=self._installed,
+                other_providers=lambda: other_providers(root, self.modules),
+                has_device=lambda: has_device(root),
+                boot_setup=lambda: read_boot_setup(root, release),
+            ),
         )
 
     def module_name(self, name: str) -> str:
@@ -123,15 +133,20 @@ class HostView:
 
     def shared_facts(self) -> HostFacts:
         """For readers: one look at the host serves a turn of the event loop."""
-        if self._facts is None:
-            self._facts = self.facts()
-            self._loop.call_soon(self._forget)
-        return self._facts
+        return self._facts or self._share(self.facts())
+
+    def _share(self, facts: HostFacts) -> HostFacts:
+        self._facts = facts
+        self._loop.call_soon(self._forget)
+        return facts
 
     def snapshot(self) -> Snapshot:
         """The state that the facts amount to in this turn of the event loop."""
         if self._snapshot is None:
-            self._snapshot = self.derived(self.shared_facts())
+            facts, count = self.shared_facts(), self.machine_count.value
+            if self._last is None or count != self._last[1] or not facts.is_as(self._last[0]):
+                self._last = facts, count, self.derived(facts)
+            self._snapshot = self._last[2]
         return self._snapshot
 
     def derived(self, facts: HostFacts) -> Snapshot:
@@ -179,7 +194,11 @@ class HostView:
     @property
     def is_settled(self) -> bool:
         """Whether facts() and snapshot() need not read the files again, and hold up the loop."""
-        return self._config.is_current
+        if self._facts is None:
+            known = self._config.current
+            if known is not None:
+                self._share(self._look_at(*known))
+        return self._facts is not None
 
     async def settled(self) -> None:
         """Have the files read in a worker thread where something may have changed."""
@@ -193,10 +212,6 @@ class HostView:
         if not self._config.is_watched:
             self._config.forget()
         self._forget()
-        self._notify_soon()
-
-    def _files_changed(self) -> None:
-        self._config.forget()
         self._notify_soon()
 
     def _forget(self) -> None:

@@ -13,7 +13,7 @@ from nestd.formats.modprobe.kernel_params import ParameterType
 from nestd.host.kernel import kmod
 from nestd.host.kernel.interface import KernelEvent, LoadError, LoadTimeout, NotThisMachine
 from nestd.host.kernel.kernel_log import KernelLog
-from nestd.host.kernel.sysfs import ModuleFacts, read_module
+from nestd.host.kernel.sysfs import ModuleFacts, ModuleReader
 from nestd.host.kernel.uevents import UeventWatch
 from nestd.host.root import Root
 
@@ -33,10 +33,11 @@ class RealKernel:
         self.machine = os.uname().machine
         self.release = os.uname().release
         self._device_before = _identity(root)
+        self._modules = ModuleReader(root, self.release)
 
     def read_module(self, name: str) -> ModuleFacts:
         """See Kernel."""
-        return read_module(self._root, self.release, name)
+        return self._modules.read(name)
 
     async def parameter_types(self, name: str) -> Mapping[str, ParameterType]:
         """See Kernel."""
@@ -117,6 +118,7 @@ class FilesOnly(RealKernel):
     def __init__(self, root: Root) -> None:
         super().__init__(root)
         self.release = _installed_release(root, self.release)
+        self._modules = ModuleReader(root, self.release)
 
     async def check_load(self, name: str) -> None:
         """Refused."""

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """modprobe.d as it is at each look, read again only where something behind it has changed.
 
-Two ways lead to the truth: each look compares the time stamps of all that was read, so that no
-answer is older than its question; and inotify tells of a change that nobody asks about.
+inotify tells of each change, and no answer is older than its question: before it is given, the
+queue of events has to be empty, and no mount may have come or gone. Where that is no proof - the
+file system is changed elsewhere too (NFS), the kernel does not watch all that it should, something
+unread is in the queue - the time stamps of all that was read are compared.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -15,16 +18,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nestd.host.inotify import DirectoryWatch
+from nestd.host.kernel.sysfs import TICK_SECONDS
 from nestd.host.modprobe.boot_loads import BootLoads, read_boot_loads
 from nestd.host.modprobe.config import ModprobeConfig, directories, read_config
 from nestd.host.modprobe.kvm_conf import OwnFile, read_own
+from nestd.host.mounts import MountWatch, file_systems, type_at
 from nestd.host.root import Root
 
-# Time stamps are those of the kernel's timer tick: two changes within one look like one.
-_TICK_SECONDS = 0.1
+# File systems that nobody but this kernel changes. Of /proc only the kernel's release is read.
+_LOCAL = ("bcachefs", "btrfs", "erofs", "ext4", "f2fs", "proc", "squashfs", "tmpfs", "xfs", "zfs")
 
 _Read = tuple[ModprobeConfig, OwnFile, BootLoads]
-_Stamps = dict[Path, tuple[int, ...]]
+_Stamps = dict[str, "tuple[int, ...]"]  # by place
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +39,11 @@ class Look:
     """The files at one moment, and the time stamps of all that they depend on."""
 
     read: _Read
+    places: frozenset[Path]
     stamps: _Stamps
     is_fresh: bool  # changed so lately that the stamps alone would not show another change
+    is_local: bool  # all of it is changed by this kernel alone
+    hints: int  # of a change before it
 
 
 class ConfigWatch:
@@ -47,7 +55,10 @@ class ConfigWatch:
         self._read: _Read | None = None
         self._stamps: _Stamps | None = None  # None: read again whatever they are
         self._is_fresh = False
+        self._is_proven = False  # whether the queues of events alone prove that nothing changed
+        self._hints = 0
         self._watch: DirectoryWatch | None = None
+        self._mounts: MountWatch | None = None
         self._watched: frozenset[Path] = frozenset()
         self._on_change: Callable[[], None] = lambda: None
 
@@ -55,51 +66,75 @@ class ConfigWatch:
         """Call ON_CHANGE after each change from now on; it is to call read()."""
         self._on_change = on_change
         try:
-            self._watch = DirectoryWatch((), on_change)
+            self._watch = DirectoryWatch((), self._changed)
         except OSError as error:
             log.warning("modprobe.d is not watched, but read at every look: %s", error.strerror)
+        with contextlib.suppress(OSError):
+            self._mounts = MountWatch()
         self.read()
+
+    def _changed(self) -> None:
+        self.forget()
+        self._on_change()
 
     def close(self) -> None:
         """Stop watching."""
-        if self._watch is not None:
-            self._watch.close()
+        for watch in (self._watch, self._mounts):
+            if watch is not None:
+                watch.close()
+        self._watch = self._mounts = None
 
     def forget(self) -> None:
         """Read again at the next look, whatever the time stamps say."""
         self._stamps = None
+        self._hints += 1
 
     @property
-    def is_current(self) -> bool:
-        """Whether nothing has changed since the files were read."""
-        known = self._stamps
-        if self._read is None or known is None or (self._is_fresh and not self._is_quiet):
-            return False
-        return _stamps(known)[0] == known
+    def current(self) -> _Read | None:
+        """The files as they were read, None where they may have changed since."""
+        known, is_quiet = self._stamps, self._is_quiet
+        same_mounts = self._mounts is not None and not self._mounts.has_changed()
+        if known is not None and self._is_proven and is_quiet and same_mounts:
+            return self._read
+        if known is None or (self._is_fresh and not is_quiet) or _stamps(known)[0] != known:
+            self._is_proven = False  # until all is read again
+            return None
+        return self._read
 
     def read(self) -> _Read:
         """The files as they are now, kvm.conf, and what is loaded by name at boot.
 
         Blocks for as long as the disk does.
         """
-        if not self.is_current:
+        known = self.current
+        if known is None:
             self.take(self.look())
-        assert self._read is not None
-        return self._read
+            assert self._read is not None
+            known = self._read
+        return known
 
     def look(self) -> Look:
         """Read the files, changing nothing here: for a worker thread."""
-        started = time.time()
+        started, hints = time.time(), self._hints
         config, loads = read_config(self._root, self._kmod), read_boot_loads(self._root)
         own = read_own(self._root, config.files)
-        stamps, newest = _stamps(config.places | loads.places)
-        return Look((config, own, loads), stamps, started - newest < _TICK_SECONDS)
+        places = config.places | loads.places
+        stamps, newest = _stamps(map(str, places))
+        is_fresh = started - newest < TICK_SECONDS
+        return Look((config, own, loads), places, stamps, is_fresh, _is_local(places), hints)
 
     def take(self, look: Look) -> None:
         """Go by what a LOOK has seen, on the event loop."""
         self._read, self._stamps = look.read, look.stamps
         self._is_fresh = look.is_fresh
-        places = frozenset(look.stamps)
+        places = look.places
+        self._is_proven = (
+            look.is_local
+            and look.hints == self._hints
+            and places == self._watched
+            and self._watch is not None
+            and self._watch.is_complete
+        )
         if look.is_fresh and (self._watch is None or places != self._watched):
             self._stamps = None  # another change might not show
         self._follow_links(places)
@@ -128,7 +163,7 @@ class ConfigWatch:
         self._on_change()  # what changed since it was read was told to nobody
 
 
-def _stamps(places: Iterable[Path]) -> tuple[_Stamps, float]:
+def _stamps(places: Iterable[str]) -> tuple[_Stamps, float]:
     """What differs when one of PLACES was written, replaced, made or removed.
 
     And the time of the latest such change, in seconds: another one so soon after it might not show.
@@ -147,3 +182,12 @@ def _stamps(places: Iterable[Path]) -> tuple[_Stamps, float]:
             *(found.st_mtime_ns, found.st_ctime_ns),
         )
     return stamps, newest
+
+
+def _is_local(places: Iterable[Path]) -> bool:
+    """Whether a change of one of PLACES is always one that inotify tells of."""
+    try:
+        found = file_systems()
+    except OSError:
+        return False
+    return all(type_at(str(each.parent), found) in _LOCAL for each in places)
