@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "load": "changes.change",
     "unload": "changes.change",
     "plan": "changes.change",
+    "undo": "undo",
     "wait": "changes.wait",
     "cancel": "changes.jobs",
     "inhibit": "changes.inhibit",
@@ -39,7 +40,13 @@ COMMANDS: Mapping[str, str] = {
 SECTIONS = (
     ("look", ("status", "watch", "guests", "vms", "jobs", "history")),
     ("check", ("validate", "check-guest", "posture", "describe", "metrics")),
-    ("change", ("nested", "set", "reload", "load", "unload", "plan", "wait", "cancel", "inhibit")),
+    (
+        "change",
+        (
+            *("nested", "set", "reload", "load", "unload", "plan"),
+            *("undo", "wait", "cancel", "inhibit"),
+        ),
+    ),
     ("libvirt's logs", ("log show", "log set", "log debug", "log collect", "log presets")),
     ("other", ("shell", "help")),
 )

@@ -19,8 +19,8 @@ from nestd.formats.libvirt import log_filters, log_outputs
 class Describer:
     """Writes the document.
 
-    LOG_STATES gives those of libvirt's daemons, TOTALS how many events of each kind and result
-    there have been.
+    LOG_STATES returns the states of libvirt's daemons, TOTALS the number of events by kind and
+    result.
     """
 
     def __init__(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What core offers to its frontends: one small object that daemon fills and bus asks."""
+"""The services of core in one small object, which daemon assembles and bus uses."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class Services:
-    """The subjects of nestd, each by the object that answers for it.
+    """One object per subject of nestd.
 
-    Those that keep nothing and serve few calls are imported by the first of these: their code is
-    half of nestd's, and start would have to wait for it.
+    Stateless ones that few calls need are imported on first use: they are half of nestd's code, and
+    start would have to wait for it.
     """
 
     def __init__(

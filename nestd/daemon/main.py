@@ -20,6 +20,7 @@ from nestd.bus.service import Service
 from nestd.core.drift.watch import DriftWatch
 from nestd.core.history.foreign import ForeignWatch
 from nestd.core.history.history import History
+from nestd.core.history.logs import LogsWatch
 from nestd.core.logs.daemons import LogDaemons
 from nestd.core.modules.view import HostView
 from nestd.core.reloads.queue import Reloads
@@ -124,7 +125,10 @@ async def _start(
     history.serve()
     daemons = _log_daemons(chosen, root, connection, reloads, at_end)
     at_end.push_async_callback(daemons.close)
+    logs = LogsWatch(daemons, history)
+    at_end.callback(logs.close)
     await daemons.start()
+    logs.start()
     services = Services(view, reloads, daemons, history)
     foreign = ForeignWatch(services.changes, history)
     at_end.callback(foreign.close)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Reading files without surprises."""
+"""Reads regular files without hanging and without following links out of a root."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import BinaryIO
 from nestd.host.root import Root
 
 _AT_ONCE = 4096  # bytes
-DEFAULT_LIMIT = 16 << 20  # bytes; a configuration file beyond that is somebody's mistake
+DEFAULT_LIMIT = 16 << 20  # bytes; a larger configuration file is a mistake
 
 
 def read_regular(path: str | Path, limit: int = DEFAULT_LIMIT) -> bytes | None:
-    """The bytes of a regular file, None where there is nothing of that name.
+    """The bytes of a regular file, None if PATH does not exist.
 
-    Raises OSError: EFBIG past LIMIT bytes, and what open_regular() and read(2) raise.
+    Raises OSError: EFBIG beyond LIMIT bytes, and the errors of open_regular() and read(2).
     """
     fd = _open_regular(path)
     if fd is None:
@@ -35,11 +35,10 @@ def read_regular(path: str | Path, limit: int = DEFAULT_LIMIT) -> bytes | None:
 
 
 def open_regular(path: Path) -> BinaryIO | None:
-    """A regular file opened to be read, None where there is nothing of that name.
+    """A regular file opened for reading, None if PATH does not exist.
 
-    Never hangs (a FIFO is refused, not opened for waiting). Raises OSError: EISDIR for a directory,
-    EINVAL for another special file, ELOOP or ENOLINK for a link that leads nowhere, and whatever
-    open(2) says.
+    Never blocks: a FIFO is refused. Raises OSError: EISDIR for a directory, EINVAL for another
+    special file, ELOOP or ENOLINK for a dangling link, and the errors of open(2).
     """
     fd = _open_regular(path)
     return None if fd is None else os.fdopen(fd, "rb")
@@ -62,7 +61,7 @@ def _open_regular(path: str | Path) -> int | None:
 
 
 def read_below(root: Root, absolute: str, limit: int = DEFAULT_LIMIT) -> bytes | None:
-    """read_regular() for the file that ABSOLUTE leads to with links read as from inside ROOT."""
+    """read_regular() for the path ABSOLUTE, with links resolved inside ROOT."""
     data = read_regular(root.follow(absolute), limit)
     if data is None:
         directory, name = os.path.split(absolute)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Clients that asked for no reloads: each for as long as its descriptor is open anywhere."""
+"""Clients that inhibit reloads, each for as long as its descriptor is open anywhere."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Inhibitors:
         self.on_change: list[Callable[[], None]] = []  # one came or went
 
     def add(self, inhibitor: Inhibitor) -> int:
-        """Take it; the descriptor is the caller's to give away. Raises LimitsExceeded."""
+        """Add INHIBITOR; the caller owns the returned descriptor. Raises LimitsExceeded."""
         mine = [each for each in self._inhibitors.values() if each.uid == inhibitor.uid]
         if len(self._inhibitors) >= MOST or len(mine) >= MOST_PER_USER:
             raise LimitsExceeded(
@@ -56,7 +56,7 @@ class Inhibitors:
         return tuple(self._inhibitors.values())
 
     def blockers(self) -> tuple[Blocker, ...]:
-        """The same as reasons not to reload."""
+        """The inhibitors as blockers of a reload."""
         return tuple(
             Blocker(BlockerKind.INHIBITOR, each.who, each.pid, each.why) for each in self.list()
         )

@@ -32,7 +32,7 @@ async def version() -> int:
 
 
 async def delete_module(name: str) -> None:
-    """delete_module(2), in a worker thread: it took 70 to 140 ms. Raises OSError with its errno."""
+    """delete_module(2), in a worker thread since it takes 70 to 140 ms. Raises OSError."""
     await asyncio.to_thread(_delete_module, name.encode("ascii"))
 
 
@@ -50,7 +50,7 @@ async def show_load(name: str) -> program.Result:
 async def modprobe(
     name: str, parameters: Sequence[tuple[str, str]], *, only_these: bool
 ) -> program.Result:
-    """Run modprobe(8) for NAME. With ONLY_THESE no modprobe.d file and no install line counts."""
+    """Run modprobe(8) for NAME. ONLY_THESE ignores modprobe.d files and install lines."""
     # -C /dev/null stands for an empty configuration; the kernel command line still applies.
     isolation = ["--config", "/dev/null", "--ignore-install"] if only_these else []
     assignments = [f"{parameter}={value}" for parameter, value in parameters]
@@ -77,5 +77,5 @@ async def parameter_types(base: Path, release: str, name: str) -> dict[str, Para
 
 
 def _has_fifo(directory: Path) -> bool:
-    """Whether kmod would wait for ever in one of depmod's lists there."""
+    """Whether one of depmod's lists there is a FIFO, in which kmod would hang."""
     return any(path.is_fifo() for path in directory.glob("modules.*"))

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""modprobe.d as it is at each look, read again only where something behind it has changed.
+"""modprobe.d as it is at each look, parsed again only if something behind it has changed.
 
-inotify tells of each change, and no answer is older than its question: before it is given, the
-queue of events has to be empty, and no mount may have come or gone. Where that is no proof - the
-file system is changed elsewhere too (NFS), the kernel does not watch all that it should, something
-unread is in the queue - the time stamps of all that was read are compared.
+inotify reports each change, and no answer is older than its question: before one is given, the
+queue of events has to be empty, and no mount may have appeared or gone. Where that proves nothing -
+the file system is also changed elsewhere (NFS), the kernel's limit of watches is reached, an event
+is still unread - the time stamps of everything that was read are compared instead.
 """
 
 from __future__ import annotations
