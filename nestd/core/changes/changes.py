@@ -67,7 +67,7 @@ class Changes:
 
         await self.view.read_types()
         await self.view.settled()
-        facts = self.view.facts()
+        facts = self.view.shared_facts()
         change = make_change(facts, module, parameters, when)
         image = await initramfs.holding(self.view.root, facts.release, module)
         reloads = change.effect is Effect.RELOAD
@@ -101,7 +101,7 @@ class Changes:
         self, module: str, parameters: Mapping[str, str], when: When, token: str | None = None
     ) -> Change:
         """Check a change of PARAMETERS ("" removes one). Raises the reason to refuse it."""
-        facts = self.view.facts()
+        facts = self.view.shared_facts()
         change = make_change(facts, module, parameters, when, token)
         self._check(facts, change)
         return change
@@ -144,7 +144,7 @@ class Changes:
                 check_allowed(change, asked)
                 try:
                     with self._writing():
-                        job = await self._apply(self.view.facts(), change, uid)
+                        job = await self._apply(self.view.shared_facts(), change, uid)
                     break
                 except FileChanged:
                     if pause is None or token is not None:

@@ -163,11 +163,8 @@ class KvmModule:
     @cached_property
     def types(self) -> Mapping[str, ParameterType]:
         """The parameters' types: what the module's file declares, and what is known of "nested"."""
-        declared = dict(self.host.types.get(self.name, {}))
-        holders = nested_holders(self.host.machine)
-        if self.name in holders:
-            declared.setdefault(NESTED, holders[self.name])
-        return declared
+        declared = self.host.types.get(self.name, {})
+        return with_nested(self.host.machine, self.name, declared)
 
     def type_of(self, parameter: str) -> ParameterType:
         """The type of PARAMETER; UNKNOWN where nothing tells."""
@@ -261,3 +258,11 @@ class KvmModule:
 
 def _basename(path: str) -> str:
     return path.rpartition("/")[2]
+
+
+def with_nested(
+    machine: str, module: str, declared: Mapping[str, ParameterType]
+) -> Mapping[str, ParameterType]:
+    """The types that MODULE's file DECLARED, and of "nested" where there is no file to tell."""
+    holders = nested_holders(machine)
+    return {NESTED: holders[module], **declared} if module in holders else declared

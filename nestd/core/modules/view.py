@@ -14,7 +14,7 @@ from typing import Callable
 from nestd.core.errors import InvalidArgument
 from nestd.core.model import Machine, Snapshot
 from nestd.core.modules.derive import derive
-from nestd.core.modules.facts import HostFacts, RestOfHost
+from nestd.core.modules.facts import HostFacts, RestOfHost, with_nested
 from nestd.core.modules.machine_count import MachineCount
 from nestd.core.modules.shared_look import SharedLook
 from nestd.core.modules.vendors import modules_of
@@ -160,6 +160,13 @@ class HostView:
         found = await asyncio.gather(*map(self.kernel.parameter_types, unknown))
         self._types = {**self._types, **dict(zip(unknown, found))}
 
+    def types(self) -> Mapping[str, Mapping[str, ParameterType]]:
+        """What is known of each module's parameters; takes no look at the host."""
+        machine = self.kernel.machine
+        return {
+            name: with_nested(machine, name, self._types.get(name, {})) for name in self.modules
+        }
+
     def _knows(self, module: str) -> bool:
         """Whether MODULE has been asked about: each of KVM's has parameters, others need not."""
         return bool(self._types.get(module)) if module in self.modules else module in self._types
@@ -240,8 +247,7 @@ class HostView:
         self._tell_listeners()
 
     def _tell_listeners(self) -> None:
-        self._forget()
         for listener in self._listeners:
             listener()
-        if any(self.kernel.read_module(name).in_transit for name in self.modules):
+        if any(module.in_transit for module in self.shared_facts().modules.values()):
             self._notify_soon(TRANSIENT_SECONDS)
