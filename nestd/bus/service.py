@@ -123,7 +123,7 @@ class Service:
 
 
 class _Readable:
-    """When properties can be read; implements nestd.dbus.objects.tree.Settled."""
+    """When the host can be read; implements nestd.dbus.objects.tree.Settled."""
 
     def __init__(self, view: HostView) -> None:
         self._view = view

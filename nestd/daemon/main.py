@@ -33,8 +33,8 @@ from nestd.daemon.options import Options
 from nestd.dbus.connection.transport import Connection
 from nestd.dbus.connection.wire import BusError
 from nestd.formats.api.names import BUS_NAME
-from nestd.host.kernel import kmod
 from nestd.host.kernel.interface import Kernel
+from nestd.host.kernel.kmod import Kmod, find_kmod
 from nestd.host.kernel.real import FilesOnly, RealKernel
 from nestd.host.libvirt.interface import NoUnits
 from nestd.host.machine.detect_virt import host_virtualization
@@ -111,8 +111,8 @@ async def _start(
 ) -> Services:
     """All that nestd does but its face; AT_END closes it, the last one first."""
     kernel = _kernel(chosen, root)
-    version, virtualization = await _surroundings(chosen, root)
-    view = HostView(root, kernel, version, virtualization)
+    kmod, virtualization = await _surroundings(chosen, root)
+    view = HostView(root, kernel, kmod.version, virtualization, kmod.problem)
     at_end.callback(view.close)
     await view.start()
     reloads = Reloads(view, Records(root), ShutdownDelay(chosen.bus).held)
@@ -136,13 +136,17 @@ async def _start(
     return services
 
 
-async def _surroundings(chosen: Options, root: Root) -> tuple[int, str]:
-    """kmod's version, and what the host itself runs in."""
+async def _surroundings(chosen: Options, root: Root) -> tuple[Kmod, str]:
+    """kmod, and what the host itself runs in."""
     if not chosen.simulate:
-        return await asyncio.gather(kmod.version(), host_virtualization(root))
+        kmod, virtualization = await asyncio.gather(find_kmod(), host_virtualization(root))
+        if kmod.problem:
+            log.warning("modprobe --version: %s; kmod %d is assumed", kmod.problem, kmod.version)
+        return kmod, virtualization
     from nestd.host.simulated import kernel, situations
 
-    return kernel.KMOD, situations.virtualization(root) or await host_virtualization(root)
+    asked = situations.virtualization(root)
+    return Kmod(kernel.KMOD), asked or await host_virtualization(root)
 
 
 def _log_daemons(

@@ -7,6 +7,7 @@ module again or until the next boot.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 
@@ -71,6 +72,7 @@ class ModuleLoads:
         Raises Busy or Inhibited with nothing changed, and what Reloads.start() does.
         """
         async with self._reloads.lock:
+            await self._view.settled()
             if not self.prepare_unload(module):
                 return None
             facts = self._view.facts()
@@ -91,12 +93,13 @@ class ModuleLoads:
         Raises RolledBack with everything as it was before.
         """
         async with self._reloads.lock:
+            await self._view.settled()
             names = self.prepare_load(module)
             if not names:
                 return
             facts = self._view.facts()
             transaction = Transaction(
-                job=self._reloads.records.next_job(),
+                job=await asyncio.to_thread(self._reloads.records.next_job),
                 module=module,
                 uid=uid,
                 when=When.NOW,

@@ -230,6 +230,7 @@ class DriftWatch:
 
     async def _set_in_place(self, drift: Drift) -> None:
         async with self._changes.reloads.lock:
+            await self._view.settled()
             facts, reloads = self._view.facts(), self._changes.reloads
             await direct.set_in_place(reloads, facts, drift.module, drift.wanted, None, OURSELVES)
             self._view.config_changed()

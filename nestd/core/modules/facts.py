@@ -57,6 +57,7 @@ class HostFacts:
     machine: str
     release: str
     kmod: int
+    kmod_problem: str  # why modprobe did not tell its version: kmod is a guess; "" where it did
     modules: Mapping[str, ModuleFacts]
     types: Mapping[str, Mapping[str, ParameterType]]
     own: OwnFile
@@ -112,6 +113,20 @@ class HostFacts:
     def obstacles(self) -> tuple[str, ...]:
         """The stopping files, one sentence each."""
         return tuple(map(str, self.stopping))
+
+    def for_reader(self, *, sees_all: bool) -> HostFacts:
+        """The same host, for one who may see the text of private files or may not."""
+        return replace(self, private=frozenset()) if sees_all and self.private else self
+
+    def text(self, origin: Origin) -> str:
+        """What stands there, "" where it is not for everybody to read."""
+        return "" if origin.file in self.private else origin.text
+
+    @property
+    def hides_own(self) -> bool:
+        """Whether not everybody may read kvm.conf, or what an edit of it starts from."""
+        name = _basename(self.own.path)
+        return any(_basename(path) == name for path in self.private)
 
     def is_loaded(self, name: str) -> bool:
         """Whether NAME, one of KVM's modules or of those that they need, is loaded now."""
@@ -174,6 +189,26 @@ class KvmModule:
     def parameters(self) -> Set[str]:
         """The names of all parameters that are known of it."""
         return {*self.types, *self.running.parameters}
+
+    @property
+    def shown_assignments(self) -> tuple[Assignment, ...]:
+        """What its next load passes, without the words in private files that are none of its
+        parameters: those may be anything.
+        """
+        private, known = self.host.private, self.parameters
+        return tuple(
+            each
+            for each in self.next_load.assignments
+            if each.file not in private or each.parameter in known
+        )
+
+    @property
+    def shown_configured(self) -> Mapping[str, str | None]:
+        """What kvm.conf asks for, likewise."""
+        if not self.host.hides_own:
+            return self.configured
+        known = self.parameters
+        return {name: value for name, value in self.configured.items() if name in known}
 
     @cached_property
     def next_load(self) -> NextLoad:

@@ -8,10 +8,12 @@ and listeners compare it with what they last had. Nothing is ever patched from a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Set
 from typing import Callable
 
 from nestd.core.errors import InvalidArgument
+from nestd.core.hidden import Hidden
 from nestd.core.model import Machine, Snapshot
 from nestd.core.modules.derive import derive
 from nestd.core.modules.facts import HostFacts, RestOfHost, with_nested
@@ -30,14 +32,13 @@ from nestd.host.kernel.sysfs import (
     modules_disabled,
     needed_modules,
     other_providers,
+    read_lists,
 )
 from nestd.host.libvirt import domains as libvirt_domains
 from nestd.host.machine.boot_setup import read_boot_setup
 from nestd.host.machine.detect_virt import cpu_flags
-from nestd.host.modprobe.boot_loads import BootLoads
-from nestd.host.modprobe.config import ModprobeConfig, read_cmdline
-from nestd.host.modprobe.kvm_conf import OwnFile
-from nestd.host.modprobe.watch import ConfigWatch
+from nestd.host.modprobe.config import read_cmdline
+from nestd.host.modprobe.watch import ConfigWatch, Look
 from nestd.host.root import Root
 
 SETTLE_SECONDS = 0.01  # events come in bursts; one look serves the burst
@@ -46,12 +47,18 @@ TRANSIENT_SECONDS = 0.05  # until a module that is coming or going is looked at 
 
 
 class HostView:
-    """What nestd knows of the host, on the running event loop. start() comes first."""
+    """What nestd knows of the host, on the running event loop. start() comes first.
 
-    def __init__(self, root: Root, kernel: Kernel, kmod: int, virtualization: str) -> None:
+    KMOD_PROBLEM is why modprobe did not tell its version, which KMOD then is a guess of.
+    """
+
+    def __init__(
+        self, root: Root, kernel: Kernel, kmod: int, virtualization: str, kmod_problem: str = ""
+    ) -> None:
         self.root = root
         self.kernel = kernel
         self.kmod = kmod
+        self._kmod_problem = kmod_problem
         self.modules = modules_of(kernel.machine)
         self._virtualization = virtualization
         self._flags = cpu_flags(root)
@@ -59,7 +66,7 @@ class HostView:
         self._cmdline = read_cmdline(root) if root.is_this_machine else None
         self._types: Mapping[str, Mapping[str, ParameterType]] = {}
         self._config = ConfigWatch(root, kmod)
-        self._files = SharedLook(self._config.look)
+        self._files = SharedLook(self._read_files)
         self._telling: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._snapshot: Snapshot | None = None
@@ -67,6 +74,7 @@ class HostView:
         self._last: tuple[HostFacts, int, Snapshot] | None = None  # with the count of machines
         self._scan = SharedLook(lambda: kvm_holders.scan(root, libvirt_domains.names_by_pid(root)))
         self.machines_known = kvm_holders.may_see_all(root)
+        self.hidden = Hidden(root)
         self.machine_count = MachineCount(root, self._notify_soon)
         self._listeners: list[Callable[[], None]] = []
         self._look: asyncio.TimerHandle | None = None
@@ -91,10 +99,8 @@ class HostView:
         self._listeners.append(callback)
 
     def facts(self) -> HostFacts:
-        """Everything as it is now."""
-        return self._look_at(*self._config.read())
-
-    def _look_at(self, config: ModprobeConfig, own: OwnFile, boot_loads: BootLoads) -> HostFacts:
+        """Everything as it is now, but for files on a disk: these are as settled() found them."""
+        config, own, boot_loads = self._config.known
         needs = {name: self._needs(name) for name in self.modules}
         others = {other for needed in needs.values() for other in needed}.difference(self.modules)
         root, release = self.root, self.kernel.release
@@ -102,6 +108,7 @@ class HostView:
             machine=self.kernel.machine,
             release=self.kernel.release,
             kmod=self.kmod,
+            kmod_problem=self._kmod_problem,
             modules={name: self.kernel.read_module(name) for name in self.modules},
             types=self._types,
             own=own,
@@ -133,12 +140,10 @@ class HostView:
 
     def shared_facts(self) -> HostFacts:
         """For readers: one look at the host serves a turn of the event loop."""
-        return self._facts or self._share(self.facts())
-
-    def _share(self, facts: HostFacts) -> HostFacts:
-        self._facts = facts
-        self._loop.call_soon(self._forget)
-        return facts
+        if self._facts is None:
+            self._facts = self.facts()
+            self._loop.call_soon(self._forget)
+        return self._facts
 
     def snapshot(self) -> Snapshot:
         """The state that the facts amount to in this turn of the event loop."""
@@ -200,19 +205,25 @@ class HostView:
 
     @property
     def is_settled(self) -> bool:
-        """Whether facts() and snapshot() need not read the files again, and hold up the loop."""
-        if self._facts is None:
-            known = self._config.current
-            if known is not None:
-                self._share(self._look_at(*known))
-        return self._facts is not None
+        """Whether the files are still as facts() and snapshot() know them."""
+        return self._config.is_current
 
     async def settled(self) -> None:
-        """Have the files read in a worker thread where something may have changed."""
+        """Have the files read in a worker thread where something may have changed.
+
+        Before facts(), by whoever answers or decides by them: no disk holds up the loop.
+        """
         for _ in range(MOST_READS):
             if self.is_settled:
                 return
             self._config.take(await self._files())
+            self._forget()
+
+    def _read_files(self) -> Look:
+        look = self._config.look()
+        with contextlib.suppress(OSError):  # read_module() says so
+            read_lists(self.root, self.kernel.release, self.modules)
+        return look
 
     def config_changed(self) -> None:
         """modprobe.d was or may have been written: read it at the next look."""

@@ -11,11 +11,22 @@ from nestd.core.modules.obstacles import preventing
 from nestd.core.modules.values import NESTED, as_text, differing
 from nestd.core.reloads.transaction import Member, Purpose, Transaction
 from nestd.formats.modprobe.load_obstacle import LoadObstacle, sentence
+from nestd.host.kernel.interface import Kernel
 
 
 def users(facts: HostFacts, module: str) -> tuple[str, ...]:
     """KVM's own modules that use MODULE now, and so have to go before it."""
     return tuple(name for name in facts.modules[module].holders if name in facts.modules)
+
+
+def in_use(kernel: Kernel, modules: Collection[str]) -> bool:
+    """Whether something other than MODULES themselves holds one of them at this moment."""
+    for name in modules:
+        running = kernel.read_module(name)
+        along = sum(holder in modules for holder in running.holders)
+        if running.refcount > along:
+            return True
+    return False
 
 
 def first_prevented(facts: HostFacts, module: str) -> tuple[str, LoadObstacle] | None:

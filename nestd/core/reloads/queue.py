@@ -125,7 +125,7 @@ class Reloads:
     def refusal(self, module: str, found: Sequence[Blocker]) -> NestdError:
         """The error for a refused reload of MODULE, given the blockers that were FOUND."""
         kind = Inhibited if self.inhibitors.list() else Busy
-        return kind(blockers.sentence(module, found))
+        return kind(blockers.sentence(module, self.view.hidden.blockers(found)))
 
     async def inhibit(self, inhibitor: Inhibitor) -> int:
         """Inhibit reloads from now on, after one that has begun; see Inhibitors.add()."""
@@ -158,10 +158,16 @@ class Reloads:
         )
         if when is When.IDLE:
             return await self._begin_to_wait(facts, transaction)
-        job = self.jobs.new(transaction.job, request.module, uid, first, request.purpose.value)
+        job = self.new_job(transaction)
         await self._run(job, transaction, request.remake)
         self._end_waiting(transaction.modules, transaction)
         return job
+
+    def new_job(self, transaction: Transaction) -> Job:
+        """A job for TRANSACTION, which is at its first step or comes from before a restart."""
+        purpose, since = transaction.purpose.value, transaction.since
+        module, step = transaction.module, transaction.step
+        return self.jobs.new(transaction.job, module, transaction.uid, step, purpose, since)
 
     async def keep_for_undo(self, transaction: Transaction) -> None:
         """Keep TRANSACTION, which could not be undone: this process and the next one try again."""
@@ -266,16 +272,14 @@ class Reloads:
         for job, _ in self.waiting.overlapping(transaction.modules):
             self._forget(self.waiting.cancel(job))
         await self._overrule(transaction.modules)
-        module, purpose = transaction.module, transaction.purpose.value
-        waits = JobState.WAITING
-        uid, since = transaction.uid, transaction.since
-        job = self.jobs.new(transaction.job, module, uid, waits, purpose, since)
+        job = self.new_job(transaction)
         self.waiting.add(job, transaction)
         return job
 
     async def _attempt(self, job: Job) -> None:
         """Try a waiting job's reload at a moment when nothing seems to use the module."""
         async with self.lock:
+            await self.view.settled()
             transaction = self.waiting.transaction(job)
             if transaction is None:
                 return
@@ -308,6 +312,7 @@ class Reloads:
                 raise Busy(str(error)) from error
             if not isinstance(error, Exception):
                 raise  # cut off at any step: the record is for the next start
+            await self.view.settled()
             _name_cause(error, load_hint(self.view.facts().module(job.module)))
             if isinstance(error, (ReloadFailed, NotRestored)):
                 self.unfinished.add(execution.recorded or transaction)
@@ -332,7 +337,7 @@ class Reloads:
 
         async def explain() -> str:
             found = await self._blockers(self.view.facts(), modules)
-            return blockers.sentence(transaction.module, found)
+            return blockers.sentence(transaction.module, self.view.hidden.blockers(found))
 
         async def is_final() -> bool:
             return blockers.are_lasting(await self.view.holders())
@@ -364,12 +369,7 @@ class Reloads:
         transaction = self.waiting.transaction(job)
         if transaction is None or self.inhibitors.list():
             return True
-        for name in transaction.modules:
-            running = self.view.kernel.read_module(name)
-            along = sum(holder in transaction.modules for holder in running.holders)
-            if running.refcount > along:
-                return True
-        return False
+        return chain.in_use(self.view.kernel, transaction.modules)
 
 
 def log_not_restored(module: str, uid: int, error: NestdError) -> None:

@@ -63,9 +63,7 @@ async def recover(reloads: Reloads) -> None:
 
 
 async def _settle(reloads: Reloads, transaction: Transaction) -> None:
-    module, purpose = transaction.module, transaction.purpose.value
-    uid, since = transaction.uid, transaction.since
-    job = reloads.jobs.new(transaction.job, module, uid, transaction.step, purpose, since)
+    job = reloads.new_job(transaction)
     execution = reloads.execution_of(job)
     try:
         if transaction.replacement is not None:

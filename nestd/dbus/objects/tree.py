@@ -154,6 +154,8 @@ class ObjectTree:
     def _translated(self, handler: Handler) -> Handler:
         async def run(call: Call) -> Sequence[object]:
             try:
+                if self._settled is not None and not self._settled.is_settled:
+                    await self._settled.settled(call)
                 return await handler(call)
             except BusError:
                 raise

@@ -8,6 +8,7 @@ import ctypes
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from nestd.formats.modprobe.kernel_params import ParameterType, parameter_type
@@ -21,14 +22,33 @@ OLDEST_SUPPORTED = 28  # RHEL 9's and bullseye's; assumed where no kmod answers
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-async def version() -> int:
-    """kmod's major version; OLDEST_SUPPORTED where there is no kmod to ask."""
+@dataclass(frozen=True)
+class Kmod:
+    """kmod's major version; where modprobe does not tell it, why, as the end of a sentence."""
+
+    version: int
+    problem: str = ""
+
+
+async def find_kmod() -> Kmod:
+    """Ask modprobe(8); OLDEST_SUPPORTED where it does not tell."""
     try:
         answer = await program.run("modprobe", "--version", timeout=QUERY_SECONDS)
-    except (OSError, TimeoutError):
-        return OLDEST_SUPPORTED
+    except (OSError, TimeoutError) as error:
+        return Kmod(OLDEST_SUPPORTED, not_run(error))
     found = re.search(rb"kmod version (\d+)", answer.stdout)
-    return int(found.group(1)) if found else OLDEST_SUPPORTED
+    if found is None:
+        said = answer.complaint if answer.status else "it does not tell its version"
+        return Kmod(OLDEST_SUPPORTED, said)
+    return Kmod(int(found.group(1)))
+
+
+def not_run(error: Exception) -> str:
+    """Why a program could not be run, or not to its end, as the end of a sentence."""
+    if isinstance(error, FileNotFoundError):
+        return "it is not installed"
+    said = error.strerror if isinstance(error, OSError) else None
+    return said or str(error)
 
 
 async def delete_module(name: str) -> None:

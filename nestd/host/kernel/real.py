@@ -48,7 +48,7 @@ class RealKernel:
         try:
             answer = await kmod.show_load(name)
         except (OSError, TimeoutError) as error:
-            raise LoadError(f"modprobe cannot be run: {error}") from error
+            raise LoadError(f"modprobe cannot be run: {kmod.not_run(error)}") from error
         if answer.status:
             raise LoadError(answer.complaint)
 
@@ -67,7 +67,7 @@ class RealKernel:
             except TimeoutError as error:
                 raise LoadTimeout(str(error)) from error
             except OSError as error:
-                raise LoadError(str(error)) from error
+                raise LoadError(f"modprobe cannot be run: {kmod.not_run(error)}") from error
             reasons = log.about(name, name.replace("_", "-"), "kvm")
         if not self.read_module(name).loaded:
             said = answer.complaint if answer.status else "modprobe loaded nothing and said nothing"

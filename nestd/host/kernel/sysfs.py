@@ -212,6 +212,17 @@ def installed_modules(root: Root, release: str) -> frozenset[str]:
     return _listed(_list(root, release, _DEP))
 
 
+def read_lists(root: Root, release: str, names: Iterable[str]) -> None:
+    """Read what the functions before this one look up, for a worker thread: it may take a while.
+
+    They read a list again where it has changed since. Raises OSError.
+    """
+    for name in names:
+        listed_availability(root, release, name)
+        needed_modules(root, release, name)
+    installed_modules(root, release)
+
+
 def other_providers(root: Root, known: Container[str]) -> tuple[str, ...]:
     """Modules named kvm_... that are not KNOWN, loaded ones before those of the kernel image."""
     directory = root.at("/sys/module")

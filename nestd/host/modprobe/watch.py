@@ -43,7 +43,7 @@ class Look:
     stamps: _Stamps
     is_fresh: bool  # changed so lately that the stamps alone would not show another change
     is_local: bool  # all of it is changed by this kernel alone
-    hints: int  # of a change before it
+    hints: int  # of a change that had come before it
 
 
 class ConfigWatch:
@@ -63,7 +63,7 @@ class ConfigWatch:
         self._on_change: Callable[[], None] = lambda: None
 
     def watch(self, on_change: Callable[[], None]) -> None:
-        """Call ON_CHANGE after each change from now on; it is to call read()."""
+        """Call ON_CHANGE after each change from now on; it is to have the files read again."""
         self._on_change = on_change
         try:
             self._watch = DirectoryWatch((), self._changed)
@@ -90,28 +90,31 @@ class ConfigWatch:
         self._hints += 1
 
     @property
-    def current(self) -> _Read | None:
-        """The files as they were read, None where they may have changed since."""
+    def is_current(self) -> bool:
+        """Whether nothing has changed since the files were read."""
         known, is_quiet = self._stamps, self._is_quiet
         same_mounts = self._mounts is not None and not self._mounts.has_changed()
         if known is not None and self._is_proven and is_quiet and same_mounts:
-            return self._read
+            return True
         if known is None or (self._is_fresh and not is_quiet) or _stamps(known)[0] != known:
             self._is_proven = False  # until all is read again
-            return None
-        return self._read
+            return False
+        return True
 
     def read(self) -> _Read:
         """The files as they are now, kvm.conf, and what is loaded by name at boot.
 
         Blocks for as long as the disk does.
         """
-        known = self.current
-        if known is None:
+        if not self.is_current:
             self.take(self.look())
-            assert self._read is not None
-            known = self._read
-        return known
+        assert self._read is not None
+        return self._read
+
+    @property
+    def known(self) -> _Read:
+        """The files as they were read last."""
+        return self.read() if self._read is None else self._read
 
     def look(self) -> Look:
         """Read the files, changing nothing here: for a worker thread."""
@@ -128,14 +131,15 @@ class ConfigWatch:
         self._read, self._stamps = look.read, look.stamps
         self._is_fresh = look.is_fresh
         places = look.places
+        unwatched = self._watch is None or places != self._watched
         self._is_proven = (
             look.is_local
             and look.hints == self._hints
-            and places == self._watched
+            and not unwatched
             and self._watch is not None
             and self._watch.is_complete
         )
-        if look.is_fresh and (self._watch is None or places != self._watched):
+        if look.hints != self._hints or (look.is_fresh and unwatched):
             self._stamps = None  # another change might not show
         self._follow_links(places)
 
@@ -160,7 +164,7 @@ class ConfigWatch:
             except OSError:
                 continue  # a loop of links, which are watched
         self._watch.watch(places, dependent)
-        self._on_change()  # what changed since it was read was told to nobody
+        self._changed()  # what changed since it was read was told to nobody
 
 
 def _stamps(places: Iterable[str]) -> tuple[_Stamps, float]:
