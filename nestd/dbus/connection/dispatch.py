@@ -112,8 +112,10 @@ class Dispatcher:
         """Answer at once, or start the task that will; raises BusError."""
         if route.inline:
             result = route.run(_read_call(header, route, message))
-            self._answer(header, route, cast("Sequence[object]", result))
-            return
+            if result is not None or route.otherwise is None:
+                self._answer(header, route, cast("Sequence[object]", result))
+                return
+            route = route.otherwise
         self._callers.admit(header.sender, len(message))
         task = asyncio.get_running_loop().create_task(self._work(header, route, message))
         self._tasks.add(task)

@@ -80,15 +80,17 @@ class Signal:
 class Route:
     """Where a call leads: the types are known before the body is read.
 
-    An inline route is a plain function that answers at once; any other is a coroutine function,
-    run as a task that counts against the caller's limit.
+    An inline route is a plain function that answers at once, or with None that it cannot: then the
+    call goes the route of otherwise. Any other is a coroutine function, run as a task that counts
+    against the caller's limit.
     """
 
     interface: str
     in_signature: str
     out_signature: str
-    run: Callable[[Call], Sequence[object] | Awaitable[Sequence[object]]]
+    run: Callable[[Call], Sequence[object] | Awaitable[Sequence[object]] | None]
     inline: bool = False
+    otherwise: Route | None = None
 
 
 Resolve = Callable[[str, str, str], Route]

@@ -55,6 +55,7 @@ class ObjectTree:
         self._translate = translate
         self._settled = settled
         self._objects: dict[str, Exported] = {}
+        self._routes: dict[tuple[str, str, str], Route] = {}  # those that were asked for
         self._standard = StandardInterfaces(self._objects, manager_path, machine_id, self.refresh)
         connection.on_call(self._resolve)
 
@@ -66,12 +67,14 @@ class ObjectTree:
         if path in self._objects:
             raise ValueError(f"{path} is exported already")
         exported = self._objects[path] = Exported(path, interfaces)
+        self._routes.clear()
         if self._managed(path):
             self._emit(self._manager_path, OBJECT_MANAGER, "InterfacesAdded", path, exported.told)
 
     def unexport(self, path: str) -> None:
         """Take an object away, and signal it if it was below the manager; raises KeyError."""
         exported = self._objects.pop(path)
+        self._routes.clear()
         if self._managed(path):
             names = list(exported.interfaces)
             self._emit(self._manager_path, OBJECT_MANAGER, "InterfacesRemoved", path, names)
@@ -101,6 +104,14 @@ class ObjectTree:
 
     def _resolve(self, path: str, interface: str, member: str) -> Route:
         """Where a call leads; raises BusError."""
+        known = self._routes.get((path, interface, member))
+        if known is None:
+            known = self._found(path, interface, member)
+            if path in self._objects:  # else it is one of endlessly many
+                self._routes[path, interface, member] = known
+        return known
+
+    def _found(self, path: str, interface: str, member: str) -> Route:
         exported = self._objects.get(path)
         own = [each.spec for each in exported.interfaces.values()] if exported else []
         specs = [*own, *self._standard.at(path)]
@@ -120,14 +131,25 @@ class ObjectTree:
             run = self._translated(exported.handlers[spec.name][member])
         elif member in self._standard.inline:
             answer = self._standard.inline[member]
-            settled = self._settled
-            if settled is not None and member in _READING and not settled.is_settled:
-                run = _after(settled, answer)
-                return Route(spec.name, types.in_signature, types.out_signature, run)
-            return Route(spec.name, types.in_signature, types.out_signature, answer, inline=True)
+            names = spec.name, types.in_signature, types.out_signature
+            if self._settled is None or member not in _READING:
+                return Route(*names, answer, inline=True)
+            later = Route(*names, _after(self._settled, answer))
+            return Route(*names, self._at_once(self._settled, answer), True, later)
         else:
             run = self._translated(self._standard.set)
         return Route(spec.name, types.in_signature, types.out_signature, run)
+
+    def _at_once(
+        self, settled: Settled, answer: Callable[[Call], Sequence[object]]
+    ) -> Callable[[Call], Sequence[object] | None]:
+        def run(call: Call) -> Sequence[object] | None:
+            known = self._standard.constant(call)
+            if known is not None:
+                return known
+            return answer(call) if settled.is_settled else None
+
+        return run
 
     def _translated(self, handler: Handler) -> Handler:
         async def run(call: Call) -> Sequence[object]:
