@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from nestd.formats.printable import printable
-from nestd.host.files import read_regular
+from nestd.host.files import matching, read_regular
 from nestd.host.root import Root
 
 _STATE = "/run/libvirt/qemu"
@@ -20,8 +20,8 @@ def status_files(root: Root) -> dict[int, Path]:
     driver.pid is the daemon's own and has no XML.
     """
     files = {}
-    for path in root.at(_STATE).glob("*.pid"):
-        if not path.with_suffix(".xml").exists():
+    for path in matching(root.at(_STATE), "*.pid"):
+        if not os.path.exists(path.with_suffix(".xml")):
             continue
         try:
             files[int(read_regular(path) or b"")] = path.with_suffix(".xml")
