@@ -81,7 +81,9 @@ class Route:
     """Where a call leads: the types are known before the body is read.
 
     An inline route is a plain function that answers at once; any other is a coroutine function,
-    run as a task that counts against the caller's limit.
+    run as a task that counts against the caller's limit. One that reads changes nothing: a call
+    without a reply need not be made. Where `now` is set, it gives the route that a call takes at
+    this moment.
     """
 
     interface: str
@@ -89,6 +91,8 @@ class Route:
     out_signature: str
     run: Callable[[Call], Sequence[object] | Awaitable[Sequence[object]]]
     inline: bool = False
+    reads: bool = False
+    now: Callable[[], Route] | None = None
 
 
 Resolve = Callable[[str, str, str], Route]

@@ -27,6 +27,10 @@ class Interface:
         """The handler of each method in the spec, asked for once."""
         return {}
 
+    def reads(self, member: str) -> bool:
+        """Whether this method changes nothing: without a reply it need not be called."""
+        return False
+
     def properties(self) -> Mapping[str, object]:
         """The current value of each property in the spec. Must be quick: asked for often."""
         return {}
@@ -75,6 +79,15 @@ class Exported:
             except Exception:
                 self._report(f"{interface}.{name}")
         return packed
+
+    def read_one(self, interface: str, name: str) -> Packed:
+        """The current value of one property, likewise; raises KeyError if it was never told."""
+        source = self.interfaces[interface]
+        try:
+            return check_value(source.spec.properties[name].signature, source.properties()[name])
+        except Exception:
+            self._report(f"{interface}.{name}")
+            return self.told[interface][name]
 
     def _report(self, name: str) -> None:
         """Log the exception at work, once: anyone may ask for properties as often as they like."""

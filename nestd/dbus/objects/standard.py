@@ -82,7 +82,8 @@ class StandardInterfaces:
 
     def _get(self, call: Call) -> Sequence[object]:
         interface, _ = self._property(call.path, str(call.args[0]), str(call.args[1]))
-        return [self._exported(call.path).read(interface.spec.name)[str(call.args[1])]]
+        exported, name = self._exported(call.path), str(call.args[1])
+        return [exported.read_one(interface.spec.name, name)]
 
     def _get_all(self, call: Call) -> Sequence[object]:
         names = self._interfaces(call.path, str(call.args[0]))
