@@ -108,6 +108,15 @@ TIERS: Mapping[str, Tier] = {
             Need("systemd-analyze", "systemd", "systemd"),
         ),
     ),
+    "hostile": Tier(
+        "a user who floods, on both message buses, and what becomes of the others",
+        (
+            *_BUS,
+            Need("dbus-broker-launch", "dbus-broker", "dbus-broker"),
+        ),
+        root=True,
+        by_default=False,  # its time on an idle machine has yet to be measured
+    ),
     "crash": Tier(
         "a change that is killed or fails at each of its system calls",
         (Need("strace", "strace", "strace"),),

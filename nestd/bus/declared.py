@@ -61,6 +61,9 @@ class DeclaredInterface(Interface):
     def methods(self) -> Mapping[str, Handler]:
         return self._handlers
 
+    def reads(self, member: str) -> bool:
+        return not self._needed[member]
+
     async def authorize(self, call: Call, action: Action, details: Mapping[str, str]) -> int:
         """The caller's user id, if the caller may do ACTION: see Authorizer.require()."""
         allowed = self._needed.get(call.member, frozenset(self.settable.values()))

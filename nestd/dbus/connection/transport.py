@@ -46,6 +46,8 @@ class Connection:
             lambda: self._stream.is_congested,
             self._next_serial,
             self._takes_descriptors,
+            self._uid_of,
+            lambda: self._stream.gathering(),
         )
         self._subscriptions = Subscriptions()
         self._end: asyncio.Future[BusError | None] = self._loop.create_future()
@@ -61,7 +63,11 @@ class Connection:
         """
         self = cls()
         opening = MessageStream.connect(
-            address, self._on_message, self._on_lost, take_descriptors=take_descriptors
+            address,
+            self._on_message,
+            self._on_lost,
+            self._dispatcher.turn,
+            take_descriptors=take_descriptors,
         )
         try:
             self._stream = await asyncio.wait_for(opening, timeout)
@@ -252,6 +258,11 @@ class Connection:
                 future.set_exception(BusError(header.error_name, text))
             else:
                 future.set_result(args)
+
+    async def _uid_of(self, name: str) -> int:
+        """The user of a client; raises BusError where it is gone."""
+        (uid,) = await self._call_bus("GetConnectionUnixUser", "s", name)
+        return int(str(uid))
 
     async def _takes_descriptors(self, name: str) -> bool:
         """Whether the bus would hand a descriptor on to a client; True where it does not say.

@@ -80,9 +80,10 @@ class Signal:
 class Route:
     """Where a call leads: the types are known before the body is read.
 
-    An inline route is a plain function that answers at once, or with None that it cannot: then the
-    call goes the route of otherwise. Any other is a coroutine function, run as a task that counts
-    against the caller's limit.
+    An inline route is a plain function that answers at once, or returns None if it cannot: the call
+    then takes the route `otherwise`. Any other is a coroutine function, run as a task that counts
+    against the caller's limit. One that reads changes nothing: a call without a reply need not be
+    made.
     """
 
     interface: str
@@ -91,6 +92,7 @@ class Route:
     run: Callable[[Call], Sequence[object] | Awaitable[Sequence[object]] | None]
     inline: bool = False
     otherwise: Route | None = None
+    reads: bool = False
 
 
 Resolve = Callable[[str, str, str], Route]
