@@ -190,6 +190,20 @@ TIERS: Mapping[str, Tier] = {
             Need("/usr/share/libvirt/schemas/domain.rng", "libvirt0", "libvirt-libs"),
         ),
     ),
+    "machines": Tier(
+        "nestctl with guests of the real libvirtd and QEMU, on KVM",
+        (
+            *_BUS,
+            Need("/dev/kvm", "qemu-system-x86", "qemu-system-x86-core"),
+            Need("libvirtd", "libvirt-daemon", "libvirt-daemon"),
+            Need("nsenter", "util-linux", "util-linux"),
+            Need("qemu-system-x86_64", "qemu-system-x86", "qemu-system-x86-core"),
+            Need("virt-admin", "libvirt-clients", "libvirt-admin"),
+            Need("virsh", "libvirt-clients", "libvirt-client"),
+        ),
+        root=True,
+        by_default=False,  # not every machine that runs tests has /dev/kvm
+    ),
     "libvirtd": Tier(
         "log settings and debug sessions of the real libvirtd, without drivers",
         (

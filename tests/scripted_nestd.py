@@ -42,6 +42,7 @@ class Script:
     machines: Sequence[tuple[int, str, str, str]] = ()
     machines_known: bool = True
     guests: Sequence[Mapping[str, Any]] = ()  # nested_runs grows with each call
+    vendor: str = "intel"
     state: str = "in-sync"
     nested: str = "yes"
     nested_next: str = "yes"
@@ -82,7 +83,7 @@ class _Manager(_Scripted):
     def properties(self) -> Mapping[str, object]:
         return {
             "Version": "1.2.3",
-            "Vendor": "intel",
+            "Vendor": self.script.vendor,
             "HostModule": MODULE,
             "HostVirtualization": "kvm",
             "MachineCount": len(self.script.machines),
