@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "load": "changes.change",
     "unload": "changes.change",
     "plan": "changes.change",
+    "machines": "machines.resume",
     "wait": "changes.wait",
     "cancel": "changes.jobs",
     "inhibit": "changes.inhibit",
@@ -36,10 +37,14 @@ COMMANDS: Mapping[str, str] = {
     "shell": "shell",
 }
 """Where each command is, below nestd.cli.commands."""
+_CHANGE = (
+    *("nested", "set", "reload", "load", "unload", "plan", "wait", "cancel", "inhibit"),
+    "machines",
+)
 SECTIONS = (
     ("look", ("status", "watch", "guests", "vms", "jobs", "history")),
     ("check", ("validate", "check-guest", "posture", "describe", "metrics")),
-    ("change", ("nested", "set", "reload", "load", "unload", "plan", "wait", "cancel", "inhibit")),
+    ("change", _CHANGE),
     ("libvirt's logs", ("log show", "log set", "log debug", "log collect", "log presets")),
     ("other", ("shell", "help")),
 )

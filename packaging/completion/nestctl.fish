@@ -8,7 +8,7 @@ function __nestctl_command
     for word in $words
         if test $skip = yes
             set skip no
-        else if contains -- $word --for --max-size --output --outputs --preset --root --simulate --token --who --why -o
+        else if contains -- $word --for --max-size --output --outputs --preset --root --simulate --stop-machines --time-limit --token --who --why -o
             set skip yes
         else if not string match -q -- '-*' $word
             set command $command $word
@@ -21,7 +21,7 @@ end
 complete -c nestctl -f
 complete -c nestctl -n 'test (__nestctl_command) = ""' -a status -d 'Show the state of this host (default)'
 complete -c nestctl -n 'test (__nestctl_command) = ""' -a watch -d 'Show the state as it changes, until Ctrl-C'
-complete -c nestctl -n 'test (__nestctl_command) = ""' -a guests -d 'List who has nesting and who has used it'
+complete -c nestctl -n 'test (__nestctl_command) = ""' -a guests -d 'List who has nesting, who has used it; deny or allow it'
 complete -c nestctl -n 'test (__nestctl_command) = ""' -a vms -d 'List the KVM virtual machines that run'
 complete -c nestctl -n 'test (__nestctl_command) = ""' -a jobs -d 'List reloads that wait or are under way'
 complete -c nestctl -n 'test (__nestctl_command) = ""' -a cancel -d 'Give up a waiting reload'
@@ -37,6 +37,7 @@ complete -c nestctl -n 'test (__nestctl_command) = ""' -a reload -d 'Reload a KV
 complete -c nestctl -n 'test (__nestctl_command) = ""' -a load -d 'Load a KVM module that was unloaded'
 complete -c nestctl -n 'test (__nestctl_command) = ""' -a unload -d 'Take a KVM module out until it is loaded again'
 complete -c nestctl -n 'test (__nestctl_command) = ""' -a plan -d 'Show what setting parameters would do'
+complete -c nestctl -n 'test (__nestctl_command) = ""' -a machines -d 'Start the guests again that --stop-machines has stopped'
 complete -c nestctl -n 'test (__nestctl_command) = ""' -a wait -d 'Wait until a job has ended'
 complete -c nestctl -n 'test (__nestctl_command) = ""' -a inhibit -d 'Allow no reload while a program runs, or list who does so'
 complete -c nestctl -n 'test (__nestctl_command) = ""' -a log -d 'Show, set and collect libvirt\'s logs: see nestctl log --help'
@@ -53,9 +54,19 @@ complete -c nestctl -n 'test (__nestctl_command) = "status"' -s h -l help -d 'sh
 complete -c nestctl -n 'test (__nestctl_command) = "status"' -l json -d 'print JSON with stable keys'
 complete -c nestctl -n 'test (__nestctl_command) = "watch"' -s h -l help -d 'show this help message and exit'
 complete -c nestctl -n 'test (__nestctl_command) = "watch"' -l json -d 'print JSON with stable keys'
+complete -c nestctl -n 'test (__nestctl_command) = "guests"' -a deny -d 'Withhold nesting from a guest of libvirt\'s, from its next start on'
+complete -c nestctl -n 'test (__nestctl_command) = "guests"' -a allow -d 'Give nesting to a guest of libvirt\'s, from its next start on'
 complete -c nestctl -n 'test (__nestctl_command) = "guests"' -s h -l help -d 'show this help message and exit'
 complete -c nestctl -n 'test (__nestctl_command) = "guests"' -l json -d 'print JSON with stable keys'
 complete -c nestctl -n 'test (__nestctl_command) = "guests"' -l watch -d 'go on, and tell who runs a guest of its own now'
+complete -c nestctl -n 'test (__nestctl_command) = "guests deny"' -s h -l help -d 'show this help message and exit'
+complete -c nestctl -n 'test (__nestctl_command) = "guests deny"' -l json -d 'print JSON with stable keys'
+complete -c nestctl -n 'test (__nestctl_command) = "guests deny"' -l all -d 'all guests, those that are off too'
+complete -c nestctl -n 'test (__nestctl_command) = "guests deny"' -l dry-run -d 'show the change, do nothing'
+complete -c nestctl -n 'test (__nestctl_command) = "guests allow"' -s h -l help -d 'show this help message and exit'
+complete -c nestctl -n 'test (__nestctl_command) = "guests allow"' -l json -d 'print JSON with stable keys'
+complete -c nestctl -n 'test (__nestctl_command) = "guests allow"' -l all -d 'all guests, those that are off too'
+complete -c nestctl -n 'test (__nestctl_command) = "guests allow"' -l dry-run -d 'show the change, do nothing'
 complete -c nestctl -n 'test (__nestctl_command) = "vms"' -s h -l help -d 'show this help message and exit'
 complete -c nestctl -n 'test (__nestctl_command) = "vms"' -l json -d 'print JSON with stable keys'
 complete -c nestctl -n 'test (__nestctl_command) = "jobs"' -s h -l help -d 'show this help message and exit'
@@ -88,6 +99,9 @@ complete -c nestctl -n 'test (__nestctl_command) = "nested"' -l at-boot -d 'writ
 complete -c nestctl -n 'test (__nestctl_command) = "nested"' -l wait -d 'with --when-idle: wait for the reload'
 complete -c nestctl -n 'test (__nestctl_command) = "nested"' -l dry-run -d 'show the plan, do nothing'
 complete -c nestctl -n 'test (__nestctl_command) = "nested"' -l token -x -d 'from nestctl plan --json: refuse if anything has changed since'
+complete -c nestctl -n 'test (__nestctl_command) = "nested"' -l stop-machines -x -a '(printf \'%s\\n\' save shutdown)' -d 'stop libvirt\'s guests for the reload, and start them again'
+complete -c nestctl -n 'test (__nestctl_command) = "nested"' -l time-limit -x -d 'with it: how long a save, or the shutdown of all, may take (default: 5m)'
+complete -c nestctl -n 'test (__nestctl_command) = "nested"' -l yes -d 'with it: do not ask'
 complete -c nestctl -n 'test (__nestctl_command) = "nested"' -a '(printf \'%s\\n\' on off)'
 complete -c nestctl -n 'test (__nestctl_command) = "set"' -s h -l help -d 'show this help message and exit'
 complete -c nestctl -n 'test (__nestctl_command) = "set"' -l json -d 'print JSON with stable keys'
@@ -121,6 +135,11 @@ complete -c nestctl -n 'test (__nestctl_command) = "plan"' -l when-idle -d 'writ
 complete -c nestctl -n 'test (__nestctl_command) = "plan"' -l at-boot -d 'write it now, use it from the next boot'
 complete -c nestctl -n 'test (__nestctl_command) = "plan"' -a '(sh -c \'ls /sys/module /lib/modules/"$(uname)"/kernel/arch/*/kvm 2>/dev/null | sed -n \'"\'"\'s/^\\(kvm[a-z_-]*\\).*/\\1/p\'"\'"\' | tr - _ | sort -u | grep . || echo kvm\')'
 complete -c nestctl -n 'test (__nestctl_command) = "plan"' -a '(ls /sys/module/kvm*/parameters 2>/dev/null | sed -n \'s/^[a-z0-9_]*$/&=/p\')'
+complete -c nestctl -n 'test (__nestctl_command) = "machines"' -a resume -d 'Start guests that an interrupted --stop-machines has left stopped'
+complete -c nestctl -n 'test (__nestctl_command) = "machines"' -s h -l help -d 'show this help message and exit'
+complete -c nestctl -n 'test (__nestctl_command) = "machines"' -l json -d 'print JSON with stable keys'
+complete -c nestctl -n 'test (__nestctl_command) = "machines resume"' -s h -l help -d 'show this help message and exit'
+complete -c nestctl -n 'test (__nestctl_command) = "machines resume"' -l json -d 'print JSON with stable keys'
 complete -c nestctl -n 'test (__nestctl_command) = "wait"' -s h -l help -d 'show this help message and exit'
 complete -c nestctl -n 'test (__nestctl_command) = "wait"' -l json -d 'print JSON with stable keys'
 complete -c nestctl -n 'test (__nestctl_command) = "wait"' -l for -x -d 'at most so long, for example 90s or 10m (default: until it has ended)'

@@ -7,6 +7,7 @@ button is pressed: it writes to the ACPI registers that QEMU's machine "pc" has 
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -58,7 +59,7 @@ class Guests:
     libvirtd: Libvirtd
     address: str
 
-    def _inside(self, *command: str) -> list[str]:
+    def _inside(self, *command: str | Path) -> list[str | Path]:
         assert self.libvirtd.process is not None
         return ["nsenter", f"--mount=/proc/{self.libvirtd.process.pid}/ns/mnt", *command]
 
@@ -97,8 +98,8 @@ class Guests:
     def definition(self, name: str) -> str:
         return self.virsh("dumpxml", "--inactive", "--security-info", name)
 
-    def start_nestctl(self, *arguments: str, path: str = "") -> subprocess.Popen[str]:
-        """nestctl beside libvirtd; PATH stands before the others where virsh is looked for."""
+    def start_nestctl(self, *arguments: str) -> subprocess.Popen[str]:
+        """nestctl beside libvirtd."""
         command = self._inside(sys.executable, "-m", "nestd.cli", *arguments)
         return subprocess.Popen(
             command,
@@ -109,6 +110,26 @@ class Guests:
             text=True,
             cwd="/",
         )
+
+    def record(self) -> str:
+        """What nestctl has on record of guests that it has stopped."""
+        path = "/var/lib/nestd/stopped-machines.json"
+        return subprocess.run(self._inside("cat", path), capture_output=True, text=True).stdout
+
+    @contextmanager
+    def virsh_that(self, script: str) -> Iterator[None]:
+        """Have nestctl run a shell script instead of virsh, which is $VIRSH in it."""
+        directory = self.libvirtd.root / "bin"
+        directory.mkdir(exist_ok=True)
+        wrapper, virsh = directory / "wrapper", directory / "virsh"
+        shutil.copy("/usr/bin/virsh", virsh)
+        wrapper.write_text(f'#!/bin/sh\nVIRSH={virsh}\n{script}\nexec $VIRSH "$@"\n')
+        wrapper.chmod(0o755)
+        subprocess.run(self._inside("mount", "--bind", wrapper, "/usr/bin/virsh"), check=True)
+        try:
+            yield
+        finally:
+            subprocess.run(self._inside("umount", "/usr/bin/virsh"), check=True)
 
     def nestctl(self, *arguments: str) -> Result:
         process = self.start_nestctl(*arguments)

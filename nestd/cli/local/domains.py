@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from nestd.cli.local.virsh import VirshError, virsh
+from nestd.cli.local.virsh import VirshError, VirshTimeout, virsh
 
 RUNNING, PAUSED, SHUT_OFF = "running", "paused", "shut off"
 _PIDS = Path("/run/libvirt/qemu")  # NAME.pid, of the running ones
@@ -79,15 +79,19 @@ class Domains:
             await virsh("define", "--validate", file.name)
 
     async def save(self, uuid: str, seconds: float) -> None:
-        """Save the state to disk and stop the guest; it runs on where that takes longer.
+        """Save the state to disk and stop the guest. Raises VirshTimeout where it takes longer.
 
-        Raises TimeoutError too.
+        Then the guest runs on.
         """
         try:
             await virsh("managedsave", uuid, "--running", timeout=seconds)
-        except TimeoutError:
+        except VirshTimeout:
             await virsh("domjobabort", uuid)
             raise
+
+    async def is_busy(self, uuid: str) -> bool:
+        """Whether libvirt is at work on it, such as saving it."""
+        return "None" not in await virsh("domjobinfo", uuid)
 
     async def shut_down(self, uuid: str) -> None:
         """Press the guest's power button (ACPI)."""

@@ -24,13 +24,19 @@ class VirshError(CliError):
         self.reason = reason
 
 
+class VirshTimeout(VirshError):
+    """It has not ended in time."""
+
+
 async def virsh(*arguments: str, timeout: float = SECONDS) -> str:
-    """What virsh prints. Raises VirshError; TimeoutError where it has not ended by then."""
+    """What virsh prints. Raises VirshError; VirshTimeout after TIMEOUT seconds."""
     uri = os.environ.get("LIBVIRT_DEFAULT_URI", "qemu:///system")
     try:
         done = await program.run("virsh", "--quiet", "--connect", uri, *arguments, timeout=timeout)
     except FileNotFoundError as error:
         raise CliError("This is done with virsh, which is not installed.", _INSTALL) from error
+    except TimeoutError as error:
+        raise VirshTimeout("libvirt does not answer.", "it does not answer") from error
     if done.status:
         reason = done.complaint.removeprefix("error: ")
         raise VirshError(f"libvirt says: {reason}", reason)

@@ -115,7 +115,7 @@ async def _change_one(domain: Domain, feature: str, *, give: bool, write: bool) 
         return found._replace(error=str(error), concerned=False)
     except NotChangeable as error:
         return found._replace(error=str(error))
-    except (VirshError, XmlError, TimeoutError) as error:
+    except (VirshError, XmlError) as error:
         return found._replace(error=f"was not changed: {error}")
 
 
