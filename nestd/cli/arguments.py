@@ -39,7 +39,7 @@ COMMANDS: Mapping[str, str] = {
 """Where each command is, below nestd.cli.commands."""
 _CHANGE = (
     *("nested", "set", "reload", "load", "unload", "plan", "wait", "cancel", "inhibit"),
-    "machines",
+    *("guests deny", "guests allow", "machines resume"),
 )
 SECTIONS = (
     ("look", ("status", "watch", "guests", "vms", "jobs", "history")),

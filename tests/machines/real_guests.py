@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The real libvirtd with QEMU guests on /dev/kvm, and nestctl beside it.
+"""The real libvirtd with QEMU guests, and nestctl beside it.
 
 A guest boots from a floppy image of 512 bytes of code, which shuts down as soon as its power
-button is pressed: it writes to the ACPI registers that QEMU's machine "pc" has at 0x600.
+button is pressed: it writes to the ACPI registers that QEMU's machine "pc" has at 0x600. Guests that
+run are emulated, unless the test is about KVM: not every KVM boots from a floppy disk.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _OBEDIENT = bytes.fromhex("ba0206 b80001 ef fb f4 ba0006 ed f6c401 74f5 ba0406 b
 _DEAF = bytes.fromhex("fb f4 ebfc")
 KVM64 = "<cpu mode='custom' match='exact'><model>kvm64</model></cpu>"
 _DOMAIN = """\
-<domain type='kvm'>
+<domain type='{type}'>
   <name>{name}</name>
   <memory unit='MiB'>32</memory>
   <vcpu>1</vcpu>
@@ -69,15 +70,21 @@ class Guests:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def define(self, name: str, cpu: str = KVM64, *, deaf: bool = False, run: bool = True) -> int:
-        """Define one, and start it; gives the process id."""
+    def define(self, name: str, *, deaf: bool = False) -> int:
+        """Define an emulated one, and start it; gives the process id."""
+        self.define_kvm(name, cpu="", deaf=deaf, type_="qemu")
+        return self.start(name)
+
+    def define_kvm(
+        self, name: str, cpu: str = KVM64, *, deaf: bool = True, type_: str = "kvm"
+    ) -> None:
+        """Define one."""
         code = _DEAF if deaf else _OBEDIENT
         image = self.libvirtd.root / f"{'deaf' if deaf else 'obedient'}.img"
         image.write_bytes(code.ljust(510, b"\0") + b"\x55\xaa" + bytes(1440 * 1024 - 512))
         xml = self.libvirtd.root / f"{name}.xml"
-        xml.write_text(_DOMAIN.format(name=name, cpu=cpu, image=image))
+        xml.write_text(_DOMAIN.format(name=name, cpu=cpu, image=image, type=type_))
         self.virsh("define", str(xml))
-        return self.start(name) if run else 0
 
     def start(self, name: str) -> int:
         self.virsh("start", name)

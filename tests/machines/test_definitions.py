@@ -55,7 +55,7 @@ def lines(before: str, after: str) -> list[str]:
 def test_one_line_changes_and_comes_back(
     cpu: str, taken: list[str], bus: PrivateBus, guests: Guests
 ) -> None:
-    guests.define("web 1", cpu, run=False)
+    guests.define_kvm("web 1", cpu)
     first = guests.definition("web 1")
     with scripted_nestd(bus.address, Script(vendor="amd")):
         plan = guests.nestctl("guests", "deny", "web 1", "--dry-run")
@@ -87,10 +87,11 @@ def test_one_line_changes_and_comes_back(
 def test_a_guest_that_runs_and_one_with_a_saved_state_are_told(
     bus: PrivateBus, guests: Guests
 ) -> None:
-    guests.define("runs")
-    guests.define("saved")
+    for name in ("runs", "saved"):
+        guests.define_kvm(name)
+        guests.start(name)
     guests.virsh("managedsave", "saved")
-    guests.define("off", run=False)
+    guests.define_kvm("off")
     live = guests.virsh("dumpxml", "runs")
     with scripted_nestd(bus.address, Script(vendor="amd")):
         done = guests.nestctl("guests", "deny", "--all")
@@ -115,7 +116,7 @@ def test_a_guest_that_runs_and_one_with_a_saved_state_are_told(
 
 
 def test_what_cannot_be_changed_is_named(bus: PrivateBus, guests: Guests) -> None:
-    guests.define("passing", run=False)
+    guests.define_kvm("passing")
     guests.virsh("undefine", "passing")
     guests.virsh("create", str(guests.libvirtd.root / "passing.xml"))
     other = {"pid": 9, "name": "vm", "vmm": "firecracker", "unit": "", "exposed": "unknown"}
@@ -135,7 +136,7 @@ def test_what_cannot_be_changed_is_named(bus: PrivateBus, guests: Guests) -> Non
 
 
 def test_require_with_nesting_off_is_warned_of(bus: PrivateBus, guests: Guests) -> None:
-    guests.define("lab", run=False)
+    guests.define_kvm("lab")
     with scripted_nestd(bus.address, Script(vendor="intel", nested="no")):
         done = guests.nestctl("guests", "allow", "lab")
     guests.virsh("undefine", "lab")

@@ -122,9 +122,8 @@ def test_a_change_that_fails_brings_them_back(
 def test_what_cannot_be_stopped_is_named_and_nothing_is(
     bus: PrivateBus, guests: Guests, script: Script
 ) -> None:
-    guests.define("passing", run=False)
-    guests.virsh("undefine", "passing")
-    guests.virsh("create", str(guests.libvirtd.root / "passing.xml"))
+    guests.define("passing")
+    guests.virsh("undefine", "passing")  # it runs on
     guests.virsh("suspend", "beta")
     known = {str(each["name"]): each for each in script.guests}
     unknown = {"exposed": "yes", "nesting": "unknown", "nesting_by": "no count"}

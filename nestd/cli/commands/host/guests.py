@@ -26,7 +26,7 @@ _NONE = "No KVM virtual machine runs."
 
 def add_to(commands: Any) -> None:
     """Add the commands."""
-    about = "List who has nesting, who has used it; deny or allow it"
+    about = "List who has nesting and who has used it"
     parser = add_command(commands, "guests", guests, about)
     help_ = "go on, and tell who runs a guest of its own now"
     parser.add_argument("--watch", action="store_true", help=help_)

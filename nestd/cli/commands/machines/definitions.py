@@ -34,9 +34,9 @@ class Outcome(NamedTuple):
 
 def add_to(guests: Any) -> None:
     """Add the commands below nestctl guests."""
-    about = "Withhold nesting from a guest of libvirt's, from its next start on"
+    about = "Withhold nesting from a guest's next start on"
     _add_arguments(add_command(guests, "deny", deny, about))
-    about = "Give nesting to a guest of libvirt's, from its next start on"
+    about = "Give nesting from a guest's next start on"
     _add_arguments(add_command(guests, "allow", allow, about))
 
 

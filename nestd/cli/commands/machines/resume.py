@@ -21,12 +21,12 @@ AGAIN = "Try again when the cause is removed:\n  nestctl machines resume"
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    about = "Start the guests again that --stop-machines has stopped"
+    about = "Show guests that --stop-machines has left stopped"
     parser = add_command(commands, "machines", show, about)
     inner = parser.add_subparsers(
         prog="nestctl machines", title="commands", metavar="COMMAND", parser_class=Parser
     )
-    about = "Start guests that an interrupted --stop-machines has left stopped"
+    about = "Start guests that --stop-machines has left stopped"
     add_command(inner, "resume", resume, about)
 
 
