@@ -2,8 +2,8 @@
 """The real libvirtd with QEMU guests, and nestctl beside it.
 
 A guest boots from a floppy image of 512 bytes of code, which shuts down as soon as its power
-button is pressed: it writes to the ACPI registers that QEMU's machine "pc" has at 0x600. Guests that
-run are emulated, unless the test is about KVM: not every KVM boots from a floppy disk.
+button is pressed: it writes to the ACPI registers that QEMU's machine "pc" has at 0x600. Guests
+that run are emulated, unless the test is about KVM: not every KVM boots from a floppy disk.
 """
 
 from __future__ import annotations
