@@ -27,16 +27,17 @@ class LiveDomains:
 
     def read(self, path: Path) -> Domain | None:
         """The domain, None where its file cannot be read."""
+        known = self._known.get(path)
         try:
+            if known is not None and known[0] == _version(os.stat(path)):
+                return known[1]
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
             self._known.pop(path, None)
             return None
         try:
-            status = os.fstat(fd)
-            same = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
-            if self._known.get(path, ((),))[0] != same:
-                self._known[path] = (same, _parse(path, os.read(fd, _READ_BYTES)))
+            version = _version(os.fstat(fd))
+            self._known[path] = (version, _parse(path, os.read(fd, _READ_BYTES)))
         except OSError:
             return None
         finally:
@@ -46,6 +47,10 @@ class LiveDomains:
     def forget_all_but(self, paths: set[Path]) -> None:
         """Keep only what is known of PATHS."""
         self._known = {path: known for path, known in self._known.items() if path in paths}
+
+
+def _version(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _parse(path: Path, data: bytes) -> Domain | None:

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from nestd.formats.printable import printable
@@ -12,6 +14,7 @@ from nestd.host.files import read_regular
 from nestd.host.root import Root
 
 _STATE = "/run/libvirt/qemu"
+_TICK_NS = 1_000_000_000  # far longer than any file system's
 
 
 def status_files(root: Root) -> dict[int, Path]:
@@ -28,6 +31,42 @@ def status_files(root: Root) -> dict[int, Path]:
         except (OSError, ValueError):
             continue
     return files
+
+
+@dataclass(frozen=True)
+class SystemDomains:
+    """The running domains of libvirt's system daemon: status files and names, by QEMU's PID."""
+
+    files: Mapping[int, Path]
+    names: Mapping[int, str]
+
+
+class DomainLook:
+    """The domains of one host, listed again once their directory has changed.
+
+    libvirt and QEMU make and remove these files, or rename others over them, all of which changes
+    the directory's time. A change in the same tick of the clock as a listing would not show: what
+    was listed is known only where the directory is older than that.
+    """
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._known: tuple[tuple[int, int, int], SystemDomains] | None = None
+
+    def __call__(self) -> SystemDomains:
+        """Those that run now."""
+        try:
+            status = os.stat(self._root.at(_STATE))
+        except OSError:
+            return SystemDomains({}, {})
+        at = (status.st_dev, status.st_ino, status.st_mtime_ns)
+        if self._known is not None and self._known[0] == at:
+            return self._known[1]
+        settled = time.time_ns() - status.st_mtime_ns > _TICK_NS
+        files = status_files(self._root)
+        found = SystemDomains(files, names_of(files))
+        self._known = (at, found) if settled else None
+        return found
 
 
 def names_by_pid(root: Root) -> dict[int, str]:
