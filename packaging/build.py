@@ -15,6 +15,9 @@ With --no-check the tests are left out. With --bundled the RPM has dbus-next in 
 default on RHEL alone. Its source is taken from PyPI with pip, or it is the file that --dbus-next
 names.
 
+The maintainer of the Debian packages is whom DEBFULLNAME and DEBEMAIL name, as for Debian's own
+tools. Without them it is root@localhost: who has built a package for this machine.
+
 Two builds of one commit are the same to the byte: all times are SOURCE_DATE_EPOCH, by default the
 commit's, or that of the newest file of an unpacked source.
 """
@@ -48,8 +51,11 @@ CONTENTS = (
     "systemd",
     "tests",
 )
+NOBODY = "nestd developers <root@localhost>"
 DBUS_NEXT = "dbus_next-0.2.3.tar.gz"
 DBUS_NEXT_SHA256 = "f4eae26909332ada528c0a3549dda8d4f088f9b365153952a408e28023a626a5"
+# Not a Python that somebody has put before the distribution's, as pyenv does.
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 # A package says when and where it was built, and has files' times.
 REPRODUCIBLE = {
     "_buildhost": "localhost",
@@ -126,7 +132,7 @@ def rpm(directory: Path, *, check: bool, bundled: bool | None, dbus_next: Path |
         command += [] if check else ["--without", "check"]
         if bundled is not None:
             command += ["--with" if bundled else "--without", "bundled_dbus_next"]
-        environment = {**os.environ, "SOURCE_DATE_EPOCH": str(time)}
+        environment = {**os.environ, "PATH": PATH, "SOURCE_DATE_EPOCH": str(time)}
         subprocess.run([*command, str(spec)], env=environment, check=True)
         for package in (*top.glob("SRPMS/*.rpm"), *top.glob("RPMS/*/*.rpm")):
             shutil.copy(package, directory)
@@ -142,7 +148,8 @@ def deb(directory: Path, *, check: bool) -> None:
             archive.extractall(top)
         tree = top / f"nestd-{version()}"
         shutil.copytree(tree / "packaging" / "debian", tree / "debian")
-        environment = {**os.environ, "SOURCE_DATE_EPOCH": str(epoch())}
+        name_maintainer(tree / "debian")
+        environment = {**os.environ, "PATH": PATH, "SOURCE_DATE_EPOCH": str(epoch())}
         if not check:
             environment.update(DEB_BUILD_OPTIONS="nocheck", DEB_BUILD_PROFILES="nocheck")
         # Of build-essential nothing is needed: there is nothing to compile.
@@ -150,6 +157,20 @@ def deb(directory: Path, *, check: bool) -> None:
         subprocess.run(command, cwd=tree, env=environment, check=True)
         for package in top.glob("*.deb"):
             shutil.copy(package, directory)
+
+
+def name_maintainer(debian: Path) -> None:
+    """Puts who builds into control and the newest entry of changelog, where that is said."""
+    address = os.environ.get("DEBEMAIL", "")
+    if not address:
+        return
+    if "<" not in address:
+        address = f"{os.environ.get('DEBFULLNAME') or 'nestd developers'} <{address}>"
+    for name in ("control", "changelog"):
+        text = (debian / name).read_text()
+        if NOBODY not in text:
+            raise CannotBuild(f"DEBEMAIL replaces {NOBODY}, whom {debian / name} does not name.")
+        (debian / name).write_text(text.replace(NOBODY, address, 1))
 
 
 def _require(program: str, command: str) -> None:

@@ -75,7 +75,9 @@ class Received:
 class RawClient:
     """A connection that has said hello, as the effective user of this process."""
 
-    def __init__(self, address: str, timeout: float = 10.0) -> None:
+    def __init__(
+        self, address: str, timeout: float = 10.0, *, takes_descriptors: bool = True
+    ) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(timeout)
         self.sock.connect(address.split("path=")[1])
@@ -84,8 +86,9 @@ class RawClient:
         self._serial = 0
         self.sock.sendall(b"\0AUTH EXTERNAL " + str(os.geteuid()).encode().hex().encode() + b"\r\n")
         assert self._line().startswith(b"OK")
-        self.sock.sendall(b"NEGOTIATE_UNIX_FD\r\n")
-        assert self._line() == b"AGREE_UNIX_FD"
+        if takes_descriptors:
+            self.sock.sendall(b"NEGOTIATE_UNIX_FD\r\n")
+            assert self._line() == b"AGREE_UNIX_FD"
         self.sock.sendall(b"BEGIN\r\n")
         bus = "org.freedesktop.DBus"
         serial = self.call(bus, "/org/freedesktop/DBus", bus, "Hello")

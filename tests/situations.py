@@ -47,6 +47,7 @@ def make_situation(
     *,
     release: str = "",
     virtualization: str = "none",
+    kmod_problem: str = "",
     **around: Any,
 ) -> Situation:
     """The situation of a simulated host, in a fresh directory below DIRECTORY.
@@ -63,7 +64,7 @@ def make_situation(
     _write(root, given)
 
     async def look() -> Situation:
-        view = HostView(root, kernel, KMOD, virtualization)
+        view = HostView(root, kernel, KMOD, virtualization, kmod_problem)
         await view.read_types()
         snapshot = view.snapshot()
         found = await read_surroundings(root, host.machine, host.release, snapshot.host_module)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
 
 from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer
@@ -14,11 +15,13 @@ from nestd.core.history.entry import Kind
 from nestd.core.history.history import History, Request
 from nestd.core.history.undo import undo_of_logs
 from nestd.core.logs.change import LogWhen
-from nestd.core.logs.daemon import LogDaemon
 from nestd.dbus.connection.wire import Call, Variant
 from nestd.dbus.objects.interface import InterfaceSpec
 from nestd.formats.api import log_daemon
 from nestd.formats.libvirt import log_filters, log_outputs
+
+if TYPE_CHECKING:
+    from nestd.core.logs.daemon import LogDaemon
 
 _SET = {"outputs": "s", "restart": "b"}
 _PLAN = {"outputs": "s"}

@@ -5,24 +5,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from nestd import __version__
 from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer, Verdict
 from nestd.bus.declared import DeclaredInterface, needs, reads
 from nestd.bus.history import events
-from nestd.core.archive.archives import DEFAULT_LOG_BYTES, check_log_bytes
 from nestd.core.blocking.inhibitors import Inhibitor
-from nestd.core.checks.finding import Finding
 from nestd.core.errors import NoSuchJob
-from nestd.core.guests.guest import Guest
 from nestd.core.services import Services
 from nestd.dbus.connection.protocol import Packed, check_value
 from nestd.dbus.connection.wire import Call
 from nestd.dbus.objects.interface import InterfaceSpec
 from nestd.formats.api import manager
 from nestd.formats.api.names import job_path, log_daemon_path, module_path
-from nestd.formats.libvirt.log_presets import PRESETS
+
+if TYPE_CHECKING:
+    from nestd.core.checks.finding import Finding
+    from nestd.core.guests.guest import Guest
 
 
 class ManagerInterface(DeclaredInterface):
@@ -99,10 +100,10 @@ class ManagerInterface(DeclaredInterface):
     @needs("CollectLogs", Action.COLLECT_LOGS)
     async def _collect_logs(self, call: Call) -> Sequence[object]:
         given = arguments.Options(call.args[0], {"max_bytes": "t"}).number("max_bytes")
-        max_bytes = DEFAULT_LOG_BYTES if given is None else given
-        check_log_bytes(max_bytes)
+        archives = self._services.archives
+        max_bytes = archives.log_bytes(given)
         uid = await self.authorize(call, Action.COLLECT_LOGS, {})
-        return [self._services.archives.collect(max_bytes, uid)]
+        return [archives.collect(max_bytes, uid)]
 
     @needs("Inhibit", Action.INHIBIT)
     async def _inhibit(self, call: Call) -> Sequence[object]:
@@ -129,6 +130,8 @@ class ManagerInterface(DeclaredInterface):
 
     @reads("ListPresets")
     async def _list_presets(self, call: Call) -> Sequence[object]:
+        from nestd.formats.libvirt.log_presets import PRESETS
+
         return [[(each.name, each.filters, each.purpose) for each in PRESETS]]
 
     @reads("ListHistory")

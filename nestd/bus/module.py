@@ -131,20 +131,26 @@ class ModuleInterface(DeclaredInterface):
         when = arguments.when(word, _NOT_AT_BOOT)
         arguments.Options(options, {})
         loads = self._changes.loads
-        if not loads.prepare_unload(self._name):
-            return [NO_OBJECT]
-        uid = await self.authorize(call, Action.RELOAD_MODULES, {"module": self._name})
-        job = await loads.unload(self._name, when, uid)
-        return [NO_OBJECT if job is None else job_path(job.id)]
+        async with self._requested(call, Kind.RELOAD, f"unload ({when.value})") as request:
+            if not loads.prepare_unload(self._name):
+                return [NO_OBJECT]
+            details = {"module": self._name}
+            request.uid = uid = await self.authorize(call, Action.RELOAD_MODULES, details)
+            job = await loads.unload(self._name, when, uid)
+            request.happened = job is not None and when is When.NOW
+            return [NO_OBJECT if job is None else job_path(job.id)]
 
     @needs("Load", Action.RELOAD_MODULES)
     async def _load(self, call: Call) -> Sequence[object]:
         [options] = call.args
         arguments.Options(options, {})
         loads = self._changes.loads
-        if loads.prepare_load(self._name):
-            uid = await self.authorize(call, Action.RELOAD_MODULES, {"module": self._name})
-            await loads.load(self._name, uid)
+        async with self._requested(call, Kind.RELOAD, "load") as request:
+            if loads.prepare_load(self._name):
+                details = {"module": self._name}
+                request.uid = uid = await self.authorize(call, Action.RELOAD_MODULES, details)
+                await loads.load(self._name, uid)
+                request.happened = True
         return []
 
     @reads("Plan")

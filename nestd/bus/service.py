@@ -4,18 +4,19 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from nestd.bus.authorization import Authorizer
 from nestd.bus.errors import translate
 from nestd.bus.job import JobInterface
 from nestd.bus.log_control import LogControl, LogControlInterface
-from nestd.bus.log_daemon import LogDaemonInterface
 from nestd.bus.manager import ManagerInterface
 from nestd.bus.module import ModuleInterface
-from nestd.core.logs.daemon import LogDaemon
+from nestd.core.modules.view import HostView
 from nestd.core.reloads.jobs import Job
 from nestd.core.services import Services
 from nestd.dbus.connection.transport import Connection
+from nestd.dbus.connection.wire import Call
 from nestd.dbus.objects.tree import ObjectTree
 from nestd.formats.api.names import (
     BUS_NAME,
@@ -26,6 +27,9 @@ from nestd.formats.api.names import (
     log_daemon_path,
     module_path,
 )
+
+if TYPE_CHECKING:
+    from nestd.core.logs.daemon import LogDaemon
 
 JOB_STAYS_SECONDS = 10.0  # after its end
 
@@ -48,7 +52,7 @@ class Service:
             MANAGER_PATH,
             machine_id=machine_id,
             translate=translate,
-            settled=services.view,
+            settled=_Readable(services.view),
         )
         self._tree.export(MANAGER_PATH, [ManagerInterface(services, self._authorizer)])
         self._tree.export(LOG_CONTROL_PATH, [LogControlInterface(log, self._authorizer)])
@@ -60,7 +64,7 @@ class Service:
         for job in services.reloads.jobs.all():  # of before a restart, ended or not
             self._on_job_new(job)
         services.view.listen(self._tree.refresh)
-        services.view.on_machines.append(self._on_machines)
+        services.view.machine_count.on_machines.append(self._on_machines)
         services.reloads.inhibitors.on_change.append(self._on_inhibitors)
         services.daemons.on_change.append(self._on_daemons)
         services.reloads.jobs.on_new.append(self._on_job_new)
@@ -83,9 +87,14 @@ class Service:
         for name, daemon in self._services.daemons.daemons.items():
             if name not in self._exported:
                 self._exported[name] = daemon
-                interface = LogDaemonInterface(daemon, self._services.history, self._authorizer)
-                self._tree.export(log_daemon_path(name), [interface])
+                self._export_daemon(daemon)
         self._tree.refresh()
+
+    def _export_daemon(self, daemon: LogDaemon) -> None:
+        from nestd.bus.log_daemon import LogDaemonInterface  # not on hosts without libvirt
+
+        interface = LogDaemonInterface(daemon, self._services.history, self._authorizer)
+        self._tree.export(log_daemon_path(daemon.name), [interface])
 
     def _on_machines(self) -> None:
         self._tree.emit(MANAGER_PATH, MANAGER, "MachinesChanged")
@@ -111,3 +120,19 @@ class Service:
     def _forget(self, job: Job) -> None:
         self._services.reloads.jobs.forget(job)
         self._tree.unexport(job_path(job.id))
+
+
+class _Readable:
+    """When the host can be read; implements nestd.dbus.objects.tree.Settled."""
+
+    def __init__(self, view: HostView) -> None:
+        self._view = view
+
+    @property
+    def is_settled(self) -> bool:
+        return self._view.is_settled and self._view.machine_count.is_known
+
+    async def settled(self, call: Call) -> None:
+        if call.path == MANAGER_PATH and call.args[1:] in ((), ("MachineCount",)):  # () of GetAll
+            await self._view.machine_count.known()
+        await self._view.settled()

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "load": "changes.change",
     "unload": "changes.change",
     "plan": "changes.change",
+    "undo": "undo",
     "machines": "machines.resume",
     "wait": "changes.wait",
     "cancel": "changes.jobs",
@@ -38,7 +39,7 @@ COMMANDS: Mapping[str, str] = {
 }
 """Where each command is, below nestd.cli.commands."""
 _CHANGE = (
-    *("nested", "set", "reload", "load", "unload", "plan", "wait", "cancel", "inhibit"),
+    *("nested", "set", "reload", "load", "unload", "plan", "undo", "wait", "cancel", "inhibit"),
     *("guests deny", "guests allow", "machines resume"),
 )
 SECTIONS = (

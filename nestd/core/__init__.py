@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What nestd does. It knows no D-Bus type and no path.
+"""What nestd does, without D-Bus types and path literals.
 
-modules/ derives the state of KVM's modules from the facts, changes/ and reloads/ alter it, drift/
-watches what others alter; logs/ is libvirt's logging, checks/ judges host and guests, archive/
-packs a support archive. model.py and errors.py are the values and errors of all of them. Imports
+modules/ derives the state of KVM's modules from the facts, changes/ and reloads/ modify it, drift/
+watches for changes by others; logs/ handles libvirt's logging, checks/ judges host and guests,
+archive/ packs a support archive. All share the values in model.py and errors in errors.py. Imports
 host and formats. Begin with model.py and modules/view.py.
 """

@@ -19,8 +19,8 @@ from nestd.formats.libvirt import log_filters, log_outputs
 class Describer:
     """Writes the document.
 
-    LOG_STATES gives those of libvirt's daemons, TOTALS how many events of each kind and result
-    there have been.
+    LOG_STATES returns the states of libvirt's daemons, TOTALS the number of events by kind and
+    result.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class Describer:
     async def describe(self) -> str:
         """The whole state now, as JSON."""
         machines = await self._view.machines()
+        await self._view.machine_count.known()
         facts, snapshot = self._view.facts(), self._view.snapshot()
         document = {
             **_host(facts, snapshot),
@@ -70,6 +71,7 @@ def _host(facts: HostFacts, snapshot: Snapshot) -> dict[str, object]:
         "host_virtualization": snapshot.virtualization,
         "kernel": {"release": facts.release, "machine": facts.machine},
         "kmod": facts.kmod,
+        "kmod_problem": facts.kmod_problem,
         "modules_disabled": facts.modules_disabled,
         "config_problems": list(facts.problems),
     }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Why nestd refuses or fails: one small tree, each with one plain sentence as its text.
+"""The errors of nestd: one small tree; the text of each is one plain sentence.
 
-nestd.bus.errors maps each class to its D-Bus name; a class that is not there is a bug.
+nestd.bus.errors maps each class to its D-Bus name; a class missing there is a bug.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ class NestdError(Exception):
 
 
 class InvalidArgument(NestdError):
-    """An argument is not one that the method takes: an unknown word, option or object."""
+    """The method does not accept an argument: an unknown word, option or object."""
 
 
 class InvalidParameter(NestdError):
-    """The module has no such parameter, or the parameter no such value."""
+    """The module has no such parameter, or the parameter does not accept the value."""
 
 
 class InvalidFilter(NestdError):
-    """A log filter is not one that libvirt takes; the text names it, its position and the rule."""
+    """libvirt would not accept a log filter; the text names it, its position and the rule."""
 
 
 class InvalidOutput(NestdError):
-    """A log output is not one that may be set; the text names it, its position and the rule."""
+    """A log output may not be set; the text names it, its position and the rule."""
 
 
 class DaemonUnavailable(NestdError):
@@ -60,7 +60,7 @@ class FileChanged(NestdError):
 
 
 class Unreadable(NestdError):
-    """What runs cannot be read, so nothing is changed; the text has the reason."""
+    """The running state cannot be read, so nothing was changed; the text has the reason."""
 
 
 class StalePlan(NestdError):
@@ -68,19 +68,19 @@ class StalePlan(NestdError):
 
 
 class Busy(NestdError):
-    """Something uses the module; the text names all of it."""
+    """Something uses the module; the text names every user."""
 
 
 class RolledBack(NestdError):
-    """The reload failed and everything is as it was before; the text has the kernel's reason."""
+    """The reload failed and the previous state was restored; the text has the kernel's reason."""
 
 
 class ReloadFailed(NestdError):
-    """The reload failed and the state before it could not be restored: there is no KVM now."""
+    """The reload failed and the previous state could not be restored: there is no KVM now."""
 
 
 class NotRestored(NestdError):
-    """A change failed and could not be undone; the text says what stands now.
+    """A change failed and could not be undone; the text says what is in effect now.
 
     Its record and the old file are kept: the next start tries again.
     """
@@ -91,7 +91,7 @@ class NotSupported(NestdError):
 
 
 class WriteFailed(NestdError):
-    """A file could not be written: a full or read-only disk, or no right to."""
+    """A file could not be written: the disk is full or read-only, or permission is missing."""
 
 
 class Inhibited(NestdError):
@@ -99,11 +99,11 @@ class Inhibited(NestdError):
 
 
 class LimitsExceeded(NestdError):
-    """The caller holds as many of something as it may."""
+    """The caller already has the maximum number of some resource."""
 
 
 class NoSuchJob(NestdError):
-    """There is no job of that number, or no longer."""
+    """There is no job with that number, or it is gone."""
 
 
 def check_ours(is_ours: bool) -> None:
@@ -113,13 +113,13 @@ def check_ours(is_ours: bool) -> None:
 
 
 def system_reason(error: OSError) -> str:
-    """What a failed system call says, as a part of a sentence."""
+    """The reason of a failed system call, as part of a sentence."""
     said = error.strerror or str(error)
     return f"{error.filename}: {said}" if error.filename else said
 
 
 def write_failed(error: OSError) -> NestdError:
-    """What a failed system call on a file means to a caller."""
+    """The error to report for a failed system call on a file."""
     reason = system_reason(error)
     if isinstance(error, NotUndone):
         return NotRestored(f"The change failed and could not be undone: {reason}.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Looks at the host for the checks. Anybody may ask for them, as often as they like."""
+"""Runs the checks on the host. Any user may request them at any rate."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from nestd.host.machine.surroundings import Surroundings, read_surroundings
 
 
 class Inspector:
-    """The checks of a host and of guests on it. LOG_STATES gives those of libvirt's daemons."""
+    """The checks of a host and its guests. LOG_STATES returns the states of libvirt's daemons."""
 
     def __init__(self, view: HostView, log_states: Callable[[], Sequence[LogState]]) -> None:
         self._view = view
         self._log_states = log_states
-        # One look into the initramfs at a time: it costs seconds, and the next call finds it known.
+        # One look into the initramfs at a time: it takes seconds, and its result is cached.
         self._looking = asyncio.Lock()
 
     async def validate(self) -> tuple[Finding, ...]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The events that an administrator may look for in the log, each with an identity that stays.
+"""The events that an administrator may look for in the journal, each with a stable identity.
 
 log.log(NOTICE, "kvm_intel was reloaded", extra=about(Event.RELOAD_DONE, module="kvm_intel", ...))
 
@@ -21,7 +21,7 @@ OURSELVES = 0
 
 
 class Event(Enum):
-    """MESSAGE_ID, and the fields that tell which, who and what; see Event.fields."""
+    """Each event's MESSAGE_ID and the names of its journal fields; see Event.fields."""
 
     VALUE_CHANGED = (
         "a52eaabe6fa74d6e8ce647c561044a98",
@@ -53,16 +53,16 @@ class Event(Enum):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The journal fields that every entry of this event has."""
+        """The journal fields of every entry of this event."""
         return tuple(PREFIX + name.upper() for name in self._names)
 
 
 def not_restored(subject: str, caller_uid: int) -> Mapping[str, object]:
-    """The "extra" of the entry about a change of SUBJECT, a module or daemon, that half stands."""
+    """The "extra" for an entry about a half-undone change of SUBJECT, a module or daemon."""
     return about(Event.NOT_RESTORED, subject=subject, caller_uid=caller_uid)
 
 
 def about(event: Event, **fields: object) -> Mapping[str, object]:
-    """The "extra" of the logging call that tells of EVENT, with each of its fields by keyword."""
+    """The "extra" for the logging call that reports EVENT, with each of its fields by keyword."""
     named = {PREFIX + name.upper(): str(value) for name, value in fields.items()}
     return {"journal_fields": {"MESSAGE_ID": event.message_id, **named}}

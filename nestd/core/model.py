@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The values that nestd deals in. A Snapshot is the whole state at one moment."""
+"""The values that all of nestd uses. A Snapshot is the whole state at one moment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nestd.host.kernel.sysfs import Availability
 
 
 class Vendor(Enum):
-    """Which KVM a host has."""
+    """The kind of KVM that a host has."""
 
     INTEL = "intel"
     AMD = "amd"
@@ -24,7 +24,7 @@ class Vendor(Enum):
 
 
 class Answer(Enum):
-    """What is known of a yes-or-no matter."""
+    """The answer to a yes-or-no question, which may be unknown."""
 
     YES = "yes"
     NO = "no"
@@ -35,7 +35,7 @@ class Answer(Enum):
 
 
 class ModuleState(Enum):
-    """Where a module stands between what is configured, what comes next and what runs."""
+    """How a module's configured, next and running values relate."""
 
     IN_SYNC = "in-sync"
     RELOAD_PENDING = "reload-pending"
@@ -47,7 +47,7 @@ class ModuleState(Enum):
 
 
 class When(Enum):
-    """When a change is to take effect."""
+    """When a change takes effect."""
 
     NOW = "now"
     IDLE = "idle"
@@ -55,7 +55,7 @@ class When(Enum):
 
 
 class JobState(Enum):
-    """How far a job is; the last four are its results."""
+    """The progress of a job; the last four are its results."""
 
     WAITING = "waiting"
     UNLOADING = "unloading"
@@ -69,7 +69,7 @@ class JobState(Enum):
 
 
 class BlockerKind(Enum):
-    """What keeps a module from being reloaded."""
+    """The kinds of things that keep a module from being reloaded."""
 
     MACHINE = "machine"
     PROCESS = "process"
@@ -82,7 +82,7 @@ class BlockerKind(Enum):
 
 @dataclass(frozen=True)
 class Blocker:
-    """One reason why a module cannot be reloaded now; pid is 0 where no process is the reason."""
+    """One reason why a module cannot be reloaded now; pid is 0 if the reason is not a process."""
 
     kind: BlockerKind
     name: str
@@ -105,7 +105,7 @@ class Machine:
 
 
 class Pending(NamedTuple):
-    """A parameter that runs with another value than the next load would give it."""
+    """A parameter whose running value differs from the value that the next load would give it."""
 
     parameter: str
     running: str

@@ -1,51 +1,72 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What core offers to its frontends: one small object that daemon fills and bus asks."""
+"""The services of core in one small object, which daemon assembles and bus uses."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from nestd.core.archive.archives import SupportArchives
 from nestd.core.changes.changes import Changes
-from nestd.core.describe import Describer
-from nestd.core.guests.guests import Guests
 from nestd.core.history.history import History
-from nestd.core.inspector import Inspector
 from nestd.core.logs.daemons import LogDaemons
 from nestd.core.modules.view import HostView
-from nestd.core.posture.posture import Posture
 from nestd.core.reloads.queue import Reloads
 
+if TYPE_CHECKING:
+    from nestd.core.archive.archives import SupportArchives
+    from nestd.core.describe import Describer
+    from nestd.core.guests.guests import Guests
+    from nestd.core.inspector import Inspector
+    from nestd.core.posture.posture import Posture
 
-@dataclass(frozen=True)
+
 class Services:
-    """The subjects of nestd, each by the object that answers for it."""
+    """One object per subject of nestd.
 
-    view: HostView  # what the host is
-    reloads: Reloads  # jobs, blockers and inhibitors
-    changes: Changes  # of modules' parameters, and reloads without one
-    daemons: LogDaemons  # libvirt's logs
-    inspector: Inspector  # checks of the host and of guests
-    guests: Guests  # what the running machines have of nesting
-    posture: Posture  # what makes nesting a risk
-    describer: Describer  # the whole state in one document
-    archives: SupportArchives
-    history: History  # what was changed, by whom, and how it ended
+    Stateless ones that few calls need are imported on first use: they are half of nestd's code, and
+    start would have to wait for it.
+    """
 
+    def __init__(
+        self, view: HostView, reloads: Reloads, daemons: LogDaemons, history: History
+    ) -> None:
+        self.view = view  # what the host is
+        self.reloads = reloads  # jobs, blockers and inhibitors
+        self.changes = Changes(view, reloads)  # of modules' parameters, and reloads without one
+        self.daemons = daemons  # libvirt's logs
+        self.history = history  # what was changed, by whom, and how it ended
 
-def assemble(view: HostView, reloads: Reloads, daemons: LogDaemons, history: History) -> Services:
-    """The services of the host that VIEW shows."""
-    guests = Guests(view)
-    describer = Describer(view, reloads, daemons.states, lambda: history.totals)
-    return Services(
-        view=view,
-        reloads=reloads,
-        changes=Changes(view, reloads),
-        daemons=daemons,
-        inspector=Inspector(view, daemons.states),
-        guests=guests,
-        posture=Posture(view, guests),
-        describer=describer,
-        archives=SupportArchives(view, describer.describe),
-        history=history,
-    )
+    @cached_property
+    def inspector(self) -> Inspector:
+        """Checks of the host and of guests."""
+        from nestd.core.inspector import Inspector
+
+        return Inspector(self.view, self.daemons.states)
+
+    @cached_property
+    def guests(self) -> Guests:
+        """What the running machines have of nesting."""
+        from nestd.core.guests.guests import Guests
+
+        return Guests(self.view)
+
+    @cached_property
+    def posture(self) -> Posture:
+        """What makes nesting a risk."""
+        from nestd.core.posture.posture import Posture
+
+        return Posture(self.view, self.guests)
+
+    @cached_property
+    def describer(self) -> Describer:
+        """The whole state in one document."""
+        from nestd.core.describe import Describer
+
+        return Describer(self.view, self.reloads, self.daemons.states, lambda: self.history.totals)
+
+    @cached_property
+    def archives(self) -> SupportArchives:
+        """For support requests."""
+        from nestd.core.archive.archives import SupportArchives
+
+        return SupportArchives(self.view, self.describer.describe)

@@ -20,30 +20,29 @@ from nestd.bus.service import Service
 from nestd.core.drift.watch import DriftWatch
 from nestd.core.history.foreign import ForeignWatch
 from nestd.core.history.history import History
+from nestd.core.history.logs import LogsWatch
 from nestd.core.logs.daemons import LogDaemons
 from nestd.core.modules.view import HostView
 from nestd.core.reloads.queue import Reloads
 from nestd.core.reloads.recovery import recover
-from nestd.core.services import Services, assemble
-from nestd.daemon import options, settings
+from nestd.core.services import Services
+from nestd.daemon import settings
 from nestd.daemon.logs import Logs
 from nestd.daemon.notify import notify, start_watchdog
 from nestd.daemon.options import Options
 from nestd.dbus.connection.transport import Connection
 from nestd.dbus.connection.wire import BusError
 from nestd.formats.api.names import BUS_NAME
-from nestd.host.kernel import kmod
 from nestd.host.kernel.interface import Kernel
+from nestd.host.kernel.kmod import Kmod, find_kmod
 from nestd.host.kernel.real import FilesOnly, RealKernel
 from nestd.host.libvirt.interface import NoUnits
 from nestd.host.machine.detect_virt import host_virtualization
 from nestd.host.machine.machine_id import machine_id
 from nestd.host.root import Root
-from nestd.host.simulated import kernel as simulated_kernel
-from nestd.host.simulated import situations
-from nestd.host.simulated.host import KINDS
-from nestd.host.simulated.libvirt import SimulatedLibvirt
 from nestd.host.state.records import Records
+
+# --simulate's rooms are imported where they are asked for: a real host's start needs none of them.
 
 EXIT_OK, EXIT_FAILURE = 0, 1
 
@@ -52,7 +51,7 @@ log = logging.getLogger("nestd")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run nestd until it is told to stop; the exit status."""
-    chosen = options.parse(sys.argv[1:] if arguments is None else arguments)
+    chosen = _options(sys.argv[1:] if arguments is None else arguments)
     logs = Logs(chosen.log_level)
     with _root(chosen) as root:
         try:
@@ -60,6 +59,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except (BusError, OSError) as error:
             log.error("nestd cannot run: %s", error)
             return EXIT_FAILURE
+
+
+def _options(arguments: Sequence[str]) -> Options:
+    if not arguments:
+        return Options()  # as systemd starts it: argparse is a tenth of the start
+    from nestd.daemon.command_line import parse
+
+    return parse(arguments)
 
 
 @contextlib.contextmanager
@@ -93,6 +100,7 @@ async def _serve(chosen: Options, root: Root, logs: Logs) -> int:
         loop.add_signal_handler(signal.SIGHUP, _reread_settings, root, drift)
         notify("READY=1", f"STATUS=Serving {BUS_NAME}")
         start_watchdog()
+        services.view.machine_count.count_soon()
         drift.start()
         log.info("nestd %s serves %s (kmod %d)", __version__, BUS_NAME, services.view.kmod)
         return await _run(stop, connection)
@@ -103,10 +111,8 @@ async def _start(
 ) -> Services:
     """All that nestd does but its face; AT_END closes it, the last one first."""
     kernel = _kernel(chosen, root)
-    version = simulated_kernel.KMOD if chosen.simulate else await kmod.version()
-    asked = situations.virtualization(root) if chosen.simulate else ""
-    virtualization = asked or await host_virtualization(root)
-    view = HostView(root, kernel, version, virtualization)
+    kmod, virtualization = await _surroundings(chosen, root)
+    view = HostView(root, kernel, kmod.version, virtualization, kmod.problem)
     at_end.callback(view.close)
     await view.start()
     reloads = Reloads(view, Records(root), ShutdownDelay(chosen.bus).held)
@@ -119,12 +125,28 @@ async def _start(
     history.serve()
     daemons = _log_daemons(chosen, root, connection, reloads, at_end)
     at_end.push_async_callback(daemons.close)
+    logs = LogsWatch(daemons, history)
+    at_end.callback(logs.close)
     await daemons.start()
-    services = assemble(view, reloads, daemons, history)
+    logs.start()
+    services = Services(view, reloads, daemons, history)
     foreign = ForeignWatch(services.changes, history)
     at_end.callback(foreign.close)
     foreign.start()
     return services
+
+
+async def _surroundings(chosen: Options, root: Root) -> tuple[Kmod, str]:
+    """kmod, and what the host itself runs in."""
+    if not chosen.simulate:
+        kmod, virtualization = await asyncio.gather(find_kmod(), host_virtualization(root))
+        if kmod.problem:
+            log.warning("modprobe --version: %s; kmod %d is assumed", kmod.problem, kmod.version)
+        return kmod, virtualization
+    from nestd.host.simulated import kernel, situations
+
+    asked = situations.virtualization(root)
+    return Kmod(kernel.KMOD), asked or await host_virtualization(root)
 
 
 def _log_daemons(
@@ -135,6 +157,8 @@ def _log_daemons(
     at_end: contextlib.AsyncExitStack,
 ) -> LogDaemons:
     if chosen.simulate is not None:
+        from nestd.host.simulated.libvirt import SimulatedLibvirt
+
         libvirt = SimulatedLibvirt(root, chosen.simulate)
         at_end.callback(libvirt.close)
         return LogDaemons(root, libvirt, libvirt.admin, is_ours=reloads.is_ours)
@@ -164,6 +188,8 @@ def _reread_settings(root: Root, drift: DriftWatch) -> None:
 
 def _kernel(chosen: Options, root: Root) -> Kernel:
     if chosen.simulate is not None:
-        kind = KINDS[chosen.simulate.kind]
-        return simulated_kernel.SimulatedKernel(root, kind, chosen.simulate)
+        from nestd.host.simulated.host import KINDS
+        from nestd.host.simulated.kernel import SimulatedKernel
+
+        return SimulatedKernel(root, KINDS[chosen.simulate.kind], chosen.simulate)
     return RealKernel(root) if root.is_this_machine else FilesOnly(root)

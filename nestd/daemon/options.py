@@ -1,77 +1,19 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestd's command line; see nestd(8)."""
+"""How nestd is started; see nestd(8)."""
 
 from __future__ import annotations
 
-import argparse
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-from nestd import __version__
-from nestd.daemon.logs import LEVELS
-from nestd.formats import simulation
-from nestd.formats.simulation import Simulation
+if TYPE_CHECKING:
+    from nestd.formats.simulation import Simulation
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """What the command line says; None where it says nothing."""
 
-    bus: str | None
-    root: Path | None
-    simulate: Simulation | None
-    log_level: str
-
-
-class SimulateOption(argparse.Action):
-    """--simulate: a Simulation, or with "help" the list of what there is."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: object,
-        option_string: str | None = None,
-    ) -> None:
-        if values == "help":
-            print(simulation.listing(), end="")
-            parser.exit()
-        try:
-            setattr(namespace, self.dest, simulation.parse(str(values)))
-        except ValueError as error:
-            parser.error(f"--simulate: {error}")
-
-
-def parse(arguments: Sequence[str]) -> Options:
-    """Read the command line. Exits with status 2 and a sentence on stderr for a wrong one."""
-    parser = argparse.ArgumentParser(
-        prog="nestd",
-        allow_abbrev=False,
-        description="D-Bus service for nested virtualization and libvirt debug logs on a KVM host.",
-    )
-    parser.add_argument("--bus", metavar="ADDRESS", help="the bus to serve (default: system bus)")
-    parser.add_argument("--root", metavar="DIR", type=Path, help="take every path below DIR")
-    parser.add_argument(
-        "--simulate",
-        metavar="KIND[,SITUATION...]",
-        action=SimulateOption,
-        help="serve a simulated host; 'help' lists kinds and situations",
-    )
-    parser.add_argument("--log-level", choices=tuple(LEVELS), default="info")
-    parser.add_argument("--version", action="version", version=f"nestd {__version__}")
-    found = parser.parse_args(arguments)
-    if found.root is not None and not found.simulate and not found.root.is_dir():
-        parser.error(f"--root: {found.root} is no directory")
-    if found.simulate and found.root is not None and _is_this_machine(found.root):
-        parser.error(f"--root: {found.root} is this machine itself, no place for a simulated one")
-    return Options(found.bus, found.root, found.simulate, found.log_level)
-
-
-def _is_this_machine(root: Path) -> bool:
-    """Whether ROOT leads to "/", be it through links or a mount; it need not exist."""
-    try:
-        return os.path.samefile(root, "/")
-    except OSError:
-        return os.path.realpath(root) == "/"
+    bus: str | None = None
+    root: Path | None = None
+    simulate: Simulation | None = None
+    log_level: str = "info"

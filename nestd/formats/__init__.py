@@ -2,6 +2,6 @@
 """Pure text: bytes in, values or bytes out. No I/O, and nothing else of nestd is imported.
 
 modprobe/ is modprobe.d and the kernel command line, libvirt/ the daemons' configuration files and
-log settings, libvirt_xml/ domain XML and QEMU's capabilities, redaction/ what an archive may not
-show. What has no room is a small format of its own. Begin with modprobe/next_load.py.
+log settings, libvirt_xml/ domain XML and QEMU's capabilities, redaction/ the secrets that an
+archive may not show. The modules beside them are small formats. Begin with modprobe/next_load.py.
 """

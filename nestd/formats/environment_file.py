@@ -13,7 +13,7 @@ _PIECE = re.compile(r"\"((?:\\.|[^\"\\])*)\"|'([^']*)'|\\(.)|([^\"'\\]+)|.")
 def parse(data: bytes) -> Mapping[str, str]:
     """The variables and their values; the last of several assignments counts.
 
-    A value in quotes ends on its line here; what systemd would not understand is left out.
+    A quoted value must end on its line here; lines that systemd would not understand are skipped.
     """
     text = data.decode("utf-8", "surrogateescape").replace("\\\n", "")
     found = (_ASSIGNMENT.fullmatch(line) for line in re.split("[\r\n]+", text))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a distribution's own data say that a kernel has fixed.
+"""The CVEs that a kernel has fixed, according to the distribution's own data.
 
 Debian's and Ubuntu's changelog of the kernel's package, RPM's, and the updateinfo of a repository
-(https://github.com/rpm-software-management/createrepo_c). A CVE counts where an entry of this
-kernel, or of an older one, names it.
+(https://github.com/rpm-software-management/createrepo_c). A CVE counts as fixed if an entry for
+this kernel or an older one names it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def running_version(text: str) -> str:
 
 
 def named_in_changelog(text: str, version: str) -> frozenset[str] | None:
-    """The CVEs of the entry of VERSION and of all older ones; None where it has no such entry.
+    """The CVEs that the entry of VERSION and all older ones name; None if VERSION has no entry.
 
     A signed kernel's package has 6.1.176+1 where the running kernel says 6.1.176-1.
     """
@@ -40,7 +40,7 @@ def named_in_changelog(text: str, version: str) -> frozenset[str] | None:
 
 
 def named_in_rpm_changelog(text: str) -> frozenset[str]:
-    """The CVEs of a package's changelog, which ends with the package's own release."""
+    """The CVEs in a package's changelog, whose newest entry is the package's own release."""
     return frozenset(_CVE.findall(text))
 
 

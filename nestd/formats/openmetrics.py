@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Metrics as text: OpenMetrics 1.0, and the older format that node_exporter's textfiles have.
+"""Metrics as text: OpenMetrics 1.0, and the older format of node_exporter's textfile collector.
 
-The two differ in little: a counter's family is named without "_total" in OpenMetrics, which also
-wants "# EOF" at the end.
+In OpenMetrics a counter's family is named without "_total", and the text ends with "# EOF".
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ Number = Union[int, float]
 
 
 class Kind(Enum):
-    """The types that both formats know."""
+    """The metric types that both formats have."""
 
     GAUGE = "gauge"
     COUNTER = "counter"  # only grows; its samples end in _total
@@ -30,7 +29,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Sample:
-    """One value of a family."""
+    """One value of a metric family."""
 
     value: Number
     labels: Labels = field(default_factory=dict)
@@ -38,10 +37,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Family:
-    """Samples of one name, which says its unit. text is one plain line on what they are.
+    """The samples of one name, which includes the unit; text is a one-line description.
 
-    Raises ValueError for a name that is none, and for a text with a backslash, quotes or line ends:
-    the formats escape them differently.
+    Raises ValueError for an invalid name, and for a text with a backslash, quotes or line ends,
+    which the formats escape differently.
     """
 
     name: str
@@ -57,13 +56,13 @@ class Family:
 
 
 def openmetrics(families: Iterable[Family]) -> str:
-    """As OpenMetrics 1.0 has it. A family without samples is left out."""
+    """The text in OpenMetrics 1.0. A family without samples is omitted."""
     lines = [line for each in families if each.samples for line in _lines(each, each.name)]
     return "".join(f"{line}\n" for line in [*lines, "# EOF"])
 
 
 def textfile(families: Iterable[Family]) -> str:
-    """As node_exporter's textfile collector reads it (format 0.0.4)."""
+    """The text for node_exporter's textfile collector (format 0.0.4)."""
     lines = [line for each in families if each.samples for line in _lines(each, _sample_name(each))]
     return "".join(f"{line}\n" for line in lines)
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Words of others as they may stand in a sentence, a list or the log: one line, printable, short.
+"""Makes foreign text safe for a sentence, a list or the journal: one line, printable, short.
 
-Whoever may start a process chooses its name, its arguments and often its control group.
+Anyone who can start a process chooses its name, its arguments and often its control group.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ LONGEST = 256  # characters: a file's name, which has 255 bytes at most, is show
 
 
 def printable(data: bytes, longest: int = LONGEST) -> str:
-    r"""DATA read as UTF-8. What is not, and what does not print, becomes an escape like \xff or \n.
+    r"""DATA as UTF-8; bytes that are not, and unprintable characters, become escapes like \xff, \n.
 
-    What is longer than LONGEST characters ends with "..." there.
+    A text of more than LONGEST characters is cut there and ends with "...".
     """
     text = data[: 4 * (longest + 1)].decode("utf-8", "backslashreplace")
     shown = "".join(char if char.isprintable() else _escape(char) for char in text)
@@ -21,12 +21,12 @@ def printable(data: bytes, longest: int = LONGEST) -> str:
 
 
 def one_line(text: str) -> str:
-    """TEXT with a question mark for each character that does not print, line ends among them."""
+    """TEXT with a question mark for each unprintable character, line ends included."""
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def quoted(text: str) -> str:
-    """A caller's word as a message may repeat it: in quotes, printable, short."""
+    """A caller's text as a message may repeat it: in quotes, printable, short."""
     start = text[:LONGEST_QUOTED]
     shown = one_line(start)
     return f'"{shown}"' if start == text else f'"{shown}..."'

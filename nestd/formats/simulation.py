@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What --simulate takes: the kind of a simulated host, and the situations that it is in.
+"""The argument of --simulate: the kind of a simulated host, and its situations.
 
 "intel,guests=3,overridden" is an Intel host with three running guests on which another file than
 kvm.conf decides. nestd and nestctl both read it; nestd.host.simulated acts on it.
@@ -29,7 +29,7 @@ MOST_GUESTS = 1000
 
 @dataclass(frozen=True)
 class SituationSpec:
-    """A situation that can be asked for; value is what stands behind "=", "" where nothing does."""
+    """A situation that can be chosen; value describes the part after "=", "" if there is none."""
 
     name: str
     text: str
@@ -48,7 +48,8 @@ SITUATIONS: Mapping[str, SituationSpec] = MappingProxyType(
             SituationSpec(
                 "guests",
                 "N running guests, guest1 to guestN: guest1 has what a hypervisor needs, guest2"
-                " (guest1 where it is alone) also runs a guest of its own, the others have not",
+                " (guest1 where it is alone) also runs a guest of its own, the others have not;"
+                " none has where nested is off, as on s390 by default",
                 "N",
             ),
             SituationSpec("overridden", "another file decides over kvm.conf: nested is off"),
@@ -75,14 +76,14 @@ SITUATIONS: Mapping[str, SituationSpec] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Simulation:
-    """A kind of host, and its situations by name with their values ("" for those without)."""
+    """A kind of host and its situations by name, each with its value ("" for none)."""
 
     kind: str
     situations: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def guests(self) -> int:
-        """How many guests run at the beginning."""
+        """The number of guests that run at the start."""
         return int(self.situations.get("guests", "0"))
 
     def __contains__(self, situation: str) -> bool:
@@ -112,7 +113,7 @@ def parse(text: str) -> Simulation:
 
 
 def listing() -> str:
-    """What `--simulate help` prints."""
+    """The output of `--simulate help`."""
     usage = {each.usage: each.text for each in SITUATIONS.values()}
     parts = [
         "--simulate KIND[,SITUATION...]: for example intel,guests=3,overridden",

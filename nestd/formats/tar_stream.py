@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Writes a .tar.gz as a stream: each call returns the bytes that come next.
 
-All members are root's and for root alone, whatever the files were, so that an archive tells no
-more than their names, times and contents. The same contents give the same bytes.
+All members belong to root and are readable by root alone, so that an archive shows no more than
+names, times and contents. The same contents give the same bytes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LONGEST_NAME = 200
 
 
 class TarStream:
-    """One archive. After member() come exactly that many bytes with data()."""
+    """One archive. Each member() must be followed by exactly that many bytes through data()."""
 
     def __init__(self, directory: str) -> None:
         self._directory = safe_name(directory)
@@ -27,7 +27,7 @@ class TarStream:
         self._padding = 0
 
     def name(self, *parts: str) -> str:
-        """A name for a member that no other has: below the archive's directory, and harmless."""
+        """A unique, harmless member name below the archive's directory."""
         path = "/".join((self._directory, *map(safe_name, parts)))
         name, number = path, 1
         while name in self._names:
@@ -60,6 +60,6 @@ class TarStream:
 
 
 def safe_name(name: str) -> str:
-    """NAME as one part of a path that no program and no terminal takes for anything else."""
+    """NAME as a path component without special meaning for programs and terminals."""
     safe = _STRANGE.sub("_", name)[:_LONGEST_NAME].lstrip("-") or "_"
     return "_" if safe in (".", "..") else safe

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A unified diff of two texts that differ in one place, in time linear in their size."""
+"""A unified diff of two texts that differ in one place, in linear time."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
@@ -13,10 +12,12 @@ _HUNK = re.compile(r"@@ -(\d+)(,\d+)? \+(\d+)(,\d+)? @@")
 
 
 def unified_diff(before: bytes, after: bytes, path: str) -> str:
-    """What diff -u would print, "" for no difference; bytes that are no UTF-8 are escaped.
+    """The output of diff -u, "" for no difference; bytes that are not UTF-8 are escaped.
 
-    difflib alone takes minutes for megabytes: it is given what lies around the difference only.
+    difflib alone takes minutes for megabytes, so it gets only the lines around the difference.
     """
+    import difflib  # 2 ms, for a diff that is shown to somebody
+
     old, new = _lines(before), _lines(after)
     start = max(0, _in_common(zip(old, new)) - _CONTEXT)
     rest = min(len(old), len(new)) - start

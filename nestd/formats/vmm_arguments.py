@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the command line of a virtual machine monitor says of its guest's processor.
+"""What the command line of a virtual machine monitor says about its guest's processor.
 
 QEMU: the last -cpu counts (qemu-options.hx); "+feature" is applied after "feature=on", and
 "-feature" after that (x86_cpu_parse_featurestr in target/i386/cpu.c). Cloud Hypervisor: --cpus.
@@ -20,25 +20,25 @@ _ON, _OFF = ("on", "yes", "true", "y"), ("off", "no", "false", "n")
 
 @dataclass(frozen=True)
 class QemuArguments:
-    """The arguments that decide about nesting; the values of "on" and "off" as QEMU has them."""
+    """The arguments that decide about nesting; features are "on" or "off" as in QEMU."""
 
     cpus: int = 0  # how many -cpu there are
     model: str = ""  # of the last one, printable; "" where there is none
     features: Mapping[str, str] = field(default_factory=lambda: _NOTHING)  # "on", "off" or a value
     machine: Mapping[str, str] = field(default_factory=lambda: _NOTHING)  # of all -machine
-    restored: bool = False  # it began with a saved or migrated state
+    restored: bool = False  # it was started from a saved or migrated state
 
     def feature(self, name: str) -> str:
         """ "on", "off", or "" where the command line does not name the feature."""
         return _switch(self.features.get(name, ""))
 
     def capability(self, name: str) -> str:
-        """The same of a property of the machine, such as cap-nested-hv."""
+        """The same for a property of the machine, such as cap-nested-hv."""
         return _switch(self.machine.get(name, ""))
 
 
 def read_qemu(arguments: Sequence[str]) -> QemuArguments:
-    """QEMU's arguments, without the program's own name."""
+    """Parse QEMU's arguments, without the program's name."""
     cpus: list[str] = []
     machine: dict[str, str] = {}
     restored = False
@@ -61,7 +61,7 @@ def read_qemu(arguments: Sequence[str]) -> QemuArguments:
 
 
 def cloud_hypervisor_nested(arguments: Sequence[str]) -> str:
-    """What Cloud Hypervisor's --cpus says of "nested": "on", "off", or "" for nothing."""
+    """The value of "nested" in Cloud Hypervisor's --cpus: "on", "off", or "" if it is absent."""
     said = ""
     for option, value in zip(arguments, [*arguments[1:], ""]):
         name, equals, rest = option.partition("=")
@@ -71,7 +71,7 @@ def cloud_hypervisor_nested(arguments: Sequence[str]) -> str:
 
 
 def _option(word: str) -> str:
-    """QEMU takes an option with one dash or two."""
+    """The option's name; QEMU accepts it with one dash or two."""
     if word.startswith("--"):
         return word[2:]
     return word[1:] if word.startswith("-") else ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Reading files without surprises."""
+"""Reads regular files without hanging and without following links out of a root."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import BinaryIO
 
 from nestd.host.root import Root
 
-DEFAULT_LIMIT = 16 << 20  # bytes; a configuration file beyond that is somebody's mistake
+DEFAULT_LIMIT = 16 << 20  # bytes; a larger configuration file is a mistake
 
 
 def read_regular(path: Path, limit: int = DEFAULT_LIMIT) -> bytes | None:
-    """The bytes of a regular file, None where there is nothing of that name.
+    """The bytes of a regular file, None if PATH does not exist.
 
-    Raises OSError: EFBIG past LIMIT bytes, and what open_regular() and read(2) raise.
+    Raises OSError: EFBIG beyond LIMIT bytes, and the errors of open_regular() and read(2).
     """
     opened = open_regular(path)
     if opened is None:
@@ -30,11 +30,10 @@ def read_regular(path: Path, limit: int = DEFAULT_LIMIT) -> bytes | None:
 
 
 def open_regular(path: Path) -> BinaryIO | None:
-    """A regular file opened to be read, None where there is nothing of that name.
+    """A regular file opened for reading, None if PATH does not exist.
 
-    Never hangs (a FIFO is refused, not opened for waiting). Raises OSError: EISDIR for a directory,
-    EINVAL for another special file, ELOOP or ENOLINK for a link that leads nowhere, and whatever
-    open(2) says.
+    Never blocks: a FIFO is refused. Raises OSError: EISDIR for a directory, EINVAL for another
+    special file, ELOOP or ENOLINK for a dangling link, and the errors of open(2).
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
@@ -52,7 +51,7 @@ def open_regular(path: Path) -> BinaryIO | None:
 
 
 def read_below(root: Root, absolute: str, limit: int = DEFAULT_LIMIT) -> bytes | None:
-    """read_regular() for the file that ABSOLUTE leads to with links read as from inside ROOT."""
+    """read_regular() for the path ABSOLUTE, with links resolved inside ROOT."""
     data = read_regular(root.follow(absolute), limit)
     if data is None:
         directory, name = os.path.split(absolute)

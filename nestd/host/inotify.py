@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Directories whose entries change, told through inotify(7) on the event loop.
+"""Watches directories with inotify(7) on the event loop.
 
-Own code over libc: no inotify library that works with asyncio is packaged in Debian 12 and RHEL 9,
-and watchdog holds events back for half a second in threads of its own.
+This calls libc directly: no inotify library for asyncio is packaged in both Debian 12 and RHEL 9,
+and watchdog delays events by half a second in its own threads.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class DirectoryWatch:
     """Calls CALLBACK once for each burst of changes in DIRECTORIES.
 
-    A directory that is missing is awaited in its nearest existing parent. The callback gets no
-    details: it is to read again.
+    For a missing directory the nearest existing parent is watched. The callback gets no details:
+    it has to read again.
     """
 
     def __init__(self, directories: Iterable[Path], callback: Callable[[], None]) -> None:
@@ -54,11 +54,11 @@ class DirectoryWatch:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether all events that the kernel has were read: nothing has changed since."""
+        """Whether no event is pending: nothing has changed since the last one was read."""
         return not select.select([self._fd], [], [], 0)[0]
 
     def watch(self, directories: Iterable[Path], entries: Iterable[Path] = ()) -> None:
-        """From now on watch DIRECTORIES, and of the directories of ENTRIES these alone."""
+        """Watch DIRECTORIES from now on, and only ENTRIES in the directories that hold them."""
         self._directories, self._entries = tuple(directories), tuple(entries)
         self._watch_all()
 
@@ -74,14 +74,14 @@ class DirectoryWatch:
                 if self._add_named(child, _COMES_OR_GOES):
                     break
         for entry in self._entries:
-            # A directory on the way, or a link: what it is changes only with its name.
+            # A directory on the path, or a link: it changes only together with its name.
             is_file = os.path.isfile(entry) and not os.path.islink(entry)
             self._add_named(entry, _ENTRIES if is_file else _COMES_OR_GOES)
         for descriptor in before.difference(self._watched, self._named):
             _libc.inotify_rm_watch(self._fd, descriptor)
 
     def _add_named(self, entry: Path, mask: int) -> bool:
-        """Watch one entry of a directory; whether there is that directory."""
+        """Watch one entry of a directory; False if the directory does not exist."""
         descriptor = self._add(entry.parent, mask | _ITSELF)
         if descriptor >= 0:
             self._named.setdefault(descriptor, set()).add(os.fsencode(entry.name))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Running other programs: asynchronous, with a time limit and a clean environment."""
+"""Runs programs asynchronously, with a time limit and a clean environment."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from nestd.formats.printable import printable
 
-# MODPROBE_OPTIONS, LIBVIRT_* and the like of whoever started nestd must not reach a program.
+# MODPROBE_OPTIONS, LIBVIRT_* and the like in nestd's own environment must not reach a program.
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 _LONGEST_COMPLAINT = 1024  # characters
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a program did: its exit status (negative: the signal that ended it) and its output."""
+    """A program's exit status (negative: the signal that ended it) and its output."""
 
     status: int
     stdout: bytes
@@ -26,7 +26,7 @@ class Result:
 
     @property
     def complaint(self) -> str:
-        """The last line that it wrote to stderr, printable, or its exit status in words."""
+        """The last line on its stderr, printable, or its exit status in words."""
         lines = self.stderr.strip().split(b"\n")
         return printable(lines[-1].strip(), _LONGEST_COMPLAINT) or f"exit status {self.status}"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The one place that turns an absolute path into a file of the host that nestd looks at."""
+"""The one place that maps an absolute path to a file of the inspected host."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ class Root:
     path: Path = Path("/")
 
     def at(self, absolute: str) -> Path:
-        """The file that has the path ABSOLUTE as seen from inside this root."""
+        """The file with the path ABSOLUTE as seen from inside this root."""
         return self.path / absolute.lstrip("/")
 
     def follow(self, absolute: str) -> Path:
-        """The file that ABSOLUTE leads to, with links read as from inside this root.
+        """The file that ABSOLUTE resolves to, with links resolved inside this root.
 
-        What does not exist leads to itself. Raises OSError ELOOP.
+        A path that does not exist resolves to itself. Raises OSError ELOOP.
         """
         *_, last = self.trail(absolute)
         return last
 
     def trail(self, absolute: str) -> Iterator[Path]:
-        """All places on the way of follow(), links and directories included; the file comes last.
+        """All paths that follow() visits, links and directories included; the file comes last.
 
-        Raises OSError ELOOP behind them.
+        Raises OSError ELOOP after them.
         """
         here, rest, links = PurePosixPath("/"), deque(PurePosixPath(absolute).parts), 0
         while rest:
@@ -43,7 +43,7 @@ class Root:
                 here = here.parent
                 yield self.at(str(here))
                 continue
-            here /= part  # an absolute part starts anew
+            here /= part  # an absolute part replaces the whole
             place = self.at(str(here))
             if here.name:
                 yield place

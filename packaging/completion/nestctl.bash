@@ -62,7 +62,7 @@ _nestctl() {
         *)
             case "$command" in
                 "")
-                    words="status watch guests vms jobs cancel history validate check-guest posture describe metrics nested set reload load unload plan machines wait inhibit log shell help --help --version --json --standalone --simulate --root --no-ask-password"
+                    words="status watch guests vms jobs cancel history validate check-guest posture describe metrics nested set reload load unload plan undo machines wait inhibit log shell help --help --version --json --standalone --simulate --root --no-ask-password"
                     ;;
                 "status")
                     words="--help --json"
@@ -134,6 +134,9 @@ _nestctl() {
                     words="--help --json --now --when-idle --at-boot"
                     words+=" $(sh -c 'ls /sys/module /lib/modules/"$(uname -r)"/kernel/arch/*/kvm 2>/dev/null | sed -n '"'"'s/^\(kvm[a-z_-]*\).*/\1/p'"'"' | tr - _ | sort -u | grep . || echo kvm')"
                     words+=" $(ls /sys/module/kvm*/parameters 2>/dev/null | sed -n 's/^[a-z0-9_]*$/&=/p')"
+                    ;;
+                "undo")
+                    words="--help --json --now --when-idle --at-boot --wait --dry-run"
                     ;;
                 "machines")
                     words="resume --help --json"

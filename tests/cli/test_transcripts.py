@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What nestctl prints on a simulated host of each kind, to the letter; see transcript.py."""
+"""What nestctl prints on a simulated host of each kind and in each situation, to the letter.
+
+A transcript's name is what --simulate takes. See transcript.py.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,25 @@ import transcript
 from private_bus import PrivateBus
 from running_nestd import running_nestd
 
+from nestd.formats import simulation
+
 GOLDEN = Path(__file__).parent / "golden"
 
 
-@pytest.mark.parametrize("kind", ["intel", "amd", "power", "s390"])
-def test_output_is_as_in_the_transcript(kind: str, bus: PrivateBus, tmp_path: Path) -> None:
-    path = GOLDEN / f"{kind}.txt"
+HOSTS = sorted(path.stem for path in GOLDEN.glob("*.txt"))
+
+
+def test_each_kind_of_host_and_each_situation_has_a_transcript() -> None:
+    seen = [simulation.parse(host) for host in HOSTS]
+    assert {each.kind for each in seen if not each.situations} == set(simulation.KINDS)
+    assert {name for each in seen for name in each.situations} == set(simulation.SITUATIONS)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_output_is_as_in_the_transcript(host: str, bus: PrivateBus, tmp_path: Path) -> None:
+    path = GOLDEN / f"{host}.txt"
     expected = transcript.read(path)
-    with running_nestd(bus.address, tmp_path, "--simulate", kind) as nestd:
+    with running_nestd(bus.address, tmp_path, "--simulate", host) as nestd:
         found = transcript.replay(nestd, expected)
     if os.environ.get("NESTD_UPDATE_GOLDEN"):
         path.write_text("".join(map(str, found)))

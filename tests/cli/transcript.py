@@ -84,6 +84,7 @@ def _nestctl(nestd: Nestd, arguments: list[str]) -> str:
     text += f"[exit code {result.code}]\n" if result.code else ""
     for pattern, words in (
         (re.escape(str(GUESTS)), "guests"),
+        (re.escape(str(nestd.root)), ""),
         (re.escape(__version__), "VERSION"),
         (r'"uid": \d+', '"uid": 0'),
         (r'"token": "[0-9a-f]+"', '"token": "TOKEN"'),

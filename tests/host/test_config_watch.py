@@ -7,10 +7,11 @@ import asyncio
 import os
 import time
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 import pytest
 
+from nestd.host.modprobe import watch
 from nestd.host.modprobe.watch import ConfigWatch
 from nestd.host.root import Root
 
@@ -97,6 +98,30 @@ def test_two_changes_within_a_tick_of_the_clock_are_two(root: Root) -> None:
     for data in (OLD, NEW) * 50:
         root.at("/srv/one/t.conf").write_bytes(data)
         assert read(config) == [data]
+
+
+def test_a_hint_that_comes_during_a_look_is_not_lost(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What changes after it was read and before its stamps were taken shows in neither."""
+    stamps = watch._stamps
+
+    def after_a_change(*places: Any) -> Any:
+        in_place(root)
+        time.sleep(0.1)  # the event is told meanwhile
+        return stamps(*places)
+
+    async def body() -> None:
+        config = ConfigWatch(root, KMOD)
+        config.watch(config.forget)
+        monkeypatch.setattr(watch, "_stamps", after_a_change)
+        look = await asyncio.to_thread(config.look)
+        monkeypatch.setattr(watch, "_stamps", stamps)
+        config.take(look)
+        assert read(config) == [NEW]
+        config.close()
+
+    asyncio.run(body())
 
 
 def test_kvm_conf_is_of_the_same_look(root: Root) -> None:

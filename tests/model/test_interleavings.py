@@ -99,7 +99,9 @@ class Interleavings(RuleBasedStateMachine):
     def module_identity(self) -> tuple[str, str]:
         """Changes whenever the module is loaded anew."""
         directory = self.root.at(f"/sys/module/{MODULE}")
-        return str(directory.stat().st_ino), (directory / "parameters/nested").read_text()
+        return str((directory / "initstate").stat().st_mtime_ns), (
+            directory / "parameters/nested"
+        ).read_text()
 
     # What clients do.
 

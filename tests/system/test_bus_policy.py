@@ -219,3 +219,17 @@ def test_nestd_itself_works_under_the_policy(strict_bus: PrivateBus, tmp_path: P
         polkit.add_method(strict_bus.address, polkit.QUESTION, "ret = (False, True, {})")
         with running_nestd(strict_bus.address, tmp_path, "--simulate", "intel"):
             asyncio.run(test())
+
+
+def test_caller_without_descriptors_is_told_under_the_policy(
+    strict_bus: PrivateBus, tmp_path: Path
+) -> None:
+    """The policy lets nestd ask the bus whether the caller takes any."""
+    with running_nestd(strict_bus.address, tmp_path, "--simulate", "intel"):
+        for takes in (False, True):
+            with RawClient(strict_bus.address, takes_descriptors=takes) as caller:
+                body = string("who")
+                body += bytes(-len(body) % 4) + string("why")
+                interface = "org.nestd1.Manager"
+                serial = caller.call(BUS_NAME, ROOT, interface, "Inhibit", "ss", body)
+                assert caller.reply_to(serial).error == ("" if takes else ERROR + "NotSupported")

@@ -163,8 +163,14 @@ def test_reading_leaves_the_host_as_it_is(bus: PrivateBus, tmp_path: Path) -> No
         return {str(path): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
     async def test(client: Client, nestd: Nestd) -> None:
-        await validate(client)
+        # Start notes which kvm.conf is there, in a thread that READY=1 does not wait for.
+        noted = nestd.root / "var/lib/nestd/kvm.conf.json"
+        for _ in range(200):
+            if noted.exists():
+                break
+            await asyncio.sleep(0.05)
         before = files(nestd.root)
+        assert noted in map(Path, before)
         for _ in range(3):
             await validate(client)
             await check_guest(client, guest("s390-host-model"))

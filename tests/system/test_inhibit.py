@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from private_bus import PrivateBus
+from raw_client import RawClient
 from running_nestd import JOB, MANAGER, ROOT, Client, Nestd, client_of, running_nestd
 
+from nestd.dbus.connection import protocol
 from nestd.dbus.connection.transport import Connection
 from nestd.dbus.connection.wire import BusError
 
@@ -185,5 +188,49 @@ def test_a_job_that_ends_at_the_start_is_told_of(bus: PrivateBus, tmp_path: Path
         async with client_of(nestd) as client:  # there before nestd is
             with running_nestd(bus.address, tmp_path, "--simulate", "intel") as again:
                 await look(again, client, job)
+
+    asyncio.run(body())
+
+
+def test_what_is_written_into_the_descriptor_wakes_nobody(intel: Nestd) -> None:
+    """Only its end counts, and so nestd does not look while there is none."""
+
+    async def body() -> None:
+        connection = await Connection.connect(intel.address, take_descriptors=True)
+        async with client_of(intel) as client:
+            guard = await inhibit(connection, "a writer")
+            await asyncio.sleep(0.3)  # for what follows from the call itself
+            before = wake_ups(intel)
+            for _ in range(500):
+                with suppress(BlockingIOError):  # the pipe is full, and nobody empties it
+                    os.write(guard, b"x" * 4096)
+                await asyncio.sleep(0.001)
+            assert wake_ups(intel) - before < 50
+            os.close(guard)
+            await client.wait_for(lambda signal: signal.member == "InhibitorsChanged")
+            while await client.call(ROOT, MANAGER, "ListInhibitors") != ([],):
+                await asyncio.sleep(0.01)
+        connection.close()
+
+    asyncio.run(body())
+
+
+def wake_ups(nestd: Nestd) -> int:
+    """How often the main thread has gone to sleep so far."""
+    lines = Path(f"/proc/{nestd.process.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt"))
+
+
+def test_caller_that_cannot_take_the_descriptor_is_told_at_once(intel: Nestd) -> None:
+    with RawClient(intel.address, timeout=5, takes_descriptors=False) as client:
+        for member, types, args in (("Inhibit", "ss", ("a", "b")), ("CollectLogs", "a{sv}", ({},))):
+            serial = client.next_serial()
+            call = protocol.encode_call(serial, "org.nestd1", ROOT, MANAGER, member, types, args)
+            client.send(call.data)
+            assert client.reply_to(serial).error == "org.freedesktop.DBus.Error.NotSupported"
+
+    async def body() -> None:
+        async with client_of(intel) as client:
+            assert await client.call(ROOT, MANAGER, "ListInhibitors") == ([],)
 
     asyncio.run(body())

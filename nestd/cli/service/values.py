@@ -181,7 +181,11 @@ class Plan(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A change or reload of the past; time in microseconds since 1970. uid -1: not told."""
+    """A change or reload of the past; time in microseconds since 1970. uid -1: not told.
+
+    before is what a change replaced in a file, by parameter or as "filters" and "outputs"; undoable
+    whether the file is still as the change left it.
+    """
 
     time: int
     kind: str
@@ -190,6 +194,13 @@ class Entry(NamedTuple):
     uid: int = -1
     asked: str = ""
     error: str = ""
+    before: Mapping[str, str] | None = None
+    undoable: bool = False
+
+    @property
+    def is_change(self) -> bool:
+        """Whether parameters or log settings were changed by it."""
+        return self.kind in ("change", "logs") and self.result == "done"
 
 
 class Nested(NamedTuple):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Collects what a support request needs into a .tar.gz that a client reads from a pipe.
 
-The client has its end of the pipe at once, and the archive grows as it reads. One that goes away
-or does not read costs a thread and a pipe for a while and no more; the archive then lacks its
-end, which gunzip notices.
+The client gets its end of the pipe at once, and the archive grows as it reads. A client that goes
+away or does not read only occupies a thread and a pipe for a while; its archive is then truncated,
+which gunzip notices.
 """
 
 from __future__ import annotations
@@ -43,12 +43,6 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
-def check_log_bytes(max_bytes: int) -> None:
-    """Raises InvalidArgument for more than is ever collected."""
-    if max_bytes > MOST_LOG_BYTES:
-        raise InvalidArgument(f'"max_bytes" is at most {MOST_LOG_BYTES}.')
-
-
 class SupportArchives:
     """The archives that are being collected. DESCRIBE gives the whole state as JSON."""
 
@@ -61,16 +55,29 @@ class SupportArchives:
         self._view = view
         self._describe = describe
         self._patience = patience
-        # Not asyncio's own threads: clients that do not read would take them from everybody.
+        # Not asyncio's own threads: clients that do not read would block everyone else's work.
         self._threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="collect")
         self._at_work: set[asyncio.Task[None]] = set()
 
-    def collect(self, max_bytes: int, uid: int) -> int:
-        """Begin an archive with at most MAX_BYTES of logs, for that user.
+    @staticmethod
+    def log_bytes(asked: int | None) -> int:
+        """The bytes of logs that were ASKED for, None: the usual number.
 
-        The descriptor to read it from is the caller's. Raises InvalidArgument, LimitsExceeded.
+        Raises InvalidArgument for more than is ever collected.
         """
-        check_log_bytes(max_bytes)
+        if asked is None:
+            return DEFAULT_LOG_BYTES
+        if asked > MOST_LOG_BYTES:
+            raise InvalidArgument(f'"max_bytes" is at most {MOST_LOG_BYTES}.')
+        return asked
+
+    def collect(self, max_bytes: int, uid: int) -> int:
+        """Begin an archive with at most MAX_BYTES of logs for the user UID.
+
+        Returns the descriptor to read it from, which the caller owns. Raises InvalidArgument,
+        LimitsExceeded.
+        """
+        max_bytes = self.log_bytes(max_bytes)
         if len(self._at_work) >= MOST_AT_ONCE:
             raise LimitsExceeded(f"{MOST_AT_ONCE} archives are being collected: try again later.")
         pipe = PatientPipe(self._patience)
@@ -115,7 +122,7 @@ class SupportArchives:
         await self._thread(pipe, writer.end)
 
     async def _texts(self) -> list[tuple[str, str, bytes]]:
-        """Name, source and bytes of what nestd itself has to say."""
+        """Name, source and bytes of the members that nestd itself generates."""
         facts = self._view.facts()
         programs = ""
         if self._view.root.is_this_machine:
@@ -165,7 +172,7 @@ class SupportArchives:
     async def _thread(
         self, pipe: PatientPipe, function: Callable[..., _T], *arguments: object
     ) -> _T:
-        """Run FUNCTION in a worker thread, which is over, whatever happens, when this is."""
+        """Run FUNCTION in a worker thread, and never return before the thread has finished."""
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._threads, function, *arguments)
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""INDEX.json of an archive: what is in it, what is not and why, and what was taken out of it."""
+"""INDEX.json of an archive: its contents, what was left out and why, and what was redacted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ REDACTED = (
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of the archive: where it comes from, its bytes there, what is missing in words."""
+    """One file of the archive: its source, its size there, and in words what is missing."""
 
     name: str
     source: str
@@ -45,7 +45,7 @@ class Index:
     left_out: list[tuple[str, str]] = field(default_factory=list)  # what, and why
 
     def leave_out(self, what: str, why: str) -> None:
-        """Something that somebody may look for is not there."""
+        """Note something that a reader may expect but that is not in the archive."""
         self.left_out.append((what, why))
 
     def document(self) -> bytes:

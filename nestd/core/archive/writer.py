@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Puts files into an archive, without their secrets, and notes in its index what it did.
+"""Puts redacted files into an archive and describes them in its index.
 
 Runs in a worker thread: reads files and writes to a client. Memory does not grow with the files.
-A member's size goes before its content, and how long a log is without its secrets is known only
-after it was read: so each log is read twice, and nothing of it is kept.
+A member's size precedes its content, and the size of a redacted log is known only after reading
+it, so each log is read twice and none is kept in memory.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ArchiveWriter:
         self.index = Index(int(time.time()), max_bytes)
 
     def text(self, folder: str, name: str, source: str, data: bytes) -> None:
-        """A file of nestd's making."""
+        """Add a file that nestd generated."""
         redactor = Redactor()
         redacted = redactor.feed(data) + redactor.finish()
         member = self._stream.name(*folder.split("/"), name)
@@ -44,7 +44,7 @@ class ArchiveWriter:
         self._put(redacted)
 
     def file(self, file: FoundFile, limit: int) -> int:
-        """A file of the host, at most LIMIT bytes of it; how many bytes it took."""
+        """Add at most LIMIT bytes of a file of the host; the number of bytes used."""
         try:
             descriptor = open_found(self._root, file)
         except OSError as error:
@@ -57,17 +57,17 @@ class ArchiveWriter:
             return self._log(file.place.folder, name, source, modified, log)
 
     def output(self, folder: str, name: str, source: str, spooled: IO[bytes], missing: str) -> None:
-        """What a program has printed."""
+        """Add the output of a program."""
         log = reader(spooled.fileno(), name, os.fstat(spooled.fileno()).st_size)
         log.cut = missing
         self._log(folder, name, source, self.index.created, log)
 
     def leave_out(self, path: str, why: str) -> None:
-        """A file or directory that is not there, or not taken."""
+        """Note a file or directory that is missing or left out."""
         self.index.leave_out(printable(path), why)
 
     def end(self) -> None:
-        """The index, and the archive's end."""
+        """Write the index and the end of the archive."""
         data = self.index.document()
         self._begin(self._stream.name("INDEX.json"), len(data), self.index.created)
         self._put(data)
@@ -90,7 +90,7 @@ class ArchiveWriter:
         return size
 
     def _put_again(self, log: LogReader, size: int) -> bool:
-        """Write SIZE bytes, whatever the file has become; whether it gave less or more."""
+        """Write exactly SIZE bytes; whether the file has a different size by now."""
         left = size
         try:
             for block in self._redacted(log, Redactor()):
@@ -126,7 +126,7 @@ class ArchiveWriter:
 
 
 def printable(path: str) -> str:
-    """PATH as text, whatever bytes it has."""
+    """PATH as text, with any bytes that are not UTF-8 escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What keeps a module from being reloaded. The kernel decides that alone; this explains it."""
+"""Explains what keeps a module from being reloaded. Only the kernel decides."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nestd.core.model import Blocker, BlockerKind
 from nestd.host.kernel.kvm_holders import KvmHolder
 from nestd.host.kernel.sysfs import Availability, ModuleFacts
 
-# Blockers in one sentence: all of them, within what a D-Bus message and a log entry can hold.
+# Blockers named in one sentence: all, within the limits of a D-Bus message and a journal entry.
 MOST_NAMED = 1000
 
 # /dev/kvm and a virtual machine's descriptors pin the module that owns them: the vendor's on x86,
@@ -17,7 +17,7 @@ MOST_NAMED = 1000
 _ONLY_FOR_MACHINES = ("kvm_hv",)
 
 
-# Whose virtual machines may be short-lived probes of what it can do.
+# Programs whose virtual machines may be short-lived capability probes.
 _PROBING = ("qemu", "kvm")
 
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Clients that asked for no reloads: each for as long as its descriptor is open anywhere."""
+"""Clients that inhibit reloads, each for as long as its descriptor is open anywhere."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import select
 from dataclasses import dataclass
 from typing import Callable
 
@@ -30,11 +31,14 @@ class Inhibitors:
 
     def __init__(self) -> None:
         self._inhibitors: dict[int, Inhibitor] = {}  # by the read end of its pipe
+        # The loop's own would also tell of bytes: what a client writes would be told for ever.
+        self._hang_ups = select.epoll()
+        asyncio.get_running_loop().add_reader(self._hang_ups, self._hung_up)
         self.on_release: list[Callable[[], None]] = []
         self.on_change: list[Callable[[], None]] = []  # one came or went
 
     def add(self, inhibitor: Inhibitor) -> int:
-        """Take it; the descriptor is the caller's to give away. Raises LimitsExceeded."""
+        """Add INHIBITOR; the caller owns the returned descriptor. Raises LimitsExceeded."""
         mine = [each for each in self._inhibitors.values() if each.uid == inhibitor.uid]
         if len(self._inhibitors) >= MOST or len(mine) >= MOST_PER_USER:
             raise LimitsExceeded(
@@ -43,7 +47,7 @@ class Inhibitors:
         # The write end goes to the client; the read end tells when its last copy is closed.
         ours, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._inhibitors[ours] = inhibitor
-        asyncio.get_running_loop().add_reader(ours, self._readable, ours)
+        self._hang_ups.register(ours, 0)  # EPOLLHUP is told unasked
         self._announce()
         return theirs
 
@@ -52,28 +56,31 @@ class Inhibitors:
         return tuple(self._inhibitors.values())
 
     def blockers(self) -> tuple[Blocker, ...]:
-        """The same as reasons not to reload."""
+        """The inhibitors as blockers of a reload."""
         return tuple(
             Blocker(BlockerKind.INHIBITOR, each.who, each.pid, each.why) for each in self.list()
         )
 
     def close(self) -> None:
-        """Forget all."""
+        """Forget all; none can be added afterwards."""
         for descriptor in tuple(self._inhibitors):
             self._release(descriptor)
+        asyncio.get_running_loop().remove_reader(self._hang_ups)
+        self._hang_ups.close()
 
-    def _readable(self, descriptor: int) -> None:
-        if not os.read(descriptor, 4096):  # a client may write into it; only the end counts
+    def _hung_up(self) -> None:
+        """The last copies of some write ends were closed."""
+        for descriptor, _ in self._hang_ups.poll(0):
             self._release(descriptor)
-            self._announce()
-            for listener in self.on_release:
-                listener()
+        self._announce()
+        for listener in self.on_release:
+            listener()
 
     def _announce(self) -> None:
         for listener in self.on_change:
             listener()
 
     def _release(self, descriptor: int) -> None:
-        asyncio.get_running_loop().remove_reader(descriptor)
+        self._hang_ups.unregister(descriptor)
         os.close(descriptor)
         del self._inhibitors[descriptor]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a request for other parameters amounts to on this host: checked, but not yet done.
+"""Derives what a request for other parameters means on this host, checked but not yet done.
 
-Nothing here touches the host: from the facts and the request comes a Change, or the reason why not.
+Nothing here touches the host: the facts and the request give a Change, or the reason for refusal.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ from nestd.formats.printable import quoted
 from nestd.formats.unified_diff import unified_diff
 from nestd.host.kernel.sysfs import Availability
 
-# What neither libkmod nor the kernel takes for anything but itself: no white space, no quotes, no
-# backslash, no "#". The kernel reads a page at most.
+# Characters without special meaning for libkmod and the kernel: no white space, quotes, backslash
+# or "#". The kernel reads at most a page.
 _PLAIN = re.compile(r"[!$-&(-\[\]-~]{1,4000}")
 
 
@@ -59,7 +59,7 @@ class NeedsMoreAuthorization(Exception):
 
 
 class Effect(Enum):
-    """How the running module gets the new values."""
+    """How the running module takes on the new values."""
 
     NONE = "none"  # it has them, is not loaded, or gets them at the next boot
     IN_PLACE = "in place"  # its parameters are writable
@@ -70,8 +70,8 @@ class Effect(Enum):
 class Change:
     """A checked request.
 
-    data is what kvm.conf will hold; old what it holds (None: no file); base what it was made from,
-    which is another file's where there is none.
+    data is the new content of kvm.conf, old the present one (None: no file), base the content that
+    was edited, which comes from another file if there is no kvm.conf.
     """
 
     module: str
@@ -99,12 +99,12 @@ class Change:
 
     @property
     def nothing_to_do(self) -> bool:
-        """Whether the host is already as asked."""
+        """Whether the host is already as requested."""
         return not self.edits and self.effect is Effect.NONE
 
     @property
     def hopeless(self) -> bool:
-        """Whether a load could not bring it about: see check_effective()."""
+        """Whether a load could not have the requested effect: see check_effective()."""
         stuck = self.effect is Effect.RELOAD and self.prevented is not None
         return self.when is not When.BOOT and (stuck or bool(self.overridden or self.refused))
 
@@ -123,9 +123,9 @@ def make_change(
     when: When,
     token: str | None = None,
 ) -> Change:
-    """Check a request and work it out. Raises the errors of nestd.core.errors that say why not.
+    """Check a request and derive the change. Raises the errors of nestd.core.errors.
 
-    TOKEN is that of the plan that the caller made it from, None for one that made none.
+    TOKEN is the token of the caller's plan, None if the caller made none.
     """
     module, own = facts.module(name), facts.own
     checked = _checked_request(module, parameters, when)
@@ -158,7 +158,7 @@ def make_change(
 
 
 def _check_current(change: Change, token: str | None) -> None:
-    """Refuse a change that is not the planned one any more. Raises StalePlan."""
+    """Refuse a change that is no longer the planned one. Raises StalePlan."""
     if token is not None and token != change.token:
         raise StalePlan("Something that the plan was made from has changed: make a new plan.")
 
@@ -166,7 +166,7 @@ def _check_current(change: Change, token: str | None) -> None:
 def _checked_request(
     module: KvmModule, parameters: Mapping[str, str], when: When
 ) -> Mapping[str, str]:
-    """PARAMETERS as they will be written to a module that they may be asked of."""
+    """PARAMETERS as they will be written, checked against the module."""
     check_present(module)
     if when is not When.BOOT:
         check_readable(module)
@@ -176,9 +176,9 @@ def _checked_request(
 
 
 def check_effective(change: Change) -> None:
-    """Refuse a change for now or for idle that a load could not bring about.
+    """Refuse a change for now or idle that a load could not put into effect.
 
-    For the next boot it is written all the same: then it is the module's state that tells.
+    For the next boot it is written nevertheless; the module's state then shows the obstacle.
     """
     if not change.hopeless:
         return
@@ -194,7 +194,7 @@ def check_effective(change: Change) -> None:
 
 
 def check_allowed(change: Change, allowed: Change) -> None:
-    """Raise NeedsMoreAuthorization for what ALLOWED, made for the same request, did not do."""
+    """Raise NeedsMoreAuthorization if CHANGE does more than ALLOWED, made for the same request."""
     writes = change.edits or change.effect is Effect.IN_PLACE
     wrote = allowed.edits or allowed.effect is Effect.IN_PLACE
     reloads, reloaded = (each.effect is Effect.RELOAD for each in (change, allowed))
@@ -203,13 +203,13 @@ def check_allowed(change: Change, allowed: Change) -> None:
 
 
 def check_present(module: KvmModule) -> None:
-    """Refuse a module that is not there."""
+    """Refuse a module that does not exist here."""
     if module.running.availability is Availability.MISSING:
         raise Missing(f"This host has no module {module.name}.")
 
 
 def overridden(change: Change, winner: Assignment) -> str:
-    """Who decides instead of kvm.conf, and where the value has to be changed, as sentences."""
+    """Sentences on what overrides kvm.conf and where the value has to be changed."""
     said = f"{precedence(change.module, change.path, winner)}."
     if winner.line:
         return said
@@ -219,7 +219,7 @@ def overridden(change: Change, winner: Assignment) -> str:
 
 
 def check_loadable(module: KvmModule, asked: Mapping[str, str]) -> None:
-    """Refuse a module that is part of the kernel image, with what would do what was ASKED for."""
+    """Refuse a module that is part of the kernel image; the text says how to get what was ASKED."""
     if module.running.availability is not Availability.BUILTIN:
         return
     name = module.name
@@ -249,7 +249,7 @@ def _builtin_advice(module: KvmModule, asked: Mapping[str, str]) -> str:
 
 
 def check_reloadable(module: KvmModule) -> None:
-    """Refuse to unload what could not be loaded again: the running kernel's package is gone."""
+    """Refuse a module whose file is gone (the package of the running kernel was removed)."""
     if not module.running.on_disk:
         raise Missing(
             f"{module.name} is loaded, but is not in /lib/modules/{module.host.release} any more:"
@@ -258,7 +258,7 @@ def check_reloadable(module: KvmModule) -> None:
 
 
 def check_readable(module: KvmModule) -> None:
-    """Refuse to touch a module of which nobody knows how it runs."""
+    """Refuse to touch a module whose running state cannot be read."""
     if module.running.error:
         raise Unreadable(
             f"What {module.name} runs with cannot be read: {module.running.error}. Nothing is"
@@ -267,14 +267,14 @@ def check_readable(module: KvmModule) -> None:
 
 
 def check_unobstructed(prevented: tuple[str, LoadObstacle] | None) -> None:
-    """Refuse to unload what modprobe would not load again."""
+    """Refuse to unload a module that modprobe would not load again."""
     if prevented is not None:
         module, obstacle = prevented
         raise _REFUSALS.get(obstacle.kind, Overridden)(sentence(module, obstacle))
 
 
 def check_supported(can_load: bool, effect: Effect) -> None:
-    """Refuse what needs a running kernel where only files are at hand."""
+    """Refuse a change that needs the running kernel if only its files are available (--root)."""
     if effect is not Effect.NONE and not can_load:
         raise NotSupported(
             "These are the files of another machine: nothing is loaded, unloaded or written there."
@@ -282,7 +282,7 @@ def check_supported(can_load: bool, effect: Effect) -> None:
 
 
 def _checked(module: KvmModule, parameters: Mapping[str, str]) -> Mapping[str, str]:
-    """PARAMETERS as they will be written; each must be the module's, and its value one for it."""
+    """PARAMETERS as they will be written; the module must have each and accept its value."""
     if not parameters:
         raise InvalidParameter("No parameter is given.")
     checked: dict[str, str] = {}
@@ -335,7 +335,7 @@ def _edited(module: KvmModule, parameters: Mapping[str, str]) -> bytes:
 def _effect(
     before: KvmModule, after: KvmModule, parameters: Mapping[str, str], when: When
 ) -> tuple[Mapping[str, str | None], Effect]:
-    """What must run afterwards, and how the running module comes to it."""
+    """The values to verify afterwards, and how the running module takes them on."""
     running, following = before.running, after.next_values
     wanted = {name: following[name] for name in parameters if name in following}
     if when is When.BOOT or not running.loaded:
@@ -349,7 +349,7 @@ def _effect(
         *differing(wanted, running.parameters, after.types),
         *unverifiable(wanted, after.types),
     }
-    # An assignment that goes leaves the kernel's own default, known only after a load.
+    # Removing an assignment leaves the kernel's own default, known only after a load.
     stale |= {name for name in parameters if name in dropped}
     if not stale:
         return wanted, Effect.NONE
@@ -359,7 +359,7 @@ def _effect(
 
 
 def _token(module: KvmModule, parameters: Mapping[str, str], when: When) -> str:
-    """A digest of all that the plan depends on."""
+    """A digest of everything that the plan depends on."""
     digest = hashlib.sha256()
     running, host = module.running, module.host
     inputs: list[object] = [

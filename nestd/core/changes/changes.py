@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Changes of KVM's modules as clients ask for them: planned, checked, authorized, made.
 
-Changes are served one at a time, in the order in which they came, each on the state that the one
-before left. A change is made in two calls, so that the bus can ask for authorization in between:
-prepare() checks it and finds out whether there is anything to do, apply() does it.
+Changes are served one at a time, in order of arrival, each on the state that its predecessor left.
+A change takes two calls so that the bus can ask for authorization in between: prepare() checks it
+and finds out whether there is anything to do, apply() does it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from nestd.core.changes import plan
 from nestd.core.changes.change import (
     Change,
     Effect,
@@ -42,6 +42,9 @@ from nestd.core.reloads.queue import Reloads, Request
 from nestd.host.editing.replacement import Replacement, prepare
 from nestd.host.machine import initramfs
 
+if TYPE_CHECKING:
+    from nestd.core.changes.plan import Plan
+
 SETTLE_SECONDS = 2.0
 FILE_CHANGED_PAUSES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)
 """Seconds until the file that somebody else has just changed is edited again."""
@@ -50,7 +53,7 @@ log = logging.getLogger(__name__)
 
 
 class Changes:
-    """What clients ask for. Reading goes through the view, reloading through the reloads."""
+    """Serves the clients' changes. Reading goes through the view, reloading through the reloads."""
 
     def __init__(self, view: HostView, reloads: Reloads) -> None:
         self.view = view
@@ -58,8 +61,10 @@ class Changes:
         self.loads = ModuleLoads(view, reloads)
         self.on_change: list[Callable[[str], None]] = []  # with the module, whether loaded or not
 
-    async def plan(self, module: str, parameters: Mapping[str, str], when: When) -> plan.Plan:
-        """What a change would do, doing nothing."""
+    async def plan(self, module: str, parameters: Mapping[str, str], when: When) -> Plan:
+        """What a change would do; nothing is changed."""
+        from nestd.core.changes import plan
+
         await self.view.read_types()
         await self.view.settled()
         facts = self.view.facts()
@@ -83,7 +88,7 @@ class Changes:
     def _refusal(
         self, facts: HostFacts, change: Change, in_the_way: Sequence[Blocker]
     ) -> NestdError | None:
-        """What the request for CHANGE would be refused with at this moment."""
+        """The error that the request for CHANGE would get at this moment, None if none."""
         try:
             self._check(facts, change)
         except NestdError as error:
@@ -95,14 +100,14 @@ class Changes:
     def prepare(
         self, module: str, parameters: Mapping[str, str], when: When, token: str | None = None
     ) -> Change:
-        """Check a change of PARAMETERS ("" removes one). Raises what stands against it."""
+        """Check a change of PARAMETERS ("" removes one). Raises the reason to refuse it."""
         facts = self.view.facts()
         change = make_change(facts, module, parameters, when, token)
         self._check(facts, change)
         return change
 
     def _check(self, facts: HostFacts, change: Change) -> None:
-        """Raise what stands against a change that is well formed."""
+        """Raise the reason to refuse a well-formed change, if there is one."""
         check_effective(change)
         if self.view.kernel.can_load:
             state = self.view.derived(facts)
@@ -117,7 +122,7 @@ class Changes:
     async def request(
         self, module: str, parameters: Mapping[str, str], when: When, token: str | None = None
     ) -> Change:
-        """prepare() in its turn: on the state that the changes asked for before leave."""
+        """prepare() in its turn, on the state that all earlier changes leave."""
         async with self.reloads.lock:
             await self._settled(module)
             await self.view.read_types()
@@ -125,10 +130,9 @@ class Changes:
             return self.prepare(module, parameters, when, token)
 
     async def apply(self, change: Change, uid: int) -> Job | None:
-        """Make the change for the user UID; the job of the reload, None where none was needed.
+        """Make the change for the user UID; the job of the reload, None if none was needed.
 
-        Raises the errors of nestd.core.errors, or NeedsMoreAuthorization; then everything is as it
-        was before.
+        Raises the errors of nestd.core.errors, or NeedsMoreAuthorization; then nothing has changed.
         """
         async with self.reloads.lock:
             # The state may have changed while the caller was asked for a password.
@@ -154,7 +158,7 @@ class Changes:
             return job
 
     def prepare_reload(self, module: str) -> None:
-        """Check a reload without a change. Raises what stands against it."""
+        """Check a reload without a change. Raises the reason to refuse it."""
         found = self.view.shared_facts().module(module)
         check_present(found)
         check_loadable(found, {})
@@ -168,12 +172,12 @@ class Changes:
         self._check_along(found.host, module)
 
     def _check_along(self, facts: HostFacts, module: str) -> None:
-        """Refuse a reload of MODULE after which one that goes along would not come back."""
+        """Refuse a reload of MODULE after which a module of its chain would not come back."""
         for name in users(facts, module):
             check_next_load(facts.module(name))
 
     async def request_reload(self, module: str) -> None:
-        """prepare_reload() in its turn: a module that is just being reloaded is not missing."""
+        """prepare_reload() in its turn, so that a module that is being reloaded is not missing."""
         async with self.reloads.lock:
             await self._settled(module)
             await self.view.settled()
@@ -200,7 +204,7 @@ class Changes:
             return job
 
     async def _settled(self, module: str) -> None:
-        """Wait for what somebody else is just loading or unloading. Raises Busy."""
+        """Wait until nobody else is loading or unloading MODULE. Raises Busy."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while self.view.kernel.read_module(module).in_transit:
             if time.monotonic() > deadline:
@@ -233,7 +237,7 @@ class Changes:
         return None
 
     async def _remake(self, change: Change) -> Replacement | None:
-        """The same edit of a file that was changed meanwhile."""
+        """The same edit, applied to a file that was changed meanwhile."""
         self.view.config_changed()
         await self.view.settled()
         facts = self.view.facts()
@@ -243,7 +247,7 @@ class Changes:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """Report what fails on a file as one of nestd's errors; then everything is read again."""
+        """Convert a failure on a file into an error of nestd, and read everything again."""
         try:
             yield
         except OSError as error:
@@ -266,7 +270,7 @@ def _announce(change: Change, uid: int) -> None:
 
 
 def _replacement(facts: HostFacts, change: Change) -> Replacement | None:
-    """The new file, which nobody else is writing at this moment. Raises OSError."""
+    """The new file, prepared beside the old one. Raises OSError, also while others write it."""
     if not change.edits:
         return None
     replacement = prepare(facts.own.place, change.data, change.old)

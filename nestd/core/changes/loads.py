@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Taking KVM out and back in, without a change of its configuration.
+"""Unloads and loads KVM without changing its configuration.
 
-The processor is then free for another hypervisor, such as VirtualBox, until the module is loaded
-again, by whomever, or until the next boot.
+The processor is then free for another hypervisor, such as VirtualBox, until anyone loads the
+module again or until the next boot.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from collections.abc import Callable
 
 from nestd.core.changes.change import (
     Effect,
@@ -36,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 def check_next_load(module: KvmModule) -> None:
-    """Refuse what would not come back, or as something else. Raises the error that says why."""
+    """Refuse a module whose next load would fail or bring other values. Raises the reason."""
     check_reloadable(module)
     if module.conflicts:
         raise Conflict(NESTED_WITH_HUGE_PAGES)
@@ -45,7 +47,7 @@ def check_next_load(module: KvmModule) -> None:
 
 
 def check_modules_enabled(facts: HostFacts) -> None:
-    """Refuse what nothing but a boot can bring. Raises NotSupported."""
+    """Refuse if modules cannot be loaded or unloaded before the next boot. Raises NotSupported."""
     if facts.modules_disabled:
         raise NotSupported(
             "No module can be loaded or unloaded until the next boot: kernel.modules_disabled is 1."
@@ -58,17 +60,19 @@ class ModuleLoads:
     def __init__(self, view: HostView, reloads: Reloads) -> None:
         self._view = view
         self._reloads = reloads
+        self.on_load: list[Callable[[], None]] = []  # after a load, also one that failed
 
     def prepare_unload(self, module: str) -> bool:
-        """Whether there is anything to unload. Raises what stands against it."""
+        """Whether there is anything to unload. Raises the reason to refuse it."""
         return bool(self._checked(module).modules[module].loaded)
 
     async def unload(self, module: str, when: When, uid: int) -> Job | None:
-        """Take MODULE out, with what goes along, for the user UID; None where it is out already.
+        """Unload MODULE and its chain for the user UID; None if it is not loaded.
 
         Raises Busy or Inhibited with nothing changed, and what Reloads.start() does.
         """
         async with self._reloads.lock:
+            await self._view.settled()
             if not self.prepare_unload(module):
                 return None
             facts = self._view.facts()
@@ -76,7 +80,7 @@ class ModuleLoads:
             return await self._reloads.start(facts, request, when=when, uid=uid)
 
     def prepare_load(self, module: str) -> tuple[str, ...]:
-        """The modules that are to be loaded, in this order. Raises what stands against it."""
+        """The modules to load, in order. Raises the reason to refuse it."""
         facts = self._checked(module)
         missing = tuple(name for name in self._wanted(module) if not facts.modules[name].loaded)
         for name in missing:
@@ -89,12 +93,13 @@ class ModuleLoads:
         Raises RolledBack with everything as it was before.
         """
         async with self._reloads.lock:
+            await self._view.settled()
             names = self.prepare_load(module)
             if not names:
                 return
             facts = self._view.facts()
             transaction = Transaction(
-                job=self._reloads.records.next_job(),
+                job=await asyncio.to_thread(self._reloads.records.next_job),
                 module=module,
                 uid=uid,
                 when=When.NOW,
@@ -111,6 +116,8 @@ class ModuleLoads:
                 raise
             finally:
                 self._view.config_changed()
+                for listener in self.on_load:
+                    listener()
             log.log(NOTICE, "User %d loaded %s", uid, " and ".join(names), extra=fields)
 
     def _checked(self, module: str) -> HostFacts:
@@ -124,7 +131,7 @@ class ModuleLoads:
         return facts
 
     def _wanted(self, module: str) -> tuple[str, ...]:
-        """MODULE; with the one that all vendors' modules use, this host's vendor's after it."""
+        """MODULE; if all vendors' modules use it, this host's vendor module after it."""
         names = {module}
         if module == COMMON:
             names.add(self._view.snapshot().host_module or module)

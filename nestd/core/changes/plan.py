@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a change would do: what would be written, which steps, what stands in the way."""
+"""Describes what a change would do: the file's diff, the steps, blockers and warnings."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from nestd.formats.modprobe.next_load import NextLoad
 
 @dataclass(frozen=True)
 class Plan:
-    """What SetParameters would do. token stands for everything that it was made from.
+    """What SetParameters would do. token identifies the state that the plan was made from.
 
-    refusal is the error that the request would meet at this moment, None if it would be served.
+    refusal is the error that the request would get at this moment, None if it would be served.
     """
 
     diff: str
@@ -35,9 +35,9 @@ class Plan:
 
 
 def steps(change: Change, along: Sequence[str]) -> tuple[str, ...]:
-    """What would be done, in order, as phrases; nothing where the request would be refused.
+    """The steps in order, as phrases; none if the request would be refused.
 
-    Modules ALONG use the one that is changed: they go before it and come back after it.
+    The modules ALONG use the changed one: they are unloaded before it and loaded after it.
     """
     module = change.module
     if change.hopeless:
@@ -59,7 +59,7 @@ def steps(change: Change, along: Sequence[str]) -> tuple[str, ...]:
 
 
 def along_warnings(facts: HostFacts, along: Sequence[str]) -> tuple[str, ...]:
-    """What a reload changes of modules that only go ALONG, as sentences."""
+    """What a reload changes in modules that are only reloaded ALONG with it, as sentences."""
     found = []
     for name in along:
         module = facts.module(name)
@@ -75,7 +75,7 @@ def along_warnings(facts: HostFacts, along: Sequence[str]) -> tuple[str, ...]:
 
 
 def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...]:
-    """What an administrator should know first, as sentences.
+    """What an administrator should know before the change, as sentences.
 
     INITRAMFS is the path of the initial RAM disk that holds the module, "" for none.
     """
@@ -107,7 +107,7 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
 
 
 def _comments(load: NextLoad) -> list[str]:
-    """Comments behind options, which are none."""
+    """Intended comments after options, which kmod passes to the kernel."""
     return [
         f"{place(origin)}: what follows the # is no comment there but passed to the kernel:"
         f" {origin.text}"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Findings about this host and about guests, and what they are judged from.
+"""The checks of this host and of guests.
 
-situation is the host as the checks look at it, finding what they say; host/, modprobe/ (the host's
-configuration of modprobe) and guest/ hold the checks, a file a family. core.inspector runs them for
+situation is the checks' input, finding their result; host/, modprobe/ (the host's configuration of
+modprobe) and guest/ hold the checks, one file per family. core.inspector runs them for
 Validate and CheckGuest. Imports core.modules. Begin with situation.
 """

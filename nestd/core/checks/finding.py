@@ -13,9 +13,9 @@ class Verdict(Enum):
     """How a finding bears on nested virtualization."""
 
     PASS = "pass"  # as it should be
-    NOTE = "note"  # nothing to do, but to know
-    WARN = "warn"  # it works, or will for a time, with harm
-    FAIL = "fail"  # it does not work until this is changed
+    NOTE = "note"  # information, nothing to do
+    WARN = "warn"  # it works, at least for now, but with a problem
+    FAIL = "fail"  # it does not work until this is fixed
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,10 @@ def note(id: str, summary: str, hint: str = "") -> Finding:
 
 
 def warn(id: str, summary: str, hint: str) -> Finding:
-    """A finding to be seen to."""
+    """A finding that needs attention."""
     return Finding(id, Verdict.WARN, one_line(summary), hint)
 
 
 def fail(id: str, summary: str, hint: str) -> Finding:
-    """A finding in whose way nested virtualization stops."""
+    """A finding that prevents nested virtualization."""
     return Finding(id, Verdict.FAIL, one_line(summary), hint)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What others change: modules loaded and files edited behind nestd's back.
+"""Changes by others: modules loaded and files edited without nestd.
 
 drift finds the differences, watch reacts as nestd.conf says. Imports core.changes and
 core.reloads. Begin with drift.

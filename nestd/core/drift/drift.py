@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What drift is: the host has come to differ from what was asked for, and nobody told nestd.
+"""Defines drift: the host has come to differ from its configuration without nestd's doing.
 
-A module runs with other parameters than the next load will give it, or kvm.conf, with what is
-asked for in it, was moved away by a package manager. What nestd does of its own accord is no drift,
-nor is a state that it was asked for ("boot").
+A module runs with other parameters than its next load will give it, or a package manager has moved
+kvm.conf away. Changes by nestd itself are not drift, nor is a requested difference ("boot").
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ from nestd.formats.modprobe.load_obstacle import sentence
 
 
 class OnDrift(Enum):
-    """What to do about it: tell, or put it right as well."""
+    """The reaction to drift: only report it, or correct it as well."""
 
     REPORT = "report"
     REAPPLY = "reapply"
 
 
 class Remedy(Enum):
-    """How it can be put right."""
+    """How drift can be corrected."""
 
     RELOAD = "it will be reloaded as soon as nothing uses it"
     IN_PLACE = "it is set right in the running module"
@@ -51,7 +50,7 @@ class Drift:
 
 
 def find_drift(module: KvmModule) -> Drift | None:
-    """How a loaded module differs from what its next load would make it."""
+    """How a loaded module differs from the result of its next load, None if it does not."""
     running = module.running
     differing = module.pending if running.loaded else ()
     if not differing:
@@ -84,7 +83,7 @@ def find_drift(module: KvmModule) -> Drift | None:
 
 
 def find_loss(facts: HostFacts, module: str, moved: Path, saved: bytes) -> Drift | None:
-    """What is no longer asked for MODULE since kvm.conf, with SAVED in it, was moved to MOVED."""
+    """The settings of MODULE that were lost when kvm.conf, with SAVED in it, was moved to MOVED."""
     before = as_text(facts.with_own(saved).module(module).configured)
     kept = facts.module(module).configured
     lost = {name: value for name, value in before.items() if name not in kept}
@@ -101,7 +100,7 @@ def find_loss(facts: HostFacts, module: str, moved: Path, saved: bytes) -> Drift
 
 
 def _hindrance(module: KvmModule) -> str:
-    """Why the next load would not bring what kvm.conf asks for: a matter for people."""
+    """Why the next load would not bring what kvm.conf asks for, which only people can solve."""
     host = module.host
     obstacle = preventing(module)
     if obstacle is not None:
@@ -112,7 +111,7 @@ def _hindrance(module: KvmModule) -> str:
 
 
 def _reload_hindrance(module: KvmModule) -> str:
-    """Why no reload is to be awaited."""
+    """Why waiting for a reload is useless, "" if it is not."""
     if module.host.modules_disabled:
         return "no module can be loaded or unloaded until the next boot"
     holders = ", ".join(module.running.holders)

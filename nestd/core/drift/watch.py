@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Finds drift when it happens, tells of it, and puts it right where nestd.conf asks for that.
+"""Detects drift, reports it, and corrects it if nestd.conf says so.
 
-Each cause is dealt with once, until the next boot or a change that nestd is asked for: who reloads
-a module with other parameters over and over is not fought. /run/nestd/drift.json remembers the
-causes, so that a restart of nestd is no new occasion, and /var/lib/nestd/kvm.conf.json which file
-kvm.conf was, to find it again.
+Each cause is handled once, until the next boot or the next change through nestd: nestd does not
+fight a program that keeps reloading a module with other parameters. /run/nestd/drift.json keeps the
+handled causes over restarts of nestd, and /var/lib/nestd/kvm.conf.json the identity of kvm.conf, to
+find it if it is moved.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 class DriftWatch:
-    """Looks at every hint of a change. Use start() once the host's state is settled."""
+    """Checks for drift at every hint of a change. Call start() once the host's state is settled."""
 
     def __init__(self, changes: Changes, policy: OnDrift, grace: float = GRACE_SECONDS) -> None:
         self._changes = changes
@@ -59,7 +59,7 @@ class DriftWatch:
         self._writing = asyncio.Lock()
 
     def start(self) -> None:
-        """Begin with what an earlier nestd of this boot has dealt with."""
+        """Begin, knowing the causes that an earlier nestd of this boot has handled."""
         if not self._view.kernel.can_load:
             return  # the files of another machine run nothing
         for module, causes in self._causes.read().items():
@@ -73,7 +73,7 @@ class DriftWatch:
         self._look()
 
     def set_policy(self, policy: OnDrift) -> None:
-        """From now on; what was only reported until now is put right by "reapply"."""
+        """Set the policy; "reapply" also corrects drift that was only reported so far."""
         self._policy = policy
         self._view.config_changed()  # hence a look
 
@@ -95,9 +95,9 @@ class DriftWatch:
         self._jobs.discard(job.id)
 
     def _accept(self, module: str, *, ours: bool) -> None:
-        """What there is now is what nestd was asked for, "boot" and a job that failed included."""
+        """Accept the present state as requested, also after "boot" and a failed job."""
         if not ours:
-            self._dealt_with.pop(module, None)  # somebody has decided anew
+            self._dealt_with.pop(module, None)  # a new request: old causes count again
         drift = find_drift(self._view.facts().module(module))
         if drift is not None:
             self._remember(drift, _OWN)
@@ -115,14 +115,14 @@ class DriftWatch:
                 self._timers[key] = loop.call_later(self._grace, self._is_due, key)
 
     def _drifts(self) -> list[Drift]:
-        """What there is now, but for modules that nestd is about to change."""
+        """The present drift, except of modules that nestd is about to change."""
         facts = self._view.facts()
         idle = [name for name in facts.modules if not self._is_busy(name)]
         found = [find_drift(facts.module(name)) for name in idle] + self._losses(facts, idle)
         return [drift for drift in found if drift is not None]
 
     def _losses(self, facts: HostFacts, modules: list[str]) -> list[Drift | None]:
-        """What was lost with a kvm.conf that was moved away."""
+        """The settings that were lost with a kvm.conf that was moved away."""
         now = identity(facts.own.place)
         if now == self._known:
             return []
@@ -141,7 +141,7 @@ class DriftWatch:
         return []
 
     def _is_busy(self, module: str) -> bool:
-        """Whether nestd itself changes MODULE, or waits to."""
+        """Whether nestd itself is changing MODULE or waits to do so."""
         reloads = self._changes.reloads
         waits = any(job.module == module for job in reloads.jobs.current())
         return waits or reloads.lock.locked()
@@ -159,7 +159,7 @@ class DriftWatch:
             self._save(self._causes, copy.deepcopy(self._dealt_with))
 
     def _save(self, file: JsonFile, facts: Mapping[str, object]) -> None:
-        """Write in a worker thread, each file's contents in their order."""
+        """Write in a worker thread, the contents of each file in order."""
         task = asyncio.create_task(self._write_in_turn(file, facts))
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
@@ -169,7 +169,7 @@ class DriftWatch:
             await asyncio.to_thread(file.write, facts)
 
     def _is_due(self, key: str) -> None:
-        """The drift has lasted, if it is still there."""
+        """Handle the drift KEY, whose grace period is over, if it still exists."""
         del self._timers[key]
         self._add_task(self._due(key))
 
@@ -230,6 +230,7 @@ class DriftWatch:
 
     async def _set_in_place(self, drift: Drift) -> None:
         async with self._changes.reloads.lock:
+            await self._view.settled()
             facts, reloads = self._view.facts(), self._changes.reloads
             await direct.set_in_place(reloads, facts, drift.module, drift.wanted, None, OURSELVES)
             self._view.config_changed()

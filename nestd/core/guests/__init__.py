@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The running virtual machines and what they have of nesting (Manager.ListGuests).
+"""The running virtual machines and their use of nesting (Manager.ListGuests).
 
 guest is the answer, exposure decides whether a guest's processor has what a hypervisor needs,
-usage whether it has run guests of its own; guests looks. Imports core.modules and host.guests.
+usage whether it has run guests of its own; guests combines them. Imports core.modules, host.guests.
 Begin with guests.
 """

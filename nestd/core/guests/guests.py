@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Which running virtual machines have what a hypervisor needs, and which use it.
 
-Nothing is sampled while nobody asks, and nothing is started: what tells is read where the kernel
-and libvirt keep it.
+Nothing is sampled between requests, and nothing is started: the kernel's and libvirt's own records
+are read.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Whether a machine has run guests of its own: what KVM counts, or why that does not tell."""
+"""Whether a machine has run guests of its own, from KVM's counters, or why that is unknown."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ LONGEST_TEXT = 500  # characters of what was asked, and of an error
 
 
 class Kind(Enum):
-    """What happened, in the words of the D-Bus interface."""
+    """The kind of event, in the words of the D-Bus interface."""
 
     CHANGE = "change"
     RELOAD = "reload"
@@ -35,7 +35,7 @@ class Result(Enum):
 
 @dataclass(frozen=True)
 class Undo:
-    """What a change replaced in a file, by name, "" for none; digest is the file's after it."""
+    """The values that a change replaced in a file ("" for none), and the file's digest after it."""
 
     before: Mapping[str, str]
     file: str
@@ -44,7 +44,7 @@ class Undo:
 
 @dataclass(frozen=True)
 class Entry:
-    """One event; time is in microseconds of CLOCK_REALTIME, uid None where nobody is known."""
+    """One event; time is in microseconds of CLOCK_REALTIME, uid is None if it is unknown."""
 
     time: int
     kind: Kind
@@ -56,7 +56,7 @@ class Entry:
     undo: Undo | None = None
 
     def as_json(self) -> dict[str, object]:
-        """As it is written down."""
+        """The form in which it is stored."""
         undo = self.undo
         return {
             "time": self.time,
@@ -72,7 +72,7 @@ class Entry:
 
 
 def from_json(document: Mapping[str, Any]) -> Entry:
-    """Read one back. Raises ValueError, KeyError or TypeError for what is none."""
+    """Read one back. Raises ValueError, KeyError or TypeError if the document is not an entry."""
     undo = document["undo"]
     uid = document["uid"]
     return Entry(
@@ -88,12 +88,12 @@ def from_json(document: Mapping[str, Any]) -> Entry:
 
 
 def digest(data: bytes | None) -> str:
-    """Of a file's bytes; "" for a file that is not there."""
+    """The digest of a file's bytes; "" for a file that does not exist."""
     return "" if data is None else hashlib.sha256(data).hexdigest()
 
 
 def cut(text: str) -> str:
-    """TEXT, not longer than is kept."""
+    """TEXT, cut to the length that is kept."""
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 3] + "..."
 
 

@@ -43,6 +43,7 @@ class ForeignWatch:
         self._take()
         self._view.listen(self._look)
         self._changes.on_change.append(self._on_change)
+        self._changes.loads.on_load.append(self._take)
         self._changes.reloads.jobs.on_end.append(self._on_job_end)
 
     def close(self) -> None:
@@ -57,12 +58,11 @@ class ForeignWatch:
         self._view.config_changed()  # hence facts that are new
         self._take()
 
-    def _take(self) -> HostFacts:
+    def _take(self) -> None:
         """All that there is now is known."""
         facts = self._view.facts()
         self._modules = {name: _seen(facts, name) for name in facts.modules}
         self._own = facts.own.data
-        return facts
 
     def _look(self) -> None:
         self._later = None
@@ -71,9 +71,9 @@ class ForeignWatch:
             self._later = loop.call_later(BUSY_SECONDS, self._look)
             return
         before, own = self._modules, self._own
-        facts = self._take()
-        if facts.own.data != own:
-            self._note(facts.own.path, "the file was edited")
+        self._take()
+        if self._own != own:
+            self._note(self._view.facts().own.path, "the file was edited")
         for name, now in self._modules.items():
             for what in _differences(before.get(name, now), now):
                 self._note(name, what)

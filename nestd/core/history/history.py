@@ -178,7 +178,7 @@ class History:
                 self.add(
                     *(Kind.RELOAD, job.module, result),
                     uid=job.uid,
-                    asked="reload when idle",
+                    asked=f"{job.kind} when idle",
                     error=job.error,
                 )
 

@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from nestd.core.changes.change import Change
 from nestd.core.history.entry import Undo, digest
-from nestd.core.logs.change import LogChange
-from nestd.core.logs.settings.state import read_config
-from nestd.formats.libvirt import log_filters, log_outputs
+
+if TYPE_CHECKING:
+    from nestd.core.changes.change import Change
+    from nestd.core.logs.change import LogChange
 
 FILTERS, OUTPUTS = "filters", "outputs"
 
@@ -25,6 +26,9 @@ def undo_of_logs(change: LogChange) -> Undo | None:
     """For SetFilters: the filters and outputs before; None where the file was not edited."""
     if change.file is None or not change.edits:
         return None
+    from nestd.core.logs.settings.state import read_config
+    from nestd.formats.libvirt import log_filters, log_outputs
+
     config = read_config(change.file.old, change.path)
     before = {FILTERS: log_filters.canonical(config.filters)}
     if change.settings.outputs is not None:

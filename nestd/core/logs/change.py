@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A change of a daemon's log settings that was asked for and checked, and what it would do."""
+"""A requested and checked change of a daemon's log settings, and its plan."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from nestd.core.logs.settings.file import FileChange
-from nestd.core.logs.settings.request import LogSettings
-from nestd.core.logs.settings.runtime import Running
+if TYPE_CHECKING:
+    from nestd.core.logs.settings.file import FileChange
+    from nestd.core.logs.settings.request import LogSettings
+    from nestd.core.logs.settings.runtime import Running
 
 
 class LogWhen(Enum):
-    """What a change is for, in the words of the D-Bus interface."""
+    """The target of a change, in the words of the D-Bus interface."""
 
     NOW = "now"  # the file, and the daemon if it runs
     RUNTIME = "runtime"  # the running daemon only
@@ -21,7 +23,7 @@ class LogWhen(Enum):
 
 @dataclass(frozen=True)
 class LogChange:
-    """A checked request. file is None where the file, running None where the daemon stays."""
+    """A checked request. file is None if the file stays, running None if the daemon stays."""
 
     path: str  # of the daemon's configuration file
     settings: LogSettings
@@ -46,7 +48,7 @@ class LogChange:
 
     @property
     def nothing_to_do(self) -> bool:
-        """Whether everything is already as asked. An idle daemon starts with what its file says."""
+        """Whether everything is already as requested. An idle daemon starts with its file."""
         if self.starts and self.when is LogWhen.RUNTIME:
             return False
         return not (self.edits or self.sets or self.restart)

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """One libvirt daemon's log settings: read, checked, planned and changed.
 
-A change is made in two calls, so that the bus can ask for authorization in between: prepare()
-checks it and finds out whether there is anything to do, apply() does it.
+A change takes two calls so that the bus can ask for authorization in between: prepare() checks it
+and finds out whether there is anything to do, apply() does it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -73,6 +74,8 @@ class LogDaemon:
         self.name = name
         self.root = root
         self.on_change = on_change  # called after what was asked for here
+        self.on_applied: list[Callable[[LogDaemon], None]] = []  # before that, with what is ours
+        self.file_digest = ""  # of its configuration at the last look, "" without one
         self._is_ours = is_ours
         self._service = DaemonService(root, name, units)
         self._runtime = Runtime(name, admin)
@@ -96,6 +99,11 @@ class LogDaemon:
         """What was seen of its unit at the last look."""
         return self._service.facts
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being set: what its file says may be nestd's own doing."""
+        return self._lock.locked()
+
     async def look(self, *, units: bool = True) -> None:
         """Read everything again; UNITS is whether the service manager is to be asked as well."""
         process = await asyncio.to_thread(self._service.process)
@@ -105,14 +113,14 @@ class LogDaemon:
         self.debug.wake()
 
     def tell_unread(self, warnings: tuple[str, ...]) -> None:
-        """WARNINGS of files that look like this daemon's and that it does not read."""
+        """Set the WARNINGS about files that look like this daemon's but that it does not read."""
         if warnings != self._unread:
             kept = self._state.warnings[len(self._unread) :]
             self._unread = warnings
             self._state = replace(self._state, warnings=(*warnings, *kept))
 
     async def resume(self) -> None:
-        """Finish or undo what nestd left behind when it ended."""
+        """Finish or undo what the previous nestd left unfinished."""
         async with self._lock:
             await self._pending.recover(self._state.process)
             with contextlib.suppress(OSError):
@@ -125,7 +133,7 @@ class LogDaemon:
         await self.debug.close()
 
     async def running(self) -> Running:
-        """What the daemon uses now. Raises DaemonUnavailable."""
+        """The settings that the daemon uses now. Raises DaemonUnavailable."""
         if self._service.process() is None:
             raise self._service.unavailable()
         return await self._runtime.read()
@@ -138,7 +146,7 @@ class LogDaemon:
         return log_filters.canonical(settings.filters), warnings
 
     async def plan(self, filters: str, outputs: str | None) -> LogPlan:
-        """What a change for the daemon's next start would write."""
+        """The plan of a change for the daemon's next start."""
         change = await self._prepare(filters, outputs, LogWhen.START)
         assert change.file is not None
         file = change.file
@@ -200,10 +208,10 @@ class LogDaemon:
         return DebugRequest(settings, seconds, limit)
 
     async def apply(self, change: LogChange, uid: int) -> LogChange:
-        """Make the change for the user UID, both halves or none; as it was made.
+        """Make the change for the user UID, both halves or none; returns the change as made.
 
-        Raises the errors of nestd.core.errors, then with everything as it was before, or
-        NotRestored, which says what stands.
+        Raises the errors of nestd.core.errors with nothing changed, or NotRestored, which says
+        what is in effect.
         """
         async with self._lock:
             # The state may have changed while the caller was asked for a password.
@@ -218,6 +226,8 @@ class LogDaemon:
                 raise
             finally:
                 await self.look(units=False)
+                for listener in self.on_applied:
+                    listener(self)
                 self.on_change()
         self._tell(change, uid)
         return change
@@ -240,7 +250,7 @@ class LogDaemon:
         log.log(NOTICE, text, uid, self.name, when, told, extra=fields)
 
     async def _apply(self, change: LogChange) -> None:
-        """Make it; a daemon that is started for it stays, as if somebody had connected."""
+        """Make it; a daemon started for it keeps running, as if a client had connected."""
         if change.starts and not change.nothing_to_do:
             await self._service.start()
             change = await self._with_running(change)
@@ -248,7 +258,7 @@ class LogDaemon:
         await transaction.make()
 
     async def _again(self, change: LogChange) -> LogChange:
-        """The same change on the state of now."""
+        """The same change, derived again from the present state."""
         file = await self._file_change(change.settings) if change.file is not None else None
         change = replace(change, file=file)
         if change.when is LogWhen.START:
@@ -276,7 +286,9 @@ class LogDaemon:
             seen = fingerprint(self.root.follow(path))
             if seen is not None and seen == self._seen:
                 return self._config_seen
-            config = read_config(read_bytes(self.root, path), path)
+            data = read_bytes(self.root, path)
+            self.file_digest = "" if data is None else hashlib.sha256(data).hexdigest()
+            config = read_config(data, path)
         except OSError as error:
             config = LogConfig(error=f"{path}: {error.strerror}")
         self._config_seen, self._seen = config, seen

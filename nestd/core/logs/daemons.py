@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The libvirt daemons that are installed, looked at again whenever something hints at a change.
+"""The installed libvirt daemons, read again whenever something hints at a change.
 
-Hints are the directories of configuration, process ids and programs, the ends of processes, and
-what the service manager tells; nothing is asked in between.
+Hints are changes in the directories of configuration, pid files and programs, ends of processes,
+and signals of the service manager; nothing is polled.
 """
 
 from __future__ import annotations
@@ -10,20 +10,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from nestd.core.errors import InvalidArgument
-from nestd.core.logs.daemon import LogDaemon
-from nestd.core.logs.settings.state import LogState
 from nestd.core.logs.settings.units import Mode, mode
-from nestd.core.logs.settings.warnings import unread_files
 from nestd.formats.printable import quoted
 from nestd.host.inotify import DirectoryWatch
 from nestd.host.libvirt import daemons as libvirt_daemons
 from nestd.host.libvirt.interface import LogAdmin, Units
-from nestd.host.libvirt.virt_admin import VirtAdmin
 from nestd.host.process_exit import ProcessExit
 from nestd.host.root import Root
 from nestd.host.state.undo_records import UndoRecords
+
+if TYPE_CHECKING:
+    from nestd.core.logs.daemon import LogDaemon
+    from nestd.core.logs.settings.state import LogState
 
 _MAIN = (libvirt_daemons.MONOLITHIC, "virtqemud")
 SETTLE_SECONDS = 0.02  # events come in bursts; one look serves the burst
@@ -37,10 +38,10 @@ log = logging.getLogger(__name__)
 
 
 class LogDaemons:
-    """All of them, by name. Use start() before anything else.
+    """All of them, by name. Call start() first.
 
-    ADMIN gives a daemon's admin server, virt-admin's where it is None. Where another nestd acts on
-    this host, IS_OURS is false: then this one only looks on.
+    ADMIN returns a daemon's admin server; None means virt-admin. If another nestd acts on this
+    host, IS_OURS is false and this one only reads.
     """
 
     def __init__(
@@ -65,6 +66,9 @@ class LogDaemons:
         self._elsewhere: dict[str, str] = {}  # programs that units name, by daemon
         self._looking: asyncio.Task[None] | None = None
         self.on_change: list[Callable[[], None]] = []  # daemons that came or went included
+        # Of each of them, see LogDaemon and DebugKeeper.
+        self.on_applied: list[Callable[[LogDaemon], None]] = []
+        self.on_debug_end: list[Callable[[str, str, int | None], None]] = []
 
     @property
     def daemons(self) -> Mapping[str, LogDaemon]:
@@ -72,7 +76,7 @@ class LogDaemons:
         return self._daemons
 
     def states(self) -> tuple[LogState, ...]:
-        """What is told of each of them."""
+        """The state of each daemon."""
         return tuple(daemon.state for daemon in self._daemons.values())
 
     def daemon(self, name: str) -> LogDaemon:
@@ -83,7 +87,7 @@ class LogDaemons:
         return self._daemons[name]
 
     async def start(self) -> None:
-        """Begin to listen, look, and go on with what the nestd before left."""
+        """Begin to listen, read everything, and continue what the previous nestd left."""
         places = [self._root.at(directory) for directory in _WATCHED]
         try:
             self._watch = DirectoryWatch(places, self._hint.set)
@@ -94,7 +98,7 @@ class LogDaemons:
         self._looking = asyncio.create_task(self._keep_looking())
 
     async def close(self) -> None:
-        """Stop listening; debug sessions are taken over by the next nestd."""
+        """Stop listening; the next nestd takes over debug sessions."""
         if self._looking is not None:
             self._looking.cancel()
         if self._watch is not None:
@@ -138,7 +142,7 @@ class LogDaemons:
         self._changed()
 
     async def _names(self, *, units: bool) -> tuple[str, ...]:
-        """Those whose program is in its usual place, or where its unit says (as on NixOS)."""
+        """The daemons whose program is in the usual place, or where the unit says (as on NixOS)."""
         usual = libvirt_daemons.installed(self._root)
         if units:
             others = [name for name in libvirt_daemons.NAMES if name not in usual]
@@ -150,7 +154,11 @@ class LogDaemons:
         return tuple(name for name in libvirt_daemons.NAMES if name in usual or name in there)
 
     async def _tell_unread(self) -> None:
-        """Files that nobody reads are told with the daemon that runs machines."""
+        """Attach the warnings about files that nobody reads to the daemon that runs machines."""
+        if not self._daemons:
+            return
+        from nestd.core.logs.settings.warnings import unread_files
+
         found = mode({name: daemon.unit for name, daemon in self._installed.items()})
         unread = await asyncio.to_thread(unread_files, self._root, found, self._daemons.keys())
         main = next((name for name in _MAIN if name in self._daemons), None)
@@ -158,7 +166,9 @@ class LogDaemons:
             daemon.tell_unread(unread if name == main else ())
 
     def _new(self, name: str) -> LogDaemon:
-        return LogDaemon(
+        from nestd.core.logs.daemon import LogDaemon  # a host without libvirt needs none of it
+
+        daemon = LogDaemon(
             self._root,
             name,
             self._units,
@@ -167,12 +177,17 @@ class LogDaemons:
             self._changed,
             is_ours=self._is_ours,
         )
+        daemon.on_applied = self.on_applied
+        daemon.debug.on_end = self.on_debug_end
+        return daemon
 
     def _virt_admin(self, name: str) -> LogAdmin:
+        from nestd.host.libvirt.virt_admin import VirtAdmin
+
         return VirtAdmin(libvirt_daemons.admin_uri(self._root, name))
 
     def _watch_process(self, daemon: LogDaemon) -> None:
-        """A daemon that is killed leaves its pid file as it was."""
+        """Watch for the end of the process, since a killed daemon leaves its pid file behind."""
         process = daemon.state.process
         if process is None or process.pid in self._exits or not self._root.has_our_processes:
             return
@@ -194,7 +209,7 @@ class LogDaemons:
 
 
 def _in_use(installed: Mapping[str, LogDaemon]) -> dict[str, LogDaemon]:
-    """Without those of the other mode; a daemon that runs is there in any case."""
+    """The daemons of the host's mode (monolithic or modular), and any other that runs."""
     found = mode({name: daemon.unit for name, daemon in installed.items()})
     return {
         name: daemon

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Keeps a daemon's debug session: applied, applied again where the daemon restarts, and undone.
+"""Maintains a daemon's debug session: applies it, also after the daemon's restart, and undoes it.
 
-What is to be restored is written down before the first step and forgotten after the last, so that
-a nestd that was killed in between takes over where it was. Time and size are looked at once a
-second while a session is there, and at no other time.
+The state to restore is recorded before the first step and removed after the last, so that the next
+nestd can continue after a kill. Time and size are checked once a second, and only while a session
+exists.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 
 class DebugKeeper:
-    """The session of the daemon NAME, if there is one. LOCK is held by whoever sets anything."""
+    """The session of the daemon NAME, if there is one. Whoever changes settings holds LOCK."""
 
     def __init__(
         self,
@@ -72,15 +72,17 @@ class DebugKeeper:
         self._unsure = False  # whether the nestd before had applied all of it
         self._written = 0  # bytes that the session has written, at the last look
         self._on_change = on_change
+        # The daemon, why its session ended, and who asked for it.
+        self.on_end: list[Callable[[str, str, int | None], None]] = []
 
     @property
     def until(self) -> int:
-        """When the session ends, in microseconds of CLOCK_REALTIME; 0 where there is none."""
+        """The end of the session, in microseconds of CLOCK_REALTIME; 0 without a session."""
         return self._session.until if self._session is not None else 0
 
     @property
     def shown(self) -> DebugShown:
-        """What is told of the session."""
+        """The public state of the session."""
         if self._session is None:
             return NO_SESSION
         session = self._session
@@ -91,11 +93,11 @@ class DebugKeeper:
         self._wake.set()
 
     async def start(self, request: DebugRequest, uid: int) -> None:
-        """Begin a session for the user UID, or go on with the one that is there with new settings.
+        """Begin a session for the user UID, or give the running one new settings.
 
-        A daemon that is idle is started. Raises DaemonUnavailable, InvalidFilter, InvalidOutput or
-        WriteFailed with everything as it was, or NotRestored: then the session stays until what
-        was there before is restored.
+        An idle daemon is started. Raises DaemonUnavailable, InvalidFilter, InvalidOutput or
+        WriteFailed with nothing changed, or NotRestored: the session then stays until the previous
+        settings are restored.
         """
         async with self._lock:
             former = self._session
@@ -123,7 +125,7 @@ class DebugKeeper:
         log.log(NOTICE, text, self._name, request.seconds, session.filters, extra=fields)
 
     async def stop(self, uid: int) -> None:
-        """End the session for the user UID, with what was there before restored.
+        """End the session for the user UID and restore the previous settings.
 
         Raises DaemonUnavailable.
         """
@@ -132,7 +134,7 @@ class DebugKeeper:
                 await self._end(f"user {uid} asked for it", uid)
 
     async def resume(self) -> None:
-        """Take over the session that a nestd before us left."""
+        """Continue the session that the previous nestd left."""
         record = self._records.read(self._record)
         if record is None:
             return
@@ -146,7 +148,7 @@ class DebugKeeper:
         self._set(session)
 
     async def close(self) -> None:
-        """Stop keeping; the record stays for the next nestd."""
+        """Stop; the record stays for the next nestd."""
         if self._keeping is not None:
             self._keeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -206,7 +208,7 @@ class DebugKeeper:
         return self._session is not None and (self._session.over or self._session.remaining <= 0)
 
     async def _apply_anew(self, session: DebugSession) -> None:
-        """The daemon has restarted, and uses what its file says."""
+        """Apply the session to a daemon that has restarted with its file's settings."""
         if self._process() is None:
             return
         target = await self._new_target()
@@ -222,7 +224,7 @@ class DebugKeeper:
         if target.timeout is not None:
             await self._runtime.set_timeout(0)
 
-    async def _end(self, why: str, uid: int = OURSELVES) -> None:
+    async def _end(self, why: str, uid: int | None = None) -> None:
         session = self._session
         assert session is not None
         if not session.over:
@@ -233,11 +235,14 @@ class DebugKeeper:
         await self._restore(session.target)
         self._records.remove(self._record)
         self._set(None)
-        fields = about(Event.DEBUG_ENDED, daemon=self._name, caller_uid=uid)
+        caller = OURSELVES if uid is None else uid
+        fields = about(Event.DEBUG_ENDED, daemon=self._name, caller_uid=caller)
         log.log(NOTICE, "The debug session of %s has ended: %s", self._name, why, extra=fields)
+        for listener in self.on_end:
+            listener(self._name, why, uid)
 
     async def _restore(self, target: Target | None) -> None:
-        """A process that came later uses what it started with: there is nothing to restore."""
+        """Restore the settings; a later process has its own and needs nothing."""
         if target is None or not target.is_process(self._process()):
             return
         try:
@@ -251,9 +256,9 @@ class DebugKeeper:
     async def _fall_back(
         self, former: DebugSession | None, session: DebugSession, error: BaseException, uid: int
     ) -> None:
-        """SESSION could not begin: the one before goes on, or what was there before is restored.
+        """SESSION could not begin: continue the previous one, or restore the previous settings.
 
-        Raises NotRestored where that fails: the keeper, or the next start, tries again.
+        Raises NotRestored if that fails; the keeper, or the next start, tries again.
         """
         try:
             if former is not None and former.target is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A debug session as it is written down: what was asked for, and what is to be restored."""
+"""The record of a debug session: the request, and the state to restore."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULT_MAX_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Target:
-    """The process that the session was applied to, and what it used before."""
+    """The process that the session was applied to, and its previous settings."""
 
     pid: int
     start: int
@@ -56,7 +56,7 @@ class DebugSession:
 
     @classmethod
     def begin(cls, request: DebugRequest, target: Target) -> DebugSession:
-        """The session of REQUEST, to be applied to TARGET; its sizes are to be added."""
+        """The session of REQUEST for TARGET; the caller adds the sizes."""
         outputs = request.settings.outputs
         return cls(
             filters=log_filters.canonical(request.settings.filters),
@@ -74,7 +74,7 @@ class DebugSession:
         return replace(self, until=until, deadline=boot_time() + seconds)
 
     def settings(self, name: str, before: Running) -> LogSettings:
-        """What the daemon NAME is to use that used BEFORE. Raises InvalidItem."""
+        """The settings for the daemon NAME, which used BEFORE. Raises InvalidItem."""
         filters = log_filters.parse_strict(self.filters)
         if self.outputs is not None:
             return LogSettings(filters, log_outputs.parse_strict(self.outputs))
@@ -82,7 +82,7 @@ class DebugSession:
         return LogSettings(filters, log_outputs.add(before.parsed_outputs(), file))
 
     def file(self, name: str) -> str:
-        """The file of the daemon NAME that debug messages go to, "" where they go to none."""
+        """The file that the daemon NAME writes debug messages to, "" for none."""
         if self.outputs is None:
             return log_targets.debug_log(name)
         files = [
@@ -98,7 +98,7 @@ class DebugSession:
         return self.deadline - boot_time()
 
     def grown(self, sizes: Mapping[str, int]) -> int:
-        """By how many bytes the log files have grown; a file that was cut starts anew."""
+        """The number of bytes that the log files have grown; a truncated file starts at zero."""
         before = {path: self.sizes.get(path, 0) for path in sizes}
         return sum(
             now - before[path] if now >= before[path] else now for path, now in sizes.items()
@@ -140,7 +140,7 @@ class DebugRequest:
 
 
 def check_limits(seconds: int, max_bytes: int) -> None:
-    """Refuse a session without an end in sight. Raises InvalidArgument."""
+    """Refuse a session that would last too long. Raises InvalidArgument."""
     if not 1 <= seconds <= MAX_SECONDS:
         raise InvalidArgument(
             f"A debug session lasts from 1 to {MAX_SECONDS} seconds (a week), not {seconds}."

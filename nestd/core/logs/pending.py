@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A change of a daemon and its file, noted down before the first step.
+"""The record of a change of a daemon and its file, written before the first step.
 
-So the next nestd can tell what one that was killed in between had done, and undo the first half
-where the second is missing; and it tries once more to undo a change that failed and could not be
-undone. The record goes when that is seen to have worked.
+With it the next nestd can tell how far a killed one came, and undo the first half if the second is
+missing; it also tries again to undo a change whose undo failed. The record is removed when the undo
+is seen to have worked.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Record:
-    """What is to be undone; pid 0: the daemon is not touched, target "": no file is."""
+    """What to undo; pid 0: the daemon was not touched, target "": no file was."""
 
     pid: int = 0
     start: int = 0
@@ -46,7 +46,7 @@ class _Record:
 
 
 class Pending:
-    """The one change of the daemon NAME that is being made."""
+    """The record of the change of the daemon NAME in progress."""
 
     def __init__(self, name: str, records: UndoRecords, runtime: Runtime) -> None:
         self._name = name
@@ -61,7 +61,7 @@ class Pending:
         before: Running | None,
         replacement: Replacement | None,
     ) -> None:
-        """Note what PROCESS uses, if it is touched, and its file as it was. Raises OSError."""
+        """Record what PROCESS uses, if it will be touched, and its file. Raises OSError."""
         noted = _Record()
         if process is not None and before is not None:
             noted = _Record(process.pid, process.start, before.filters, before.outputs)
@@ -77,18 +77,18 @@ class Pending:
         self._write(noted)
 
     def keep_for_undo(self) -> None:
-        """The change failed, and could not be undone: the next nestd tries again."""
+        """Keep the record of a change that could not be undone: the next nestd tries again."""
         try:
             self._write(replace(self._noted, undo=True))
         except OSError as error:
             log.error("What is to be undone of %s is not on record: %s", self._name, error)
 
     def end(self) -> None:
-        """The change is made or undone."""
+        """Remove the record: the change is complete or undone."""
         self._records.remove(self._record)
 
     async def recover(self, process: DaemonProcess | None) -> None:
-        """Undo what is half done; PROCESS is the daemon now."""
+        """Undo a half-done change; PROCESS is the daemon now."""
         data = self._records.read(self._record)
         if data is None:
             return

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A change of a daemon's file and of the running daemon, both or none.
+"""Changes a daemon's file and the running daemon, both or neither.
 
-Whatever fails, both are read back, and what could not be undone is told and stays on record.
+After any failure both are read back; whatever could not be undone is reported and stays on record.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from nestd.host.root import Root
 
 
 class LogTransaction:
-    """Makes a CHANGE of the daemon of SERVICE, which ran with RUNNING unless that is None."""
+    """Makes CHANGE in the daemon of SERVICE, which runs with RUNNING unless that is None."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class LogTransaction:
         self._restarted = False
 
     async def make(self) -> None:
-        """Make the change. Raises NestdError or OSError with all as it was, or NotRestored."""
+        """Make the change. Raises NestdError or OSError with nothing changed, or NotRestored."""
         change = self._change
         if change.file is not None and change.edits:
             self._replacement = await asyncio.to_thread(change.file.replacement, self._root)
@@ -80,12 +80,12 @@ class LogTransaction:
         self._discard()
 
     def _discard(self) -> None:
-        """The old bytes are on record where they are still needed."""
+        """Drop the backup; if the old bytes are still needed, the record has them."""
         if self._replacement is not None:
             self._replacement.discard()
 
     def _check_starts(self) -> None:
-        """Refuse a restart that would leave no daemon: the file is looked at as it is now."""
+        """Refuse a restart that would leave no daemon, judged by the file as it is now."""
         path = self._change.path
         try:
             config = read_config(read_bytes(self._root, path), path)
@@ -94,7 +94,7 @@ class LogTransaction:
         check_starts(self._root, config)
 
     async def _undo(self) -> list[str]:
-        """Put everything back and look; what still stands, each as part of a sentence."""
+        """Put everything back and verify; what is still changed, each as part of a sentence."""
         stands = []
         if self._replacement is not None:
             stands += await asyncio.to_thread(_undo_file, self._replacement, self._change.path)
@@ -114,7 +114,7 @@ class LogTransaction:
 
 
 def check_starts(root: Root, config: LogConfig) -> None:
-    """Refuse a configuration with which no daemon starts. ConfigUnparsable, InvalidOutput."""
+    """Refuse a configuration that no daemon starts with. ConfigUnparsable, InvalidOutput."""
     if config.error:
         raise ConfigUnparsable(f"No restart, since the daemon could not start: {config.error}.")
     check_directories(root, config.outputs)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a guest will find after the next boot, and who decides it."""
+"""Whether guests get nested virtualization after the next boot, and what decides it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""From facts to a Snapshot: what runs, what is configured, what comes next, and who decides."""
+"""Derives a Snapshot from facts: what runs, what is configured, what comes next, what decides."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nestd.host.kernel.sysfs import Availability
 
 
 def derive(facts: HostFacts, flags: Set[str], virtualization: str, machine_count: int) -> Snapshot:
-    """The state that FACTS amount to. FLAGS are the processor's."""
+    """The Snapshot of FACTS. FLAGS are the processor's."""
     vendor = detect(facts.machine, facts.modules, flags)
     modules = {name: derive_module(facts.module(name), flags) for name in facts.modules}
     host_module = "" if vendor is Vendor.NONE else HOST_MODULES[vendor]

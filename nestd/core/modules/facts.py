@@ -46,6 +46,7 @@ class HostFacts:
     machine: str
     release: str
     kmod: int
+    kmod_problem: str  # why modprobe did not tell its version: kmod is a guess; "" where it did
     modules: Mapping[str, ModuleFacts]
     types: Mapping[str, Mapping[str, ParameterType]]
     own: OwnFile

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What keeps a module's next load, or its load at boot, from happening.
 
-As libkmod 30 was seen to do it (kmod_module_probe_insert_module): modprobe loads first what the
-module needs, each with its own options and its own `install` line; `alias` and `blacklist` lines of
-what is needed do not count; an `install` line of a module that has a soft dependency which exists
-is ignored; what becomes of soft dependencies themselves does not matter.
+Observed with libkmod 30 (kmod_module_probe_insert_module): modprobe first loads the modules that
+NAME needs, each with its own options and `install` line; their `alias` and `blacklist` lines do not
+count; an `install` line of a module with an existing soft dependency is ignored; the outcome of the
+soft dependencies themselves does not matter.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _DOES_NOTHING = ("true", "false", ":", "exit")  # commands of `install` lines th
 
 
 def load_obstacles(module: KvmModule) -> tuple[LoadObstacle, ...]:
-    """All of them, what prevents the load first; none for a module of the kernel image."""
+    """All obstacles, those that prevent the load first; none for a module of the kernel image."""
     if module.running.availability is Availability.BUILTIN:
         return ()
     own = (*_files(module), *_of(module))
@@ -46,7 +46,7 @@ def load_obstacles(module: KvmModule) -> tuple[LoadObstacle, ...]:
 
 
 def preventing(module: KvmModule) -> LoadObstacle | None:
-    """The first obstacle because of which `modprobe MODULE` would surely not load it now."""
+    """The first obstacle that certainly keeps `modprobe MODULE` from loading it now."""
     for obstacle in load_obstacles(module):
         kind = obstacle.kind
         if kind == ObstacleKind.DEPENDENCY.value:
@@ -59,13 +59,13 @@ def preventing(module: KvmModule) -> LoadObstacle | None:
 
 
 def load_hint(module: KvmModule) -> str:
-    """Why a load of MODULE that did nothing did so, as a sentence; "" where nothing explains it."""
+    """Why a load of MODULE had no effect, as a sentence; "" if nothing explains it."""
     found = (each for each in load_obstacles(module) if each.kind not in _HARMLESS)
     return next((sentence(module.name, each) for each in found), "")
 
 
 def may_load(module: KvmModule, obstacle: LoadObstacle) -> bool:
-    """Whether the command of an `install` line may load the module after all."""
+    """Whether the command of an `install` line might load the module."""
     for each in (module, *module.needed):
         origin = each.next_load.install_by
         if origin is not None and (origin.file, origin.line) == (obstacle.file, obstacle.line):

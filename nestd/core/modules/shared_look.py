@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A look at the host that takes its time, in a worker thread, shared by all who want one.
+"""Runs a slow look at the host in a worker thread and shares the result between callers.
 
-However many ask at once, there is one look at a time; nobody gets one that began before they asked.
+There is one look at a time, and no caller gets the result of a look that began before its call.
 """
 
 from __future__ import annotations

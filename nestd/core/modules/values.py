@@ -25,7 +25,7 @@ _OTHER_WORDS = (ParameterType.NX_HUGE_PAGES, ParameterType.L1D_FLUSH)
 
 
 def canonical(kind: ParameterType, value: str | None) -> str:
-    """One spelling for all that the kernel takes as the same; VALUE itself where it takes none.
+    """One spelling for all values that are equal to the kernel; VALUE itself if it is invalid.
 
     None stands for a parameter without "=", which is true for a bool (lib/cmdline.c).
     """
@@ -42,9 +42,9 @@ def differing(
     running: Mapping[str, str],
     types: Mapping[str, ParameterType],
 ) -> tuple[str, ...]:
-    """The parameters of WANTED that RUNNING shows otherwise; those it does not show don't count.
+    """The parameters of WANTED with another value in RUNNING, ignoring those that it lacks.
 
-    Nor do those that the kernel shows in other words: see unverifiable().
+    Parameters that the kernel shows in other words are ignored too: see unverifiable().
     """
     return tuple(
         name
@@ -58,14 +58,14 @@ def differing(
 def unverifiable(
     wanted: Mapping[str, str | None], types: Mapping[str, ParameterType]
 ) -> tuple[str, ...]:
-    """The parameters of WANTED whose running value sysfs does not show in comparable words."""
+    """The parameters of WANTED whose value in sysfs cannot be compared."""
     return tuple(name for name in wanted if _type(types, name) in _OTHER_WORDS)
 
 
 def same(name: str, kind: ParameterType, one: str | None, other: str | None) -> bool:
-    """Whether two values of the parameter NAME are the same to the module that has it.
+    """Whether two values of the parameter NAME mean the same to its module.
 
-    kvm_amd's "nested" is declared as an int, of which only the truth matters.
+    kvm_amd declares "nested" as an int but only tests whether it is zero.
     """
     if name == NESTED:
         found = answer(kind, one)
@@ -74,14 +74,14 @@ def same(name: str, kind: ParameterType, one: str | None, other: str | None) -> 
 
 
 def as_text(values: Mapping[str, str | None]) -> dict[str, str]:
-    """VALUES as clients get them: "" for a parameter without "="."""
+    """VALUES as shown to clients: "" for a parameter without "="."""
     return {name: value or "" for name, value in values.items()}
 
 
 def passable(
     running: Mapping[str, str], types: Mapping[str, ParameterType]
 ) -> tuple[tuple[str, str], ...]:
-    """Those of the RUNNING values that the kernel surely takes back in the form it shows them."""
+    """The RUNNING values that the kernel certainly accepts in the form in which it shows them."""
     return tuple(
         (name, value)
         for name, value in running.items()
@@ -93,12 +93,12 @@ def passable(
 
 
 def acceptable(kind: ParameterType, value: str | None, kernel: KernelVersion | None = None) -> bool:
-    """Whether KERNEL takes VALUE for such a parameter; without KERNEL, whether every one does."""
+    """Whether KERNEL accepts VALUE for such a parameter; without KERNEL, whether all kernels do."""
     return accepts(kind, _bytes(value), kernel=kernel)
 
 
 def written(name: str, kind: ParameterType, value: str) -> str:
-    """How nestd writes VALUE: 1 or 0 for a bool, and for "nested" whatever a kernel has there."""
+    """The form in which nestd writes VALUE: 1 or 0 for a bool and for "nested" of any type."""
     if name == NESTED and answer(kind, value) is not Answer.INVALID:
         return "1" if answer(kind, value) is Answer.YES else "0"
     return canonical(kind, value) if kind in _BOOLEANS else value

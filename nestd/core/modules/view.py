@@ -8,6 +8,7 @@ and listeners compare it with what they last had. Nothing is ever patched from a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Set
 from typing import Callable
 
@@ -15,12 +16,13 @@ from nestd.core.errors import InvalidArgument
 from nestd.core.model import Machine, Snapshot
 from nestd.core.modules.derive import derive
 from nestd.core.modules.facts import HostFacts
+from nestd.core.modules.machine_count import MachineCount
 from nestd.core.modules.shared_look import SharedLook
 from nestd.core.modules.vendors import modules_of
 from nestd.formats.modprobe.kernel_params import ParameterType
 from nestd.formats.printable import quoted
 from nestd.host.kernel import kvm_holders
-from nestd.host.kernel.interface import Change, Kernel, KernelEvent
+from nestd.host.kernel.interface import Kernel, KernelEvent
 from nestd.host.kernel.kvm_holders import KvmHolder
 from nestd.host.kernel.sysfs import (
     Availability,
@@ -29,12 +31,13 @@ from nestd.host.kernel.sysfs import (
     modules_disabled,
     needed_modules,
     other_providers,
+    read_lists,
 )
 from nestd.host.libvirt import domains as libvirt_domains
 from nestd.host.machine.boot_setup import read_boot_setup
 from nestd.host.machine.detect_virt import cpu_flags
 from nestd.host.modprobe.config import read_cmdline
-from nestd.host.modprobe.watch import ConfigWatch
+from nestd.host.modprobe.watch import ConfigWatch, Look
 from nestd.host.root import Root
 
 SETTLE_SECONDS = 0.01  # events come in bursts; one look serves the burst
@@ -43,45 +46,46 @@ TRANSIENT_SECONDS = 0.05  # until a module that is coming or going is looked at 
 
 
 class HostView:
-    """What nestd knows of the host, on the running event loop. start() comes first."""
+    """What nestd knows of the host, on the running event loop. start() comes first.
 
-    def __init__(self, root: Root, kernel: Kernel, kmod: int, virtualization: str) -> None:
+    KMOD_PROBLEM is why modprobe did not tell its version, which KMOD then is a guess of.
+    """
+
+    def __init__(
+        self, root: Root, kernel: Kernel, kmod: int, virtualization: str, kmod_problem: str = ""
+    ) -> None:
         self.root = root
         self.kernel = kernel
         self.kmod = kmod
+        self._kmod_problem = kmod_problem
         self.modules = modules_of(kernel.machine)
         self._virtualization = virtualization
         self._flags = cpu_flags(root)
         self._types: Mapping[str, Mapping[str, ParameterType]] = {}
         self._config = ConfigWatch(root, kmod)
-        self._files = SharedLook(self._config.look)
+        self._files = SharedLook(self._read_files)
         self._telling: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._snapshot: Snapshot | None = None
         self._facts: HostFacts | None = None  # of this turn of the event loop
         self._scan = SharedLook(lambda: kvm_holders.scan(root, libvirt_domains.names_by_pid(root)))
         self.machines_known = kvm_holders.may_see_all(root)
-        self.on_machines: list[Callable[[], None]] = []  # one came or went
-        self._machine_count = 0
-        self._machine_ids: frozenset[str] | None = None  # at the last count, None before the first
-        self._latest_sample = (-1, 0)  # (created, -count) of the latest count that the kernel gave
+        self.machine_count = MachineCount(root, self._notify_soon)
         self._listeners: list[Callable[[], None]] = []
         self._look: asyncio.TimerHandle | None = None
-        self._recount: asyncio.Task[None] | None = None
-        self._recount_again = False
 
     async def start(self) -> None:
-        """Begin to listen, then read what events do not tell."""
+        """Begin to listen, then read what events do not tell. The machines are counted later."""
         self.kernel.subscribe(self._on_event)
         self._config.watch(self._files_changed)
         await self.read_types()
-        await self._count()
 
     def close(self) -> None:
         """Stop listening."""
         self.kernel.close()
         self._config.close()
-        for pending in (self._look, self._recount, self._telling):
+        self.machine_count.close()
+        for pending in (self._look, self._telling):
             if pending is not None:
                 pending.cancel()
 
@@ -90,14 +94,15 @@ class HostView:
         self._listeners.append(callback)
 
     def facts(self) -> HostFacts:
-        """Everything as it is now."""
-        config, own, boot_loads = self._config.read()
+        """Everything as it is now, but for files on a disk: these are as settled() found them."""
+        config, own, boot_loads = self._config.known
         needs = {name: self._needs(name) for name in self.modules}
         others = {other for needed in needs.values() for other in needed}.difference(self.modules)
         return HostFacts(
             machine=self.kernel.machine,
             release=self.kernel.release,
             kmod=self.kmod,
+            kmod_problem=self._kmod_problem,
             modules={name: self.kernel.read_module(name) for name in self.modules},
             types=self._types,
             own=own,
@@ -140,7 +145,7 @@ class HostView:
 
     def derived(self, facts: HostFacts) -> Snapshot:
         """The state that FACTS amount to."""
-        return derive(facts, self._flags, self._virtualization, self._machine_count)
+        return derive(facts, self._flags, self._virtualization, self.machine_count.value)
 
     async def read_types(self) -> None:
         """Ask what the modules' files declare where that is not known: they may come later."""
@@ -182,15 +187,25 @@ class HostView:
 
     @property
     def is_settled(self) -> bool:
-        """Whether facts() and snapshot() need not read the files again, and hold up the loop."""
+        """Whether the files are still as facts() and snapshot() know them."""
         return self._config.is_current
 
     async def settled(self) -> None:
-        """Have the files read in a worker thread where something may have changed."""
+        """Have the files read in a worker thread where something may have changed.
+
+        Before facts(), by whoever answers or decides by them: no disk holds up the loop.
+        """
         for _ in range(MOST_READS):
             if self.is_settled:
                 return
             self._config.take(await self._files())
+            self._forget()
+
+    def _read_files(self) -> Look:
+        look = self._config.look()
+        with contextlib.suppress(OSError):  # read_module() says so
+            read_lists(self.root, self.kernel.release, self.modules)
+        return look
 
     def config_changed(self) -> None:
         """modprobe.d was or may have been written: read it at the next look."""
@@ -207,42 +222,8 @@ class HostView:
         self._snapshot = self._facts = None
 
     def _on_event(self, event: KernelEvent) -> None:
-        if event.created is not None and event.count is not None:
-            # The kernel's own absolute count; see KernelEvent for the order.
-            sample = (event.created, -event.count)
-            if sample > self._latest_sample:
-                self._latest_sample = sample
-                self._machine_count = event.count
-            self._announce_machines()
-        elif event.change is Change.LOST or event.module == "kvm":
-            # kvm.ko counts from zero each time it is loaded.
-            self._latest_sample = (-1, 0)
-            self._count_soon()
+        self.machine_count.on_event(event)
         self._notify_soon()
-
-    def _announce_machines(self) -> None:
-        for listener in self.on_machines:
-            listener()
-
-    def _count_soon(self) -> None:
-        if self._recount is None or self._recount.done():
-            self._recount = asyncio.create_task(self._count())
-        else:
-            self._recount_again = True
-
-    async def _count(self) -> None:
-        while True:
-            self._recount_again = False
-            before = self._latest_sample
-            ids = await asyncio.to_thread(kvm_holders.machine_ids, self.root)
-            if before == self._latest_sample:  # else the kernel has told a later one meanwhile
-                self._machine_count = len(ids)
-                self._notify_soon()
-            if self._machine_ids not in (None, ids):
-                self._announce_machines()
-            self._machine_ids = ids
-            if not self._recount_again:
-                return
 
     def _notify_soon(self, delay: float = SETTLE_SECONDS) -> None:
         self._forget()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What several rooms say of modules and their configuration, worded once."""
+"""Sentences about modules and their configuration that several rooms use."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ NESTED_WITH_HUGE_PAGES = (
 
 
 def place(at: Assignment | Origin) -> str:
-    """Where something stands in the configuration, as the beginning of a sentence."""
+    """A place in the configuration, as the beginning of a sentence."""
     return f"{at.file}:{at.line}" if at.line else f"The kernel command line ({at.file})"
 
 
 def precedence(module: str, own: str, winner: Assignment) -> str:
-    """Who decides instead of kvm.conf, whose path is OWN, as the beginning of a sentence."""
+    """What overrides kvm.conf, whose path is OWN, as the beginning of a sentence."""
     assigned = f"{winner.parameter}={winner.value or ''}"
     return f"{place(winner)} sets {assigned} for {module} and decides over {own}"
 
 
 def refusal(module: str, bad: Assignment) -> str:
-    """What is wrong with an assignment that the module refuses, as a sentence."""
+    """A sentence on an assignment that the module rejects."""
     assigned = f"{bad.parameter}={bad.value or ''}"
     return f"{place(bad)} sets {assigned}, which {module} refuses: the module would not load."
 

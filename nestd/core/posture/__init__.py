@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What makes nesting a risk on this host (Manager.Posture).
+"""The risks of nested virtualization on this host (Manager.Posture).
 
-posture puts the findings together: host is how nesting and /dev/kvm are set, mitigations what the
-kernel says of the processor, cves the known ones of known_cves.json, a dated file that
+posture collects the findings: host checks nesting and /dev/kvm, mitigations what the kernel says
+about the processor, cves the known ones in known_cves.json, a dated file that
 packaging/cves/refresh.py writes. Imports core.checks, core.guests and host.posture. Begin with
 posture.
 """

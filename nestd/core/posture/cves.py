@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The known CVEs. "Fixed" is said only where the distribution's own data say so of this kernel:
-a kernel's version does not tell, since distributions bring fixes to older ones."""
+"""The known CVEs. A CVE counts as fixed only if the distribution's own data say so for this kernel:
+the version number tells nothing, since distributions backport fixes."""
 
 from __future__ import annotations
 

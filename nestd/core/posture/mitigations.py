@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the kernel says of the processor's faults, and of what it does about them.
+"""What the kernel says about the processor's vulnerabilities and their mitigations.
 
 The sentences are those of /sys/devices/system/cpu/vulnerabilities
 (Documentation/admin-guide/hw-vuln/).

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What makes nesting a risk on this host, as findings of Validate's shape."""
+"""The risks of nesting on this host, as findings like those of Validate."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the posture is judged by."""
+"""The input of the posture's checks."""
 
 from __future__ import annotations
 

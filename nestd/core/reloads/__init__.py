@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Reloading a module: as a job, as a transaction on record, undone where it fails.
+"""Reloads a module: as a job, as a recorded transaction, undone if it fails.
 
-queue serves jobs one after the other, execution does the steps of one, waiting holds those for an
-idle host, repair and recovery finish what a failure or a crash cut off. Imports core.modules.
+queue runs jobs one at a time, execution carries out the steps of one, waiting holds jobs until the
+host is idle, roll_back, retry_undo and recovery handle failures and crashes. Imports core.modules.
 Begin with queue.
 """

@@ -11,6 +11,7 @@ from nestd.core.modules.obstacles import preventing
 from nestd.core.modules.values import NESTED, as_text, differing
 from nestd.core.reloads.transaction import Member, Purpose, Transaction
 from nestd.formats.modprobe.load_obstacle import LoadObstacle, sentence
+from nestd.host.kernel.interface import Kernel
 
 
 def users(facts: HostFacts, module: str) -> tuple[str, ...]:
@@ -18,8 +19,18 @@ def users(facts: HostFacts, module: str) -> tuple[str, ...]:
     return tuple(name for name in facts.modules[module].holders if name in facts.modules)
 
 
+def in_use(kernel: Kernel, modules: Collection[str]) -> bool:
+    """Whether something other than MODULES themselves holds one of them at this moment."""
+    for name in modules:
+        running = kernel.read_module(name)
+        along = sum(holder in modules for holder in running.holders)
+        if running.refcount > along:
+            return True
+    return False
+
+
 def first_prevented(facts: HostFacts, module: str) -> tuple[str, LoadObstacle] | None:
-    """Which of the modules that a reload of MODULE unloads would not load again, and why."""
+    """The first module of MODULE's chain that would not load again, and why."""
     for name in (module, *users(facts, module)):
         obstacle = preventing(facts.module(name))
         if obstacle is not None:
@@ -51,7 +62,7 @@ def unload_members(facts: HostFacts, module: str) -> tuple[Member, ...]:
 
 
 def refreshed(facts: HostFacts, transaction: Transaction) -> Transaction:
-    """A waiting transaction on the host of now: others may have loaded or unloaded modules."""
+    """A waiting transaction adapted to the present host: modules may have come or gone."""
     if transaction.purpose is Purpose.UNLOAD:
         return replace(transaction, members=unload_members(facts, transaction.module))
     asked = {
@@ -63,7 +74,7 @@ def refreshed(facts: HostFacts, transaction: Transaction) -> Transaction:
 
 
 def joined(facts: HostFacts, new: Transaction, waiting: Transaction) -> Transaction:
-    """One transaction for a NEW one and one that WAITS for some of the same modules."""
+    """Merge a NEW transaction with a WAITING one for some of the same modules."""
     if Purpose.UNLOAD in (new.purpose, waiting.purpose):
         return new  # the later request decides
     members = {member.module: member for member in waiting.members}
@@ -76,7 +87,7 @@ def joined(facts: HostFacts, new: Transaction, waiting: Transaction) -> Transact
 
 
 def without(transaction: Transaction, modules: Collection[str]) -> Transaction | None:
-    """What still waits where MODULES were dealt with otherwise; None where nothing does."""
+    """The transaction without MODULES, which were handled otherwise; None if nothing is left."""
     if transaction.asked <= set(modules) or transaction.purpose is not Purpose.RELOAD:
         return None
     return replace(
@@ -89,7 +100,7 @@ def without(transaction: Transaction, modules: Collection[str]) -> Transaction |
 
 
 def hindrance(facts: HostFacts, transaction: Transaction) -> str:
-    """Why a waiting job can no longer bring what was asked for, as a sentence; "" if it can."""
+    """Why a waiting job can no longer do what was requested, as a sentence; "" if it can."""
     subject = facts.module(transaction.module)
     if not subject.running.loaded:
         return f"{subject.name} was unloaded meanwhile."

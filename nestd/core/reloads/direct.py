@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Changes that need no reload and make no job: of kvm.conf alone, or of a module as it runs.
+"""Changes without a reload and a job: of kvm.conf alone, or of a running module.
 
-They are undone, recorded and tried again by the same means as reloads are.
+They are recorded, undone and retried in the same way as reloads.
 """
 
 from __future__ import annotations

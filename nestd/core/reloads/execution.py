@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """One reload as a transaction: it ends verified in the new state or back in the old one.
 
-The order is what keeps the promises: everything that can fail for want of space, rights or a
-program comes before the unload; the kernel's own refusal of the unload is the gate (what runs is
-never harmed, and then nothing has been written); after the unload every way leads to a loaded
-module. Of several modules the one that uses the others goes first and comes back last.
+The order of the steps keeps the promises: everything that can fail for lack of space, permission
+or a program comes before the unload; the kernel's own refusal of the unload is the gate (running
+machines are never harmed, and nothing has been written yet); after the unload every path ends with
+a loaded module. In a chain the module that uses the others is unloaded first and loaded last.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def reason(error: Exception) -> str:
 
 @dataclass(frozen=True)
 class Gate:
-    """How a refused unload is dealt with."""
+    """How to handle a refused unload."""
 
     explain: Callable[[], Awaitable[str]]  # one sentence: what uses the module
     is_final: Callable[[], Awaitable[bool]]  # whether trying for longer is of no use
@@ -154,7 +154,7 @@ class Execution:
             raise VerificationFailed("/dev/kvm did not come back")
 
     async def record(self, transaction: Transaction, *, must: bool = True) -> None:
-        """Write the step down, then report it. Not MUST: a full disk does not stop the way back."""
+        """Record the step, then report it. Without MUST a full disk does not stop the roll-back."""
         self.recorded = transaction
         try:
             record = transaction.encode(self._records.boot_id)
@@ -166,7 +166,7 @@ class Execution:
         self._progress(transaction.step)
 
     def finish(self, transaction: Transaction) -> None:
-        """Forget the transaction: the last step of each way. Never raises.
+        """Remove the record, the last step of every path. Never raises.
 
         A record that cannot be removed does no harm: the next start finds everything done.
         """
@@ -183,7 +183,7 @@ class Execution:
         return tuple(name for name in transaction.modules if read(name).loaded)
 
     async def _check_loads(self, transaction: Transaction) -> None:
-        """Try before the unload what the load will need."""
+        """Try everything that the load needs before the unload."""
         for module in transaction.modules:
             try:
                 await self._kernel.check_load(module)
@@ -203,12 +203,12 @@ class Execution:
                 raise
 
     async def _load_again(self, transaction: Transaction, gone: bool, reason: str) -> None:
-        """Load what was unloaded before another module of the chain turned out to be in use."""
+        """Load the unloaded modules of a chain again, since another one turned out to be in use."""
         if gone:
             await self._roll_back.restore_modules(transaction, reason)
 
     async def _commit(self, transaction: Transaction) -> None:
-        """Put the file in place. One that an editor changed meanwhile is edited once more."""
+        """Put the file in place. If an editor changed it meanwhile, edit it once more."""
         replacement = transaction.replacement
         for attempt in range(COMMIT_ATTEMPTS):
             if replacement is None or replacement.committed:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Changing writable parameters of a loaded module, without a reload: kvm_hv's "nested" is one."""
+"""Changes writable parameters of a loaded module without a reload; kvm_hv's "nested" is one."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def set_in_place(
 ) -> None:
     """Write WANTED to the running MODULE, read it back, then put kvm.conf's new bytes in place.
 
-    The kernel comes first, since it is the one that may refuse. Raises RolledBack with its reason,
-    or OSError for the file, with module and file read back as before; NotRestored with what stands
-    now where they are not. Blocks for as long as the disk does.
+    The kernel comes first, since it may refuse. Raises RolledBack with its reason, or OSError for
+    the file, if module and file were read back unchanged, else NotRestored with what is in effect
+    now. Blocks on disk I/O.
     """
     before = kernel.read_module(module).parameters
     try:
@@ -33,7 +33,7 @@ def set_in_place(
             replacement.commit()
             replacement.discard()
     except (RolledBack, OSError) as error:
-        # Nothing is to be put back where the module has gone.
+        # If the module is gone, there is nothing to restore.
         old = {name: before[name] for name in wanted.keys() & before.keys()}
         refused = _write_back(kernel, module, old)
         left = differing(old, kernel.read_module(module).parameters, types)
@@ -64,7 +64,7 @@ def _write(
 
 
 def _write_back(kernel: Kernel, module: str, old: Mapping[str, str]) -> list[str]:
-    """Write the old values, each that can be; what the kernel said of the others."""
+    """Write back as many of the old values as possible; the kernel's errors for the others."""
     refused = []
     for name, value in old.items():
         try:

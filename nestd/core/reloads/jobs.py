@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Jobs: work that clients can watch. A job is there until somebody forgets it after its end."""
+"""Jobs: work that clients can watch. A job exists until it is removed some time after its end."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Job:
 
 
 class Jobs:
-    """The jobs that there are, with those that want to know of them."""
+    """All jobs, and their listeners."""
 
     def __init__(self) -> None:
         self._jobs: dict[int, Job] = {}

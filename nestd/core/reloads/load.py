@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Loading modules that are out: all of them, verified, or none."""
+"""Loads unloaded modules: all of them, verified, or none."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The reloads as jobs: one after the other, now or when idle.
+"""Runs reloads as jobs, one at a time, now or when idle.
 
-"now" and "boot", once they have succeeded, and a later "idle" end what waits for the same module.
+A successful "now" or "boot", and a later "idle", end the jobs that wait for the same module.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ down."""
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be done to MODULE, with everything that goes along, and the file's change."""
+    """What to do to MODULE and its chain, and the change of the file."""
 
     module: str
     members: tuple[Member, ...]
@@ -69,7 +69,7 @@ class Request:
 
 
 class Reloads:
-    """Carries them out. Whoever changes a module or its configuration holds the lock meanwhile."""
+    """Carries them out. Whoever changes a module or its configuration holds the lock."""
 
     def __init__(
         self, view: HostView, records: Records, shutdown_delay: ShutdownDelay | None = None
@@ -88,7 +88,7 @@ class Reloads:
         self.inhibitors.on_release.append(self.waiting.wake)
 
     async def close(self) -> None:
-        """Let what is being done come to its end, then stop waiting; the records stay."""
+        """Let the current job finish, then stop waiting; the records stay."""
         async with self.lock:
             await self.waiting.close()
             await self.unfinished.close()
@@ -124,12 +124,12 @@ class Reloads:
         return (*found, *self.inhibitors.blockers())
 
     def refusal(self, module: str, found: Sequence[Blocker]) -> NestdError:
-        """What a reload of MODULE now is refused with, given the blockers that were FOUND."""
+        """The error for a refused reload of MODULE, given the blockers that were FOUND."""
         kind = Inhibited if self.inhibitors.list() else Busy
         return kind(blockers.sentence(module, found))
 
     async def inhibit(self, inhibitor: Inhibitor) -> int:
-        """Keep reloads away from now on, after one that has begun; see Inhibitors.add()."""
+        """Inhibit reloads from now on, after one that has begun; see Inhibitors.add()."""
         async with self.lock:
             return self.inhibitors.add(inhibitor)
 
@@ -159,18 +159,24 @@ class Reloads:
         )
         if when is When.IDLE:
             return await self._begin_to_wait(facts, transaction)
-        job = self.jobs.new(transaction.job, request.module, uid, first, request.purpose.value)
+        job = self.new_job(transaction)
         await self._run(job, transaction, request.remake)
         self._end_waiting(transaction.modules, transaction)
         return job
 
+    def new_job(self, transaction: Transaction) -> Job:
+        """A job for TRANSACTION, which is at its first step or comes from before a restart."""
+        purpose, since = transaction.purpose.value, transaction.since
+        module, step = transaction.module, transaction.step
+        return self.jobs.new(transaction.job, module, transaction.uid, step, purpose, since)
+
     async def keep_for_undo(self, transaction: Transaction) -> None:
-        """TRANSACTION could not be undone: this process and the next one try again."""
+        """Keep TRANSACTION, which could not be undone: this process and the next one try again."""
         await self.execution().record(transaction, must=False)
         self.unfinished.add(transaction)
 
     def check_cancellable(self, job: Job) -> None:
-        """Only a job that waits can be cancelled. Raises Busy."""
+        """Refuse to cancel a job that does not wait. Raises Busy."""
         if job.state is not JobState.WAITING:
             raise Busy(f"Job {job.id} is {job.state.value}: only a waiting job can be cancelled.")
 
@@ -187,12 +193,12 @@ class Reloads:
         log.log(NOTICE, "Job %d was cancelled by user %d", job.id, uid, extra=fields)
 
     async def supersede(self, module: str) -> None:
-        """What waited for MODULE no longer does, and what ran before a failure is not wanted."""
+        """End jobs that wait for MODULE, and drop the undo of an earlier failed change of it."""
         self._end_waiting((module,))
         await self._overrule((module,))
 
     def _end_waiting(self, modules: Sequence[str], done: Transaction | None = None) -> None:
-        """MODULES are dealt with: what waits for others besides waits on for these alone."""
+        """MODULES are done: a job that also waits for other modules continues with those alone."""
         for job, transaction in self.waiting.overlapping(modules):
             if done is not None and job.id == done.job:
                 continue
@@ -222,7 +228,7 @@ class Reloads:
             self.unfinished.add(remaining)
 
     def execution(self) -> Execution:
-        """For what goes on without a job, or after its end."""
+        """An execution without a job, or after its end."""
         return Execution(self.view.kernel, self.records, self._types(), lambda state: None)
 
     def execution_of(self, job: Job, remake: Remake | None = None) -> Execution:
@@ -238,7 +244,7 @@ class Reloads:
         return {name: facts.module(name).types for name in facts.modules}
 
     def end(self, job: Job, error: BaseException | None) -> None:
-        """JOB is over, with ERROR as the reason where it failed; its listeners see the result."""
+        """End JOB, with ERROR as the reason if it failed; listeners see the result."""
         self.view.config_changed()
         text = ""
         if error is not None:
@@ -248,7 +254,7 @@ class Reloads:
         self.jobs.update(job, _RESULTS.get(type(error), JobState.FAILED), text)
 
     async def _begin_to_wait(self, facts: HostFacts, transaction: Transaction) -> Job:
-        """Write the configuration now and the reload down for later."""
+        """Write the configuration now and record the reload for later."""
         for _, waiting in self.waiting.overlapping(transaction.modules):
             transaction = chain.joined(facts, transaction, waiting)
         execution = self.execution()
@@ -267,20 +273,18 @@ class Reloads:
         return await self.wait(transaction)
 
     async def wait(self, transaction: Transaction) -> Job:
-        """A job for TRANSACTION begins to wait; those that it includes no longer do."""
+        """Create a waiting job for TRANSACTION; it replaces the waiting jobs that it includes."""
         for job, _ in self.waiting.overlapping(transaction.modules):
             self._forget(self.waiting.cancel(job))
         await self._overrule(transaction.modules)
-        module, purpose = transaction.module, transaction.purpose.value
-        waits = JobState.WAITING
-        uid, since = transaction.uid, transaction.since
-        job = self.jobs.new(transaction.job, module, uid, waits, purpose, since)
+        job = self.new_job(transaction)
         self.waiting.add(job, transaction)
         return job
 
     async def _attempt(self, job: Job) -> None:
-        """A waiting job's reload, at a moment when nothing seems to use the module."""
+        """Try a waiting job's reload at a moment when nothing seems to use the module."""
         async with self.lock:
+            await self.view.settled()
             transaction = self.waiting.transaction(job)
             if transaction is None:
                 return
@@ -296,7 +300,7 @@ class Reloads:
                 self.view.config_changed()
 
     async def _run(self, job: Job, transaction: Transaction, remake: Remake | None = None) -> None:
-        """Reload and end JOB; a waiting one that finds the module in use waits on (Busy)."""
+        """Reload and end JOB; a waiting job that finds the module in use keeps waiting (Busy)."""
         execution = self.execution_of(job, remake)
         waits = transaction.when is When.IDLE
         gate = self.gate(transaction, 0.0 if waits else UNLOAD_SECONDS)
@@ -313,12 +317,12 @@ class Reloads:
                 raise Busy(str(error)) from error
             if not isinstance(error, Exception):
                 raise  # cut off at any step: the record is for the next start
+            await self.view.settled()
             _name_cause(error, load_hint(self.view.facts().module(job.module)))
             if isinstance(error, (ReloadFailed, NotRestored)):
                 self.unfinished.add(execution.recorded or transaction)
             elif not isinstance(error, RolledBack):
                 execution.finish(transaction)  # nothing has been done
-            await self.view.settled()
             self.end(job, error)
             raise
         await self._overrule(
@@ -341,7 +345,7 @@ class Reloads:
         return Gate(explain, is_final, seconds)
 
     async def _undo(self, transaction: Transaction) -> None:
-        """Another try at a roll-back that failed; always raises."""
+        """Try a failed roll-back again; always raises."""
         async with self.lock:
             if not self.unfinished.has(transaction):
                 raise RolledBack("It was overruled meanwhile.")
@@ -365,21 +369,16 @@ class Reloads:
         transaction = self.waiting.transaction(job)
         if transaction is None or self.inhibitors.list():
             return True
-        for name in transaction.modules:
-            running = self.view.kernel.read_module(name)
-            along = sum(holder in transaction.modules for holder in running.holders)
-            if running.refcount > along:
-                return True
-        return False
+        return chain.in_use(self.view.kernel, transaction.modules)
 
 
 def log_not_restored(module: str, uid: int, error: NestdError) -> None:
-    """A change of MODULE for the user UID failed and could not be undone."""
+    """Log a change of MODULE for the user UID that failed and could not be undone."""
     log.error("User %d was to change %s: %s", uid, module, error, extra=not_restored(module, uid))
 
 
 def _name_cause(error: Exception, hint: str) -> None:
-    """Add the line of the configuration that keeps the module from being loaded."""
+    """Add to ERROR the configuration line that keeps the module from being loaded."""
     if hint and isinstance(error, (RolledBack, ReloadFailed)):
         # modprobe itself says nothing of an `install` line.
         error.args = (f"{str(error).replace(' and said nothing', '')} {hint}",)

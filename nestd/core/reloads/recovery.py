@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What nestd does at its start with the transactions that an end of nestd cut off.
+"""Finishes or undoes, at start, the transactions that the end of the previous nestd interrupted.
 
-A record says what was intended; how far it came is read from the host: is the module loaded, with
-which values, which bytes are in kvm.conf. Every way ends finished or undone, and verified.
+A record says what was intended; its progress is read from the host: whether the module is loaded,
+with which values, which bytes are in kvm.conf. Every path ends completed or undone, and verified.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ log = logging.getLogger(__name__)
 
 
 async def recover(reloads: Reloads) -> None:
-    """Finish or undo all that was recorded; waiting jobs wait again, with their ids.
+    """Finish or undo everything on record; waiting jobs wait again, with their ids.
 
-    What lies in the files of another machine is left alone: whoever made them wrote the records.
+    Records in the files of another machine (--root) belong to it and are left alone.
     """
     if not reloads.view.kernel.can_load:
         return
@@ -63,9 +63,7 @@ async def recover(reloads: Reloads) -> None:
 
 
 async def _settle(reloads: Reloads, transaction: Transaction) -> None:
-    module, purpose = transaction.module, transaction.purpose.value
-    uid, since = transaction.uid, transaction.since
-    job = reloads.jobs.new(transaction.job, module, uid, transaction.step, purpose, since)
+    job = reloads.new_job(transaction)
     execution = reloads.execution_of(job)
     try:
         if transaction.replacement is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Trying again to undo what failed and could not be undone: this host may have no KVM."""
+"""Retries failed roll-backs, since the host may be without KVM until one works."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Undo = Callable[[Transaction], Awaitable[None]]
 
 
 class RetryUndo:
-    """The transactions that are still to be undone; each hint of a change is another occasion."""
+    """The transactions still to be undone; each hint of a change triggers another try."""
 
     def __init__(self, undo: Undo) -> None:
         self._undo = undo

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The way back of a transaction: the file and the modules as they were, each read back.
+"""Rolls a transaction back: restores the file and the modules, and reads each back.
 
-Whatever cannot be put back is told as what stands now.
+Errors say what is in effect now if something could not be restored.
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ class RollBack:
     async def restore_modules(
         self, transaction: Transaction, reason: str, *, modprobe_hangs: bool = False
     ) -> None:
-        """Load as they ran before: as configured, else with the old values and no configuration.
+        """Load them as before: as configured, else with the old values and no configuration.
 
-        What can be written to a running module needs no load. Raises NotRestored or ReloadFailed.
+        Writable parameters of a running module need no load. Raises NotRestored or ReloadFailed.
         """
         for member in transaction.members:
             self._write_back(member)
@@ -133,7 +133,7 @@ class RollBack:
                 self._kernel.write_parameter(member.module, name, member.before[name])
 
     async def _unload_other(self, module: str) -> None:
-        """Out with one that runs with other values than before, unless somebody uses it already."""
+        """Unload a member that runs with other values than before, unless it is already in use."""
         if self._kernel.read_module(module).loaded:
             with contextlib.suppress(OSError):
                 await self._kernel.unload(module)
@@ -165,7 +165,7 @@ class RollBack:
 
 
 def describe_file(replacement: Replacement | None) -> str:
-    """What stands in the file now, as a part of a sentence. Blocks for as long as the disk does."""
+    """The present state of the file, as part of a sentence. Blocks on disk I/O."""
     if replacement is None:
         return "no file was changed"
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a reload is about to do, written down first so that a crash cannot halve it."""
+"""The record of a reload, written before the first step so that no crash leaves it half done."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, R
 
 
 class DamagedRecord(Exception):
-    """The bytes are no record of a transaction; the text says why."""
+    """The bytes are not a valid record of a transaction; the text says why."""
 
 
 class Purpose(Enum):
-    """What a transaction is for."""
+    """The purpose of a transaction."""
 
     RELOAD = "reload"
     UNLOAD = "unload"

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Reloads that wait until nothing uses their module.
 
-One waits for each module, one for modules that go together; the latest request decides. What wakes
-it are the kernel's events about virtual machines and modules and the end of an inhibitor. Where
-nothing announces the end of a use (a machine's memory is still being freed, a process merely has
-/dev/kvm open), and only there, the reference count is read again, at growing intervals.
+There is one waiting job per module or chain of modules; the latest request decides. It is woken by
+the kernel's events about virtual machines and modules and by the end of an inhibitor. Only where no
+event announces the end of a use (a machine's memory is still being freed, a process merely has
+/dev/kvm open) is the reference count polled, at growing intervals.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Waiting:
         waiter.task = asyncio.create_task(self._wait(waiter))
 
     def transaction(self, job: Job) -> Transaction | None:
-        """What JOB is waiting to do; None if it does not wait."""
+        """The transaction that JOB waits for; None if it does not wait."""
         waiter = self._waiters.get(job.id)
         return waiter.transaction if waiter else None
 
@@ -68,7 +68,7 @@ class Waiting:
         self._waiters[job.id].hint.set()
 
     def overlapping(self, modules: Collection[str]) -> list[tuple[Job, Transaction]]:
-        """What waits for one of MODULES, the oldest first."""
+        """The waiting jobs for any of MODULES, oldest first."""
         return [
             (each.job, each.transaction)
             for each in self._waiters.values()
@@ -76,7 +76,7 @@ class Waiting:
         ]
 
     def cancel(self, job: Job) -> Transaction | None:
-        """JOB waits no more; the transaction that will not be."""
+        """Stop JOB from waiting; returns the abandoned transaction."""
         waiter = self._waiters.pop(job.id, None)
         if waiter is None:
             return None
@@ -85,7 +85,7 @@ class Waiting:
         return waiter.transaction
 
     def wake(self) -> None:
-        """Something may have changed: look again."""
+        """Something may have changed: check again."""
         for waiter in self._waiters.values():
             waiter.hint.set()
 
@@ -110,7 +110,7 @@ class Waiting:
                 pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _try(self, waiter: _Waiter) -> bool:
-        """Whether the job is over, one way or the other."""
+        """Try the job's reload; whether the job is over, with any result."""
         try:
             await self._attempt(waiter.job)
         except Busy:
@@ -124,7 +124,7 @@ class Waiting:
         return True
 
     async def _explain(self, job: Job) -> bool:
-        """Say what JOB waits for; whether an event will announce the end of it."""
+        """Publish what JOB waits for; whether an event will announce the end of it."""
         try:
             found = await self._blockers(job)
         except Exception:

@@ -39,12 +39,14 @@ class Dispatcher:
         send: Callable[[Outgoing], None],
         is_congested: Callable[[], bool],
         next_serial: Callable[[], int],
+        takes_descriptors: Callable[[str], Awaitable[bool]],
     ) -> None:
         self.resolve: wire.Resolve | None = None
         self._callers = Callers()
         self._send = send
         self._is_congested = is_congested
         self._next_serial = next_serial
+        self._takes_descriptors = takes_descriptors
         self._queue = FairQueue()
         self._planned = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -146,7 +148,11 @@ class Dispatcher:
 
     async def _serve(self, header: Header, route: Route, reading: Awaitable[Call]) -> None:
         try:
-            result = await cast("Awaitable[Sequence[object]]", route.run(await reading))
+            call = await reading
+            if "h" in route.out_signature and not await self._takes_descriptors(header.sender):
+                # The answer would get lost on the way: dbus-broker disconnects the caller for it.
+                raise BusError(wire.NOT_SUPPORTED, "The answer is a file descriptor.")
+            result = await cast("Awaitable[Sequence[object]]", route.run(call))
             self._answer(header, route, result)
         except BusError as error:
             self._answer_error(header, error)

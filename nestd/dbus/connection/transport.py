@@ -22,6 +22,9 @@ _log = logging.getLogger(__name__)
 
 BUS = "org.freedesktop.DBus"
 _BUS_PATH = "/org/freedesktop/DBus"
+_PEER = "org.freedesktop.DBus.Peer"
+_TAKES_NONE = (wire.NOT_SUPPORTED, wire.FAILED)
+"""What dbus-daemon and dbus-broker answer for a client that takes no descriptors."""
 _DO_NOT_QUEUE = 4
 _OWNED = (1, 4)  # primary owner, already owner
 _CHANGES = f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged'"
@@ -37,10 +40,12 @@ class Connection:
         self._serials = itertools.count()
         self._pending: dict[int, asyncio.Future[tuple[object, ...]]] = {}
         self._takes_descriptor: set[int] = set()  # of the calls that are pending
+        self._refused: dict[int, bool] = {}  # see _takes_descriptors
         self._dispatcher = Dispatcher(
             lambda reply: self._stream.send(reply),
             lambda: self._stream.is_congested,
             self._next_serial,
+            self._takes_descriptors,
         )
         self._subscriptions = Subscriptions()
         self._end: asyncio.Future[BusError | None] = self._loop.create_future()
@@ -186,6 +191,9 @@ class Connection:
                 self._dispatcher.take(header, message)
             elif header.kind == messages.SIGNAL:
                 self._on_signal(header, message)
+            elif header.reply_serial in self._refused:
+                told = header.sender == BUS and header.error_name in _TAKES_NONE
+                self._refused[header.reply_serial] |= told
             elif header.reply_serial in self._takes_descriptor:
                 self._on_descriptor(header, message, descriptors)
             elif header.kind in (messages.METHOD_RETURN, messages.ERROR):
@@ -244,6 +252,26 @@ class Connection:
                 future.set_exception(BusError(header.error_name, text))
             else:
                 future.set_result(args)
+
+    async def _takes_descriptors(self, name: str) -> bool:
+        """Whether the bus would hand a descriptor on to a client; True where it does not say.
+
+        The bus refuses a call that carries one to a client that takes none, before it answers what
+        it is asked next. What the client answers, and whether, does not matter.
+        """
+        serial = self._next_serial()
+        descriptor = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._refused[serial] = False
+        try:
+            self._stream.send(
+                protocol.encode_call(serial, name, "/", _PEER, "Ping", "h", [descriptor])
+            )
+            await self._call_bus("GetId")
+        except BusError:
+            return True
+        finally:
+            refused = self._refused.pop(serial)
+        return not refused
 
     # The end
 

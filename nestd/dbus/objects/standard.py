@@ -82,11 +82,11 @@ class StandardInterfaces:
 
     def _get(self, call: Call) -> Sequence[object]:
         interface, _ = self._property(call.path, str(call.args[0]), str(call.args[1]))
-        return [self._objects[call.path].read(interface.spec.name)[str(call.args[1])]]
+        return [self._exported(call.path).read(interface.spec.name)[str(call.args[1])]]
 
     def _get_all(self, call: Call) -> Sequence[object]:
         names = self._interfaces(call.path, str(call.args[0]))
-        exported = self._objects[call.path]
+        exported = self._exported(call.path)
         return [{key: value for name in names for key, value in exported.read(name).items()}]
 
     def _get_managed_objects(self, call: Call) -> Sequence[object]:
@@ -94,9 +94,16 @@ class StandardInterfaces:
         objects = self._objects.values()
         return [{each.path: each.read_all() for each in objects if each.path.startswith(below)}]
 
+    def _exported(self, path: str) -> Exported:
+        """The object, which may be gone since the call was looked up; raises BusError."""
+        exported = self._objects.get(path)
+        if exported is None:
+            raise unknown_object(path)
+        return exported
+
     def _interfaces(self, path: str, name: str) -> list[str]:
         """The object's own interfaces that this names, "" all; raises BusError."""
-        own = self._objects[path].interfaces
+        own = self._exported(path).interfaces
         if name in own:
             return [name]
         if not name:
@@ -107,7 +114,7 @@ class StandardInterfaces:
 
     def _property(self, path: str, interface: str, name: str) -> tuple[Interface, PropertySpec]:
         for candidate in self._interfaces(path, interface):
-            found = self._objects[path].interfaces[candidate]
+            found = self._exported(path).interfaces[candidate]
             if name in found.spec.properties:
                 return found, found.spec.properties[name]
         raise BusError(wire.UNKNOWN_PROPERTY, f"There is no property {_shown(name)}.")

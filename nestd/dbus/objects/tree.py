@@ -31,8 +31,8 @@ class Settled(Protocol):
     def is_settled(self) -> bool:
         """Whether it can be read at once, with no wait for a disk."""
 
-    async def settled(self) -> None:
-        """Wait until it can."""
+    async def settled(self, call: Call) -> None:
+        """Wait until what CALL asks for can."""
 
 
 _READING = ("Get", "GetAll", "GetManagedObjects")
@@ -132,6 +132,8 @@ class ObjectTree:
     def _translated(self, handler: Handler) -> Handler:
         async def run(call: Call) -> Sequence[object]:
             try:
+                if self._settled is not None and not self._settled.is_settled:
+                    await self._settled.settled(call)
                 return await handler(call)
             except BusError:
                 raise
@@ -146,7 +148,7 @@ class ObjectTree:
 
 def _after(settled: Settled, answer: Callable[[Call], Sequence[object]]) -> Handler:
     async def run(call: Call) -> Sequence[object]:
-        await settled.settled()
+        await settled.settled(call)
         return answer(call)
 
     return run

@@ -3,9 +3,9 @@
 
     NAME = VALUE      VALUE: "text", 'text', \"\"\"text on many lines\"\"\", a number, or a [ list ]
 
-Statements end with a line end or ";". There are no escapes and no continuation lines. Of several
-assignments to one name the first one counts. A NUL ends a string's text. A file of nothing but
-white space is an error, an empty one is not. Errors carry libvirt's own words.
+Statements end with a line end or ";". There are no escapes and no continuation lines. The first of
+several assignments to one name counts. A NUL ends a string's text. A file that holds only white
+space is an error, an empty file is not. Errors carry libvirt's own words.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NoReturn, Union
 
-# More than this libvirt does not read (MAX_CONFIG_FILE_SIZE).
+# libvirt reads no more than this (MAX_CONFIG_FILE_SIZE).
 MAX_BYTES = 10 * 1024 * 1024
 # Lists nested deeper than this are refused: libvirt recurses, and its stack overflows soon after.
 MAX_NESTING = 100_000
@@ -38,7 +38,7 @@ _NUMBER = re.compile(rb"[-+]?([0-9]+)")
 class ConfError(ValueError):
     """libvirt cannot read the file, or cannot use the value; the daemon does not start.
 
-    line is counted from 1, as libvirt counts; 0 where the file as a whole is meant.
+    line is counted from 1, as libvirt counts; 0 stands for the whole file.
     """
 
     def __init__(self, line: int, text: str) -> None:
@@ -73,7 +73,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Conf:
-    """All assignments of a file in their order."""
+    """All assignments of a file, in order."""
 
     entries: tuple[Entry, ...]
 
@@ -84,7 +84,7 @@ class Conf:
     def get_string(self, name: str) -> str | None:
         """The string's text, or None if NAME is not set; bytes that are not UTF-8 as surrogates.
 
-        Raises ConfError if it is no string, as libvirt does (virConfGetValueString).
+        Raises ConfError if it is not a string, as libvirt does (virConfGetValueString).
         """
         entry = self.first(name)
         if entry is None:
@@ -112,8 +112,8 @@ class Conf:
 def parse(data: bytes) -> Conf:
     """The assignments of a file's bytes.
 
-    Raises ConfError for what libvirt does not read. One difference between versions: a number
-    beyond 64 bits wraps around here, as in libvirt up to 10; later ones refuse the file.
+    Raises ConfError if libvirt would not read them. Versions differ in one point: a number
+    beyond 64 bits wraps around here, as in libvirt up to 10; later versions refuse the file.
     """
     if len(data) > MAX_BYTES:
         raise ConfError(
@@ -161,7 +161,7 @@ def _list(data: bytes, position: int) -> tuple[Value, int]:
     """The list whose "[" is at POSITION, and where it ends. Lists nest to any depth."""
     outer: list[list[Value]] = []
     items: list[Value] = []
-    fresh = True  # just behind a "[", where no "," stands
+    fresh = True  # right after a "[", where no "," is expected
     position = _end(_SPACE, data, position + 1)
     while True:
         if position >= len(data):
@@ -223,14 +223,14 @@ def _string(data: bytes, position: int) -> re.Match[bytes]:
 
 
 def _wrapped(digits: bytes) -> int:
-    """The number as unsigned 64 bits; what is beyond them is lost."""
-    # Of a longer number only its value modulo 2**64 counts, to which digits far to the left
-    # still contribute: 10**64 is the first power of ten that is a multiple of 2**64.
+    """The number modulo 2**64."""
+    # Only the last 64 digits contribute: 10**64 is the first power of ten that is a multiple
+    # of 2**64.
     return int(digits[-64:]) % 2**64
 
 
 def _end(pattern: re.Pattern[bytes], data: bytes, position: int) -> int:
-    """Where the match at POSITION ends, of a pattern that always matches."""
+    """The end of the match at POSITION of a pattern that always matches."""
     found = pattern.match(data, position)
     return found.end() if found else position
 

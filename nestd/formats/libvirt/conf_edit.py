@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Sets one string in libvirtd.conf and its kin, byte for byte otherwise.
+"""Sets one string in libvirtd.conf and its kin; every other byte stays.
 
 The rule:
 - NAME is assigned: the value of the first assignment, the one that counts, is replaced. Later
-  ones stay; dead_duplicates() tells their lines.
+  ones stay; dead_duplicates() gives their lines.
 - NAME is not assigned: a line `NAME = "VALUE"` is added, right below the first commented example
   `#NAME=...` if there is one, as in the files that libvirt ships, else at the end.
-- To unset, every assignment to NAME goes, else a later one would begin to count; with its line,
-  unless other things stand there. A comment behind it stays.
+- To unset, every assignment to NAME is removed, otherwise a later one would begin to count. Its
+  line goes too unless there is something else on it. A comment after it stays.
 
-So to set what was not set and to unset it again gives the original bytes. Where that would leave
-nothing but white space, which libvirt refuses, unsetting leaves an empty file. An added line stands
-between line feeds whatever ends the others: libvirt's augeas lens takes nothing else.
+Setting a name that was not set and unsetting it again therefore restores the original bytes. If
+only white space would be left, which libvirt refuses, unsetting leaves an empty file. An added line
+is surrounded by line feeds whatever ends the other lines: libvirt's augeas lens takes nothing else.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _REST_OF_LINE = re.compile(rb"[ \t]*(?:\r\n|\r|\n|\Z)")
 
 
 class EditError(ValueError):
-    """The setting cannot be written so that libvirt reads it back as it was meant."""
+    """The setting cannot be written in a way that libvirt reads back as intended."""
 
 
 def set_string(data: bytes, name: str, value: str | None) -> bytes:
     """The file DATA with NAME set to VALUE, or not set if VALUE is None.
 
     Raises ConfError if libvirt cannot read DATA, and EditError if it could not read the result or
-    would read other things in it. A value of another type than a string is replaced all the same.
+    would read it differently. A value that is not a string is replaced too.
     """
     before = parse(data)
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name, re.ASCII):
@@ -47,7 +47,7 @@ def set_string(data: bytes, name: str, value: str | None) -> bytes:
 
 
 def dead_duplicates(data: bytes, name: str) -> tuple[int, ...]:
-    """The lines of the assignments to NAME that do not count, as an earlier one does.
+    """The lines of the assignments to NAME that do not count because an earlier one does.
 
     Raises ConfError if libvirt cannot read DATA.
     """
@@ -77,7 +77,7 @@ def _with_new_line(data: bytes, conf: Conf, name: str, line: bytes) -> bytes:
     place = _below_example(data, conf, name)
     head, tail = data[:place], data[place:]
     if head and not head.endswith(b"\n"):
-        return head + b"\n" + line + tail  # the end of a file whose last line is not ended
+        return head + b"\n" + line + tail  # at the end of a file whose last line has no line end
     return head + line + b"\n" + tail
 
 
@@ -103,7 +103,7 @@ def _without(data: bytes, conf: Conf, name: str) -> bytes:
 
 
 def _removals(data: bytes, entries: Sequence[Entry]) -> Iterator[tuple[int, int]]:
-    """What to cut out, in order: the assignments, the whole line where nothing else is on it."""
+    """The spans to cut out, in order: each assignment, or its whole line if it is alone there."""
     spans: list[tuple[int, int]] = []
     for entry in entries:
         separator = _SEPARATOR.match(data, entry.value_end)
@@ -112,20 +112,20 @@ def _removals(data: bytes, entries: Sequence[Entry]) -> Iterator[tuple[int, int]
     for start, end in spans:
         _append(lines, *_widened(data, start, end))
     for start, end in lines:
-        # The last line of a file, if not ended, goes with the line feed before it.
+        # A last line without a line end goes with the line feed before it.
         unended = end == len(data) and data[-1] not in _EOL
         yield start - (unended and data[start - 1 : start] == b"\n"), end
 
 
 def _append(spans: list[tuple[int, int]], start: int, end: int) -> None:
-    """Adds a span behind the others, or makes the last one longer if it touches it."""
+    """Add a span after the others, or extend the last one if the two touch."""
     if spans and spans[-1][1] == start:
         start = spans.pop()[0]
     spans.append((start, end))
 
 
 def _widened(data: bytes, start: int, end: int) -> tuple[int, int]:
-    """The span with the rest of its line, line end included, if that is blank."""
+    """The span, extended by the rest of its line (line end included) if that is blank."""
     line_start = start
     while line_start and data[line_start - 1] in _BLANK:
         line_start -= 1
@@ -136,7 +136,7 @@ def _widened(data: bytes, start: int, end: int) -> tuple[int, int]:
 
 
 def _verify(data: bytes, before: Conf, edited: bytes, name: str, value: str | None) -> None:
-    """Raises EditError unless EDITED reads as DATA does in all but NAME, and NAME as meant."""
+    """Raise EditError unless EDITED reads like DATA in all but NAME, and NAME as intended."""
     try:
         after = parse(edited)
     except ConfError as error:

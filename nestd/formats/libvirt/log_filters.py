@@ -4,7 +4,7 @@
 The first filter that matches a category decides; without one the default level counts
 (virLogSourceUpdate). What nestd writes is the subset that means the same from libvirt 4.4 on:
 single blanks, a digit from 1 to 4, one colon, and a pattern of ASCII letters, digits and "_.*?-".
-What libvirt reports it has put stars around, with a blank behind: "1:*qemu* 3:*remote* ".
+libvirt reports filters with stars around each pattern and a final blank: "1:*qemu* 3:*remote* ".
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NOT_IN_PATTERN = re.compile(r"[^A-Za-z0-9_.*?-]")
 class Filter:
     """The level for the categories in which the pattern is found.
 
-    The parsers make the pattern normal (log_patterns), so that filters of equal meaning are equal.
+    The parsers normalize the pattern (log_patterns), so that filters of equal meaning are equal.
     """
 
     level: Level
@@ -46,13 +46,13 @@ class Filter:
 
 
 class InvalidFilter(InvalidItem):
-    """Which filter breaks which rule, in one sentence and as attributes."""
+    """Says which filter breaks which rule, in one sentence and as attributes."""
 
     noun = "filter"
 
 
 def parse_strict(text: str) -> tuple[Filter, ...]:
-    """The filters of a text that may be written; none for an empty one.
+    """The filters of a text that nestd may write; none for an empty text.
 
     Raises InvalidFilter, also for more than MAX_FILTERS filters or MAX_TEXT characters.
     """

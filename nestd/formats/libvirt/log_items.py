@@ -15,7 +15,7 @@ from enum import IntEnum
 # More than anyone needs to write: all of libvirt's categories, one by one, are half of it. It
 # also stays below what one argument of a program may have (128 KiB).
 MAX_TEXT = 16_384
-# More is not understood when it is read back.
+# A longer text is not parsed when it is read back.
 MAX_READBACK = 262_144
 
 # As strtoul(3) reads them: white space, a "+" and zeros may come first.
@@ -24,7 +24,7 @@ _SHOWN = 60  # characters of an item that an error shows
 
 
 class Level(IntEnum):
-    """How grave a message is; a filter or output lets through what is at least that grave."""
+    """Severity of a message; a filter or output passes messages of at least its level."""
 
     DEBUG = 1
     INFO = 2
@@ -42,7 +42,7 @@ class Item:
 
 
 class InvalidItem(ValueError):
-    """An item breaks a rule; item is "", number and offset are 0 where the whole text does."""
+    """An item breaks a rule; if the whole text does, item is "" and number and offset are 0."""
 
     noun = "item"
 
@@ -56,7 +56,7 @@ class InvalidItem(ValueError):
 
 
 def split_strictly(text: str, error: type[InvalidItem]) -> Iterator[Item]:
-    """The items of a text that may be written, however many blanks are between and around them.
+    """The items of a text that nestd may write; any number of blanks may separate them.
 
     Raises ERROR for a text of more than MAX_TEXT characters.
     """
@@ -91,7 +91,7 @@ def lenient_level(item: Item, text: str, error: type[InvalidItem]) -> Level:
 
 
 def shown(text: str) -> str:
-    """The text as an error message shows it: quoted, in ASCII, and not too long."""
+    """The text as an error message shows it: quoted, in ASCII, shortened."""
     return ascii(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")
 
 

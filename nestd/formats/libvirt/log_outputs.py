@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """libvirt's log outputs: "1:file:/var/log/libvirt/libvirtd.log 3:journald" says where messages go.
 
-Every output gets the messages that are at least as grave as its level. Of two outputs to the same
-place the last one counts. No outputs at all means libvirt's default, see DEFAULT. What nestd
-writes is the subset that means the same from libvirt 4.4 on; libvirt reports paths made absolute
-and normal.
+Every output gets the messages of at least its level. The last of two outputs to the same place
+counts. No outputs at all means libvirt's default, see DEFAULT. What nestd writes is the subset that
+means the same from libvirt 4.4 on; libvirt reports absolute, normalized paths.
 """
 
 from __future__ import annotations
@@ -40,13 +39,13 @@ class Destination(Enum):
     FILE = "file"
 
 
-# Of these an output has to say which.
+# An output of these kinds has to name its destination.
 _NAMED = (Destination.SYSLOG, Destination.FILE)
 
 
 @dataclass(frozen=True)
 class Output:
-    """One place for messages from a level on."""
+    """One destination for messages of at least a level."""
 
     level: Level
     destination: Destination
@@ -58,22 +57,22 @@ class Output:
 
     @property
     def place(self) -> tuple[Destination, str]:
-        """What two outputs must not share."""
+        """The destination; two outputs must not share it."""
         return self.destination, self.name
 
 
 class InvalidOutput(InvalidItem):
-    """Which output breaks which rule, in one sentence and as attributes."""
+    """Says which output breaks which rule, in one sentence and as attributes."""
 
     noun = "output"
 
 
-# What libvirt uses where none are set and systemd's journal is there (virLogSetDefaultOutput).
+# libvirt's own choice where none are set and systemd's journal exists (virLogSetDefaultOutput).
 DEFAULT = (Output(Level.WARNING, Destination.JOURNALD),)
 
 
 def parse_strict(text: str) -> tuple[Output, ...]:
-    """The outputs of a text that may be written; none for an empty one.
+    """The outputs of a text that nestd may write; none for an empty text.
 
     Raises InvalidOutput, also for more than MAX_TEXT characters.
     """
@@ -91,9 +90,9 @@ def parse_strict(text: str) -> tuple[Output, ...]:
 def parse_readback(text: str, directory: str = "/") -> tuple[Output, ...]:
     """The outputs of a text that comes from libvirt or a file, as libvirt 9 understands it.
 
-    DIRECTORY is the daemon's working directory, for relative paths. Of outputs to one place the
-    last one is kept. Raises InvalidOutput for what no libvirt accepts; that a file cannot be
-    opened is not looked at.
+    DIRECTORY is the daemon's working directory, for relative paths. The last of several outputs
+    to one place is kept. Raises InvalidOutput for what no libvirt accepts; whether a file can be
+    opened is not checked.
     """
     outputs: dict[tuple[Destination, str], Output] = {}
     for item in split_leniently(text, InvalidOutput):
@@ -109,10 +108,10 @@ def canonical(outputs: Iterable[Output]) -> str:
 
 
 def add(outputs: Iterable[Output], new: Output) -> tuple[Output, ...]:
-    """The outputs and a new one; nothing that was shown before is lost.
+    """The outputs plus a new one; every message that was shown before is still shown.
 
-    No outputs mean libvirt's default, which setting any would end: it is then named. An output to
-    the same place stays where it is, with the lower of the two levels.
+    No outputs mean libvirt's default, which ends as soon as any output is set: the default is
+    then added by name. An output to the same place stays, with the lower of the two levels.
     """
     known = tuple(outputs) or DEFAULT
     if all(one.place != new.place for one in known):
@@ -122,7 +121,7 @@ def add(outputs: Iterable[Output], new: Output) -> tuple[Output, ...]:
 
 
 def file_paths(outputs: Iterable[Output]) -> tuple[str, ...]:
-    """The files that the outputs write. libvirt makes the files, but not their directories."""
+    """The files that the outputs write. libvirt creates the files but not their directories."""
     return tuple(one.name for one in outputs if one.destination is Destination.FILE)
 
 
@@ -164,7 +163,7 @@ def _lenient(item: Item, directory: str) -> Output:
 
 
 def _destination(item: Item, rest: list[str]) -> Destination:
-    """What the parts behind the level say. Raises InvalidOutput; checks no names."""
+    """The destination that the parts after the level name. Raises InvalidOutput."""
     try:
         destination = Destination(rest[0])
     except ValueError:
@@ -176,5 +175,5 @@ def _destination(item: Item, rest: list[str]) -> Destination:
 
 
 def _absolute(path: str, directory: str) -> str:
-    """As g_canonicalize_filename() makes it: by its text alone, two leading slashes kept."""
+    """As g_canonicalize_filename() forms it: textually, two leading slashes kept."""
     return posixpath.normpath(posixpath.join(directory, path))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The patterns of log filters: "*" is any text, "?" any character, the rest itself.
+"""The patterns of log filters: "*" matches any text, "?" any character, the rest itself.
 
-A pattern is found anywhere in a category: libvirt puts "*" around it (virLogFilterNew). That is
-so since libvirt 4.4.0, first with fnmatch(3), then with GLib's g_pattern_match_simple(), for which
-"[" is nothing special.
+A pattern matches anywhere in a category: libvirt puts "*" around it (virLogFilterNew). This holds
+since libvirt 4.4.0, first with fnmatch(3), then with GLib's g_pattern_match_simple(), for which
+"[" is an ordinary character.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ def matches(pattern: str, category: str) -> bool:
 
 
 def covers(general: str, special: str) -> bool:
-    """Whether GENERAL is found in all that SPECIAL is found in.
+    """Whether GENERAL matches every category that SPECIAL matches.
 
-    False is also the answer in rare cases that need a closer look at "?" next to "*".
+    The answer may be False although it does in rare cases of "?" next to "*".
     """
-    # A star of SPECIAL stands for any text, so nothing but a star of GENERAL may lie over it.
+    # A star of SPECIAL stands for any text, so only a star of GENERAL may cover it.
     return _found(general, special, barrier="*")
 
 
 def _found(pattern: str, text: str, barrier: str) -> bool:
-    """Whether all pieces between the pattern's stars are in the text, one behind the other."""
+    """Whether all pieces between the pattern's stars are in the text, in order."""
     position = 0
     for piece in pattern.split("*"):
         position = _find(piece, text, position, barrier)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What to set so that a libvirt daemon then reports exactly what it reported before.
+"""The text to set so that a libvirt daemon reports exactly what it reported before.
 
 libvirt puts a star on either side of each pattern when it is set (virLogFilterNew), and drops a
-"+" in front: to set again what it reports would add a pair of stars each time.
+leading "+": setting what it reports would add a pair of stars each time.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ _FILTER = re.compile(r"([1-4]:)\*(.+)\*")
 
 
 def filters_to_set(reported: str) -> str:
-    """For what virt-admin printed of filters, such as "1:*qemu* 3:*remote* "."""
+    """The text for filters that virt-admin printed, such as "1:*qemu* 3:*remote* "."""
     return " ".join(_to_set(item) for item in reported.split(" ") if item)
 
 
 def outputs_to_set(reported: str) -> str:
-    """For what virt-admin printed of outputs: one blank for none, as "" stands for the default."""
+    """The text for outputs that virt-admin printed: one blank for none, since "" is the default."""
     return reported.strip(" ") or " "
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What is valid in log settings and yet hardly meant, one sentence each.
+"""Warnings about log settings that are valid but hardly intended, one sentence each.
 
-A filter is shadowed where the filters before it leave it nothing to decide. That is certain if one
-of them is found in all that it is found in, whatever the categories; and it is so for the known
-categories if each that it matches is matched by some filter before it.
+A filter is shadowed if the filters before it decide everything that it could. That is certain if
+one of them matches every category that it matches; for the known categories it also holds if each
+of those that it matches is matched by some earlier filter.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from nestd.formats.libvirt.log_patterns import covers, matches
 def warnings(
     filters: Sequence[Filter], outputs: Sequence[Output], log_level: int = 0
 ) -> tuple[str, ...]:
-    """What to warn of in the settings of a daemon, or in a part of them.
+    """The warnings about a daemon's settings, or about some of them.
 
-    No outputs stand for libvirt's default; LOG_LEVEL is 0 (not set) to 4. Directories of outputs
-    are for the caller to look at: log_outputs.file_paths().
+    No outputs stand for libvirt's default; LOG_LEVEL is 0 (not set) to 4. The caller checks the
+    directories of the outputs: log_outputs.file_paths().
     """
     return (
         *_pointless(filters),

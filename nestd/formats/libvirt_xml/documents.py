@@ -11,8 +11,8 @@ _MOST = 100
 
 
 def split_domains(text: str) -> tuple[str, ...]:
-    """Each <domain> of TEXT by itself; TEXT as it is where there are not several."""
-    # What stands in a comment is no document; its length stays, so that places stay.
+    """Each <domain> of TEXT by itself; TEXT unchanged unless it holds several."""
+    # A domain inside a comment does not count; blanking keeps all offsets.
     plain = _COMMENT.sub(lambda found: " " * len(found.group()), text)
     places = [found.span() for found in _DOMAIN.finditer(plain)]
     if len(places) < 2 or _wrapped(plain, places):
@@ -21,7 +21,7 @@ def split_domains(text: str) -> tuple[str, ...]:
 
 
 def _wrapped(plain: str, places: list[tuple[int, int]]) -> bool:
-    """Whether something else than blanks and declarations stands around the domains."""
+    """Whether anything but blanks and declarations surrounds the domains."""
     between = plain[: places[0][0]]
     for (_, end), (begin, _) in zip(places, places[1:]):
         between += plain[end:begin]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What of a libvirt domain's XML decides whether the guest can have guests of its own.
+"""The parts of a libvirt domain's XML that decide whether the guest can run guests of its own.
 
-Values are as they stand there, "" where there is nothing: what they mean is decided elsewhere
+Values are taken literally, "" where there is none; core.checks interprets them
 (https://libvirt.org/formatdomain.html).
 """
 
@@ -16,7 +16,7 @@ from nestd.formats.libvirt_xml import safe_xml
 ROOT = "domain"
 _COMMENT = re.compile(r"<!--.*?-->|<\?.*?\?>", re.DOTALL)
 _TAG = re.compile(r"""<domain(?:\s+[\w:.-]+\s*=\s*(?:'[^'<]*'|"[^"<]*"))*\s*>""")
-MOST_ELEMENTS = 5_000  # anybody may send one; a large domain's has some 2,000
+MOST_ELEMENTS = 5_000  # anybody may send a document; a large domain has some 2,000 elements
 
 _LIBOSINFO = "{http://libosinfo.org/xmlns/libvirt/domain/1.0}"
 _QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
@@ -50,7 +50,7 @@ class Cpu:
 
 @dataclass(frozen=True)
 class Domain:
-    """A guest as its XML describes it; cpu is None where there is no such element."""
+    """A guest as its XML describes it; cpu is None without a <cpu> element."""
 
     type: str
     name: str = ""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What libvirt keeps of a running domain: /run/libvirt/qemu/NAME.xml (virDomainObjFormat).
+"""The state file that libvirt keeps of a running domain: /run/libvirt/qemu/NAME.xml
+(virDomainObjFormat).
 
-It holds passwords (it is formatted with VIR_DOMAIN_DEF_FORMAT_SECURE), all of them in <devices>,
-where reading ends.
+It contains passwords (VIR_DOMAIN_DEF_FORMAT_SECURE), all of them in <devices>, where reading stops.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a text is that is no domain XML, and how its guest's domain XML, or an answer, is had."""
+"""Recognizes formats that are not domain XML, and says how to get the domain XML or an answer."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _KNOWN = (
 
 
 def recognize(text: str) -> str:
-    """What TEXT is, in a sentence or two; "" where it may be XML, or is not known."""
+    """What TEXT is, in a sentence or two; "" if it may be XML or is not recognized."""
     if not text.strip():
         return "The text is empty."
     if text.lstrip("\ufeff \t\r\n").startswith("<"):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What libvirt has noted of a QEMU: a file of its capabilities cache (qemu_capabilities.c).
+"""A file of libvirt's capabilities cache, which describes one QEMU (qemu_capabilities.c).
 
-It is the ground that `virsh domcapabilities` stands on. Asking for that takes a connection that
-may write, and makes libvirt run QEMU where it has not done so yet; the file is just there.
+`virsh domcapabilities` is built from it. That command needs a connection with write access and
+makes libvirt start QEMU if it has not done so yet; reading the file has no side effect.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ MOST_ELEMENTS = 50_000  # libvirt's own file, which lists each model and feature
 
 @dataclass(frozen=True)
 class QemuCapabilities:
-    """A QEMU as libvirt found it."""
+    """A QEMU as libvirt probed it."""
 
     emulator: str
     arch: str

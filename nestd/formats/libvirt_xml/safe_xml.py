@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""XML from anybody: read with a parser that no document can harm, within fixed limits.
+"""Parses untrusted XML within fixed limits.
 
-A document type definition is refused as a whole, since entities are declared in there (libvirt's
-formats have none), and reading ends at the first limit that is passed. libvirt itself reads with
-libxml2, whose default limit of depth is the one here.
+A document type definition is refused as a whole since it can declare entities (libvirt's formats
+have none). Parsing stops at the first limit that is exceeded. libvirt itself uses libxml2, whose
+default depth limit is used here too.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from defusedxml.ElementTree import DefusedXMLParser, ParseError
 
 from nestd.formats.printable import one_line
 
-MOST_BYTES = 1 << 20  # what a message may have too; a large domain's XML has 100 KB
+MOST_BYTES = 1 << 20  # also the limit of a message; a large domain's XML has 100 KB
 MOST_DEPTH = 256  # a chain of 200 disk images is nested that deep
 
 
 class XmlError(ValueError):
-    """The text is no XML that is read here; the message is one plain sentence."""
+    """The text is not XML within the limits; the message is one plain sentence."""
 
 
 Until = tuple[int, str]
@@ -29,10 +29,10 @@ Until = tuple[int, str]
 
 
 def parse(text: str, root: str, most_elements: int, until: Until | None = None) -> Element:
-    """The document's root element, which is to be called ROOT. Raises XmlError.
+    """The document's root element, whose name must be ROOT. Raises XmlError.
 
-    An encoding that the text declares is of no importance: it is text already. Where UNTIL is met,
-    the rest is not looked at, and need not be there.
+    An encoding that the text declares is ignored: it is text already. Parsing stops where UNTIL
+    is met; the rest may be missing.
     """
     try:
         size = len(text.encode("utf-8"))
@@ -47,7 +47,7 @@ def parse(text: str, root: str, most_elements: int, until: Until | None = None) 
 
 
 class _Enough(Exception):
-    """What was asked for has been read."""
+    """Everything that the caller wants has been read."""
 
 
 def _read(text: str, root: str, most_elements: int, until: Until | None) -> Element | str:
@@ -70,7 +70,7 @@ def _read(text: str, root: str, most_elements: int, until: Until | None) -> Elem
 
 
 class _LimitedBuilder:
-    """A TreeBuilder that gives up where a document grows beyond the limits."""
+    """A TreeBuilder that stops where a document exceeds the limits."""
 
     def __init__(self, root: str, most_elements: int, until: Until | None) -> None:
         self.root: Element | None = None

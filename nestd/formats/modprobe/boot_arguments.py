@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How the kernel command line is changed for good on a host: a command, or a file and a command.
+"""How to change the kernel command line permanently: a command, or a file and a command.
 
-Each distribution has its own way; nestd names it and runs none of them.
+Each distribution has its own way; nestd names the command but never runs it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class BootTool(Enum):
-    """What writes a host's kernel command line."""
+    """The tool that sets a host's kernel command line."""
 
     NIXOS = "NixOS"
     WSL = "WSL"
@@ -29,14 +29,14 @@ class BootTool(Enum):
 
 
 class BootSetup(NamedTuple):
-    """A host's tool, and the file of it that sets KVM's parameters now, "" where none was found."""
+    """A host's tool, and the tool's file that sets KVM's parameters now, "" if none was found."""
 
     tool: BootTool = BootTool.UNKNOWN
     file: str = ""
     zipl: bool = False  # to be run after grubby
 
 
-# The file to edit, what to edit in it, and the command that makes it take effect.
+# The file to edit, the place in it, and the command that applies it.
 _FILES = {
     BootTool.NIXOS: ("/etc/nixos/configuration.nix", "boot.kernelParams", "nixos-rebuild boot"),
     BootTool.WSL: (
@@ -67,7 +67,7 @@ _KARGS_D = "/usr/lib/bootc/kargs.d"
 
 
 def advice(setup: BootSetup, remove: Sequence[str] = (), add: Sequence[str] = ()) -> str:
-    """How to take the words REMOVE out of the kernel command line and put ADD in, as a sentence."""
+    """A sentence on how to remove the words REMOVE from the kernel command line and add ADD."""
     commands = {
         BootTool.GRUBBY: _grubby(setup, remove, add),
         BootTool.RPM_OSTREE: _rpm_ostree(remove, add),

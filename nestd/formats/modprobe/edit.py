@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Change one module's parameters in a modprobe.d file.
+"""Changes one module's parameters in a modprobe.d file.
 
 The one rule: foreign bytes never change.
 
-Set: the last assignment of the parameter in the file gets the new value in its place; one that has
-the value already stays as it is. Where there is none, a line `options MODULE NAME=VALUE` is added
-at the end of the file, with the line end of the line before it; a file without a final line end
-stays without one; a last line that is not finished (it ends in a backslash) stays the last one.
+Set: the last assignment of the parameter in the file gets the new value in its place, unless it has
+that value already. If there is none, a line `options MODULE NAME=VALUE` is added at the end of the
+file, with the line end of the line before it; a file without a final line end stays without one; an
+unfinished last line (it ends in a backslash) stays last.
 
 Remove: every assignment of the parameter goes, each with one separator; an options line that is
-left with nothing goes whole, with its line end. So a value that is set in a file without one and
-removed again leaves the bytes that were there before, whatever they are. A file that was made for
-the value stays, empty: to remove it is a matter for people, who may have left it empty to mask one
-of the same name in a lower directory.
+left empty goes whole, with its line end. Setting a value in a file without one and removing it
+again therefore restores the original bytes. A file that was created for the value stays, empty:
+only people may remove it, since an empty file can mask one of the same name in a lower directory.
 
-What counts as an assignment is what the kernel would see: all the module's options of the file
-joined by libkmod and split by the kernel. Commented lines are never touched.
+An assignment is what the kernel would see: all options of the module in the file, joined by libkmod
+and split by the kernel. Commented lines are never touched.
 """
 
 from __future__ import annotations
@@ -36,17 +35,17 @@ from nestd.formats.modprobe.module_options import JoinedOptions, join
 from nestd.formats.modprobe.next_load import text_for_people
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
-# Printable ASCII that neither libkmod nor the kernel takes for anything special, and blanks, which
-# the kernel keeps within double quotes.
+# Printable ASCII that has no special meaning for libkmod and the kernel, and blanks, which the
+# kernel keeps within double quotes.
 _VALUE = re.compile(r"[ !$-&(-\[\]-~]+")
 
 
 class EditError(ValueError):
-    """The file cannot be changed as asked; the text is a sentence that says why, and where."""
+    """The file cannot be changed as requested; the text is a sentence that says why and where."""
 
 
 def configured(data: bytes, module: str, *, kmod: int) -> dict[str, str | None]:
-    """What the file asks for: the last value of each parameter of MODULE, None for a bare name.
+    """The last value that the file gives each parameter of MODULE, None for a bare name.
 
     Names have '_' for '-'. KMOD is the major version of the installed kmod.
     """
@@ -64,9 +63,9 @@ def set_parameters(
 ) -> bytes:
     """The file's bytes with CHANGES made; a value of None or "" removes the parameter.
 
-    Raises EditError, and then nothing of it is to be written: where a name or a value cannot be
-    passed through libkmod and the kernel unchanged, and where the rest of the file prevents that
-    the change has its effect, and only that.
+    Raises EditError, and then nothing may be written: if a name or a value would not reach the
+    kernel unchanged, or if the rest of the file would keep the change from having exactly the
+    requested effect.
     """
     for parameter, value in changes.items():
         edit = _Edit(_module(module), _parameter_name(parameter), _checked(parameter, value), kmod)
@@ -109,7 +108,7 @@ class _Place:
     offset: int  # of that text in the logical line
 
     def raw(self, start: int, end: int) -> tuple[int, int]:
-        """Where the bytes of text from START to END stand in the file."""
+        """The offsets in the file of the bytes of text from START to END."""
         first, last = self.offset + start, self.offset + end - 1
         return self.source.raw_start(first), self.source.raw_end(last)
 
@@ -124,7 +123,7 @@ class _Edit:
     kmod: int
 
     def apply(self, data: bytes) -> bytes:
-        """The changed bytes, checked with our own reader. Raises EditError."""
+        """The changed bytes, verified by parsing them again. Raises EditError."""
         places = self._places(data)
         if self.value is None:
             edited = _without(data, places)
@@ -153,9 +152,9 @@ class _Edit:
         ]
 
     def _with_line(self, data: bytes, assignment: bytes) -> bytes:
-        """DATA with a new line at its end, or before a last line that is not finished."""
+        """DATA with a new line at its end, or before an unfinished last line."""
         line = b"options " + self.module + b" " + assignment
-        # What is left out has its line end, like most lines.
+        # The unfinished line that is split off has its line end, like most lines.
         lines = deque(logical_lines(data, kmod=self.kmod, blank=False), maxlen=1)
         last = lines[-1] if lines else None
         if last is not None and not last.terminated and not last.unfinished:
@@ -203,7 +202,7 @@ def _place(joined: JoinedOptions, parameter: Parameter) -> _Place:
 
 
 def _without(data: bytes, places: list[_Place]) -> bytes:
-    """DATA without these assignments, each with a separator, and without lines left empty."""
+    """DATA without these assignments and one separator each, and without lines left empty."""
     lines: dict[int, list[_Place]] = {}
     for place in places:
         lines.setdefault(place.source.start, []).append(place)
@@ -220,7 +219,7 @@ def _without(data: bytes, places: list[_Place]) -> bytes:
 
 
 def _cuts(places: list[_Place]) -> Iterator[tuple[int, int]]:
-    """The bytes to leave out for these assignments, which are all of one options line."""
+    """The spans to cut for these assignments, which all belong to one options line."""
     text, source = places[0].text, places[0].source
     gaps = zip(
         [0, *(place.end for place in places)], [*(place.start for place in places), len(text)]
@@ -239,7 +238,7 @@ def _cuts(places: list[_Place]) -> Iterator[tuple[int, int]]:
 
 
 def _hindrance(joined: JoinedOptions) -> str:
-    """Why an assignment has no effect: what the kernel meets before it."""
+    """Why an assignment has no effect: something before it hides it from the kernel."""
     for token in kernel_params.tokens(joined.text):
         index, offset = joined.locate(token.start)
         line = joined.parts[index].line_at(offset)

@@ -2,8 +2,8 @@
 """Module options on the kernel command line, exactly as libkmod reads them.
 
 `MODULE.PARAMETER[=VALUE]` counts as an options line, `modprobe.blacklist=A,B` as blacklist lines.
-libkmod reads the first 4095 bytes of /proc/cmdline (libkmod-config.c) and knows nothing of the
-kernel's `--`. Its reader was rewritten in kmod 29; RHEL 9 has kmod 28.
+libkmod reads the first 4095 bytes of /proc/cmdline (libkmod-config.c) and ignores the kernel's
+`--`. Its parser was rewritten in kmod 29; RHEL 9 has kmod 28.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from nestd.formats.modprobe.modprobe_d import BadLine, Blacklist, Directive, Opt
 PATH = "/proc/cmdline"
 
 _BYTES_READ = 4095
-# The version of kmod whose reader knows quotes before the module name and more white space.
+# The version of kmod whose parser handles quotes before the module name and more white space.
 _REWRITTEN = 29
 
-# Outside of quotes white space ends a word; a quote that is not closed takes all the rest.
+# Outside quotes white space ends a word; an unclosed quote takes all the rest.
 _WORD = re.compile(rb'(?:[^"\s]+|"[^"]*(?:"|\Z))+')
 _OLD_WORD = re.compile(rb'(?:[^" ]+|"[^"]*(?:"|\Z))+')
 _OPTION = re.compile(rb'("?)([^".=\s]*)\.([^".=\s]*)(?:=(.*))?', re.DOTALL)
 
 
 def parse(data: bytes, *, kmod: int) -> tuple[Directive, ...]:
-    """The directives in /proc/cmdline's bytes, all with line 0: Options, Blacklist and BadLine.
+    """The directives in the bytes of /proc/cmdline (Options, Blacklist and BadLine), all on line 0.
 
     KMOD is the major version of the installed kmod.
     """
@@ -55,7 +55,7 @@ def _split(text: bytes) -> Iterator[_Parts]:
 
 
 def _old_split(text: bytes) -> Iterator[_Parts]:
-    """The words as kmod 28 understands them: blanks separate, only the first line counts."""
+    """The words as kmod 28 splits them: at blanks, and only the first line counts."""
     for word in _OLD_WORD.findall(text.partition(b"\n")[0]):
         parts = _old_parts(word)
         if parts is not None:
@@ -69,7 +69,7 @@ def _old_parts(word: bytes) -> _Parts | None:
     for position, byte in enumerate(word):
         if byte == ord('"'):
             quoted = not quoted
-            # A quote spoils the word, unless a value is complete when the quote is closed.
+            # A quote invalidates the word unless a value is complete when the quote is closed.
             is_option = (dot is not None and value is not None) if not quoted else False
         elif quoted:
             continue

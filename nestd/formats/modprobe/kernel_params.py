@@ -2,8 +2,8 @@
 """Module parameters as the kernel itself reads them.
 
 The kernel gets all options of a module as one string, splits it (lib/cmdline.c, next_arg) and hands
-each value to its parameter's type (kernel/params.c, lib/kstrtox.c). A parameter that the module
-does not have is ignored with a warning; a value that its type refuses fails the whole load.
+each value to its parameter's type (kernel/params.c, lib/kstrtox.c). The kernel ignores an unknown
+parameter with a warning; a value that the type rejects fails the whole load.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _TOKEN = re.compile(rb'(?:[^"\t\n\v\f\r \xa0]+|"[^"]*(?:"|\Z))+')
 class Parameter:
     """One `NAME`, `NAME=VALUE`, `NAME="VALUE"` or `"NAME=VALUE"` of an options string."""
 
-    name: bytes  # as it stands there: the kernel takes '-' and '_' for the same
+    name: bytes  # unchanged: '-' and '_' are the same to the kernel
     value: bytes | None  # without quotes; None where there is no '='
     start: int  # offsets in the string, quotes included
     end: int
-    open_quote: bool  # a quote was not closed: this parameter took all the rest of the string
+    open_quote: bool  # an unclosed quote: this parameter took all the rest of the string
 
     @property
     def key(self) -> bytes:
@@ -36,12 +36,12 @@ class Parameter:
 
     @property
     def is_end_mark(self) -> bool:
-        """Whether this is the `--` behind which the kernel ignores everything."""
+        """Whether this is the `--` after which the kernel ignores everything."""
         return self.name == b"--" and self.value is None
 
 
 def tokens(text: bytes) -> Iterator[Parameter]:
-    """All words of an options string; `--` is one like any other here."""
+    """All words of an options string; `--` is not special here."""
     for found in _TOKEN.finditer(text.partition(b"\0")[0]):
         yield _parameter(found.group(), found.start())
 
@@ -105,11 +105,11 @@ class ParameterType(Enum):
     # Declared as bool or not at all, but read by KVM's own code.
     NX_HUGE_PAGES = "kvm.nx_huge_pages"
     L1D_FLUSH = "kvm_intel.vmentry_l1d_flush"
-    # Not declared, or declared as something that is not known here.
+    # Not declared, or of an unknown type.
     UNKNOWN = ""
 
 
-# A kernel's version, major and minor. RHEL's kernels carry the version that they started from.
+# A kernel's version, major and minor. RHEL's kernels keep the version that they are based on.
 KernelVersion = tuple[int, int]
 
 _RANGES = {
@@ -151,8 +151,8 @@ _L1D_WORDS = (b"auto", b"never", b"cond", b"always")
 def parameter_type(declared: str, *, module: str = "", parameter: str = "") -> ParameterType:
     """The type that modinfo(8)'s parmtype field names: "bool", "int", "array of int", "charp".
 
-    With MODULE and PARAMETER, those few that KVM reads with code of its own get their own type.
-    What is not known here is UNKNOWN.
+    With MODULE and PARAMETER, the few that KVM parses with its own code get their own type.
+    Any other type is UNKNOWN.
     """
     for name in (f"{module}.{parameter}", declared):
         try:
@@ -165,11 +165,11 @@ def parameter_type(declared: str, *, module: str = "", parameter: str = "") -> P
 def accepts(
     type_: ParameterType, value: bytes | None, *, kernel: KernelVersion | None = None
 ) -> bool:
-    """Whether a load with this value gets past the parameter's type; None is the bare name.
+    """Whether the parameter's type accepts the value; None is the bare name.
 
-    KERNEL is the version that will load the module. Without it only what every kernel accepts
-    counts: right for a value that is to be written. Not seen here: an array's greatest length, a
-    string's room, and what the module makes of a value. UNKNOWN accepts everything.
+    KERNEL is the version that will load the module. Without it, only values that every kernel
+    accepts count, which is right for a value to be written. Not checked: an array's maximum
+    length, a string's buffer size, and the module's own checks. UNKNOWN accepts everything.
     """
     if type_ is ParameterType.UNKNOWN:
         return True
@@ -195,8 +195,8 @@ def truth(
 ) -> bool | None:
     """Whether a switch like `nested` is on, given its value in an options line or in sysfs.
 
-    None where a load with this value would fail, or where the type is no switch. For UNKNOWN, Y and
-    N and numbers count, as sysfs shows them. KERNEL as for accepts().
+    None if a load with this value would fail, or if the type is not a switch. For UNKNOWN, Y, N
+    and numbers count, as sysfs shows them. KERNEL as for accepts().
     """
     if value is None:
         return True if accepts(type_, None) and type_ is not ParameterType.UNKNOWN else None
@@ -210,7 +210,7 @@ def truth(
 
 
 def number(type_: ParameterType, value: bytes) -> int | None:
-    """The number that the kernel reads; None where it refuses VALUE, or TYPE_ is no integer."""
+    """The number that the kernel reads; None if it rejects VALUE or TYPE_ is not an integer."""
     if type_ not in _RANGES:
         return None
     lowest, highest = _RANGES[type_]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What keeps a load of a module from happening, and how a person is told.
+"""Obstacles to loading a module, and the sentence that describes each.
 
-core finds the obstacles and gives them out as (kind, text, file, line); whoever shows them, the
-command line included, takes the sentence from here.
+core finds the obstacles and reports them as (kind, text, file, line); daemon and command line both
+take the sentence from here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class ObstacleKind(Enum):
-    """What an obstacle does; the values are those of the D-Bus interface."""
+    """The kinds of obstacles; the values are those of the D-Bus interface."""
 
     BLACKLIST = "blacklist"  # udev does not load the module, `modprobe NAME` does
     INSTALL = "install"  # modprobe runs a command instead of loading it
@@ -25,7 +25,7 @@ class ObstacleKind(Enum):
 
 
 class LoadObstacle(NamedTuple):
-    """One obstacle: where it stands, and the words there.
+    """One obstacle, with its place and the words there.
 
     kind is a word of ObstacleKind, or of a later version. text is "" where others cannot read the
     file. For "dependency" it is "MODULE KIND" or "MODULE KIND: TEXT", of the module that is needed.
@@ -39,7 +39,7 @@ class LoadObstacle(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it stands, as the beginning of a sentence."""
+        """The place, as the beginning of a sentence."""
         if self.line or not self.file.startswith("/proc/"):
             return f"{self.file}:{self.line}" if self.line else self.file
         return "The kernel command line"

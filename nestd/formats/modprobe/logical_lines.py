@@ -26,7 +26,7 @@ _BLANK = re.compile(rb"(?:[\t ]*\n|#[^\\\n]*\n)+")  # lines that say nothing
 
 @dataclass(frozen=True)
 class Run:
-    """Bytes of a logical line that stand side by side in the file."""
+    """Bytes of a logical line that are adjacent in the file."""
 
     raw: int  # offset of the first one in the file; for an escaped byte, of its backslash
     escaped: bool  # one byte of text, two bytes in the file
@@ -35,12 +35,12 @@ class Run:
 
 @dataclass(frozen=True)
 class LogicalLine:
-    """What libkmod takes as one line."""
+    """A line as libkmod sees it."""
 
     text: bytes  # joined, backslashes dropped, cut before the first NUL byte
     line: int  # physical line where it starts, from 1
     start: int  # offset in the file
-    end: int  # offset in the file behind it and its line end
+    end: int  # offset in the file after it and its line end
     terminated: bool  # whether it has a line end
     unfinished: bool  # it ends where the file ends, in a backslash or a continued line
     has_nul: bool  # bytes of it were cut off
@@ -53,7 +53,7 @@ class LogicalLine:
         return run.raw + position - start
 
     def raw_end(self, position: int) -> int:
-        """The offset in the file behind the byte of text at POSITION."""
+        """The offset in the file after the byte of text at POSITION."""
         run, start = self._run(position)
         return run.raw + position - start + (2 if run.escaped else 1)
 
@@ -101,8 +101,8 @@ class _Builder:
 def logical_lines(data: bytes, *, kmod: int, blank: bool = True) -> Iterator[LogicalLine]:
     """The logical lines of a file's bytes, as version KMOD of libkmod reads them.
 
-    They cover the file without gaps, comments and empty lines included. Without BLANK most of
-    those are left out, which is a lot faster.
+    They cover the file without gaps, comments and empty lines included. Without BLANK most
+    comments and empty lines are skipped, which is much faster.
     """
     line, position = 1, 0
     while position < len(data):
@@ -118,7 +118,7 @@ def logical_lines(data: bytes, *, kmod: int, blank: bool = True) -> Iterator[Log
 
 
 def _simple(data: bytes, start: int, line: int) -> LogicalLine | None:
-    """The line at START if nothing in it is special, as in nearly all lines that there are."""
+    """The line at START if it has no special character, like nearly all lines; None otherwise."""
     found = _SIMPLE.match(data, start)
     if found is None:
         return None
@@ -136,7 +136,7 @@ def _simple(data: bytes, start: int, line: int) -> LogicalLine | None:
 
 
 def _joined(data: bytes, start: int, line: int, kmod: int) -> LogicalLine:
-    """The line at START, whatever is in it."""
+    """The line at START in the general case."""
     current = _Builder(start, line)
     unfinished = False
     for piece in _PIECE.finditer(data, start):

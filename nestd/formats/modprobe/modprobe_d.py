@@ -2,8 +2,9 @@
 """The grammar of modprobe.d files, exactly as libkmod reads them (modprobe.d(5), libkmod-config.c).
 
 Words are separated by tabs and blanks only; every other byte belongs to a word, carriage return
-and byte order mark included. A comment has its '#' in the first column. Keywords and module names
-are case-sensitive. libkmod warns of a bad line and goes on; so does this reader, with BadLine.
+and byte order mark included. A comment starts with '#' in the first column. Keywords and module
+names are case-sensitive. libkmod warns of a bad line and continues; so does this parser, with
+BadLine.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Blacklist:
-    """`blacklist MODULE`: not loaded through an alias, nor by `modprobe -b`."""
+    """`blacklist MODULE`: neither an alias nor `modprobe -b` loads it."""
 
     module: bytes
     line: int
@@ -117,8 +118,8 @@ def _parse(data: bytes, kmod: int) -> tuple[Directive, ...]:
     return tuple(directives)
 
 
-# Each file is asked about many times, and everybody may ask what it would be with another value.
-# More files than hosts have; but directives take fifty times the memory of their bytes.
+# Each file is parsed many times, and any user may ask for a plan with another value.
+# More files than a host has, but directives take fifty times the memory of their bytes.
 _LARGE = 16 << 10  # bytes
 _parse_small = lru_cache(maxsize=64)(_parse)
 _parse_large = lru_cache(maxsize=4)(_parse)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""All options lines of one module as the one string that modprobe passes to the kernel."""
+"""Joins all options lines of one module into the string that modprobe passes to the kernel."""
 
 from __future__ import annotations
 

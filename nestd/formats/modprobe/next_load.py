@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the next load of a module will pass to the kernel, and which file and line say so."""
+"""Derives what the next load of a module passes to the kernel, and which file and line decide."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Origin:
 
     file: str
     line: int
-    text: str  # for people: not UTF-8 is escaped, a long line is cut
+    text: str  # for people: bytes that are not UTF-8 are escaped, a long line is cut
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,11 @@ class Assignment:
 
 @dataclass(frozen=True)
 class NextLoad:
-    """What `modprobe MODULE` does with the configuration as it is."""
+    """The effect of `modprobe MODULE` with the present configuration."""
 
     options: bytes  # the string that goes to finit_module(2)
     assignments: tuple[Assignment, ...]  # as the kernel splits that string; the last one wins
-    blacklisted_by: Origin | None  # a plain `modprobe MODULE` loads it nevertheless
+    blacklisted_by: Origin | None  # a plain `modprobe MODULE` still loads it
     denied_by: Origin | None  # module_blacklist= on the kernel command line: no load at all
     install_by: Origin | None  # a command that is run instead of loading: see softdeps
     alias_by: Origin | None  # an alias that makes modprobe take the name for another module
@@ -107,12 +107,12 @@ def next_load(files: Sequence[ConfigFile], cmdline: bytes, module: str, *, kmod:
 
 
 def text_for_people(data: bytes) -> str:
-    """Decode bytes of a file; what is not UTF-8 becomes an escape like \\xff."""
+    """Decode bytes of a file; bytes that are not UTF-8 become escapes like \\xff."""
     return data.decode("utf-8", "backslashreplace")
 
 
 def path_for_people(path: str) -> str:
-    """A file's name, which need not be UTF-8, likewise."""
+    """The same for a file's name, which need not be UTF-8."""
     return text_for_people(path.encode("utf-8", "surrogateescape"))
 
 
@@ -135,7 +135,7 @@ def _bad_lines(path: str, directives: Iterable[Directive]) -> Iterator[Origin]:
 def _options(
     directives: Sequence[tuple[str, Directive]], name: bytes
 ) -> tuple[JoinedOptions, tuple[str, ...]]:
-    """The module's options, and for each part of them the file it comes from."""
+    """The module's options, and the file that each part of them comes from."""
     found = [
         (path, directive)
         for path, directive in directives
@@ -162,7 +162,7 @@ def _option_lines(joined: JoinedOptions, paths: Sequence[str]) -> tuple[Origin, 
 
 
 def _comments(joined: JoinedOptions, paths: Sequence[str]) -> tuple[Origin, ...]:
-    """Options lines with a '#' outside of quotes: libkmod knows no comment there."""
+    """Options lines with a '#' outside quotes: to libkmod it does not start a comment."""
     found: dict[int, Origin] = {}
     for token in kernel_params.tokens(joined.text):
         raw = joined.text[token.start : token.end]
@@ -190,7 +190,7 @@ def _first_install(directives: Sequence[tuple[str, Directive]], name: bytes) -> 
 
 
 def _softdeps(directives: Sequence[tuple[str, Directive]], name: bytes) -> tuple[str, ...]:
-    """The first line about the module counts, and of it what follows "pre:" or "post:"."""
+    """The modules after "pre:" or "post:" in the first softdep line of the module."""
     for _, directive in directives:
         if isinstance(directive, Softdep) and shell_pattern.matches(directive.module, name):
             words = directive.text.replace(b"\t", b" ").split(b" ")
@@ -216,7 +216,7 @@ def _mistyped_blacklist(cmdline: bytes, name: bytes, kmod: int) -> Origin | None
 
 
 def _first_alias(directives: Sequence[tuple[str, Directive]], name: bytes) -> Origin | None:
-    """libkmod looks for aliases before it looks for modules; `alias kvm_intel off` is in use."""
+    """libkmod looks up aliases before modules; people do write `alias kvm_intel off`."""
     for path, directive in directives:
         if not isinstance(directive, Alias) or directive.module == name:
             continue

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Why an options line does not say what it looks like, in words that a person can act on."""
+"""Explains why an options line does not mean what it seems to, in words that people can act on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STOPS = (b",", b";")
 
 
 def faults(text: str, known: Container[str]) -> tuple[str, ...]:
-    """The faults in TEXT, the options of one line, each as a sentence without its end.
+    """The faults in TEXT, the options of one line, each as a sentence without a full stop.
 
     KNOWN are the parameters that the module has.
     """

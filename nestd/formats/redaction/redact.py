@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Takes secrets out of logs and configuration files: a stream of bytes, line by line.
+"""Removes secrets from logs and configuration files: a stream of bytes, line by line.
 
-libvirt and QEMU write down passwords of VNC and SPICE in clear (docs/kbase/debuglogs.rst): in QMP
-commands, domain XML, QEMU's command line and qemu.conf. So do they with keys of network disks, and
-with what guests are given at their start or through their agent. What is no secret stays as it is,
+libvirt and QEMU log passwords of VNC and SPICE in clear text (docs/kbase/debuglogs.rst): in QMP
+commands, domain XML, QEMU's command line and qemu.conf. The same holds for keys of network disks
+and for data that guests get at their start or through their agent. Everything else stays
 byte for byte, valid UTF-8 or not.
 """
 
@@ -17,34 +17,34 @@ from nestd.formats.redaction.rules import BLOCKS, MARK, RULES, Block, triggered
 MAX_LINE = 256 << 10
 """Bytes of a line that are kept: the rest of a longer one is cut, so that memory stays bounded."""
 CUT_MARK = b"[line cut]"
-MOST_BLOCK_LINES = 200  # of a secret without an end; a private key has less than 100
-_MOST_BLOCKS = 16  # that begin in one line; with more, all that follows in it is taken for secret
+MOST_BLOCK_LINES = 200  # of a secret without an end; a private key has fewer than 100
+_MOST_BLOCKS = 16  # that begin in one line; with more, the rest of the line counts as secret
 
 
 class Redactor:
-    """One stream. What feed() and finish() return together does not depend on where it is cut."""
+    """One stream. The output of feed() and finish() does not depend on how the input is split."""
 
     def __init__(self) -> None:
-        self._line_start: list[bytes] = []  # parts of a line of which the end did not come yet
+        self._line_start: list[bytes] = []  # parts of a line whose end has not arrived yet
         self._held = 0  # bytes of these
-        self._skipping = False  # what comes is the rest of a line that is too long
-        self._block: Block | None = None  # what comes is the rest of a secret of many lines
+        self._skipping = False  # inside the rest of an overlong line
+        self._block: Block | None = None  # inside a secret of several lines
         self._block_lines = 0
         self._counts: Counter[str] = Counter()
         self.cut_bytes = 0  # of lines that were too long
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many secrets were taken out, by kind."""
+        """How many secrets were removed, by kind."""
         return dict(self._counts)
 
     def forget_counts(self) -> None:
-        """Count from here on: what came before is not kept."""
+        """Start counting from zero."""
         self._counts.clear()
         self.cut_bytes = 0
 
     def feed(self, data: bytes) -> bytes:
-        """The redacted lines up to the last that DATA completes."""
+        """The redacted lines up to the last one that DATA completes."""
         end = data.rfind(b"\n") + 1
         if not end:
             return self._hold(data)
@@ -52,11 +52,11 @@ class Redactor:
         return complete + self._hold(data[end:])
 
     def finish(self) -> bytes:
-        """What is left at the end of the stream: a line without a line end."""
+        """The rest at the end of the stream: a line without a line end."""
         return self._take(b"")
 
     def _take(self, data: bytes) -> bytes:
-        """DATA, after what is held of its first line."""
+        """The held beginning of the first line, followed by DATA."""
         kept = b""
         if self._skipping:
             rest, newline, data = data.partition(b"\n")
@@ -69,7 +69,7 @@ class Redactor:
         return kept + self._lines(data)
 
     def _hold(self, data: bytes) -> bytes:
-        """Keep the beginning of a line, unless it is too long: that one is returned, cut."""
+        """Hold the beginning of a line; an overlong one is cut and returned at once."""
         if self._skipping:
             self.cut_bytes += len(data)
             return b""
@@ -114,7 +114,7 @@ class Redactor:
         return b"".join(parts)
 
     def _rest_of_block(self, line: bytes) -> bytes:
-        """What follows in LINE on the secret that has begun before."""
+        """The part of LINE after the end of a secret that began on an earlier line."""
         assert self._block is not None
         ending = self._block.ending.search(line)
         self._block_lines += 1
@@ -138,14 +138,14 @@ class Redactor:
 
 
 def redact(data: bytes) -> tuple[bytes, int]:
-    """A whole text without its secrets, and how many there were."""
+    """A whole text without its secrets, and the number of them."""
     redactor = Redactor()
     redacted = redactor.feed(data) + redactor.finish()
     return redacted, sum(redactor.counts.values())
 
 
 def _opening(line: bytes) -> tuple[Block | None, int]:
-    """The first secret of many lines that begins in LINE, and where its opening ends."""
+    """The first multi-line secret that begins in LINE, and the end of its opening."""
     lower = line.lower()
     found: tuple[Block | None, int] = (None, len(line) + 1)
     for block in BLOCKS:

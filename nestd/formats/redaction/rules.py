@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How secrets look in the logs and files of libvirt, QEMU and the kernel: one rule a form.
+"""Patterns of secrets in the logs and files of libvirt, QEMU and the kernel, one rule per form.
 
-A secret of which the end is not clear (a quote that is not closed, escapes within escapes) goes up
-to the end of the line. The time is linear in a line's length, whatever is in it: no rule reads the
-same bytes again and again.
+A secret without a clear end (an unclosed quote, escapes within escapes) extends to the end of the
+line. The time is linear in a line's length for any content: no rule backtracks.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 MARK = b"[redacted]"
 _NO_SECRETS = (MARK, b"", b"on", b"off", b"true", b"false", b"null", b"(nil)", b"<null>")
 
-# A name that ends so is a secret's. QEMU's that end in "-secret" are names of other objects.
+# A name with such an end belongs to a secret. QEMU's "...-secret" properties name other objects.
 # DB_PASS and adminPass are, bypass and compass are not.
 _WORD = (
     rb"(?:pass(?:word|wd|phrase|code)|(?<![a-z0-9])(?:pass|psk)|(?-i:(?<=[a-z])Pass)|pwd"
@@ -32,12 +31,12 @@ _WORD_TRIGGERS = (
     b"credential",
     b"key",
 )
-# Commands of QMP and the guest agent with arguments that are secret as a whole, or go to a guest.
+# Commands of QMP and the guest agent whose arguments are secret as a whole, or go to a guest.
 _COMMAND = (
     rb"(?:set_password|expire_password|change-vnc-password|change|block_passwd|send-key"
     rb"|guest-set-user-password|guest-exec|guest-file-write|sev-inject-launch-secret)"
 )
-# What a secret object holds, what is typed into a guest, what its agent reads and writes.
+# Contents of a secret object, text typed into a guest, data that its agent reads and writes.
 _DATA = rb"(?:data|buf-b64|input-data|out-data|err-data)"
 _IS = rb"\s*(?::|=>?)\s*"
 _LETTERS = re.IGNORECASE | re.DOTALL
@@ -46,7 +45,7 @@ _ALWAYS = re.compile(rb"")
 
 @dataclass(frozen=True)
 class Rule:
-    """PATTERN has two groups: "keep", what stands before the secret, and "secret"."""
+    """PATTERN has two groups: "keep", the text before the secret, and "secret"."""
 
     kind: str
     triggers: tuple[bytes, ...]  # in lower case: a line without any of them has no such secret
@@ -54,7 +53,7 @@ class Rule:
     needs: re.Pattern[bytes] = _ALWAYS  # has to be found in the line too
 
     def apply(self, line: bytes) -> tuple[bytes, int]:
-        """LINE without such secrets, and how many there were."""
+        """LINE without such secrets, and the number of them."""
         if self.needs.search(line) is None:
             return line, 0
         count = 0
@@ -71,7 +70,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Block:
-    """A secret that can go over many lines, from the end of OPENING to the start of ENDING."""
+    """A secret that can span lines, from the end of OPENING to the start of ENDING."""
 
     kind: str
     triggers: tuple[bytes, ...]
@@ -259,5 +258,5 @@ _TRIGGERS = tuple(
 
 
 def triggered(lower: bytes) -> bool:
-    """Whether any rule looks at a text, given in lower case."""
+    """Whether any rule applies to a text, given in lower case."""
     return any(trigger in lower for trigger in _TRIGGERS)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Finds files to collect, and opens them without being led elsewhere.
+"""Finds files to collect, and opens them without following links.
 
-Only regular files of the directories themselves count. A link in there is not followed, for what
-it leads to may be anything; a FIFO or device is not opened, for that alone can hang or do harm.
+Only regular files in the directories themselves count. Links in them are not followed, since they
+may lead anywhere; FIFOs and devices are not opened, since opening alone can block or do harm.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MOST_FILES = 4096  # of all directories, the newest ones
 class Place:
     """A directory, the names to look for in it, and the archive's folder for them.
 
-    The directory itself may be a link, as somebody's way to another disk, unless FOLLOW is False.
+    The directory itself may be a link, for example to another disk, unless FOLLOW is False.
     """
 
     directory: str
@@ -50,16 +50,16 @@ class FoundFile:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """What is not collected, and why, in words."""
+    """Something that is not collected, and the reason in words."""
 
     path: str
     why: str
 
 
 def find(root: Root, places: Sequence[Place]) -> tuple[tuple[FoundFile, ...], tuple[LeftOut, ...]]:
-    """The files of those places, newest first, and what is left out. Blocks; never raises OSError.
+    """The files in PLACES, newest first, and those left out. Blocks; never raises OSError.
 
-    A directory that is not there has no files.
+    A missing directory has no files.
     """
     left_out: list[LeftOut] = []
     seen: set[tuple[int, int]] = set()  # directories: /lib is often a link to /usr/lib
@@ -76,7 +76,7 @@ def find(root: Root, places: Sequence[Place]) -> tuple[tuple[FoundFile, ...], tu
 
 
 def open_found(root: Root, file: FoundFile) -> int:
-    """A descriptor of FILE, which is still a regular file. Raises OSError."""
+    """A descriptor of FILE. Raises OSError, also if it is no longer a regular file."""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
     directory = _open_directory(root, file.place)
     try:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Reads a log as it was when it was opened, the same twice, in blocks and up to a limit.
+"""Reads a log as it was when it was opened: repeatably, in blocks, up to a limit.
 
-What is appended meanwhile is left alone. Logs that rotation has compressed are unpacked, for
-nothing can be looked for in them otherwise.
+Data appended later is ignored. Compressed logs are unpacked, since secrets could not be found in
+them otherwise.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ _XZ_MEMORY = 16 << 20  # bytes; xz(1)'s own default needs 9 MiB to unpack
 
 
 class LogReader(Protocol):
-    """A log; cut tells in words what of it is not read, "" for nothing."""
+    """A log; cut says in words which part of it is not read, "" for none."""
 
     cut: str
 
     def lead(self) -> Iterator[bytes]:
-        """What goes before the part that is kept."""
+        """The bytes right before the part that is kept."""
 
     def blocks(self) -> Iterator[bytes]:
         """The part that is kept. Raises OSError."""
 
 
 def reader(descriptor: int, name: str, limit: int) -> LogReader:
-    """For a file of that name, of which at most LIMIT bytes are wanted."""
+    """The reader for a file called NAME that keeps at most LIMIT bytes."""
     if name.endswith((".gz", ".xz")):
         return _Packed(descriptor, name[-2:], limit)
     return _Plain(descriptor, limit)
 
 
 class _Plain:
-    """The last LIMIT bytes, from the beginning of a line on."""
+    """The last LIMIT bytes, starting at the beginning of a line."""
 
     def __init__(self, descriptor: int, limit: int) -> None:
         self._descriptor = descriptor
@@ -67,7 +67,7 @@ class _Plain:
             yield block
 
     def _line_start(self, position: int) -> int:
-        """Where the first line begins at POSITION or later; the end, where none seems to."""
+        """The first beginning of a line at or after POSITION; the end if none is near."""
         before = max(0, position - 1)
         for block in self._range(before, min(self._end, position + _LONGEST_LINE)):
             found = block.find(b"\n")
@@ -78,7 +78,7 @@ class _Plain:
 
 
 class _Packed:
-    """The first LIMIT bytes of what was compressed."""
+    """The first LIMIT bytes of a compressed log, unpacked."""
 
     def __init__(self, descriptor: int, kind: str, limit: int) -> None:
         self._descriptor = descriptor

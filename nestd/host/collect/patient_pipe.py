@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A pipe to a client that is not trusted to read: written by a worker thread, never for ever."""
+"""A pipe to a client that may never read: a worker thread writes it with a time limit."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ class GivenUp(Exception):
 
 
 class PatientPipe:
-    """Each write has PATIENCE seconds. The read end is the client's: take it with give_away()."""
+    """Each write may take PATIENCE seconds. give_away() hands the read end to the client."""
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
         self._given_up = False
         self._theirs, self._ours = os.pipe2(os.O_CLOEXEC)
         self._alarm, self._raise_alarm = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        # Of the write end alone: each end is an open file of its own.
+        # This affects the write end alone: each end is a separate open file description.
         os.set_blocking(self._ours, False)
 
     def give_away(self) -> int:
-        """The read end, from now on the caller's."""
+        """The read end, which the caller owns from now on."""
         return self._theirs
 
     def write(self, data: bytes) -> None:
-        """Write all of DATA. Raises Stalled, GivenUp, and BrokenPipeError where nobody can read."""
+        """Write all of DATA. Raises Stalled, GivenUp, and BrokenPipeError if the reader is gone."""
         deadline = time.monotonic() + self._patience
         rest = memoryview(data)
         while True:
@@ -50,13 +50,13 @@ class PatientPipe:
             raise GivenUp
 
     def cancel(self) -> None:
-        """End a write(), and let all later ones fail. For other threads."""
+        """Abort a write() of another thread, and make all later ones fail."""
         if not self._given_up:
             self._given_up = True
             os.write(self._raise_alarm, b"!")
 
     def close(self) -> None:
-        """Our ends; the client reads the end of the stream then."""
+        """Close our ends; the client then reads the end of the stream."""
         for descriptor in (self._ours, self._alarm, self._raise_alarm):
             os.close(descriptor)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Where on a host what a support request needs is, and what must never be taken along."""
+"""The places of what a support request needs, and of what must never be collected."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def configuration(kmod: int) -> tuple[Place, ...]:
 
 @dataclass(frozen=True)
 class Output:
-    """A program whose output is taken; ONLY is found in the lines that are kept, None: all are."""
+    """A program whose output is collected: the lines that ONLY matches, or all if it is None."""
 
     name: str
     command: tuple[str, ...]

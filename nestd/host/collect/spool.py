@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a program prints, however much, without memory for it: into a file."""
+"""Spools a program's output into a file, so that its size costs no memory."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _CHUNK = 64 << 10
 async def spool(
     *command: str, into: IO[bytes], limit: int, timeout: float, only: re.Pattern[bytes] | None
 ) -> str:
-    """Run COMMAND and keep the lines that ONLY is found in, all if it is None.
+    """Run COMMAND and keep the lines that ONLY matches, all if it is None.
 
-    The program is ended after LIMIT bytes or TIMEOUT seconds. What is missing in words, or "".
-    Raises OSError where it cannot be run.
+    The program is ended after LIMIT bytes or TIMEOUT seconds. Returns what is missing, in words,
+    or "". Raises OSError if the program cannot be run.
     """
     # A pipe of our own: since Python 3.11 asyncio's wait() waits for the end of its pipes too,
     # which does not come while output is unread, or while a child of the program lives on.
@@ -64,7 +64,7 @@ async def _start(command: tuple[str, ...], output: int) -> asyncio.subprocess.Pr
 async def _copy(
     output: asyncio.StreamReader, into: IO[bytes], limit: int, only: re.Pattern[bytes] | None
 ) -> str:
-    rest = b""  # of a line, where lines are looked at
+    rest = b""  # the unfinished line, if lines are filtered
     left = limit
     while chunk := await output.read(_CHUNK):
         if only is not None:

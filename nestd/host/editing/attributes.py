@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a file has besides its bytes: owner, mode, and extended attributes (label, ACL)."""
+"""A file's metadata: owner, mode, and extended attributes (security label, ACL)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import os
 import stat
 from pathlib import Path
 
-# Digests and signatures that the kernel or a package made of the old bytes: wrong for other ones.
+# Digests and signatures of the old bytes, which would be wrong for new ones.
 _OF_THE_CONTENTS = ("security.ima", "security.evm")
 
 
 def copy_attributes(source: Path, fd: int) -> None:
-    """Owner, mode and extended attributes (security label, ACL) of SOURCE, if there is one."""
+    """Copy owner, mode and extended attributes (security label, ACL) of SOURCE, if it exists."""
     try:
         status = os.stat(source)
     except FileNotFoundError:
@@ -30,7 +30,7 @@ def _attributes(source: Path) -> list[str]:
     try:
         return os.listxattr(source)
     except OSError as error:
-        if error.errno == errno.ENOTSUP:  # a file system without
+        if error.errno == errno.ENOTSUP:  # the file system has none
             return []
         raise
 

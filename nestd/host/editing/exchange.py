@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""renameat2(2), which Python does not offer: swapping two names, or taking one that is free."""
+"""renameat2(2), which Python does not offer: exchanges two names, or renames to a free one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 _AT_FDCWD = -100
 _NOREPLACE, _EXCHANGE = 1, 2
-# What file systems, kernels and sandboxes without it answer.
+# The errors of file systems, kernels and sandboxes that do not support it.
 _UNSUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM)
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -22,7 +22,7 @@ def exchange(one: Path, other: Path) -> bool:
 
 
 def rename_to_free(source: Path, target: Path) -> bool:
-    """Rename SOURCE to TARGET, which must not exist (EEXIST); False where that cannot be had."""
+    """Rename SOURCE to TARGET, which must not exist (EEXIST); False if that is not supported."""
     return _renameat2(source, target, _NOREPLACE)
 
 

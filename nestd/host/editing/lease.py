@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A read lease (fcntl(2), F_SETLEASE): nobody writes a file while we look at it and replace it.
+"""A read lease (fcntl(2), F_SETLEASE), which keeps writers out while a file is read and replaced.
 
-The kernel refuses the lease while anybody has the file open for writing. Whoever opens it for
-writing later waits until the lease is given back, and we can see that somebody waits.
+The kernel refuses the lease while anyone has the file open for writing. A process that opens it for
+writing later blocks until the lease is released, and the holder can see that it waits.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What can be read of the running virtual machines: nothing is asked of libvirt or of a VMM.
+"""Reads facts about the running virtual machines without asking libvirt or a VMM.
 
-processes reads the VMM's process, live_domains what libvirt keeps of its domains below /run,
-nested_runs KVM's counts in debugfs; look puts the three together. Imports host.kernel,
+processes reads the VMM's process, live_domains libvirt's state files of its domains below /run,
+nested_runs KVM's counters in debugfs; look combines the three. Imports host.kernel,
 host.libvirt and formats. Begin with look.
 """

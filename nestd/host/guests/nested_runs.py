@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How often a virtual machine has entered a guest of its own: KVM's counts in debugfs.
+"""KVM's counters in debugfs of how often a virtual machine has entered a guest of its own.
 
 /sys/kernel/debug/kvm has a directory PID-FD for each virtual machine, whose files are sums over
 its virtual CPUs. x86 counts nested_run (virt/kvm and arch/x86/kvm/x86.c; Linux 5.10 does not show

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The kernel as nestd sees it: one interface, implemented by the real kernel and a simulated one.
 
-Reading goes through the files of the Root in every case; what differs is who acts on them.
+Both read the files below the Root; they differ in who acts on these.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class NotThisMachine(Exception):
 
 
 class Change(Enum):
-    """What an event is a hint of. Events get lost and reordered: they say where to look again."""
+    """What an event hints at. Events get lost and reordered: they only say where to look again."""
 
     MODULE = "module"  # a module came or went
     MACHINES = "machines"  # a virtual machine was made or destroyed
@@ -73,7 +73,7 @@ class Kernel(Protocol):
         """The parameters that the module file declares (modinfo); empty where there is no file."""
 
     async def check_load(self, name: str) -> None:
-        """Try what a load of NAME needs, loading nothing. LoadError where it would not work."""
+        """Try everything that a load of NAME needs without loading it. Raises LoadError."""
 
     async def unload(self, name: str) -> None:
         """delete_module(2) with O_NONBLOCK, never with force. OSError: EAGAIN where in use ..."""

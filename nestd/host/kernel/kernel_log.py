@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the kernel printed meanwhile: why a module did not load stands there and nowhere else."""
+"""Kernel messages during an operation: the only place that says why a module did not load."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class KernelLog:
             self._fd = None
 
     def about(self, *words: str) -> tuple[str, ...]:
-        """The messages since then that hold one of WORDS ("kvm_amd", "kvm-s390"), oldest first."""
+        """The messages since then that contain one of WORDS ("kvm_amd", ...), oldest first."""
         messages = []
         while self._fd is not None:
             try:

@@ -8,6 +8,7 @@ import ctypes
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from nestd.formats.modprobe.kernel_params import ParameterType, parameter_type
@@ -21,18 +22,37 @@ OLDEST_SUPPORTED = 28  # RHEL 9's and bullseye's; assumed where no kmod answers
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-async def version() -> int:
-    """kmod's major version; OLDEST_SUPPORTED where there is no kmod to ask."""
+@dataclass(frozen=True)
+class Kmod:
+    """kmod's major version; where modprobe does not tell it, why, as the end of a sentence."""
+
+    version: int
+    problem: str = ""
+
+
+async def find_kmod() -> Kmod:
+    """Ask modprobe(8); OLDEST_SUPPORTED where it does not tell."""
     try:
         answer = await program.run("modprobe", "--version", timeout=QUERY_SECONDS)
-    except (OSError, TimeoutError):
-        return OLDEST_SUPPORTED
+    except (OSError, TimeoutError) as error:
+        return Kmod(OLDEST_SUPPORTED, not_run(error))
     found = re.search(rb"kmod version (\d+)", answer.stdout)
-    return int(found.group(1)) if found else OLDEST_SUPPORTED
+    if found is None:
+        said = answer.complaint if answer.status else "it does not tell its version"
+        return Kmod(OLDEST_SUPPORTED, said)
+    return Kmod(int(found.group(1)))
+
+
+def not_run(error: Exception) -> str:
+    """Why a program could not be run, or not to its end, as the end of a sentence."""
+    if isinstance(error, FileNotFoundError):
+        return "it is not installed"
+    said = error.strerror if isinstance(error, OSError) else None
+    return said or str(error)
 
 
 async def delete_module(name: str) -> None:
-    """delete_module(2), in a worker thread: it took 70 to 140 ms. Raises OSError with its errno."""
+    """delete_module(2), in a worker thread since it takes 70 to 140 ms. Raises OSError."""
     await asyncio.to_thread(_delete_module, name.encode("ascii"))
 
 
@@ -50,7 +70,7 @@ async def show_load(name: str) -> program.Result:
 async def modprobe(
     name: str, parameters: Sequence[tuple[str, str]], *, only_these: bool
 ) -> program.Result:
-    """Run modprobe(8) for NAME. With ONLY_THESE no modprobe.d file and no install line counts."""
+    """Run modprobe(8) for NAME. ONLY_THESE ignores modprobe.d files and install lines."""
     # -C /dev/null stands for an empty configuration; the kernel command line still applies.
     isolation = ["--config", "/dev/null", "--ignore-install"] if only_these else []
     assignments = [f"{parameter}={value}" for parameter, value in parameters]
@@ -77,5 +97,5 @@ async def parameter_types(base: Path, release: str, name: str) -> dict[str, Para
 
 
 def _has_fifo(directory: Path) -> bool:
-    """Whether kmod would wait for ever in one of depmod's lists there."""
+    """Whether one of depmod's lists there is a FIFO, in which kmod would hang."""
     return any(path.is_fifo() for path in directory.glob("modules.*"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""/dev/kvm as a file: looked at, never opened, for on POWER and s390x opening it loads KVM."""
+"""/dev/kvm as a file. It is never opened here: on POWER and s390x opening it loads KVM."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which processes use KVM, from /proc. An explanation, no gate: a scan is racy, a refcount is not.
+"""Finds the processes that use KVM, in /proc. It only explains: unlike a refcount it is racy.
 
 Looking into other users' /proc/PID/fd needs CAP_SYS_PTRACE. A scan took 77 ms for 1,079 processes:
 run it in a worker thread, on demand.
@@ -27,7 +27,7 @@ _READ_BYTES = 1 << 20  # of a file of /proc: a process can make its arguments as
 class KvmHolder:
     """One process that keeps KVM busy: with virtual machines, or with /dev/kvm merely open.
 
-    What the process chose itself is made printable.
+    Text that the process chose itself is made printable.
     """
 
     pid: int
@@ -64,7 +64,7 @@ def scan_with(root: Root, describe: Describe) -> tuple[KvmHolder, ...]:
 
 
 def machine_ids(root: Root) -> frozenset[str]:
-    """One id for each virtual machine now, which another has only after the first has ended.
+    """One id for each running virtual machine; it is reused only after the machine has ended.
 
     They are KVM's directories in debugfs (PID-FD), else the PIDs of processes that hold one.
     """
@@ -77,9 +77,9 @@ def machine_ids(root: Root) -> frozenset[str]:
 
 
 def may_see_all(root: Root) -> bool:
-    """Whether other users' processes can be looked into: CAP_SYS_PTRACE, in force.
+    """Whether other users' processes can be inspected: CAP_SYS_PTRACE is effective.
 
-    Of another machine's files (--root) all that is there can be read.
+    The files of another machine (--root) can always be read.
     """
     if not root.is_this_machine:
         return True
@@ -98,7 +98,7 @@ def _processes(root: Root) -> list[Path]:
 
 
 def _kvm_links(directory: Path) -> set[str]:
-    """The kinds of KVM descriptors among a process's; empty where it is gone or not ours to see."""
+    """The kinds of a process's KVM descriptors; empty if it is gone or may not be inspected."""
     kinds = set()
     try:
         with os.scandir(directory) as entries:

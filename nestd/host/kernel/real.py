@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The kernel that runs, or the files of another machine's where --root names a directory."""
+"""The running kernel, or the files of another machine if --root names a directory."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class RealKernel:
         try:
             answer = await kmod.show_load(name)
         except (OSError, TimeoutError) as error:
-            raise LoadError(f"modprobe cannot be run: {error}") from error
+            raise LoadError(f"modprobe cannot be run: {kmod.not_run(error)}") from error
         if answer.status:
             raise LoadError(answer.complaint)
 
@@ -59,14 +59,14 @@ class RealKernel:
     async def load(
         self, name: str, parameters: Sequence[tuple[str, str]] = (), *, only_these: bool = False
     ) -> None:
-        """See Kernel. modprobe exits with 0 in many cases where nothing was loaded: verify."""
+        """See Kernel. modprobe often exits with 0 although nothing was loaded, so this verifies."""
         with KernelLog(self._root) as log:
             try:
                 answer = await kmod.modprobe(name, parameters, only_these=only_these)
             except TimeoutError as error:
                 raise LoadTimeout(str(error)) from error
             except OSError as error:
-                raise LoadError(str(error)) from error
+                raise LoadError(f"modprobe cannot be run: {kmod.not_run(error)}") from error
             reasons = log.about(name, name.replace("_", "-"), "kvm")
         if not self.read_module(name).loaded:
             said = answer.complaint if answer.status else "modprobe loaded nothing and said nothing"
@@ -82,9 +82,9 @@ class RealKernel:
             os.close(fd)
 
     async def wait_for_device(self, timeout: float) -> bool:
-        """See Kernel. The node comes as 0600 root:root and gets its permissions from udev later.
+        """See Kernel. The node appears as 0600 root:root; udev sets its permissions later.
 
-        These need not be the ones before: somebody may have changed those by hand.
+        They may differ from those before, which someone may have changed by hand.
         """
         deadline = asyncio.get_running_loop().time() + timeout
         last = None
@@ -150,7 +150,7 @@ def _identity(root: Root) -> tuple[int, int, int] | None:
 
 
 def _installed_release(root: Root, running: str) -> str:
-    """RUNNING if its modules are installed below ROOT, else the only or last one there."""
+    """RUNNING if its modules are installed below ROOT, else the only or newest release there."""
     try:
         releases = sorted(os.listdir(root.at("/lib/modules")))
     except OSError:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
@@ -124,6 +124,17 @@ def needed_modules(root: Root, release: str, name: str) -> tuple[str, ...]:
 def installed_modules(root: Root, release: str) -> frozenset[str]:
     """The modules that depmod lists for RELEASE. Raises OSError."""
     return _listed(root.at(f"/lib/modules/{release}/modules.dep"))
+
+
+def read_lists(root: Root, release: str, names: Iterable[str]) -> None:
+    """Read what the functions before this one look up, for a worker thread: it may take a while.
+
+    They read a list again where it has changed since. Raises OSError.
+    """
+    for name in names:
+        listed_availability(root, release, name)
+        needed_modules(root, release, name)
+    installed_modules(root, release)
 
 
 def other_providers(root: Root, known: Container[str]) -> tuple[str, ...]:

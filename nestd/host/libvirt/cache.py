@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""libvirt's own view of this host's KVM: the newest file of its cache of QEMU's capabilities."""
+"""libvirt's own view of this host's KVM: the newest file in its cache of QEMU capabilities."""
 
 from __future__ import annotations
 

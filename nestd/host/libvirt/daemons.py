@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """libvirt's daemons on this host: which are installed, and which of them run.
 
-virtlogd and virtlockd hold what running machines write to and lock: they are left out on purpose.
-Nothing is asked of a daemon here, so none is started by looking.
+virtlogd and virtlockd are excluded on purpose: running machines depend on their files and locks.
+Nothing here contacts a daemon, so reading never starts one.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _ADMIN_SOCKETS = "/run/libvirt"
 _COMM_LENGTH = 15  # TASK_COMM_LEN less the NUL
 _TICK_SECONDS = 0.1
 _STARTED = 19  # starttime's place in /proc/PID/stat behind the name (proc_pid_stat(5))
-# All that a daemon's environment is looked at for.
+# The variables that matter in a daemon's environment.
 _VARIABLES = ("LIBVIRT_DEBUG", "LIBVIRT_LOG_FILTERS", "LIBVIRT_LOG_OUTPUTS")
 
 
 @dataclass(frozen=True)
 class DaemonProcess:
-    """A daemon that runs. Two processes never have both pid and start in common."""
+    """A running daemon; pid and start together identify the process."""
 
     pid: int
     start: int  # clock ticks after the boot
@@ -47,7 +47,7 @@ class DaemonProcess:
 
 
 def installed(root: Root) -> tuple[str, ...]:
-    """The daemons whose program is here; configuration files may outlive theirs."""
+    """The daemons whose program is installed; configuration files can outlive the program."""
     return tuple(
         name
         for name in NAMES
@@ -56,7 +56,7 @@ def installed(root: Root) -> tuple[str, ...]:
 
 
 def program_file(root: Root, name: str) -> str:
-    """Where the daemon's program is; where it would be if there is none."""
+    """The path of the daemon's program; the usual path if it is not installed."""
     places = [f"{directory}/{name}" for directory in PROGRAM_DIRECTORIES]
     return next((place for place in places if root.at(place).exists()), places[0])
 
@@ -67,10 +67,10 @@ def config_file(name: str) -> str:
 
 
 def fingerprint(path: Path) -> object:
-    """What differs when a file was written or replaced, also behind a link.
+    """A value that changes when the file is written or replaced, also through a link.
 
-    None for no file, and for one that was changed so lately that another change would not show in
-    its time stamps, which are those of the kernel's timer tick.
+    None if there is no file, and if it was changed so recently that another change might not show
+    in its time stamps, which have the resolution of the kernel's timer tick.
     """
     try:
         found = os.stat(path)
@@ -84,8 +84,8 @@ def fingerprint(path: Path) -> object:
 def admin_uri(root: Root, name: str) -> str:
     """The address of the daemon's admin server for virt-admin(1).
 
-    virtproxyd listens on libvirtd's socket, and on no other. The socket is always named, for
-    virt-admin takes the path from the build's own idea of /run.
+    virtproxyd listens on libvirtd's socket only. The socket is always given explicitly, since
+    virt-admin derives its default from a build option.
     """
     server = MONOLITHIC if name == "virtproxyd" else name
     prefix = "libvirt" if server == MONOLITHIC else server
@@ -94,7 +94,7 @@ def admin_uri(root: Root, name: str) -> str:
 
 
 def read_process(root: Root, name: str) -> DaemonProcess | None:
-    """The daemon as its pid file tells, None where it does not run."""
+    """The daemon that its pid file names, None if it does not run."""
     try:
         pid = int(root.at(f"{PID_DIRECTORY}/{name}.pid").read_text("ascii")[:20])
         process = root.at(f"/proc/{pid}")

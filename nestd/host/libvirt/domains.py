@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""libvirt's domains by process, without asking libvirt (asking would start its daemon)."""
+"""libvirt's domains by process, without contacting libvirt, which could start its daemon."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """libvirt's daemons as nestd sees them: their units and their admin servers.
 
-As with the kernel, reading goes through the files of the Root; what differs is who acts:
-systemd and virt-admin on a real host, host.simulated.libvirt on a simulated one.
+As with the kernel, files below the Root are read; systemd and virt-admin act on a real host,
+host.simulated.libvirt on a simulated one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Units(Protocol):
     """The service manager's units that are named after libvirt's daemons."""
 
     async def read(self, daemon: str) -> UnitFacts:
-        """The facts as they are now. Never raises: what cannot be had is not known."""
+        """The facts as they are now. Never raises: facts that cannot be read are unknown."""
 
     async def try_restart(self, daemon: str) -> None:
         """Restart the service if it runs, and wait until it is up.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The files that libvirt's daemons log to: which may be named by a client, and how large they are.
+"""The files that libvirt's daemons log to: which ones a client may name, and their sizes.
 
-A daemon opens such a file as root, makes it if need be and appends to it: whoever may choose it
-freely can spoil any file of the host. So it is to be in libvirt's own log directory, which only
+A daemon opens such a file as root, creates it if needed and appends to it, so a free choice could
+damage any file of the host. The file must therefore be in libvirt's own log directory, which only
 root can write to, and no link may lead out of it.
 """
 
@@ -17,12 +17,12 @@ from nestd.host.root import Root
 
 
 def debug_log(daemon: str) -> str:
-    """Where a debug session logs to if nothing else is asked for."""
+    """The default log file of a debug session."""
     return f"{LOG_DIRECTORY}/{daemon}-debug.log"
 
 
 def objection(root: Root, path: str) -> str:
-    """Why a client may not have a daemon log to PATH: the rule that it breaks, "" for none."""
+    """Why a client may not make a daemon log to PATH: the rule that it breaks, "" for none."""
     if not path.startswith(LOG_DIRECTORY + "/"):
         return f"a log file has to be in {LOG_DIRECTORY}"
     real = os.path.realpath(root.at(path))
@@ -37,7 +37,7 @@ def objection(root: Root, path: str) -> str:
 
 
 def missing_directory(root: Root, path: str) -> str:
-    """The directory of PATH where it is not there, which keeps libvirt from logging; else ""."""
+    """The directory of PATH if it is missing, which keeps libvirt from logging; else ""."""
     directory = os.path.dirname(path)
     return "" if root.at(directory).is_dir() else directory
 

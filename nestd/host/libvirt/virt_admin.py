@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The log settings of a running libvirt daemon, through virt-admin(1).
 
-Connecting starts a daemon that systemd activates by its socket: ask only one whose process is seen.
+Connecting would start a socket-activated daemon, so only a running one is contacted.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from nestd.host import program
 
 PROGRAM = "virt-admin"
 SECONDS = 10.0
-# What virt-admin prints where the daemon has no outputs at all, as it has after " ".
+# virt-admin prints this if the daemon has no outputs at all, as after setting " ".
 _NO_OUTPUTS = b"Library function returned error but did not set virError"
 
 

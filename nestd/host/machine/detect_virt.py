@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What this host itself runs in, and what its processor can do."""
+"""The virtualization that this host itself runs under, and its processor's features."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SECONDS = 10.0
 async def host_virtualization(root: Root) -> str:
     """As systemd-detect-virt(1) names it; "none" on bare metal.
 
-    Of another machine's files only what its kernel shows in /proc tells it.
+    For another machine's files (--root) only its /proc is used.
     """
     if not root.is_this_machine:
         return await asyncio.to_thread(_by_files, root)

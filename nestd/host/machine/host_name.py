@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the host calls itself."""
+"""The host's name."""
 
 from __future__ import annotations
 

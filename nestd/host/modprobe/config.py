@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The configuration files that libkmod reads on a host, in its order (libkmod-config.c).
 
-A file masks those of the same name in later directories. What is left is read in the byte order of
-the names, whatever directory each is in.
+A file masks those of the same name in later directories. The remaining ones are read in the byte
+order of their names, whichever directory each is in.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from nestd.host.root import Root
 MOST_BYTES = 128 << 10
 """Of one file. kmod has no limit; nestd has, since it reads on behalf of any user."""
 
-# What kmod does differently from these versions on.
+# Versions of kmod that changed its behaviour.
 READS_USR_LOCAL = 29
 READS_USR_LIB = 32  # /usr/lib besides /lib, which matters where these are two directories
 READS_WEAKDEP = 33
 IGNORES_ALIAS_FILES = 33
 IGNORES_DEAD_LINKS = 34
 
-# Endings and parts of names that nobody means to be read: backups and leftovers.
+# Suffixes and parts of the names of backups and leftovers, which are not meant to be read.
 _LEFTOVER_ENDINGS = (b"~", b".bak", b".old", b".orig", b".save", b".disabled", b".swp", b".md")
 _LEFTOVER_PARTS = (b".rpm", b".dpkg-", b".ucf-", b"README")
 _OLD_FILE = "/etc/modprobe.conf"  # of module-init-tools
@@ -48,7 +48,7 @@ class MaskedFile:
 
 @dataclass(frozen=True)
 class StoppingFile:
-    """A file because of which no load is to be begun."""
+    """A file that makes every load unsafe: nestd starts none."""
 
     path: str
     what: str  # is the matter with it, to follow its name in a sentence
@@ -85,10 +85,10 @@ def directories(kmod: int) -> tuple[str, ...]:
 
 
 def read_config(root: Root, kmod: int) -> ModprobeConfig:
-    """Read what version KMOD of libkmod would read. Blocks for as long as the disk does.
+    """Read what version KMOD of libkmod would read. Blocks on disk I/O.
 
-    Never hangs on a FIFO and never raises OSError: what cannot be read is named in the problems. A
-    file of more than MOST_BYTES is not read.
+    Never hangs on a FIFO and never raises OSError: the problems name what cannot be read. A file
+    of more than MOST_BYTES is not read.
     """
     reader = _Reader(root, kmod)
     reader.seed_pseudo_files()
@@ -99,7 +99,7 @@ def read_config(root: Root, kmod: int) -> ModprobeConfig:
 
 
 def read_cmdline(root: Root) -> bytes:
-    """The kernel command line; empty where there is none to read, as for libkmod."""
+    """The kernel command line; empty if it cannot be read, as in libkmod."""
     try:
         return read_regular(root.at(kernel_cmdline.PATH)) or b""
     except OSError:
@@ -123,7 +123,7 @@ class _Reader:
         self._places: set[Path] = set()
 
     def seed_pseudo_files(self) -> None:
-        """Lists that depmod made of the modules' own wishes; read like configuration files."""
+        """depmod's lists of the modules' softdeps, which libkmod reads like configuration files."""
         try:
             release = (read_regular(self._follow(_RELEASE)) or b"").strip()
         except OSError:
@@ -137,7 +137,7 @@ class _Reader:
                     self._paths[name.encode()] = path
 
     def list_directory(self, directory: str) -> None:
-        """Add the directory's files; a file in the directory's place counts as one of its name."""
+        """Add the directory's files; a file in place of the directory counts as one of its name."""
         try:
             place = self._follow(directory)
             status = os.stat(place)
@@ -162,7 +162,7 @@ class _Reader:
                 self._add(name, path)
 
     def add_old_file(self) -> None:
-        """Remember the one file that libkmod's predecessor read."""
+        """Note /etc/modprobe.conf, which only libkmod's predecessor read."""
         self._ignored.append(_OLD_FILE)
         self._follow(_OLD_FILE)
 
@@ -182,7 +182,7 @@ class _Reader:
         )
 
     def _follow(self, path: str) -> Path:
-        """Root.follow(), remembering what it depends on."""
+        """Root.follow(), noting the paths that the result depends on."""
         trail = []
         try:
             for place in self._root.trail(path):
@@ -252,7 +252,7 @@ class _Reader:
             return None
 
     def _ignored_content(self, path: str) -> bytes:
-        """The bytes of a file that libkmod does not read; nothing is wrong with it."""
+        """The bytes of a file that libkmod does not read; that is not a problem by itself."""
         try:
             return read_regular(self._follow(path), MOST_BYTES) or b""
         except OSError:
@@ -281,6 +281,6 @@ class _Reader:
 
 
 def _looks_meant(name: bytes) -> bool:
-    """Whether somebody may have meant a file of this name, which libkmod ignores, to be read."""
+    """Whether a file of this name, which libkmod ignores, may have been meant to be read."""
     leftover = name.endswith(_LEFTOVER_ENDINGS) or any(part in name for part in _LEFTOVER_PARTS)
     return not name.startswith(b".") and not leftover

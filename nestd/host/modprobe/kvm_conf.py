@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""kvm.conf, the one modprobe.d file that nestd edits; people and qemu's package share it."""
+"""kvm.conf, the one modprobe.d file that nestd edits; administrators and qemu's package do too."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A configuration file that a package manager moved out of the way: rpm renames one that was
-edited to NAME.rpmsave when its package goes, dpkg's maintainer scripts to NAME.dpkg-bak and such.
+"""Finds a configuration file that a package manager moved away: rpm renames an edited one to
+NAME.rpmsave when its package is removed, dpkg's maintainer scripts to NAME.dpkg-bak and the like.
 
-A rename keeps inode and time of the last change, which tells it from a copy that people made.
+A rename keeps inode and modification time, which distinguishes it from a copy.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ SUFFIXES = (".rpmsave", ".rpmorig", ".dpkg-old", ".dpkg-bak", ".dpkg-remove")
 
 @dataclass(frozen=True)
 class Identity:
-    """Which file it is, whatever its name."""
+    """Identifies a file independently of its name."""
 
     inode: int
     changed: int  # time of the last change of its contents, ns
 
 
 def identity(path: Path) -> Identity | None:
-    """The identity of the file at PATH, None where there is none to be had."""
+    """The identity of the file at PATH, None if it cannot be read."""
     try:
         status = path.lstat()
     except OSError:

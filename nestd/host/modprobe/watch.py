@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""modprobe.d as it is at each look, read again only where something behind it has changed.
+"""modprobe.d as it is at each look, parsed again only if something behind it has changed.
 
-Two ways lead to the truth: each look compares the time stamps of all that was read, so that no
-answer is older than its question; and inotify tells of a change that nobody asks about.
+Each look compares the time stamps of everything that was read, so that no answer is older than its
+question; inotify reports changes in between.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Look:
     read: _Read
     stamps: _Stamps
     is_fresh: bool  # changed so lately that the stamps alone would not show another change
+    hints: int  # of a change that had come before it
 
 
 class ConfigWatch:
@@ -47,12 +48,13 @@ class ConfigWatch:
         self._read: _Read | None = None
         self._stamps: _Stamps | None = None  # None: read again whatever they are
         self._is_fresh = False
+        self._hints = 0
         self._watch: DirectoryWatch | None = None
         self._watched: frozenset[Path] = frozenset()
         self._on_change: Callable[[], None] = lambda: None
 
     def watch(self, on_change: Callable[[], None]) -> None:
-        """Call ON_CHANGE after each change from now on; it is to call read()."""
+        """Call ON_CHANGE after each change from now on; it is to have the files read again."""
         self._on_change = on_change
         try:
             self._watch = DirectoryWatch((), on_change)
@@ -68,6 +70,7 @@ class ConfigWatch:
     def forget(self) -> None:
         """Read again at the next look, whatever the time stamps say."""
         self._stamps = None
+        self._hints += 1
 
     @property
     def is_current(self) -> bool:
@@ -87,20 +90,26 @@ class ConfigWatch:
         assert self._read is not None
         return self._read
 
+    @property
+    def known(self) -> _Read:
+        """The files as they were read last."""
+        return self.read() if self._read is None else self._read
+
     def look(self) -> Look:
         """Read the files, changing nothing here: for a worker thread."""
-        started = time.time()
+        started, hints = time.time(), self._hints
         config, loads = read_config(self._root, self._kmod), read_boot_loads(self._root)
         own = read_own(self._root, config.files)
         stamps, newest = _stamps(config.places | loads.places)
-        return Look((config, own, loads), stamps, started - newest < _TICK_SECONDS)
+        return Look((config, own, loads), stamps, started - newest < _TICK_SECONDS, hints)
 
     def take(self, look: Look) -> None:
         """Go by what a LOOK has seen, on the event loop."""
         self._read, self._stamps = look.read, look.stamps
         self._is_fresh = look.is_fresh
         places = frozenset(look.stamps)
-        if look.is_fresh and (self._watch is None or places != self._watched):
+        unwatched = self._watch is None or places != self._watched
+        if look.hints != self._hints or (look.is_fresh and unwatched):
             self._stamps = None  # another change might not show
         self._follow_links(places)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The distribution's own data about the running kernel, as far as they are on this machine."""
+"""The distribution's own data about the running kernel, as far as it is on this machine."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Fixes:
-    """The CVEs that are fixed in the running kernel, and who says so ("" where nobody does)."""
+    """The CVEs that are fixed in the running kernel, and the source ("" if there is none)."""
 
     cves: frozenset[str] = frozenset()
     source: str = ""

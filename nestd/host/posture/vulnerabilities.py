@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""/sys/devices/system/cpu/vulnerabilities: one sentence of the kernel's for each fault."""
+"""/sys/devices/system/cpu/vulnerabilities: the kernel's sentence on each vulnerability."""
 
 from __future__ import annotations
 

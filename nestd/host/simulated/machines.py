@@ -8,6 +8,8 @@ removes it ends the machine. What is in the file says what the machine has of ne
     exposed     its processor has it
     nesting     its processor has it, and the machine runs a guest of its own
 
+A host whose nesting is off gives it to no machine, whatever the file says.
+
 Each is shown as QEMU under libvirt shows itself: a process with KVM's descriptors, the domain's
 definition and its live state, its log, and KVM's directory in debugfs where the kernel fills it.
 """
@@ -36,6 +38,12 @@ _DEBUGFS = "/sys/kernel/debug/kvm"
 _FIRST_PID = 4711
 _OWN_FILE = "fd/3"  # of a machine's process: its file in MACHINES
 _MACHINE_FD = 12
+_NESTED = {
+    "intel": "/sys/module/kvm_intel/parameters/nested",
+    "amd": "/sys/module/kvm_amd/parameters/nested",
+    "power": "/sys/module/kvm_hv/parameters/nested",
+    "s390": "/sys/module/kvm/parameters/nested",
+}
 
 
 class Machines:
@@ -64,7 +72,7 @@ class Machines:
         """Let the nesting machines run their guests for a while; whether there are any."""
         found = False
         for name, process in self._processes():
-            if self.nesting_of(name) is Nesting.GUEST:
+            if self.nesting_of(name) is Nesting.GUEST and self._host_gives_nesting():
                 found = True
                 self._count(process.name, RUNS_A_TICK)
         return found
@@ -93,7 +101,7 @@ class Machines:
             self._show(name, pid)
 
     def _show(self, name: str, pid: str) -> None:
-        nesting = self.nesting_of(name)
+        nesting = self.nesting_of(name) if self._host_gives_nesting() else Nesting.NONE
         description = domain.describe(self._kind, name, nesting)
         self._show_process(name, pid, description)
         state = self._root.at(_LIVE)
@@ -135,6 +143,12 @@ class Machines:
             return Nesting(words)
         except (OSError, ValueError):
             return Nesting.NONE
+
+    def _host_gives_nesting(self) -> bool:
+        try:
+            return self._root.at(_NESTED[self._kind]).read_text().strip() in ("Y", "1")
+        except OSError:
+            return False
 
     def _counts_nested_runs(self) -> bool:
         """The kernels of the simulated RHEL 8 are older than the count, and s390 has none."""

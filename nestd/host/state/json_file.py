@@ -22,13 +22,13 @@ log = logging.getLogger(__name__)
 
 
 class JsonFile:
-    """One such file. What cannot be written is logged, and forgotten at the end of the process."""
+    """One such file. A failed write is logged; its facts are lost at the end of the process."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> dict[str, Any]:
-        """What was written last; nothing where the file is missing or damaged."""
+        """The object written last; empty if the file is missing or damaged."""
         try:
             found = json.loads(read_regular(self._path, _LIMIT) or b"{}")
         except (OSError, ValueError, RecursionError) as error:
@@ -37,7 +37,7 @@ class JsonFile:
         return found if isinstance(found, dict) else {}
 
     def write(self, facts: Mapping[str, object]) -> None:
-        """Remember FACTS and nothing else; all or nothing, like every file of nestd's."""
+        """Replace the content with FACTS, atomically like every file of nestd."""
         try:
             write_state_file(self._path, (json.dumps(facts, indent=1) + "\n").encode())
         except OSError as error:

@@ -21,7 +21,7 @@ _SET_ASIDE = ".set-aside"
 
 
 class Records:
-    """One file a job. Every write is atomic; the directory is 0700, for it holds file contents."""
+    """One file per job, written atomically; the directory is 0700 since it holds file contents."""
 
     def __init__(self, root: Root) -> None:
         self._directory = root.at(_DIRECTORY)
@@ -30,9 +30,9 @@ class Records:
         self._lock: IO[bytes] | None = None
 
     def claim(self) -> bool:
-        """Whether no other process works with the records, until this one ends or releases them.
+        """Claim the records for this process until it ends or releases them.
 
-        Where nothing may be written, nobody records anything: then that is no hindrance.
+        False if another process has them. True where nothing can be written: nobody records there.
         """
         path = self._directory.with_name(_LOCK)
         try:
@@ -47,13 +47,13 @@ class Records:
         return True
 
     def release(self) -> None:
-        """Leave the records to another process."""
+        """Let another process claim the records."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
     def next_job(self) -> int:
-        """The number of a new job, which none before it had since the boot."""
+        """A new job number, unique since the boot."""
         path = self._directory.with_name(_LAST_JOB)
         with contextlib.suppress(OSError, ValueError):
             self._last_job = max(self._last_job, int(path.read_text("ascii")))
@@ -72,13 +72,13 @@ class Records:
         (self._directory / str(job)).unlink(missing_ok=True)
 
     def read_all(self) -> dict[int, bytes]:
-        """All records by job, oldest job first; what a crash left half written is removed."""
+        """All records by job, oldest first; files that a crash left half written are removed."""
         records = {}
         for name in _entries(self._directory):
             path = self._directory / name
             with contextlib.suppress(OSError):
                 if name.isascii() and name.isdigit():
-                    # A number is not given twice, even if the counter was lost.
+                    # A number is never reused, even if the counter was lost.
                     self._last_job = max(self._last_job, int(name))
                     records[int(name)] = path.read_bytes()
                 elif path.suffix == UNFINISHED:
@@ -86,7 +86,7 @@ class Records:
         return dict(sorted(records.items()))
 
     def set_aside(self, job: int) -> None:
-        """Keep the record for people to look at, but never read it again."""
+        """Keep the record for inspection, but never read it again."""
         path = self._directory / str(job)
         with contextlib.suppress(OSError):
             os.rename(path, path.with_suffix(_SET_ASIDE))

@@ -14,11 +14,10 @@ UNFINISHED = ".new"
 
 
 def write_state_file(path: Path, data: bytes) -> None:
-    """Write or overwrite PATH all or nothing and durably; the directory is made where needed.
+    """Write or overwrite PATH atomically and durably; a missing directory is created.
 
     A temporary file, fsync(2), rename(2), fsync(2) of the directory. Raises OSError; then the old
-    bytes stand, or the new ones where only the last step failed. Blocks for as long as the disk
-    does.
+    bytes are in place, or the new ones if only the last step failed. Blocks on disk I/O.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(path.name + UNFINISHED)

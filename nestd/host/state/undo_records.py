@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What is to be undone in libvirt daemons, in a directory that dies with the boot."""
+"""Records of changes to undo in libvirt daemons, in a directory that does not survive a reboot."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class UndoRecords:
         write_state_file(self._directory / name, record)
 
     def read(self, name: str) -> bytes | None:
-        """The record NAME, None where there is none that can be read."""
+        """The record NAME, None if there is no readable one."""
         try:
             return read_regular(self._directory / name, _LIMIT)
         except OSError as error:
@@ -34,7 +34,7 @@ class UndoRecords:
             return None
 
     def remove(self, name: str) -> None:
-        """Forget the record NAME. Never raises: what stays is undone twice at worst."""
+        """Remove the record NAME. Never raises: at worst the change is undone twice."""
         try:
             (self._directory / name).unlink()
         except FileNotFoundError:

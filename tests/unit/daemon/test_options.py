@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nestd.daemon import options
+from nestd.daemon import command_line
 
 
 @pytest.mark.parametrize("root", ["/", "//", "///", "/.", "/tmp/..", "/does-not-exist/..", "LINK"])
@@ -18,15 +18,15 @@ def test_no_host_is_simulated_in_the_place_of_this_machine(
     link.symlink_to("/")
     given = str(link) if root == "LINK" else root
     with pytest.raises(SystemExit) as caught:
-        options.parse(["--simulate", "intel", "--root", given])
+        command_line.parse(["--simulate", "intel", "--root", given])
     assert caught.value.code == 2
     assert "is this machine itself" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_host_is_simulated_below_any_other_directory(tmp_path: Path) -> None:
     for root in (tmp_path, tmp_path / "new"):
-        assert options.parse(["--simulate", "amd", "--root", str(root)]).root == root
+        assert command_line.parse(["--simulate", "amd", "--root", str(root)]).root == root
 
 
 def test_this_machine_may_be_named_as_the_root() -> None:
-    assert options.parse(["--root", "/"]).root == Path("/")
+    assert command_line.parse(["--root", "/"]).root == Path("/")

@@ -7,6 +7,8 @@ import ast
 import fnmatch
 import importlib.util
 import re
+import runpy
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +90,51 @@ def test_copyright_says_what_files_say() -> None:
         ]
         assert f"SPDX-License-Identifier: {stated}" in path.read_text()[:500], name
     assert all(any(CHECKOUT.glob(name)) for names, _ in stanzas for name in names.split())
+
+
+@pytest.mark.parametrize(
+    ("said", "maintainer"),
+    [
+        ({}, "nestd developers <root@localhost>"),
+        ({"DEBEMAIL": "me@here", "DEBFULLNAME": "Me"}, "Me <me@here>"),
+        ({"DEBEMAIL": "me@here"}, "nestd developers <me@here>"),
+        ({"DEBEMAIL": "Me <me@here>", "DEBFULLNAME": "Other"}, "Me <me@here>"),
+    ],
+)
+def test_the_maintainer_of_a_package_is_who_builds_it(
+    said: dict[str, str], maintainer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DEBEMAIL", "DEBFULLNAME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    debian = Path(shutil.copytree(CONTROL.parent, tmp_path / "debian"))
+    runpy.run_path(str(CHECKOUT / "packaging" / "build.py"))["name_maintainer"](debian)
+    assert f"\nMaintainer: {maintainer}\n" in (debian / "control").read_text()
+    [newest, *older] = re.findall("^ -- (.*)  ", (debian / "changelog").read_text(), re.MULTILINE)
+    assert newest == maintainer
+    assert set(older) <= {"nestd developers <root@localhost>"}
+
+
+def test_no_address_is_made_up() -> None:
+    """What reads as a way to reach somebody or a home page is one."""
+    documents = list(CHECKOUT.glob("*.md"))
+    files = [*documents, *(CHECKOUT / "systemd").iterdir(), CHECKOUT / "pyproject.toml"]
+    files += [path for path in (CHECKOUT / "packaging").rglob("*") if not _is_left_over(path)]
+    for path in filter(Path.is_file, files):
+        text = path.read_bytes().decode("utf-8", "replace")
+        found = re.findall(r"[\w.+-]+@[\w-]+\.[\w.-]+|\b[\w-]+\.(?:example|invalid)\b", text)
+        found += re.findall(r"\bexample\.(?:com|net|org)\b", text)
+        assert {name for name in found if not _is_a_unit(name)} == set(), path
+
+
+def _is_left_over(path: Path) -> bool:
+    return bool({"node_modules", "__pycache__", "package-lock.json"} & set(path.parts))
+
+
+def _is_a_unit(name: str) -> bool:
+    """An instance of a unit looks like an address."""
+    return name.endswith((".service", ".socket", ".scope"))
 
 
 def _around_loop(script: str, end: str) -> tuple[str, str]:

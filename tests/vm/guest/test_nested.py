@@ -246,11 +246,19 @@ def test_idle_waits_for_the_machine_and_then_reloads(record_property: Any) -> No
         assert running() == value
         return ended - over
 
+    async def reload_seconds(client: Client, value: str) -> float:
+        began = time.monotonic()
+        await client.set_nested("kvm_amd", value == "1", "now")
+        return time.monotonic() - began
+
     async def test(client: Client) -> None:
+        at_once = [await reload_seconds(client, value) for value in "0101"]
         seconds = [await round_trip(client, value) for value in "0101"]
+        record_property("reload at once", [round(each, 2) for each in at_once])
         record_property("machine's end to verified", [round(each, 2) for each in seconds])
-        # The best shows what nestd takes; the rest is what else this emulated machine does.
-        assert min(seconds) < 2
+        # Having waited adds no more than this to a reload, however slow the emulated machine is;
+        # the best of each shows what nestd takes.
+        assert min(seconds) < min(at_once) + 1
         assert await client.module("kvm_amd", "Nested") == "yes"
 
     run(test)

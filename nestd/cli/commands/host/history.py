@@ -29,6 +29,10 @@ async def run(session: Session, chosen: Namespace) -> Exit:
     else:
         titles = ["TIME", "WHAT", "SUBJECT", "RESULT", "DETAILS"]
         session.screen.show(columns(titles, map(_row, entries)))
+        if next((each.undoable for each in entries if each.is_change), False):
+            session.screen.say("")
+            session.screen.say("To put back what the latest change replaced:")
+            session.screen.commands("nestctl undo")
     return Exit.DONE
 
 

@@ -161,16 +161,21 @@ async def set_filters(session: Session, chosen: Namespace) -> Exit:
         await client.set_filters(daemon, canonical, chosen.when, options)
     except CliError as error:
         raise _with_remedy(error, chosen) from error
-    after = await client.log_daemon(daemon)
+    await tell_set(session, daemon, chosen.when)
+    for warning in warnings:
+        session.screen.warn(warning)
+    return Exit.DONE
+
+
+async def tell_set(session: Session, daemon: str, when: str) -> None:
+    """Tell what a daemon logs after its settings were changed."""
+    after = await session.client.log_daemon(daemon)
     now = {after.name: await _running(session, daemon)}
     if session.screen.is_json:
         session.screen.json(_document(after, now))
     else:
-        session.screen.say(_done(chosen.when, after))
+        session.screen.say(_done(when, after))
         session.screen.show(fields(_rows(after, now[after.name])))
-    for warning in warnings:
-        session.screen.warn(warning)
-    return Exit.DONE
 
 
 def _with_remedy(error: CliError, chosen: Namespace) -> CliError:

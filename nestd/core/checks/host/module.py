@@ -61,6 +61,21 @@ def loading(situation: Situation) -> Finding | None:
     )
 
 
+def modprobe(situation: Situation) -> Finding | None:
+    """Whether the program that loads modules can be run."""
+    facts = situation.facts
+    if not facts.kmod_problem or situation.builtin:
+        return None
+    return warn(
+        "modprobe",
+        f"modprobe could not be run when nestd started: {facts.kmod_problem}. No module is loaded"
+        f" or unloaded without it, and which files it reads is a guess (those of kmod {facts.kmod}"
+        ").",
+        "Make modprobe --version work for root and for nestd.service, then run: systemctl restart"
+        " nestd",
+    )
+
+
 def initramfs(situation: Situation) -> Finding | None:
     """Whether the initial RAM disk loads the module, with the options as they were copied there."""
     found = situation.module

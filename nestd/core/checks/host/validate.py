@@ -21,6 +21,7 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     module.module,
     module.builtin,
     module.loading,
+    module.modprobe,
     nested.nested,
     nested.next_load,
     nested.overridden,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a libvirt daemon logs: configured and running, asked for and warned of, and its unit.
+"""The log settings of a libvirt daemon: configured, running and requested, and the daemon's unit.
 
-state is what was read, request a checked wish, file and runtime read and set the two places where
-settings are, service starts the daemon. Imports host.libvirt and formats.libvirt. Begin with state.
+state holds what was read, request a checked request; file and runtime read and change the two
+places of the settings, service starts the daemon. Imports host.libvirt and formats.libvirt.
+Begin with state.
 """

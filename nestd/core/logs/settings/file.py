@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A change of log settings in a configuration file: worked out, but not yet made."""
+"""A change of log settings in a configuration file, derived but not yet made."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nestd.host.root import Root
 
 @dataclass(frozen=True)
 class FileChange:
-    """What a file holds (None: there is none), and what it is to hold."""
+    """The present content of a file (None: there is none), and the new one."""
 
     path: str
     old: bytes | None
@@ -37,7 +37,7 @@ class FileChange:
 
     @property
     def outcome(self) -> LogConfig:
-        """What the file will say."""
+        """The settings in the new file."""
         return read_config(self.data, self.path)
 
     def replacement(self, root: Root) -> Replacement:
@@ -51,9 +51,9 @@ def read_bytes(root: Root, path: str) -> bytes | None:
 
 
 def change_file(path: str, old: bytes | None, settings: LogSettings) -> FileChange:
-    """Work out how the file comes to say SETTINGS; what it says already stays as it is written.
+    """Derive the edit that sets SETTINGS in the file; values that are already set stay as written.
 
-    Raises ConfigUnparsable for a file that libvirt cannot read, or that cannot be edited.
+    Raises ConfigUnparsable if libvirt cannot read the file, or if it cannot be edited.
     """
     wanted = {FILTERS: log_filters.canonical(settings.filters)}
     if settings.outputs is not None:
@@ -72,7 +72,7 @@ def change_file(path: str, old: bytes | None, settings: LogSettings) -> FileChan
 
 
 def duplicates(change: FileChange) -> tuple[str, ...]:
-    """Assignments that have no effect, for an earlier one counts."""
+    """Warnings about assignments without effect because an earlier one counts."""
     return tuple(
         f"{change.path}:{line}: {name} is assigned again, which has no effect."
         for name in (FILTERS, OUTPUTS)

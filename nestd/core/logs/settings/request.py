@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Log settings as a client asks for them: checked, and what there is to say about them."""
+"""Checks the log settings that a client requests, and warns about them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nestd.host.root import Root
 
 @dataclass(frozen=True)
 class LogSettings:
-    """What is to be set; outputs of None stay as they are, those of () are libvirt's default."""
+    """The settings to make; outputs None stay as they are, () means libvirt's default."""
 
     filters: tuple[Filter, ...]
     outputs: tuple[Output, ...] | None = None
@@ -27,10 +27,10 @@ class LogSettings:
 def requested(
     root: Root, config: LogConfig, filters: str, outputs: str | None = None
 ) -> LogSettings:
-    """The settings of a client's words. FILTERS may be the name of a preset.
+    """The settings in a client's text. FILTERS may be the name of a preset.
 
-    Raises InvalidFilter, and InvalidOutput also for a file that a client may not choose: one that
-    CONFIG names already is the administrator's choice.
+    Raises InvalidFilter, and InvalidOutput also for a file that a client may not choose. A file
+    that CONFIG already names is the administrator's choice and allowed.
     """
     try:
         wanted = log_filters.parse_strict(_named(filters))
@@ -44,7 +44,7 @@ def requested(
 
 
 def check_directories(root: Root, outputs: Sequence[Output]) -> None:
-    """Refuse outputs that keep a daemon from starting, since it makes no directories."""
+    """Refuse outputs that keep a daemon from starting, since it creates no directories."""
     for path in log_outputs.file_paths(outputs):
         missing = log_targets.missing_directory(root, path)
         if missing:
@@ -52,7 +52,7 @@ def check_directories(root: Root, outputs: Sequence[Output]) -> None:
 
 
 def warnings(root: Root, config: LogConfig, settings: LogSettings) -> tuple[str, ...]:
-    """What to warn of in SETTINGS, with what CONFIG adds to them."""
+    """The warnings about SETTINGS combined with CONFIG."""
     outputs = config.outputs if settings.outputs is None else settings.outputs
     found = [*log_warnings.warnings(settings.filters, outputs, config.level)]
     found += _directories(root, outputs)
@@ -88,5 +88,5 @@ def _directories(root: Root, outputs: Sequence[Output]) -> Iterator[str]:
 
 
 def _sentence(text: str) -> str:
-    """What the formats say in words without a full stop."""
+    """TEXT of the formats, which has no full stop, as a sentence."""
     return f"{text[:1].upper()}{text[1:]}."

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The log settings that a running libvirt daemon uses: read, set with a look at the result, undone.
+"""The log settings that a running libvirt daemon uses: read, set and read back, undone.
 
-Only a daemon whose process has been seen may be asked, since asking starts one that is not there.
+Only a daemon whose process has been seen may be contacted, since contacting would start it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from nestd.host.libvirt.virt_admin import Refused, VirtAdminError
 
 @dataclass(frozen=True)
 class Running:
-    """What a daemon reports, to the letter, so that exactly this can be restored."""
+    """The exact text that a daemon reports, so that exactly this can be restored."""
 
     filters: str
     outputs: str

@@ -87,6 +87,7 @@ HOSTS: Mapping[str, Host] = {
             "builtin": (),
             "autoload": (),
             "module-loading": (),
+            "modprobe": (),
         },
     ),
     "amd as installed": Host(
@@ -223,6 +224,11 @@ HOSTS: Mapping[str, Host] = {
     "no modules until the next boot": intel(
         {"module-loading": ("warn", "until the next boot", "--at-boot")},
         {"/proc/sys/kernel/modules_disabled": "1\n"},
+    ),
+    "modprobe cannot be run": intel(
+        {"modprobe": ("warn", "Permission denied", "a guess", "restart nestd")},
+        {},
+        kmod_problem="Permission denied",
     ),
     "blacklisted": intel(
         {"autoload": ("warn", "no-kvm.conf:2 keeps udev from loading kvm_intel", "modprobe")},
@@ -537,7 +543,7 @@ def test_what_a_file_holds_reaches_no_terminal(tmp_path: Path) -> None:
 IDS = """
     amd-migration architecture autoload builtin config-blacklist config-comments config-files
     config-lines config-module config-names config-parameters config-values config-vendor cpu
-    device host-system host-virtualization huge-pages hypervisors initramfs libvirt module
+    device host-system host-virtualization huge-pages hypervisors initramfs libvirt modprobe module
     module-loading nested next-load overridden power-support power-xive support virtualbox
 """
 

@@ -289,7 +289,7 @@ def test_no_advice_ends_in_waiting_for_ever(
         change = changes.prepare(module, {parameter: value}, When.IDLE)
         job = await changes.apply(change, 0)
         if change.effect is Effect.RELOAD:
-            assert await until_ended(job) is JobState.DONE
+            assert (await until_ended(job), job.error) == (JobState.DONE, "")
         if kernel.read_module(module).loaded:
             shown = kernel.read_module(module).parameters[parameter]
             assert shown in (value, "Y" if value == "1" else "N")

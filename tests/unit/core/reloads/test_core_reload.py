@@ -313,13 +313,13 @@ def test_a_waiting_job_ends_when_others_decide_otherwise(tmp_path: Path) -> None
         guard = await changes.reloads.inhibit(Inhibitor("a test", "to see", 0, 1))
         job = await set_nested(changes, "0", When.IDLE)
         assert job is not None
-        loaded = root.at(f"/sys/module/{MODULE}").stat().st_ino
+        loaded = root.at(f"/sys/module/{MODULE}/initstate").stat().st_mtime_ns
         root.at("/etc/modprobe.d/zz.conf").write_text("options kvm_intel nested=1\n")
         changes.view.config_changed()
         os.close(guard)
         assert await until_ended(job) is JobState.FAILED
         assert "nested=0" in job.error
-        assert root.at(f"/sys/module/{MODULE}").stat().st_ino == loaded
+        assert root.at(f"/sys/module/{MODULE}/initstate").stat().st_mtime_ns == loaded
         await stop(changes)
 
     asyncio.run(body())

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""nestctl undo: puts back what the latest change replaced, by the same path as any change."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nestd.cli.commands.changes import outcome
+from nestd.cli.commands.changes.apply import Request, apply
+from nestd.cli.commands.logs import show
+from nestd.cli.invocation.parser import add_command, add_wait, add_when
+from nestd.cli.invocation.session import Session
+from nestd.cli.screen.words import KVM_CONF
+from nestd.cli.service.errors import CliError, Exit
+from nestd.cli.service.values import Entry, Plan
+from nestd.dbus.connection.wire import Variant
+
+_LOGS = "logs"
+_FILTERS, _OUTPUTS = "filters", "outputs"
+_SEE = "See what was done:\n  nestctl history"
+
+
+def add_to(commands: Any) -> None:
+    """Add the command."""
+    about = "Put back what the latest change replaced"
+    parser = add_command(commands, "undo", run, about, changes=True)
+    add_when(parser)
+    add_wait(parser)
+    parser.add_argument("--dry-run", action="store_true", help="show the plan, do nothing")
+
+
+async def run(session: Session, chosen: Namespace) -> Exit:
+    """Take the latest change back."""
+    client = session.client
+    entry = _latest(await client.history())
+    if entry.kind == _LOGS:
+        return await _undo_logs(session, entry, chosen)
+    before = _before(entry)
+    module = await client.module(entry.subject)
+    plan = await client.plan(module.name, before, chosen.when)
+    # Looked at after the plan: an edit from now on makes its token stale.
+    _check_unchanged(_latest(await client.history()), entry, KVM_CONF)
+    if chosen.dry_run:
+        return _show_plan(session, entry, plan, chosen.when)
+    options = {"token": Variant("s", plan.token)} if plan.token else {}
+    request = Request(
+        module=module,
+        parameters=before,
+        run=lambda: client.set_parameters(module.name, before, chosen.when, options),
+        again="nestctl undo",
+    )
+    _tell(session, entry)
+    status = await apply(session, request, chosen.when, stay=chosen.wait)
+    for warning in plan.warnings if status is Exit.DONE else ():
+        session.screen.warn(warning)
+    return status
+
+
+async def _undo_logs(session: Session, entry: Entry, chosen: Namespace) -> Exit:
+    if chosen.when == "idle":
+        text = "Log settings wait for nothing: --when-idle is for changes of modules."
+        raise CliError(text, code=Exit.USAGE)
+    client, before = session.client, _before(entry)
+    when = {"boot": "start"}.get(chosen.when, chosen.when)
+    daemon, filters = await client.log_daemon(entry.subject), before.get(_FILTERS, "")
+    _check_unchanged(entry, entry, daemon.config_file)
+    options = {_OUTPUTS: Variant("s", before[_OUTPUTS])} if _OUTPUTS in before else {}
+    if chosen.dry_run:
+        plan = await client.plan_filters(daemon.name, filters, options)
+        return _show_plan(session, entry, plan, when)
+    _tell(session, entry)
+    await client.set_filters(daemon.name, filters, when, options)
+    await show.tell_set(session, daemon.name, when)
+    return Exit.DONE
+
+
+def _latest(entries: Iterable[Entry]) -> Entry:
+    """The latest change that was made, of a module's parameters or of log settings."""
+    found = next((each for each in entries if each.is_change), None)
+    if found is None:
+        raise CliError("There is no change to take back.", _SEE)
+    return found
+
+
+def _before(entry: Entry) -> Mapping[str, str]:
+    """What the change replaced. Raises CliError where that is not told."""
+    if entry.before is not None:
+        return entry.before
+    if not entry.asked:
+        text = "Only who made the latest change, or an administrator, can take it back."
+        raise CliError(text, code=Exit.NOT_AUTHORIZED)
+    text = f"The latest change, {_named(entry)}, wrote no file: there is nothing to put back."
+    raise CliError(text, _SEE)
+
+
+def _check_unchanged(now: Entry, entry: Entry, file: str) -> None:
+    """Raises CliError where somebody has changed FILE since."""
+    if now.time != entry.time or not now.undoable:
+        text = f"{file} has changed since {_named(entry)}. Nothing was put back."
+        raise CliError(text, _SEE)
+
+
+def _show_plan(session: Session, entry: Entry, plan: Plan, when: str) -> Exit:
+    if session.screen.is_json:
+        session.screen.json(plan)
+        return Exit.DONE
+    _tell(session, entry)
+    outcome.show_plan(session, plan, when)
+    return Exit.DONE
+
+
+def _tell(session: Session, entry: Entry) -> None:
+    if not session.screen.is_json:
+        session.screen.say(f"To take back: {_named(entry)}.")
+
+
+def _named(entry: Entry) -> str:
+    return f"{entry.asked} of {entry.subject}"

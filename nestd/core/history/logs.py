@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Notes what others did to the files of libvirt's daemons, and the ends of debug sessions."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, NamedTuple
+
+from nestd.core.history.entry import Kind, Result
+from nestd.core.history.history import History
+
+if TYPE_CHECKING:
+    from nestd.core.logs.daemon import LogDaemon
+    from nestd.core.logs.daemons import LogDaemons
+    from nestd.core.logs.settings.state import LogConfig
+
+BUSY_SECONDS = 0.5  # until nestd has finished what it is doing
+
+
+class _Seen(NamedTuple):
+    """What others may change of one daemon."""
+
+    digest: str  # of its file
+    config: LogConfig
+
+
+class LogsWatch:
+    """Compares the daemons' files with what was last seen; what nestd wrote counts as seen."""
+
+    def __init__(self, daemons: LogDaemons, history: History) -> None:
+        self._daemons = daemons
+        self._history = history
+        self._seen: dict[str, _Seen] = {}
+        self._later: asyncio.TimerHandle | None = None
+        daemons.on_applied.append(self._take)
+        daemons.on_debug_end.append(self._on_debug_end)
+
+    def start(self) -> None:
+        """From now on, what is there has been seen."""
+        self._look()
+        self._daemons.on_change.append(self._look)
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._later is not None:
+            self._later.cancel()
+
+    def _look(self) -> None:
+        there = self._daemons.daemons
+        for name in self._seen.keys() - there.keys():
+            del self._seen[name]
+        for name, daemon in there.items():
+            if name not in self._seen:
+                self._take(daemon)
+            elif daemon.file_digest != self._seen[name].digest:
+                self._compare(daemon)
+
+    def _take(self, daemon: LogDaemon) -> None:
+        self._seen[daemon.name] = _Seen(daemon.file_digest, daemon.state.config)
+
+    def _compare(self, daemon: LogDaemon) -> None:
+        if daemon.is_busy:
+            if self._later is None:
+                self._later = asyncio.get_running_loop().call_later(BUSY_SECONDS, self._again)
+            return
+        before = self._seen[daemon.name]
+        self._take(daemon)
+        what = _what(before, self._seen[daemon.name])
+        path = daemon.state.config_file
+        self._history.add(Kind.FOREIGN, path, Result.DONE, asked=what)
+
+    def _again(self) -> None:
+        self._later = None
+        self._look()
+
+    def _on_debug_end(self, daemon: str, why: str, uid: int | None) -> None:
+        asked = f"end of the debug logs: {why}"
+        self._history.add(Kind.DEBUG, daemon, Result.DONE, uid=uid, asked=asked)
+
+
+def _what(before: _Seen, now: _Seen) -> str:
+    if not now.digest:
+        return "the file was removed"
+    from nestd.formats.libvirt import log_filters, log_outputs
+
+    if now.config.error:
+        return "the file was edited: libvirt cannot read it as it is"
+    told = []
+    if now.config.filters != before.config.filters:
+        told.append(f"filters: {log_filters.canonical(now.config.filters) or 'none'}")
+    if now.config.outputs != before.config.outputs:
+        told.append(f"outputs: {log_outputs.canonical(now.config.outputs) or 'the default'}")
+    return "the file was edited" + (f": {'; '.join(told)}" if told else "")

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""How many virtual machines there are: the kernel's own count, or one taken where it gave none."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Callable
+
+from nestd.host.kernel import kvm_holders
+from nestd.host.kernel.interface import Change, KernelEvent
+from nestd.host.root import Root
+
+
+class MachineCount:
+    """The machines of ROOT. Calls ON_COUNT when they were counted, each of on_machines when one
+    came or went.
+
+    Counting costs a look at every process where debugfs is not to be had: nobody waits for the
+    first count but who asks for the number.
+    """
+
+    def __init__(self, root: Root, on_count: Callable[[], None]) -> None:
+        self._root = root
+        self._on_count = on_count
+        self.value = 0  # at the last count; 0 before the first
+        self.on_machines: list[Callable[[], None]] = []
+        self._ids: frozenset[str] | None = None  # at the last count, None before the first
+        self._latest = (-1, 0)  # (created, -count) of the latest count that the kernel gave
+        self._counting: asyncio.Task[None] | None = None
+        self._again = False
+
+    def close(self) -> None:
+        """Count no more."""
+        if self._counting is not None:
+            self._counting.cancel()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the machines have been counted at all."""
+        return self._ids is not None
+
+    async def known(self) -> None:
+        """Wait until they have."""
+        if not self.is_known:
+            if self._counting is None:
+                self.count_soon()
+            assert self._counting is not None
+            await asyncio.wait({self._counting})
+
+    def on_event(self, event: KernelEvent) -> None:
+        """A hint from the kernel."""
+        if event.created is not None and event.count is not None:
+            # The kernel's own absolute count; see KernelEvent for the order.
+            sample = (event.created, -event.count)
+            if sample > self._latest:
+                self._latest = sample
+                self.value = event.count
+            self._announce()
+        elif event.change is Change.LOST or event.module == "kvm":
+            # kvm.ko counts from zero each time it is loaded.
+            self._latest = (-1, 0)
+            self.count_soon()
+
+    def count_soon(self) -> None:
+        """Count once more, from now on."""
+        if self._counting is None or self._counting.done():
+            self._counting = asyncio.create_task(self._count())
+        else:
+            self._again = True
+
+    def _announce(self) -> None:
+        for listener in self.on_machines:
+            listener()
+
+    async def _count(self) -> None:
+        while True:
+            self._again = False
+            before = self._latest
+            ids = await asyncio.to_thread(kvm_holders.machine_ids, self._root)
+            known, self._ids = self._ids, ids
+            if before == self._latest:  # else the kernel has told a later one meanwhile
+                self.value = len(ids)
+                self._on_count()
+            if known not in (None, ids):
+                self._announce()
+            if not self._again:
+                return
