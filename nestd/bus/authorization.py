@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import Enum
 
+from nestd.core.hidden import EVERYBODY, Reader
 from nestd.dbus.connection.transport import Connection
 from nestd.dbus.connection.wire import (
     ACCESS_DENIED,
@@ -110,6 +111,33 @@ class Authorizer:
         except BusError:
             return Verdict.NO
         return await self._verdict(uid, call, action, details, interactive=False)
+
+    async def reader(
+        self, call: Call, *, files: Action | None = None, processes: Action | None = None
+    ) -> Reader:
+        """What the caller may see beyond what all may: uid 0, and whom polkit allows the action
+        without a question, the text of private files or other users' processes. Never prompts;
+        an action of None is of something of which nothing is hidden.
+        """
+        if files is None and processes is None:
+            return EVERYBODY
+        try:
+            uid = await self.uid_of(call.sender)
+        except BusError:
+            return EVERYBODY
+        allowed = {
+            action: await self._allows(uid, call, action)
+            for action in dict.fromkeys((files, processes))
+            if action is not None
+        }
+        return Reader(uid, bool(files and allowed[files]), bool(processes and allowed[processes]))
+
+    async def _allows(self, uid: int, call: Call, action: Action) -> bool:
+        try:
+            verdict = await self._verdict(uid, call, action, {}, interactive=False)
+        except BusError:  # so many questions of theirs wait already
+            return False
+        return verdict is Verdict.YES
 
     async def _verdict(
         self,

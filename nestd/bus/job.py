@@ -33,7 +33,7 @@ class JobInterface(DeclaredInterface):
             "Subject": module_path(self._job.module),
             "StartedByUid": self._job.uid,
             "State": self._job.state.value,
-            "Blockers": blockers(self._job.blockers),
+            "Blockers": blockers(self._reloads.view.hidden.blockers(self._job.blockers)),
             "Error": self._job.error,
             "Since": self._job.since,
         }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer
 from nestd.bus.declared import DeclaredInterface, needs, reads
+from nestd.core.hidden import AUTHORIZED, Reader
 from nestd.core.history.entry import Kind
 from nestd.core.history.history import History, Request
 from nestd.core.history.undo import undo_of_logs
@@ -75,11 +77,13 @@ class LogDaemonInterface(DeclaredInterface):
         asked = f"filters: {arguments.text(filters) or 'none'}"
         asked += "" if outputs is None else f"; outputs: {outputs or 'the default'}"
         async with self._requested(call, Kind.LOGS, f"{asked} ({when.value})") as request:
-            change = await self._daemon.prepare(
-                arguments.text(filters), outputs, when, restart=restart
+            prepare = functools.partial(
+                self._daemon.prepare, arguments.text(filters), outputs, when, restart=restart
             )
+            change = await prepare()
             if not change.nothing_to_do:
                 request.uid = await self.authorize(call, Action.CONFIGURE_LOGS, self._details)
+                change = await prepare(reader=AUTHORIZED)
                 made = await self._daemon.apply(change, request.uid)
                 request.happened, request.undo = True, undo_of_logs(made)
         return []
@@ -94,8 +98,9 @@ class LogDaemonInterface(DeclaredInterface):
     @reads("CheckFilters")
     async def _check_filters(self, call: Call) -> Sequence[object]:
         filters, outputs = call.args
+        reader = await self._reader(call, arguments.text(outputs))
         canonical, warnings = await self._daemon.check(
-            arguments.text(filters), arguments.text(outputs)
+            arguments.text(filters), arguments.text(outputs), reader
         )
         return [canonical, warnings]
 
@@ -105,13 +110,16 @@ class LogDaemonInterface(DeclaredInterface):
         options = arguments.Options(given, _DEBUG)
         asked = f"debug logs for {arguments.number(seconds)} s: {arguments.text(filters)}"
         async with self._requested(call, Kind.DEBUG, asked) as request:
-            session = self._daemon.prepare_debug(
+            prepare = functools.partial(
+                self._daemon.prepare_debug,
                 arguments.text(filters),
                 options.text("outputs"),
                 arguments.number(seconds),
                 options.number("max_bytes"),
             )
+            prepare()
             request.uid = await self.authorize(call, Action.DEBUG_LOGS, self._details)
+            session = prepare(AUTHORIZED)
             await self._daemon.debug.start(session, request.uid)
             request.happened = True
         return []
@@ -127,7 +135,8 @@ class LogDaemonInterface(DeclaredInterface):
     async def _plan(self, call: Call) -> Sequence[object]:
         filters, given = call.args
         outputs = arguments.Options(given, _PLAN).text("outputs")
-        plan = await self._daemon.plan(arguments.text(filters), outputs)
+        reader = await self._reader(call, outputs)
+        plan = await self._daemon.plan(arguments.text(filters), outputs, reader)
         return [
             {
                 "diff": Variant("s", plan.diff),
@@ -135,6 +144,12 @@ class LogDaemonInterface(DeclaredInterface):
                 "warnings": Variant("as", plan.warnings),
             }
         ]
+
+    async def _reader(self, call: Call, outputs: str | None) -> Reader:
+        """Who asks, as far as anything about OUTPUTS and the daemon's file is hidden at all."""
+        hidden = await asyncio.to_thread(self._daemon.hides, outputs)
+        action = Action.CONFIGURE_LOGS if hidden else None
+        return await self.authorizer.reader(call, files=action)
 
 
 def _text(found: str) -> str:

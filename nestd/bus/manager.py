@@ -14,6 +14,7 @@ from nestd.bus.declared import DeclaredInterface, needs, reads
 from nestd.bus.history import events
 from nestd.core.blocking.inhibitors import Inhibitor
 from nestd.core.errors import NoSuchJob
+from nestd.core.hidden import Reader
 from nestd.core.services import Services
 from nestd.dbus.connection.protocol import Packed, check_value
 from nestd.dbus.connection.wire import Call
@@ -58,12 +59,15 @@ class ManagerInterface(DeclaredInterface):
 
     @reads("ListMachines")
     async def _list_machines(self, call: Call) -> Sequence[object]:
-        machines = await self._services.view.machines()
+        reader = await self._reader(call, files=False)
+        found = await self._services.view.machines()
+        machines = self._services.view.hidden.machines(found, reader)
         return [[(each.pid, each.name, each.vmm, each.unit) for each in machines]]
 
     @reads("ListGuests")
     async def _list_guests(self, call: Call) -> Sequence[object]:
-        return [[_guest(each) for each in await self._services.guests.list()]]
+        reader = await self._reader(call, files=False)
+        return [[_guest(each) for each in await self._services.guests.list(reader)]]
 
     @reads("Posture")
     async def _posture(self, call: Call) -> Sequence[object]:
@@ -79,7 +83,7 @@ class ManagerInterface(DeclaredInterface):
 
     @reads("Validate")
     async def _validate(self, call: Call) -> Sequence[object]:
-        return [_findings(await self._services.inspector.validate())]
+        return [_findings(await self._services.inspector.validate(await self._reader(call)))]
 
     @reads("CheckGuest")
     async def _check_guest(self, call: Call) -> Sequence[object]:
@@ -88,7 +92,17 @@ class ManagerInterface(DeclaredInterface):
 
     @reads("Describe")
     async def _describe(self, call: Call) -> Sequence[object]:
-        return [await self._services.describer.describe()]
+        return [await self._services.describer.describe(await self._reader(call))]
+
+    async def _reader(self, call: Call, *, files: bool = True) -> Reader:
+        """Who asks, as far as anything is hidden here at all."""
+        view = self._services.view
+        private = files and view.shared_facts().private
+        return await self.authorizer.reader(
+            call,
+            files=Action.CONFIGURE_MODULES if private else None,
+            processes=Action.RELOAD_MODULES if view.hidden.processes else None,
+        )
 
     @reads("CheckAccess")
     async def _check_access(self, call: Call) -> Sequence[object]:

@@ -13,6 +13,7 @@ from nestd.bus.declared import DeclaredInterface, needs, reads
 from nestd.bus.errors import NAMES
 from nestd.core.changes.change import Change, Effect, NeedsMoreAuthorization
 from nestd.core.errors import NestdError
+from nestd.core.hidden import Reader
 from nestd.core.history.entry import Kind
 from nestd.core.history.history import Request
 from nestd.core.history.undo import undo_of
@@ -157,7 +158,8 @@ class ModuleInterface(DeclaredInterface):
     async def _plan(self, call: Call) -> Sequence[object]:
         parameters, word = call.args
         when = arguments.when(word, When)
-        plan = await self._changes.plan(self._name, arguments.strings(parameters), when)
+        reader = await self._reader(call)
+        plan = await self._changes.plan(self._name, arguments.strings(parameters), when, reader)
         told = {
             "diff": Variant("s", plan.diff),
             "steps": Variant("as", plan.steps),
@@ -171,7 +173,18 @@ class ModuleInterface(DeclaredInterface):
 
     @reads("ListBlockers")
     async def _list_blockers(self, call: Call) -> Sequence[object]:
-        return [blockers(await self._reloads.blockers(self._name))]
+        reader = await self._reader(call)
+        found = await self._reloads.blockers(self._name)
+        return [blockers(self._view.hidden.blockers(found, reader))]
+
+    async def _reader(self, call: Call) -> Reader:
+        """Who asks, as far as anything is hidden here at all."""
+        private = self._view.shared_facts().private
+        return await self.authorizer.reader(
+            call,
+            files=Action.CONFIGURE_MODULES if private else None,
+            processes=Action.RELOAD_MODULES if self._view.hidden.processes else None,
+        )
 
     @reads("CanReload")
     async def _can_reload(self, call: Call) -> Sequence[object]:

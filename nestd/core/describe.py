@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 
 from nestd import __version__
+from nestd.core.hidden import EVERYBODY, Reader
 from nestd.core.logs.settings.state import LogState
 from nestd.core.model import Blocker, Module, Snapshot
 from nestd.core.modules.facts import HostFacts
@@ -35,11 +36,13 @@ class Describer:
         self._log_states = log_states
         self._totals = totals
 
-    async def describe(self) -> str:
-        """The whole state now, as JSON."""
-        machines = await self._view.machines()
+    async def describe(self, reader: Reader = EVERYBODY) -> str:
+        """The whole state now, as JSON, as READER may know it."""
+        hidden = self._view.hidden
+        machines = hidden.machines(await self._view.machines(), reader)
         await self._view.machine_count.known()
-        facts, snapshot = self._view.facts(), self._view.snapshot()
+        facts = self._view.facts().for_reader(sees_all=reader.sees_files)
+        snapshot = self._view.derived(facts)
         document = {
             **_host(facts, snapshot),
             "modules": {name: _module(module) for name, module in snapshot.modules.items()},
@@ -48,7 +51,10 @@ class Describer:
                 {"pid": each.pid, "name": each.name, "vmm": each.vmm, "unit": each.unit}
                 for each in machines
             ],
-            "jobs": [_job(job) for job in self._reloads.jobs.current()],
+            "jobs": [
+                _job(job, hidden.blockers(job.blockers, reader))
+                for job in self._reloads.jobs.current()
+            ],
             "inhibitors": [
                 {"who": each.who, "why": each.why, "uid": each.uid, "pid": each.pid}
                 for each in self._reloads.inhibitors.list()
@@ -128,14 +134,14 @@ def _log_daemon(state: LogState) -> dict[str, object]:
     }
 
 
-def _job(job: Job) -> dict[str, object]:
+def _job(job: Job, blockers: Sequence[Blocker]) -> dict[str, object]:
     return {
         "id": job.id,
         "kind": "reload",
         "module": job.module,
         "uid": job.uid,
         "state": job.state.value,
-        "blockers": [_blocker(each) for each in job.blockers],
+        "blockers": [_blocker(each) for each in blockers],
         "error": job.error,
         "since": job.since,
     }

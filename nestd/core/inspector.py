@@ -11,6 +11,7 @@ from nestd.core.checks.guest.check_guest import GuestReport, check_guest, read_d
 from nestd.core.checks.host.log_settings import log_settings
 from nestd.core.checks.host.validate import validate
 from nestd.core.checks.situation import Situation
+from nestd.core.hidden import EVERYBODY, Reader
 from nestd.core.logs.settings.state import LogState
 from nestd.core.modules.view import HostView
 from nestd.host.machine.surroundings import Surroundings, read_surroundings
@@ -25,12 +26,13 @@ class Inspector:
         # One look into the initramfs at a time: it takes seconds, and its result is cached.
         self._looking = asyncio.Lock()
 
-    async def validate(self) -> tuple[Finding, ...]:
-        """Whether the host is fit for nested virtualization."""
+    async def validate(self, reader: Reader = EVERYBODY) -> tuple[Finding, ...]:
+        """Whether the host is fit for nested virtualization, told as READER may know it."""
         async with self._looking:
             around = await self._surroundings(self._view.snapshot().host_module)
         logs = log_settings(self._log_states())
-        return (*validate(self._situation(around)), *([] if logs is None else [logs]))
+        found = validate(self._situation(around, reader))
+        return (*found, *([] if logs is None else [logs]))
 
     async def check_guest(self, domain_xml: str) -> GuestReport:
         """Whether a guest with that XML can run guests on this host. Raises InvalidArgument."""
@@ -41,5 +43,6 @@ class Inspector:
         kernel = self._view.kernel
         return await read_surroundings(self._view.root, kernel.machine, kernel.release, module)
 
-    def _situation(self, around: Surroundings) -> Situation:
-        return Situation(self._view.facts(), self._view.snapshot(), around)
+    def _situation(self, around: Surroundings, reader: Reader = EVERYBODY) -> Situation:
+        facts = self._view.facts().for_reader(sees_all=reader.sees_files)
+        return Situation(facts, self._view.derived(facts), around)

@@ -90,6 +90,8 @@ class Blocker:
     detail: str
 
     def __str__(self) -> str:
+        if not self.name:
+            return f"{self.kind.value} of another user"  # see core/hidden
         process = f" (pid {self.pid})" if self.pid else ""
         return f"{self.kind.value} {self.name}{process}"
 

@@ -33,6 +33,36 @@ EXAMPLES = (
     ),
     ("Follow all changes:", "gdbus monitor --system --dest org.nestd1"),
 )
+LEARNS = (
+    (
+        "KVM's parameters, with file and line",
+        "Everybody, also where a file's mode keeps others from reading it: the running values are "
+        "in /sys for all. The same goes for log filters, outputs and level of libvirt's daemons.",
+    ),
+    (
+        "Other text of files that others cannot read",
+        "In Module.Plan, Validate and Describe uid 0 and whom polkit allows "
+        "org.nestd1.configure-modules without a question, in LogDaemon.Plan "
+        "org.nestd1.configure-logs. For all others a diff has a note in the place of such text, "
+        "with the same line numbers, and a finding names the place only.",
+    ),
+    (
+        "What exists below a directory that others cannot enter",
+        "Who is authorized: before that, SetFilters and StartDebug do not refuse an output for it, "
+        "and CheckFilters and LogDaemon.Plan do not warn.",
+    ),
+    (
+        "Names, units and PIDs of other users' machines",
+        "Everybody, unless /proc is mounted with hidepid (proc(5)): then uid 0 and whom polkit "
+        "allows org.nestd1.reload-modules without a question. All others get an entry with empty "
+        "texts and PID 0 for each, and so does everybody in a job's Blockers and Error.",
+    ),
+    (
+        "Who asked for what, and with which error",
+        "ListHistory tells it to whoever asked, and to whom polkit allows org.nestd1.manage "
+        "without a question.",
+    ),
+)
 EMITS = "org.freedesktop.DBus.Property.EmitsChangedSignal"
 
 
@@ -53,6 +83,8 @@ def page() -> str:
     for document in documents:
         lines += _interface(document)
     lines += [
+        ".SH WHO LEARNS WHAT",
+        *_learns(),
         ".SH EXAMPLES",
         *_examples(),
         ".SH SEE ALSO",
@@ -124,6 +156,13 @@ def _interface(document: minidom.Document) -> Iterator[str]:
             yield ".TP"
             yield f".B {_escaped(member.name)}"
             yield from _text(member.about)
+
+
+def _learns() -> Iterator[str]:
+    for what, who in LEARNS:
+        yield ".TP"
+        yield f".B {_escaped(what)}"
+        yield from _text(who)
 
 
 def _examples() -> Iterator[str]:

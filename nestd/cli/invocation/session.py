@@ -28,7 +28,11 @@ class Session(NamedTuple):
         """The module that a command without a module's name means. Raises CliError."""
         if host.main is None:
             text = "This host has no KVM module with nested virtualization."
-            raise CliError(text, "See why:\n  nestctl validate", name=NOT_SUPPORTED)
+            hint = "See why:\n  nestctl validate"
+            if host.backend and host.nested.running in ("yes", "no"):
+                text = "Here no module decides nested virtualization, so nestctl cannot switch it."
+                hint = "To see what decides, and how it is changed:\n  nestctl validate"
+            raise CliError(text, hint, name=NOT_SUPPORTED)
         return host.main
 
 

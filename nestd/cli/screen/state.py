@@ -14,6 +14,7 @@ from nestd.cli.service.values import Host, Module
 from nestd.formats.modprobe.load_obstacle import LoadObstacle, ObstacleKind, sentence
 
 _NO_KVM = "Nested virtualization is not available: no KVM module here suits the processor."
+_NOT_RUNNING = "Nested virtualization is not available: KVM does not run here."
 _HARMLESS = (ObstacleKind.UNKNOWN_PARAMETER.value,)
 
 
@@ -43,7 +44,7 @@ def headline(host: Host, default: str = "") -> str:
 
 def _without_module(host: Host) -> str:
     if not host.backend and host.nested.at_boot != "yes":
-        return _NO_KVM
+        return _NO_KVM if host.modules else _NOT_RUNNING
     if host.nested.running in ("yes", "no"):
         now, later = on_off(host.nested.running), on_off(host.nested.at_boot)
         stays = f"stays {now}" if now == later else f"will be {later}"
@@ -103,6 +104,17 @@ def _now(module: Module) -> str:
 
 def _is_loaded(module: Module) -> bool:
     return module.loaded and module.state != "not-loaded"
+
+
+def without_module(host: Host) -> Iterator[tuple[str, str]]:
+    """What is known where no module decides: rows of what runs and what a boot brings."""
+    if not host.backend:
+        return
+    yield "KVM", "built into the kernel" if host.backend == "builtin" else host.backend
+    if host.nested.running in ("yes", "no"):
+        decides = host.nested.decided_by or "kernel default"
+        yield "Running", on_off(host.nested.running)
+        yield "At boot", f"{on_off(host.nested.at_boot)}, decided by the {decides}"
 
 
 def by_default(module: Module, verdict: str) -> str:

@@ -14,7 +14,6 @@ VENDORS = {
     "amd": "AMD",
     "power": "POWER",
     "s390": "IBM Z",
-    "arm64": "arm64",
     "none": "no KVM",
 }
 LEVELS = {1: "debug", 2: "info", 3: "warning", 4: "error"}
@@ -47,6 +46,8 @@ def kind_of_host(host: Host) -> str:
         place = "on bare metal"
     else:
         place = f"itself a virtual machine ({inside})"
+    if host.vendor == "none" and host.backend:
+        return place  # there is KVM, of none of these vendors
     return f"{VENDORS.get(host.vendor, host.vendor)}, {place}"
 
 

@@ -333,12 +333,13 @@ def host(
 def _nested(manager: Mapping[str, Any], module: Module | None) -> Nested:
     decides = module.decides("nested") if module else None
     told = manager.get("NestedDecidedBy") or KERNEL_DEFAULT
+    backend = manager.get("Backend", "")
     return Nested(
         running=manager.get("Nested") or (module.nested if module else "unknown"),
         at_boot=manager.get("NestedAtBoot") or (module.nested_at_boot if module else ""),
         configured=module.nested_configured if module else "unset",
         next=module.nested_next if module else "default",
-        state=module.state if module else "missing",
+        state=module.state if module else "builtin" if backend == "builtin" else "missing",
         decided_by=decides.place if decides else None if told == KERNEL_DEFAULT else told,
     )
 

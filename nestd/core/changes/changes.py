@@ -29,6 +29,7 @@ from nestd.core.changes.change import (
 )
 from nestd.core.changes.loads import ModuleLoads, check_modules_enabled, check_next_load
 from nestd.core.errors import Busy, FileChanged, Missing, NestdError, write_failed
+from nestd.core.hidden import EVERYBODY, Reader
 from nestd.core.journal_events import NOTICE, Event, about
 from nestd.core.model import Blocker, Vendor, When
 from nestd.core.modules.facts import HostFacts
@@ -61,20 +62,23 @@ class Changes:
         self.loads = ModuleLoads(view, reloads)
         self.on_change: list[Callable[[str], None]] = []  # with the module, whether loaded or not
 
-    async def plan(self, module: str, parameters: Mapping[str, str], when: When) -> Plan:
-        """What a change would do; nothing is changed."""
+    async def plan(
+        self, module: str, parameters: Mapping[str, str], when: When, reader: Reader = EVERYBODY
+    ) -> Plan:
+        """What a change would do, as far as READER may know it; nothing is changed."""
         from nestd.core.changes import plan
 
         await self.view.read_types()
         await self.view.settled()
-        facts = self.view.facts()
+        facts = self.view.facts().for_reader(sees_all=reader.sees_files)
         change = make_change(facts, module, parameters, when)
         image = await initramfs.holding(self.view.root, facts.release, module)
         reloads = change.effect is Effect.RELOAD
         along = users(facts, module) if reloads else ()
-        in_the_way = await self.reloads.blockers(module) if reloads else ()
+        found = await self.reloads.blockers(module) if reloads else ()
+        in_the_way = self.view.hidden.blockers(found, reader)
         return plan.Plan(
-            diff=await asyncio.to_thread(lambda: change.diff),
+            diff=await asyncio.to_thread(plan.diff, facts, change),
             steps=plan.steps(change, along),
             blockers=in_the_way,
             warnings=(

@@ -17,6 +17,9 @@ from nestd.core.modules.vendors import nested_holders
 from nestd.core.modules.wording import place
 from nestd.formats.modprobe.load_obstacle import sentence
 from nestd.formats.modprobe.next_load import NextLoad
+from nestd.formats.modprobe.shown_options import shown_options
+from nestd.formats.unified_diff import unified_diff
+from nestd.formats.veil import veiled
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,18 @@ class Plan:
     warnings: tuple[str, ...]
     token: str
     refusal: NestdError | None
+
+
+def diff(facts: HostFacts, change: Change) -> str:
+    """What would change in kvm.conf, of which FACTS say whether everybody may read it."""
+    if not change.diff or not facts.hides_own:
+        return change.diff
+    known = {name: facts.module(name).parameters for name in facts.modules}
+
+    def shown(data: bytes) -> bytes:
+        return veiled(data, shown_options(data, known, kmod=facts.kmod))
+
+    return unified_diff(shown(change.old or b""), shown(change.data), change.path)
 
 
 def steps(change: Change, along: Sequence[str]) -> tuple[str, ...]:
@@ -94,7 +109,7 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
         f" to {' or '.join(nested_holders(facts.machine))}."
         for name, assignment in misplaced_nested(facts)
     ]
-    found += _comments(facts.module(module).next_load)
+    found += _comments(facts, facts.module(module).next_load)
     if initramfs:
         found.append(
             f"{initramfs} holds a copy of {module}, which is loaded at boot with the options in"
@@ -106,10 +121,13 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
     return tuple(found)
 
 
-def _comments(load: NextLoad) -> list[str]:
+def _comments(facts: HostFacts, load: NextLoad) -> list[str]:
     """Intended comments after options, which kmod passes to the kernel."""
-    return [
-        f"{place(origin)}: what follows the # is no comment there but passed to the kernel:"
-        f" {origin.text}"
-        for origin in load.comment_in_options
-    ]
+    found = []
+    for origin in load.comment_in_options:
+        text = facts.text(origin)
+        found.append(
+            f"{place(origin)}: what follows the # is no comment there but passed to the kernel"
+            + (f": {text}" if text else ".")
+        )
+    return found

@@ -7,11 +7,13 @@ are read.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 from nestd.core.guests.exposure import HostThen, Words, exposure
 from nestd.core.guests.guest import Exposure, Guest, Nesting
 from nestd.core.guests.usage import usage
+from nestd.core.hidden import EVERYBODY, NAMELESS, Reader
 from nestd.core.model import Answer, Machine, Snapshot
 from nestd.core.modules.shared_look import SharedLook
 from nestd.core.modules.view import HostView
@@ -31,12 +33,14 @@ class Guests:
         self._view = view
         self._look = SharedLook(GuestLook(view.root))
 
-    async def list(self) -> tuple[Guest, ...]:
-        """All of them, by PID."""
+    async def list(self, reader: Reader = EVERYBODY) -> tuple[Guest, ...]:
+        """All of them, by PID; of those that READER may not see, no more than the answers."""
         found = await self._look()
         snapshot = self._view.snapshot()
         loaded = load_time(self._view.root, snapshot.host_module)
-        return tuple(self._guest(facts, snapshot, loaded) for facts in found)
+        guests = (self._guest(facts, snapshot, loaded) for facts in found)
+        keeps = self._view.hidden.keeps(reader)
+        return tuple(_nameless(each) if keeps(each.machine.pid) else each for each in guests)
 
     def _guest(self, facts: GuestFacts, snapshot: Snapshot, loaded: float | None) -> Guest:
         holder = facts.holder
@@ -64,6 +68,11 @@ class Guests:
             nested=Answer.UNKNOWN if module is None else module.nested,
             reloaded=reloaded,
         )
+
+
+def _nameless(guest: Guest) -> Guest:
+    exposure, usage = replace(guest.exposure, by=""), replace(guest.usage, by="")
+    return Guest(NAMELESS, exposure, usage)
 
 
 def _words(facts: GuestFacts) -> Words:

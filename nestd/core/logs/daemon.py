@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -22,6 +23,7 @@ from nestd.core.errors import (
     check_ours,
     write_failed,
 )
+from nestd.core.hidden import EVERYBODY, Reader
 from nestd.core.journal_events import NOTICE, Event, about, not_restored
 from nestd.core.logs.change import LogChange, LogPlan, LogWhen
 from nestd.core.logs.debug_keeper import DebugKeeper
@@ -43,6 +45,7 @@ from nestd.core.logs.settings.warnings import standing_warnings
 from nestd.core.logs.transaction import LogTransaction, check_starts
 from nestd.formats import environment_file
 from nestd.formats.libvirt import log_filters, log_outputs
+from nestd.host import privacy
 from nestd.host.editing.replacement import remove_leftovers
 from nestd.host.files import read_below
 from nestd.host.libvirt import daemons as libvirt_daemons
@@ -52,6 +55,7 @@ from nestd.host.root import Root
 from nestd.host.state.undo_records import UndoRecords
 
 _LARGEST_ENVIRONMENT_FILE = 1 << 20  # bytes
+_FILE_OUTPUT = re.compile(r":file:(\S+)")
 
 
 log = logging.getLogger(__name__)
@@ -138,38 +142,65 @@ class LogDaemon:
             raise self._service.unavailable()
         return await self._runtime.read()
 
-    async def check(self, filters: str, outputs: str | None) -> tuple[str, tuple[str, ...]]:
+    async def check(
+        self, filters: str, outputs: str | None, reader: Reader = EVERYBODY
+    ) -> tuple[str, tuple[str, ...]]:
         """The canonical filters, and warnings. Raises InvalidFilter or InvalidOutput."""
-        config = self._state.config
-        settings = log_request.requested(self.root, config, filters, outputs or None)
-        warnings = await asyncio.to_thread(log_request.warnings, self.root, config, settings)
+        config, sees = self._state.config, reader.sees_files
+        settings = log_request.requested(self.root, config, filters, outputs or None, sees_all=sees)
+        warnings = await asyncio.to_thread(
+            log_request.warnings, self.root, config, settings, sees_all=sees
+        )
         return log_filters.canonical(settings.filters), warnings
 
-    async def plan(self, filters: str, outputs: str | None) -> LogPlan:
-        """The plan of a change for the daemon's next start."""
-        change = await self._prepare(filters, outputs, LogWhen.START)
+    def hides(self, outputs: str | None) -> bool:
+        """Whether not everybody may know all that a plan with OUTPUTS tells."""
+        paths = _FILE_OUTPUT.findall(outputs or "")
+        return not privacy.may_read(self.root, self._state.config_file) or not all(
+            privacy.may_reach(self.root, path) for path in paths
+        )
+
+    async def plan(self, filters: str, outputs: str | None, reader: Reader = EVERYBODY) -> LogPlan:
+        """The plan of a change for the daemon's next start, as far as READER may know it."""
+        change = await self._prepare(filters, outputs, LogWhen.START, reader)
         assert change.file is not None
         file = change.file
 
         def work_out() -> LogPlan:
-            found = log_request.warnings(self.root, file.outcome, change.settings)
-            return LogPlan(file.diff, self._steps(file), (*found, *self._warnings(file)))
+            sees = reader.sees_files
+            found = log_request.warnings(self.root, file.outcome, change.settings, sees_all=sees)
+            shown = sees or privacy.may_read(self.root, file.path)
+            diff = file.diff if shown else file.veiled_diff
+            return LogPlan(diff, self._steps(file), (*found, *self._warnings(file)))
 
         return await asyncio.to_thread(work_out)
 
     async def prepare(
-        self, filters: str, outputs: str | None, when: LogWhen, *, restart: bool = False
+        self,
+        filters: str,
+        outputs: str | None,
+        when: LogWhen,
+        *,
+        reader: Reader = EVERYBODY,
+        restart: bool = False,
     ) -> LogChange:
-        """Check a change. Raises what stands against it."""
+        """Check a change. Raises what stands against it, as far as READER may know it."""
         check_ours(self._is_ours)
-        return await self._prepare(filters, outputs, when, restart=restart)
+        return await self._prepare(filters, outputs, when, reader, restart=restart)
 
     async def _prepare(
-        self, filters: str, outputs: str | None, when: LogWhen, *, restart: bool = False
+        self,
+        filters: str,
+        outputs: str | None,
+        when: LogWhen,
+        reader: Reader,
+        *,
+        restart: bool = False,
     ) -> LogChange:
         config = await asyncio.to_thread(self._config)
-        settings = log_request.requested(self.root, config, filters, outputs)
-        log_request.check_directories(self.root, settings.outputs or ())
+        sees = reader.sees_files
+        settings = log_request.requested(self.root, config, filters, outputs, sees_all=sees)
+        log_request.check_directories(self.root, settings.outputs or (), sees_all=sees)
         file = None if when is LogWhen.RUNTIME else await self._file_change(settings)
         change = LogChange(self._state.config_file, settings, when, restart, file, None)
         if when is not LogWhen.START:
@@ -190,7 +221,12 @@ class LogDaemon:
         return replace(change, running=None, starts=False)
 
     def prepare_debug(
-        self, filters: str, outputs: str | None, seconds: int, max_bytes: int | None
+        self,
+        filters: str,
+        outputs: str | None,
+        seconds: int,
+        max_bytes: int | None,
+        reader: Reader = EVERYBODY,
     ) -> DebugRequest:
         """Check a debug session of SECONDS; "" or None outputs mean a file of its own.
 
@@ -199,10 +235,11 @@ class LogDaemon:
         check_ours(self._is_ours)
         limit = DEFAULT_MAX_BYTES if max_bytes is None else max_bytes
         check_limits(seconds, limit)
-        settings = log_request.requested(self.root, self._state.config, filters, outputs or None)
+        config, sees = self._state.config, reader.sees_files
+        settings = log_request.requested(self.root, config, filters, outputs or None, sees_all=sees)
         if not settings.filters:
             raise InvalidFilter("A debug session needs filters: without any there is no debug log.")
-        log_request.check_directories(self.root, settings.outputs or ())
+        log_request.check_directories(self.root, settings.outputs or (), sees_all=sees)
         if self._service.process() is None and not self._service.starts_on_demand:
             raise self._service.unavailable()
         return DebugRequest(settings, seconds, limit)

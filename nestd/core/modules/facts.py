@@ -15,6 +15,7 @@ from types import MappingProxyType
 from nestd.core.model import Answer
 from nestd.core.modules.values import NESTED, acceptable, canonical, differing, same, version
 from nestd.core.modules.vendors import default_nested, nested_holders
+from nestd.formats.arm_mode import ArmMode, arm_mode
 from nestd.formats.modprobe.boot_arguments import BootSetup
 from nestd.formats.modprobe.edit import configured
 from nestd.formats.modprobe.kernel_params import KernelVersion, ParameterType
@@ -63,6 +64,7 @@ class HostFacts:
     boot_loads: BootLoads
     other_providers: tuple[str, ...]  # modules of KVM that nestd does not know
     has_device: bool  # /dev/kvm
+    kvm_nests: bool | None  # what arm64's KVM says of itself, None where that is not known
     find_boot_setup: Callable[[], BootSetup]
 
     @cached_property
@@ -70,10 +72,29 @@ class HostFacts:
         """How the kernel command line is changed here: looked up for a message that needs it."""
         return self.find_boot_setup()
 
+    @cached_property
+    def arm_mode(self) -> ArmMode:
+        """What the kernel command line asks of arm64's KVM."""
+        return arm_mode(self.cmdline)
+
     @property
     def obstacles(self) -> tuple[str, ...]:
         """The stopping files, one sentence each."""
         return tuple(map(str, self.stopping))
+
+    def for_reader(self, *, sees_all: bool) -> HostFacts:
+        """The same host, for one who may see the text of private files or may not."""
+        return replace(self, private=frozenset()) if sees_all and self.private else self
+
+    def text(self, origin: Origin) -> str:
+        """What stands there, "" where it is not for everybody to read."""
+        return "" if origin.file in self.private else origin.text
+
+    @property
+    def hides_own(self) -> bool:
+        """Whether not everybody may read kvm.conf, or what an edit of it starts from."""
+        name = _basename(self.own.path)
+        return any(_basename(path) == name for path in self.private)
 
     def is_loaded(self, name: str) -> bool:
         """Whether NAME, one of KVM's modules or of those that they need, is loaded now."""
@@ -83,6 +104,10 @@ class HostFacts:
     def module(self, name: str) -> KvmModule:
         """The module NAME, KVM's or one that KVM's need. Raises KeyError for another one."""
         return self._modules[name]
+
+    def load_of(self, name: str) -> NextLoad:
+        """What a load of any module would pass, be it one that there is not here."""
+        return _next_load(self.files, self.cmdline, name, kmod=self.kmod)
 
     @property
     def bad_lines(self) -> tuple[Origin, ...]:
@@ -139,6 +164,26 @@ class KvmModule:
     def parameters(self) -> Set[str]:
         """The names of all parameters that are known of it."""
         return {*self.types, *self.running.parameters}
+
+    @property
+    def shown_assignments(self) -> tuple[Assignment, ...]:
+        """What its next load passes, without the words in private files that are none of its
+        parameters: those may be anything.
+        """
+        private, known = self.host.private, self.parameters
+        return tuple(
+            each
+            for each in self.next_load.assignments
+            if each.file not in private or each.parameter in known
+        )
+
+    @property
+    def shown_configured(self) -> Mapping[str, str | None]:
+        """What kvm.conf asks for, likewise."""
+        if not self.host.hides_own:
+            return self.configured
+        known = self.parameters
+        return {name: value for name, value in self.configured.items() if name in known}
 
     @cached_property
     def next_load(self) -> NextLoad:

@@ -115,8 +115,7 @@ def unknown_parameters(module: KvmModule) -> tuple[Assignment, ...]:
 
 
 def _at(module: KvmModule, kind: ObstacleKind, origin: Origin) -> LoadObstacle:
-    text = "" if origin.file in module.host.private else origin.text
-    return LoadObstacle(kind.value, text, origin.file, origin.line)
+    return LoadObstacle(kind.value, module.host.text(origin), origin.file, origin.line)
 
 
 def _assigned(module: KvmModule, kind: ObstacleKind, at: Assignment) -> LoadObstacle:

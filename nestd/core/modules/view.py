@@ -13,14 +13,15 @@ from collections.abc import Mapping, Set
 from typing import Callable
 
 from nestd.core.errors import InvalidArgument
+from nestd.core.hidden import Hidden
 from nestd.core.model import Machine, Snapshot
 from nestd.core.modules.derive import derive
 from nestd.core.modules.facts import HostFacts
 from nestd.core.modules.machine_count import MachineCount
 from nestd.core.modules.shared_look import SharedLook
 from nestd.core.modules.vendors import modules_of
+from nestd.core.modules.wording import no_module
 from nestd.formats.modprobe.kernel_params import ParameterType
-from nestd.formats.printable import quoted
 from nestd.host.kernel import kvm_holders
 from nestd.host.kernel.interface import Kernel, KernelEvent
 from nestd.host.kernel.kvm_holders import KvmHolder
@@ -70,6 +71,7 @@ class HostView:
         self._facts: HostFacts | None = None  # of this turn of the event loop
         self._scan = SharedLook(lambda: kvm_holders.scan(root, libvirt_domains.names_by_pid(root)))
         self.machines_known = kvm_holders.may_see_all(root)
+        self.hidden = Hidden(root)
         self.machine_count = MachineCount(root, self._notify_soon)
         self._listeners: list[Callable[[], None]] = []
         self._look: asyncio.TimerHandle | None = None
@@ -119,6 +121,7 @@ class HostView:
             boot_loads=boot_loads,
             other_providers=other_providers(self.root, self.modules),
             has_device=has_device(self.root),
+            kvm_nests=self.kernel.nests(),
             find_boot_setup=lambda: read_boot_setup(self.root, self.kernel.release),
         )
 
@@ -126,8 +129,7 @@ class HostView:
         """NAME as the kernel spells it. Raises InvalidArgument for one that is not KVM's here."""
         spelled = name.replace("-", "_")
         if spelled not in self.modules:
-            known = ", ".join(self.modules) or "none"
-            raise InvalidArgument(f"No module {quoted(name)} here; KVM's modules are: {known}.")
+            raise InvalidArgument(no_module(name, self.modules, self.kernel.machine))
         return spelled
 
     def shared_facts(self) -> HostFacts:

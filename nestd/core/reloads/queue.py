@@ -126,7 +126,7 @@ class Reloads:
     def refusal(self, module: str, found: Sequence[Blocker]) -> NestdError:
         """The error for a refused reload of MODULE, given the blockers that were FOUND."""
         kind = Inhibited if self.inhibitors.list() else Busy
-        return kind(blockers.sentence(module, found))
+        return kind(blockers.sentence(module, self.view.hidden.blockers(found)))
 
     async def inhibit(self, inhibitor: Inhibitor) -> int:
         """Inhibit reloads from now on, after one that has begun; see Inhibitors.add()."""
@@ -337,7 +337,7 @@ class Reloads:
 
         async def explain() -> str:
             found = await self._blockers(self.view.facts(), modules)
-            return blockers.sentence(transaction.module, found)
+            return blockers.sentence(transaction.module, self.view.hidden.blockers(found))
 
         async def is_final() -> bool:
             return blockers.are_lasting(await self.view.holders())

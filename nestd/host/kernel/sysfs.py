@@ -138,14 +138,18 @@ def read_lists(root: Root, release: str, names: Iterable[str]) -> None:
 
 
 def other_providers(root: Root, known: Container[str]) -> tuple[str, ...]:
-    """Modules named kvm_... that are not KNOWN, loaded ones before those of the kernel image."""
+    """Modules named kvm_... that are not KNOWN, loaded ones before those of the kernel image.
+
+    "kvm" itself is one where KNOWN does not have it and it is loaded (riscv64, loongarch64).
+    """
     directory = root.at("/sys/module")
     try:
         names = [name for name in os.listdir(directory) if name.startswith("kvm_")]
     except OSError:
         return ()
-    others = ((not os.path.exists(directory / name / "initstate"), name) for name in names)
-    return tuple(name for _, name in sorted(others) if name not in known)
+    loaded = {name: os.path.exists(directory / name / "initstate") for name in (*names, "kvm")}
+    others = [name for name in loaded if name not in known and (name != "kvm" or loaded[name])]
+    return tuple(sorted(others, key=lambda name: (not loaded[name], name == "kvm", name)))
 
 
 def has_device(root: Root) -> bool:

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterable, Mapping
 
 from nestd.host.libvirt.daemons import LOG_DIRECTORY
+from nestd.host.privacy import may_reach
 from nestd.host.root import Root
 
 
@@ -21,10 +22,16 @@ def debug_log(daemon: str) -> str:
     return f"{LOG_DIRECTORY}/{daemon}-debug.log"
 
 
-def objection(root: Root, path: str) -> str:
-    """Why a client may not make a daemon log to PATH: the rule that it breaks, "" for none."""
+def objection(root: Root, path: str, *, sees_all: bool = True) -> str:
+    """Why a client may not make a daemon log to PATH: the rule that it breaks, "" for none.
+
+    Unless the client SEES_ALL, it is not told what exists below a directory that it cannot enter.
+    """
     if not path.startswith(LOG_DIRECTORY + "/"):
         return f"a log file has to be in {LOG_DIRECTORY}"
+    if not sees_all and not may_reach(root, path):
+        lexical = os.path.normpath(path).startswith(LOG_DIRECTORY + "/")
+        return "" if lexical else f"a log file has to be in {LOG_DIRECTORY}"
     real = os.path.realpath(root.at(path))
     directory = os.path.realpath(root.at(LOG_DIRECTORY))
     if not real.startswith(directory + os.sep):
@@ -36,9 +43,14 @@ def objection(root: Root, path: str) -> str:
     return "" if regular else "it is there, and no regular file"
 
 
-def missing_directory(root: Root, path: str) -> str:
-    """The directory of PATH if it is missing, which keeps libvirt from logging; else ""."""
+def missing_directory(root: Root, path: str, *, sees_all: bool = True) -> str:
+    """The directory of PATH if it is missing, which keeps libvirt from logging; else "".
+
+    SEES_ALL as in objection().
+    """
     directory = os.path.dirname(path)
+    if not sees_all and not may_reach(root, directory):
+        return ""
     return "" if root.at(directory).is_dir() else directory
 
 

@@ -49,7 +49,7 @@ def files(situation: Situation) -> Finding:
 def lines(situation: Situation) -> Finding:
     """Lines about KVM that kmod ignores, with no more than a warning in the journal."""
     bad = situation.facts.bad_lines
-    found = [_shown(origin) for origin in bad if _ABOUT_KVM.search(origin.text)]
+    found = [_shown(situation, origin) for origin in bad if _ABOUT_KVM.search(origin.text)]
     if not found:
         return passed("config-lines", "modprobe.d has no line about KVM that kmod ignores.")
     return warn(
@@ -63,7 +63,7 @@ def lines(situation: Situation) -> Finding:
 def comments(situation: Situation) -> Finding | None:
     """A comment behind options, which is none."""
     found = {
-        _shown(origin)
+        _shown(situation, origin)
         for name in situation.facts.modules
         for origin in situation.facts.module(name).next_load.comment_in_options
     }
@@ -99,8 +99,9 @@ def _holder(situation: Situation) -> str:
     return next(iter(nested_holders(situation.facts.machine)), "kvm_intel")
 
 
-def _shown(origin: Origin) -> str:
-    return f"{place(origin)}: {origin.text}"
+def _shown(situation: Situation, origin: Origin) -> str:
+    text = situation.facts.text(origin)
+    return f"{place(origin)}: {text}" if text else place(origin)
 
 
 def some(found: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ def parameters(situation: Situation) -> Finding | None:
     """Parameters that a module does not have: the kernel ignores them with a warning."""
     found, modules = [], []
     for module in _concerned(situation):
-        named = [*_unknown(module)]
+        named = list(dict.fromkeys(_unknown(situation, module)))
         found += named
         modules += [module.name] if named else []
     if not found:
@@ -45,7 +45,7 @@ def values(situation: Situation) -> Finding | None:
         unknown = {(each.file, each.line) for each in unknown_parameters(module)}
         lines = (each for each in module.next_load.option_lines)
         found += [
-            f"{place(line)}: {fault}"
+            _located(situation, line, fault)
             for line in lines
             if (line.file, line.line) not in unknown
             for fault in faults(line.text, module.parameters)
@@ -54,7 +54,7 @@ def values(situation: Situation) -> Finding | None:
         return None
     return warn(
         "config-values",
-        f"An options line does not say what it looks like: {some(found)}.",
+        f"An options line does not say what it looks like: {some(list(dict.fromkeys(found)))}.",
         "Write options MODULE NAME=VALUE NAME=VALUE, with blanks between and nowhere else.",
     )
 
@@ -100,7 +100,7 @@ def ignored_files(situation: Situation) -> Finding | None:
 
 def _text(situation: Situation, line: Origin) -> str:
     """What stands in an options line, where everybody may read it."""
-    return "options" if line.file in situation.facts.private else line.text.strip()
+    return situation.facts.text(line).strip() or "options"
 
 
 def _concerned(situation: Situation) -> list[KvmModule]:
@@ -111,7 +111,12 @@ def _concerned(situation: Situation) -> list[KvmModule]:
     return [module, *module.needed]
 
 
-def _unknown(module: KvmModule) -> Iterator[str]:
+def _located(situation: Situation, at: Origin, what: str) -> str:
+    """WHAT there is about a line, which may quote it: only its place where that is private."""
+    return place(at) if at.file in situation.facts.private else f"{place(at)}: {what}"
+
+
+def _unknown(situation: Situation, module: KvmModule) -> Iterator[str]:
     """Where the module has no such parameter: the cause if the line shows one, else the words.
 
     `options kvm nested=` is another check's matter.
@@ -123,6 +128,7 @@ def _unknown(module: KvmModule) -> Iterator[str]:
         causes = faults(lines.get(at, ""), module.parameters)
         if causes and at not in explained:
             explained.add(at)
-            yield f"{place(each)}: {'; '.join(causes)}"
+            yield _located(situation, Origin(*at, ""), "; ".join(causes))
         if not causes and (module.holds_nested or each.parameter != NESTED):
-            yield f"{place(each)} sets {each.parameter}"
+            private = each.file in situation.facts.private
+            yield place(each) if private else f"{place(each)} sets {each.parameter}"

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from nestd.core.errors import ConfigUnparsable
 from nestd.core.logs.settings.request import LogSettings
-from nestd.core.logs.settings.state import FILTERS, OUTPUTS, LogConfig, located, read_config
+from nestd.core.logs.settings.state import FILTERS, LEVEL, OUTPUTS, LogConfig, located, read_config
 from nestd.formats.libvirt import log_filters, log_outputs
 from nestd.formats.libvirt.conf import MAX_BYTES, ConfError, Entry, parse
 from nestd.formats.libvirt.conf_edit import EditError, dead_duplicates, set_string
 from nestd.formats.unified_diff import unified_diff
+from nestd.formats.veil import veiled
 from nestd.host.editing.replacement import Replacement, prepare
 from nestd.host.files import read_below
 from nestd.host.root import Root
@@ -34,6 +35,11 @@ class FileChange:
     def diff(self) -> str:
         """What changes, as a unified diff."""
         return unified_diff(self.old or b"", self.data, self.path)
+
+    @property
+    def veiled_diff(self) -> str:
+        """The same of what all may see of a file that others cannot read: the log settings."""
+        return unified_diff(_veiled(self.old or b""), _veiled(self.data), self.path)
 
     @property
     def outcome(self) -> LogConfig:
@@ -69,6 +75,11 @@ def change_file(path: str, old: bytes | None, settings: LogSettings) -> FileChan
     except EditError as error:
         raise ConfigUnparsable(f"{path} cannot be edited: {error}.") from error
     return FileChange(path, old, data)
+
+
+def _veiled(data: bytes) -> bytes:
+    shown = [each for each in parse(data).entries if each.name in (FILTERS, OUTPUTS, LEVEL)]
+    return veiled(data, [(each.start, each.value_end) for each in shown])
 
 
 def duplicates(change: FileChange) -> tuple[str, ...]:

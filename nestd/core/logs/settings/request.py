@@ -25,9 +25,16 @@ class LogSettings:
 
 
 def requested(
-    root: Root, config: LogConfig, filters: str, outputs: str | None = None
+    root: Root,
+    config: LogConfig,
+    filters: str,
+    outputs: str | None = None,
+    *,
+    sees_all: bool = True,
 ) -> LogSettings:
     """The settings in a client's text. FILTERS may be the name of a preset.
+
+    Unless the client SEES_ALL, nothing is said about what it could not look at itself.
 
     Raises InvalidFilter, and InvalidOutput also for a file that a client may not choose. A file
     that CONFIG already names is the administrator's choice and allowed.
@@ -40,22 +47,24 @@ def requested(
         raise InvalidFilter(_sentence(f"{error}{hint}")) from error
     if outputs is None:
         return LogSettings(wanted)
-    return LogSettings(wanted, _outputs(root, config, outputs))
+    return LogSettings(wanted, _outputs(root, config, outputs, sees_all))
 
 
-def check_directories(root: Root, outputs: Sequence[Output]) -> None:
+def check_directories(root: Root, outputs: Sequence[Output], *, sees_all: bool = True) -> None:
     """Refuse outputs that keep a daemon from starting, since it creates no directories."""
     for path in log_outputs.file_paths(outputs):
-        missing = log_targets.missing_directory(root, path)
+        missing = log_targets.missing_directory(root, path, sees_all=sees_all)
         if missing:
             raise InvalidOutput(f"{path} cannot be logged to: there is no directory {missing}.")
 
 
-def warnings(root: Root, config: LogConfig, settings: LogSettings) -> tuple[str, ...]:
+def warnings(
+    root: Root, config: LogConfig, settings: LogSettings, *, sees_all: bool = True
+) -> tuple[str, ...]:
     """The warnings about SETTINGS combined with CONFIG."""
     outputs = config.outputs if settings.outputs is None else settings.outputs
     found = [*log_warnings.warnings(settings.filters, outputs, config.level)]
-    found += _directories(root, outputs)
+    found += _directories(root, outputs, sees_all)
     return tuple(_sentence(each) for each in found)
 
 
@@ -65,7 +74,7 @@ def _named(filters: str) -> str:
     return filters
 
 
-def _outputs(root: Root, config: LogConfig, text: str) -> tuple[Output, ...]:
+def _outputs(root: Root, config: LogConfig, text: str, sees_all: bool) -> tuple[Output, ...]:
     try:
         outputs = log_outputs.parse_strict(text)
     except log_outputs.InvalidOutput as error:
@@ -74,15 +83,15 @@ def _outputs(root: Root, config: LogConfig, text: str) -> tuple[Output, ...]:
     for number, output in enumerate(outputs, 1):
         if output.name in configured or not log_outputs.file_paths([output]):
             continue
-        rule = log_targets.objection(root, output.name)
+        rule = log_targets.objection(root, output.name, sees_all=sees_all)
         if rule:
             raise InvalidOutput(_sentence(f"output {number}, '{output}': {rule}"))
     return outputs
 
 
-def _directories(root: Root, outputs: Sequence[Output]) -> Iterator[str]:
+def _directories(root: Root, outputs: Sequence[Output], sees_all: bool) -> Iterator[str]:
     for path in log_outputs.file_paths(outputs):
-        missing = log_targets.missing_directory(root, path)
+        missing = log_targets.missing_directory(root, path, sees_all=sees_all)
         if missing:
             yield f"{path} cannot be logged to: there is no directory {missing}"
 

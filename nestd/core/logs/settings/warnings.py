@@ -23,8 +23,14 @@ def standing_warnings(root: Root, name: str, config: LogConfig) -> tuple[str, ..
     """What CheckFilters says of what is configured, and what keeps the daemon from starting."""
     if config.error:
         return (f"{name} cannot start: {config.error}.",)
-    found = list(request.warnings(root, config, LogSettings(config.filters, config.outputs)))
-    if any(log_targets.missing_directory(root, path) for path in file_paths(config.outputs)):
+    settings = LogSettings(config.filters, config.outputs)
+    found = list(request.warnings(root, config, settings, sees_all=False))
+    # For a property, which all may read.
+    missing = (
+        log_targets.missing_directory(root, path, sees_all=False)
+        for path in file_paths(config.outputs)
+    )
+    if any(missing):
         found.append(f"{name} cannot start: a directory that it is to log to is missing.")
     return tuple(found)
 

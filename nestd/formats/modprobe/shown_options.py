@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What of a modprobe.d file everybody may see, also where its mode hides it: KVM's parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Set
+
+from nestd.formats.modprobe import kernel_params, modprobe_d
+from nestd.formats.modprobe.modprobe_d import Options
+
+
+def shown_options(
+    data: bytes, known: Mapping[str, Set[str]], *, kmod: int
+) -> Iterator[tuple[int, int]]:
+    """The parts of the file's bytes that are options of the modules KNOWN, each with the parameters
+    that it has: their values are in /sys for all.
+    """
+    for line in modprobe_d.parse(data, kmod=kmod):
+        if not isinstance(line, Options) or line.source is None:
+            continue
+        parameters = known.get(line.module.decode("utf-8", "surrogateescape"))
+        if parameters is None:
+            continue
+        found = [
+            each
+            for each in kernel_params.split(line.text)
+            if each.key.decode("utf-8", "surrogateescape") in parameters
+        ]
+        if found:
+            yield line.source.raw_start(0), line.source.raw_end(line.offset - 1)
+        for each in found:
+            first, last = line.offset + each.start, line.offset + each.end - 1
+            yield line.source.raw_start(first), line.source.raw_end(last)

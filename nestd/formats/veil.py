@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A text of which only some parts are shown, line by line, so that line numbers stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+HIDDEN_LINE = b"# (not shown: not everybody may read this file)"
+_HIDDEN_REST = b" ..."
+
+
+def veiled(data: bytes, shown: Iterable[tuple[int, int]]) -> bytes:
+    """DATA with nothing in it but the parts SHOWN: offsets of the first byte and behind the last.
+
+    A line without any is replaced, one with some ends in " ..." where there was more in it.
+    """
+    parts, lines, start = sorted(shown), [], 0
+    for line in data.splitlines(keepends=True):
+        end = start + len(line)
+        text = line.rstrip(b"\r\n")
+        inside = [(max(first, start), min(last, end)) for first, last in parts]
+        found = [data[first:last].strip() for first, last in inside if first < last]
+        lines.append(_line(text, [part for part in found if part]) + line[len(text) :])
+        start = end
+    return b"".join(lines)
+
+
+def _line(text: bytes, found: list[bytes]) -> bytes:
+    if not text.strip():
+        return text
+    if not found:
+        return HIDDEN_LINE
+    told = b" ".join(found)
+    complete = told.split() == text.split()
+    return told if complete else told + _HIDDEN_REST

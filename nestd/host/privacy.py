@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What this host keeps from ordinary users: files by their modes, processes by /proc's hidepid."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from nestd.host.root import Root
+
+# The host's own /proc; and ours, where the service manager has not given us another one
+# (ProtectProc= in the unit).
+_MOUNTS = "/proc/1/mounts"
+_OUR_MOUNTS = "/proc/mounts"
+_STARTED_BY_SYSTEMD = "INVOCATION_ID"
+_SHOWS_ALL = ("0", "off")
+
+
+def may_read(root: Root, path: str) -> bool:
+    """Whether any user may read the file PATH, or may see that there is none."""
+    try:
+        place = root.follow(path)
+        mode = os.stat(place).st_mode
+    except FileNotFoundError:
+        return may_reach(root, path)
+    except OSError:
+        return False
+    return bool(mode & stat.S_IROTH) and may_reach(root, path)
+
+
+def may_reach(root: Root, path: str) -> bool:
+    """Whether any user may find out whether there is a file PATH."""
+    try:
+        places = {parent for place in root.trail(path) for parent in _parents(root, place)}
+        return all(_may_enter(place) for place in places)
+    except OSError:
+        return False
+
+
+def _parents(root: Root, place: Path) -> Iterator[Path]:
+    """The directories above PLACE, up to the root's own, which is not among them."""
+    for parent in place.parents:
+        if parent == root.path or root.path not in parent.parents:
+            return
+        yield parent
+
+
+def _may_enter(directory: Path) -> bool:
+    try:
+        mode = os.stat(directory).st_mode
+    except FileNotFoundError:
+        return True  # what is in it, is not there
+    return not stat.S_ISDIR(mode) or bool(mode & stat.S_IXOTH)
+
+
+def hides_processes(root: Root) -> bool:
+    """Whether users see no processes but their own: /proc is mounted with hidepid (proc(5))."""
+    places = [_MOUNTS] if _STARTED_BY_SYSTEMD in os.environ else [_MOUNTS, _OUR_MOUNTS]
+    return any(_hides(root.at(place)) for place in places)
+
+
+def owner(root: Root, pid: int) -> int | None:
+    """The user whose process PID is; None where it is gone."""
+    try:
+        return os.stat(root.at(f"/proc/{pid}")).st_uid
+    except OSError:
+        return None
+
+
+def _hides(mounts: Path) -> bool:
+    try:
+        lines = mounts.read_bytes().splitlines()
+    except OSError:
+        return False  # of another machine's files, or not ours to read: the other one tells
+    options = b""
+    for line in lines:  # a later mount covers an earlier one
+        words = line.split(b" ")
+        if words[1:3] == [b"/proc", b"proc"] and len(words) > 3:
+            options = words[3]
+    for option in options.decode("ascii", "replace").split(","):
+        name, _, value = option.partition("=")
+        if name == "hidepid":
+            return value not in _SHOWS_ALL
+    return False
