@@ -17,6 +17,9 @@ source has it built, so that its packages need no network. --page takes it from 
 With --bundled the RPM has dbus-next in it, which is the default on RHEL alone. Its source is taken
 from PyPI with pip, or it is the file that --dbus-next names.
 
+The maintainer of the Debian packages is whom DEBFULLNAME and DEBEMAIL name, as for Debian's own
+tools. Without them it is root@localhost: who has built a package for this machine.
+
 Two builds of one commit are the same to the byte: all times are SOURCE_DATE_EPOCH, by default the
 commit's, or that of the newest file of an unpacked source.
 """

@@ -10,6 +10,8 @@ from pathlib import Path
 from nestd.formats.libvirt_xml import live_domain
 from nestd.formats.libvirt_xml.domain_xml import Domain
 from nestd.formats.libvirt_xml.safe_xml import XmlError
+from nestd.host import fingerprint
+from nestd.host.fingerprint import Fingerprint
 
 _READ_BYTES = 256 << 10  # the processor stands before the devices, which may be many
 
@@ -23,21 +25,21 @@ class LiveDomains:
     """
 
     def __init__(self) -> None:
-        self._known: dict[Path, tuple[tuple[int, ...], Domain | None]] = {}
+        self._known: dict[Path, tuple[Fingerprint, Domain | None]] = {}
 
     def read(self, path: Path) -> Domain | None:
         """The domain, None where its file cannot be read."""
         known = self._known.get(path)
         try:
-            if known is not None and known[0] == _version(os.stat(path)):
+            if known is not None and known[0] == fingerprint.of(os.stat(path)):
                 return known[1]
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
             self._known.pop(path, None)
             return None
         try:
-            version = _version(os.fstat(fd))
-            self._known[path] = (version, _parse(path, os.read(fd, _READ_BYTES)))
+            now = fingerprint.of(os.fstat(fd))
+            self._known[path] = (now, _parse(path, os.read(fd, _READ_BYTES)))
         except OSError:
             return None
         finally:
@@ -47,10 +49,6 @@ class LiveDomains:
     def forget_all_but(self, paths: set[Path]) -> None:
         """Keep only what is known of PATHS."""
         self._known = {path: known for path, known in self._known.items() if path in paths}
-
-
-def _version(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _parse(path: Path, data: bytes) -> Domain | None:

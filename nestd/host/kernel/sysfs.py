@@ -14,7 +14,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
+from nestd.host import fingerprint
 from nestd.host.files import read_regular
+from nestd.host.fingerprint import Fingerprint
 from nestd.host.root import Root
 
 _T = TypeVar("_T")
@@ -184,26 +186,25 @@ def _listed(path: Path) -> frozenset[str]:
     return _names_in_list(path, version) if version else frozenset()
 
 
-def _version(path: Path) -> tuple[int, int] | None:
-    """What changes with a file's contents, None where there is no file. Raises OSError."""
+def _version(path: Path) -> Fingerprint | None:
+    """The file's fingerprint, None if there is no file. Raises OSError."""
     try:
-        status = os.stat(path)
+        return fingerprint.of(os.stat(path))
     except OSError as error:
         if error.errno in _ABSENT:
             return None
         raise
-    return status.st_mtime_ns, status.st_size
 
 
 @lru_cache(maxsize=8)
-def _names_in_list(path: Path, _version: tuple[int, int]) -> frozenset[str]:
+def _names_in_list(path: Path, _version: Fingerprint) -> frozenset[str]:
     """The modules' names of a list whose lines begin with the path of a .ko file."""
     lines = (read_regular(path) or b"").splitlines()
     return frozenset(_module_of(line.split(b":", 1)[0]) for line in lines)
 
 
 @lru_cache(maxsize=16)
-def _needs_in_list(path: Path, _version: tuple[int, int], name: str) -> tuple[str, ...]:
+def _needs_in_list(path: Path, _version: Fingerprint, name: str) -> tuple[str, ...]:
     """What follows NAME in a list, after a colon."""
     for line in (read_regular(path) or b"").splitlines():
         file, _, needed = line.partition(b":")

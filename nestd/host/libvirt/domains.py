@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from nestd.formats.printable import printable
+from nestd.host import fingerprint
 from nestd.host.files import read_regular
+from nestd.host.fingerprint import Fingerprint
 from nestd.host.root import Root
 
 _STATE = "/run/libvirt/qemu"
-_TICK_NS = 1_000_000_000  # far longer than any file system's
 
 
 def status_files(root: Root) -> dict[int, Path]:
@@ -45,27 +45,21 @@ class DomainLook:
     """The domains of one host, listed again once their directory has changed.
 
     libvirt and QEMU make and remove these files, or rename others over them, all of which changes
-    the directory's time. A change in the same tick of the clock as a listing would not show: what
-    was listed is known only where the directory is older than that.
+    the directory's time.
     """
 
     def __init__(self, root: Root) -> None:
         self._root = root
-        self._known: tuple[tuple[int, int, int], SystemDomains] | None = None
+        self._known: tuple[Fingerprint, SystemDomains] | None = None
 
     def __call__(self) -> SystemDomains:
         """Those that run now."""
-        try:
-            status = os.stat(self._root.at(_STATE))
-        except OSError:
-            return SystemDomains({}, {})
-        at = (status.st_dev, status.st_ino, status.st_mtime_ns)
-        if self._known is not None and self._known[0] == at:
+        now = fingerprint.settled(self._root.at(_STATE))
+        if self._known is not None and self._known[0] == now:
             return self._known[1]
-        settled = time.time_ns() - status.st_mtime_ns > _TICK_NS
         files = status_files(self._root)
         found = SystemDomains(files, names_of(files))
-        self._known = (at, found) if settled else None
+        self._known = (now, found) if now is not None else None
         return found
 
 

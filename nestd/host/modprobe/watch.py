@@ -13,18 +13,18 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
+from nestd.host import fingerprint
+from nestd.host.fingerprint import Fingerprint
 from nestd.host.inotify import DirectoryWatch
 from nestd.host.modprobe.boot_loads import BootLoads, read_boot_loads
 from nestd.host.modprobe.config import ModprobeConfig, directories, read_config
 from nestd.host.modprobe.kvm_conf import OwnFile, read_own
 from nestd.host.root import Root
 
-# Time stamps are those of the kernel's timer tick: two changes within one look like one.
-_TICK_SECONDS = 0.1
-
 _Read = tuple[ModprobeConfig, OwnFile, BootLoads]
-_Stamps = dict[Path, tuple[int, ...]]
+_Stamps = dict[Path, Optional[Fingerprint]]  # None: there is nothing
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class ConfigWatch:
         known = self._stamps
         if self._read is None or known is None or (self._is_fresh and not self._is_quiet):
             return False
-        return _stamps(known)[0] == known
+        return _stamps(known) == known
 
     def read(self) -> _Read:
         """The files as they are now, kvm.conf, and what is loaded by name at boot.
@@ -100,8 +100,9 @@ class ConfigWatch:
         started, hints = time.time(), self._hints
         config, loads = read_config(self._root, self._kmod), read_boot_loads(self._root)
         own = read_own(self._root, config.files)
-        stamps, newest = _stamps(config.places | loads.places)
-        return Look((config, own, loads), stamps, started - newest < _TICK_SECONDS, hints)
+        stamps = _stamps(config.places | loads.places)
+        is_settled = all(stamp.is_settled(started) for stamp in stamps.values() if stamp)
+        return Look((config, own, loads), stamps, not is_settled, hints)
 
     def take(self, look: Look) -> None:
         """Go by what a LOOK has seen, on the event loop."""
@@ -137,22 +138,12 @@ class ConfigWatch:
         self._on_change()  # what changed since it was read was told to nobody
 
 
-def _stamps(places: Iterable[Path]) -> tuple[_Stamps, float]:
-    """What differs when one of PLACES was written, replaced, made or removed.
-
-    And the time of the latest such change, in seconds: another one so soon after it might not show.
-    """
+def _stamps(places: Iterable[Path]) -> _Stamps:
+    """The fingerprints of PLACES, links not followed."""
     stamps: _Stamps = {}
-    newest = 0.0
     for place in places:
         try:
-            found = os.lstat(place)
+            stamps[place] = fingerprint.of(os.lstat(place))
         except OSError:
-            stamps[place] = ()
-            continue
-        newest = max(newest, found.st_ctime)
-        stamps[place] = (
-            *(found.st_dev, found.st_ino, found.st_size),
-            *(found.st_mtime_ns, found.st_ctime_ns),
-        )
-    return stamps, newest
+            stamps[place] = None
+    return stamps
