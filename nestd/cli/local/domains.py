@@ -90,8 +90,11 @@ class Domains:
             raise
 
     async def is_busy(self, uuid: str) -> bool:
-        """Whether libvirt is at work on it, such as saving it."""
-        return "None" not in await virsh("domjobinfo", uuid)
+        """Whether libvirt is at work on it, such as saving it, or has just stopped it."""
+        try:
+            return "None" not in await virsh("domjobinfo", uuid)
+        except VirshError:
+            return True
 
     async def shut_down(self, uuid: str) -> None:
         """Press the guest's power button (ACPI)."""

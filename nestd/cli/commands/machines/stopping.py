@@ -138,7 +138,7 @@ async def _start(machine: Stopped, settle: float) -> Back:
             return Back(domain.name, "runs" if machine.saved or settle else "asked")
         if domain.state != SHUT_OFF:
             return Back(domain.name, "failed", f"is {domain.state}")
-        await Domains().start(domain.uuid)
+        await _start_once(domain, settle)
         state, reason = await Domains().reason(domain.uuid)
     except VirshError as error:
         kept = "; its saved state stays" if machine.saved else ""
@@ -148,6 +148,16 @@ async def _start(machine: Stopped, settle: float) -> Back:
     return Back(machine.name, "restored" if reason == _RESTORED else "booted")
 
 
+async def _start_once(domain: Domain, settle: float) -> None:
+    """Start it, unless a virsh that outlived its nestctl does so at this moment."""
+    try:
+        await Domains().start(domain.uuid)
+    except VirshError:
+        now = await _settled(Stopped(domain.uuid, domain.name, saved=True), settle)
+        if now is None or now.state != RUNNING:
+            raise
+
+
 async def _settled(machine: Stopped, settle: float) -> Domain | None:
     """The domain, once libvirt does nothing with it any more: a save goes on without nestctl."""
     deadline = time.monotonic() + settle
@@ -155,6 +165,7 @@ async def _settled(machine: Stopped, settle: float) -> Domain | None:
         found = await Domains().these([machine.uuid])
         if not found or found[0].state == SHUT_OFF or time.monotonic() >= deadline:
             return found[0] if found else None
-        if machine.saved and not await Domains().is_busy(machine.uuid):
+        runs = machine.saved and found[0].state == RUNNING
+        if runs and not await Domains().is_busy(machine.uuid):
             return found[0]
         await asyncio.sleep(_PAUSE)
