@@ -2,6 +2,6 @@
 """nestd's D-Bus interface: each method checks its arguments, calls core and replies.
 
 There is one file per interface; names has the frozen names, errors the one table of errors,
-authorization asks polkit, peers/ are the services that nestd calls. Imports core and dbus. Begin
-with service.py.
+authorization asks polkit, peers/ are the services that nestd calls. Imports core and dbus.
+Begin with service.py.
 """
