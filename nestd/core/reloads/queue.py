@@ -34,7 +34,6 @@ from nestd.core.reloads import chain
 from nestd.core.reloads.execution import UNLOAD_SECONDS, Execution, Gate, Remake
 from nestd.core.reloads.jobs import Job, Jobs
 from nestd.core.reloads.retry_undo import RetryUndo
-from nestd.core.reloads.roll_back import Types
 from nestd.core.reloads.transaction import Member, Purpose, Transaction
 from nestd.core.reloads.waiting import Waiting
 from nestd.host.editing.replacement import NotUndone, Replacement
@@ -229,7 +228,7 @@ class Reloads:
 
     def execution(self) -> Execution:
         """An execution without a job, or after its end."""
-        return Execution(self.view.kernel, self.records, self._types(), lambda state: None)
+        return Execution(self.view.kernel, self.records, self.view.types(), lambda state: None)
 
     def execution_of(self, job: Job, remake: Remake | None = None) -> Execution:
         """The execution of a transaction that reports its progress as JOB's."""
@@ -237,21 +236,17 @@ class Reloads:
         def progress(state: JobState) -> None:
             self.jobs.update(job, state)
 
-        return Execution(self.view.kernel, self.records, self._types(), progress, remake)
-
-    def _types(self) -> Types:
-        facts = self.view.facts()
-        return {name: facts.module(name).types for name in facts.modules}
+        return Execution(self.view.kernel, self.records, self.view.types(), progress, remake)
 
     def end(self, job: Job, error: BaseException | None) -> None:
         """End JOB, with ERROR as the reason if it failed; listeners see the result."""
-        self.view.config_changed()
         text = ""
         if error is not None:
             failed = write_failed(error) if isinstance(error, OSError) else error
             text = str(failed) if isinstance(failed, NestdError) else "Internal error."
         _log_end(job, error, text)
         self.jobs.update(job, _RESULTS.get(type(error), JobState.FAILED), text)
+        self.view.config_changed()
 
     async def _begin_to_wait(self, facts: HostFacts, transaction: Transaction) -> Job:
         """Write the configuration now and record the reload for later."""
@@ -323,13 +318,18 @@ class Reloads:
                 self.unfinished.add(execution.recorded or transaction)
             elif not isinstance(error, RolledBack):
                 await execution.finish(transaction)  # nothing has been done
-            self.end(job, error)
+            await self._end_looked_at(job, error)
             raise
         await self._overrule(
             transaction.modules, must_load=transaction.purpose is not Purpose.UNLOAD
         )
+        await self._end_looked_at(job, None)
+
+    async def _end_looked_at(self, job: Job, error: Exception | None) -> None:
+        """end() with one look at the host, taken now, for all who listen."""
+        self.view.config_changed()
         await self.view.settled()
-        self.end(job, None)
+        self.end(job, error)
 
     def gate(self, transaction: Transaction, seconds: float) -> Gate:
         """How refused unloads of TRANSACTION's modules are dealt with."""
