@@ -57,7 +57,7 @@ class _Unsettled:
     def __init__(self) -> None:
         self.event = asyncio.Event()
 
-    async def settled(self) -> None:
+    async def settled(self, call: Call) -> None:
         await self.event.wait()
 
 
@@ -71,9 +71,9 @@ def test_object_that_goes_while_a_reader_waits(member: str, args: tuple[str, ...
         tree = ObjectTree(bus, ROOT, settled=unsettled)  # type: ignore[arg-type]
         tree.export(CHILD, [Child("x")])
         route = bus.resolve(CHILD, PROPERTIES, member)
-        assert not route.inline
+        assert route.otherwise is not None
         reading = asyncio.ensure_future(
-            route.run(Call(":1.1", CHILD, PROPERTIES, member, args, False))  # type: ignore[arg-type]
+            route.otherwise.run(Call(":1.1", CHILD, PROPERTIES, member, args, False))  # type: ignore[arg-type]
         )
         await asyncio.sleep(0)
         tree.unexport(CHILD)

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Protocol, cast
 
 from nestd.dbus.connection.transport import Connection
 from nestd.dbus.connection.wire import BusError, Call, Route
@@ -36,6 +37,8 @@ class Settled(Protocol):
 
 
 _READING = ("Get", "GetAll", "GetManagedObjects")
+_MOST_ROUTES = 512
+Answer = Callable[[Call], "Sequence[object] | Awaitable[Sequence[object]]"]
 
 
 class ObjectTree:
@@ -55,6 +58,7 @@ class ObjectTree:
         self._translate = translate
         self._settled = settled
         self._objects: dict[str, Exported] = {}
+        self._routes: dict[tuple[str, str, str], Route] = {}  # those that were asked for
         self._standard = StandardInterfaces(self._objects, manager_path, machine_id, self.refresh)
         connection.on_call(self._resolve)
 
@@ -66,12 +70,14 @@ class ObjectTree:
         if path in self._objects:
             raise ValueError(f"{path} is exported already")
         exported = self._objects[path] = Exported(path, interfaces)
+        self._routes.clear()
         if self._managed(path):
             self._emit(self._manager_path, OBJECT_MANAGER, "InterfacesAdded", path, exported.told)
 
     def unexport(self, path: str) -> None:
         """Take an object away, and signal it if it was below the manager; raises KeyError."""
         exported = self._objects.pop(path)
+        self._routes.clear()
         if self._managed(path):
             names = list(exported.interfaces)
             self._emit(self._manager_path, OBJECT_MANAGER, "InterfacesRemoved", path, names)
@@ -101,6 +107,15 @@ class ObjectTree:
 
     def _resolve(self, path: str, interface: str, member: str) -> Route:
         """Where a call leads; raises BusError."""
+        route = self._routes.get((path, interface, member))
+        if route is None:
+            route = self._look_up(path, interface, member)
+            if len(self._routes) >= _MOST_ROUTES:  # Peer is on every path
+                self._routes.clear()
+            self._routes[path, interface, member] = route
+        return route
+
+    def _look_up(self, path: str, interface: str, member: str) -> Route:
         exported = self._objects.get(path)
         own = [each.spec for each in exported.interfaces.values()] if exported else []
         specs = [*own, *self._standard.at(path)]
@@ -118,16 +133,30 @@ class ObjectTree:
         types = spec.methods[member]
         if exported and spec.name in exported.interfaces:
             run = self._translated(exported.handlers[spec.name][member])
-        elif member in self._standard.inline:
+            reads = exported.interfaces[spec.name].reads(member)
+            return Route(spec.name, types.in_signature, types.out_signature, run, reads=reads)
+        if member in self._standard.inline:
             answer = self._standard.inline[member]
-            settled = self._settled
-            if settled is not None and member in _READING and not settled.is_settled:
-                run = _after(settled, answer)
-                return Route(spec.name, types.in_signature, types.out_signature, run)
-            return Route(spec.name, types.in_signature, types.out_signature, answer, inline=True)
-        else:
-            run = self._translated(self._standard.set)
+            signatures = types.in_signature, types.out_signature
+            route = Route(spec.name, *signatures, answer, inline=True, reads=True)
+            return route if member not in _READING else self._when_settled(route)
+        run = self._translated(self._standard.set)
         return Route(spec.name, types.in_signature, types.out_signature, run)
+
+    def _when_settled(self, route: Route) -> Route:
+        settled = self._settled
+        if settled is None:
+            return route
+        answer = cast("Callable[[Call], Sequence[object]]", route.run)
+
+        def at_once(call: Call) -> Sequence[object] | None:
+            known = self._standard.constant(call)
+            if known is not None:
+                return known
+            return answer(call) if settled.is_settled else None
+
+        late = replace(route, run=_after(settled, answer), inline=False)
+        return replace(route, run=at_once, otherwise=late)
 
     def _translated(self, handler: Handler) -> Handler:
         async def run(call: Call) -> Sequence[object]:
@@ -146,9 +175,9 @@ class ObjectTree:
         return run
 
 
-def _after(settled: Settled, answer: Callable[[Call], Sequence[object]]) -> Handler:
+def _after(settled: Settled, answer: Answer) -> Handler:
     async def run(call: Call) -> Sequence[object]:
         await settled.settled(call)
-        return answer(call)
+        return cast("Sequence[object]", answer(call))
 
     return run
