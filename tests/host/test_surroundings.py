@@ -18,7 +18,7 @@ from nestd.host.machine.initramfs import Initramfs, look
 from nestd.host.machine.os_release import OsRelease, read_os_release
 from nestd.host.machine.processor import Processor, read_processor
 from nestd.host.machine.surroundings import read_surroundings
-from nestd.host.machine.virtualbox import sign_of_virtualbox
+from nestd.host.machine.virtualbox import NO_VIRTUALBOX, find_virtualbox
 from nestd.host.root import Root
 
 X86 = """\
@@ -172,9 +172,9 @@ def test_no_os_release(root: Root) -> None:
 
 
 def test_virtualbox(root: Root) -> None:
-    assert sign_of_virtualbox(root) == ""
+    assert find_virtualbox(root) == NO_VIRTUALBOX
     write(root, "/etc/vbox/vbox.cfg", "")
-    assert sign_of_virtualbox(root) == "/etc/vbox/vbox.cfg"
+    assert find_virtualbox(root).sign == "/etc/vbox/vbox.cfg"
 
 
 def test_libvirt_cache(root: Root) -> None:
@@ -260,4 +260,4 @@ def test_an_empty_root_has_no_surroundings(root: Root) -> None:
     assert not found.device.exists
     assert found.initramfs == Initramfs("", False)
     assert found.libvirt is None
-    assert found.virtualbox == ""
+    assert found.virtualbox == NO_VIRTUALBOX
