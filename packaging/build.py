@@ -11,9 +11,11 @@ They are left in DIR, which is made if need be. What a build needs is installed 
     Debian          apt-get install --no-install-recommends rpm && apt-get build-dep ./packaging
     Fedora, RHEL    dnf builddep packaging/nestd.spec
 
-With --no-check the tests are left out. With --bundled the RPM has dbus-next in it, which is the
-default on RHEL alone. Its source is taken from PyPI with pip, or it is the file that --dbus-next
-names.
+The page for Cockpit is built with npm, which fetches the packages that its lock file pins. The
+source has it built, so that its packages need no network. --page takes it from a directory,
+--no-page leaves it out, with the package cockpit-nestd. With --no-check the tests are left out.
+With --bundled the RPM has dbus-next in it, which is the default on RHEL alone. Its source is taken
+from PyPI with pip, or it is the file that --dbus-next names.
 
 The maintainer of the Debian packages is whom DEBFULLNAME and DEBEMAIL name, as for Debian's own
 tools. Without them it is root@localhost: who has built a package for this machine.
@@ -35,7 +37,7 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -52,6 +54,7 @@ CONTENTS = (
     "tests",
 )
 NOBODY = "nestd developers <root@localhost>"
+PAGE = "packaging/cockpit/dist"
 DBUS_NEXT = "dbus_next-0.2.3.tar.gz"
 DBUS_NEXT_SHA256 = "f4eae26909332ada528c0a3549dda8d4f088f9b365153952a408e28023a626a5"
 # Not a Python that somebody has put before the distribution's, as pyenv does.
@@ -90,8 +93,8 @@ def epoch() -> int:
     return max(int(file.stat().st_mtime) for file in _files())
 
 
-def source(directory: Path) -> Path:
-    """The source archive."""
+def source(directory: Path, page: Path | None) -> Path:
+    """The source archive, with the files of the built PAGE for Cockpit."""
     name = f"nestd-{version()}"
     path = directory / f"{name}.tar.gz"
     time = epoch()
@@ -110,18 +113,41 @@ def source(directory: Path) -> Path:
     ):
         for each in _files():
             archive.add(each, f"{name}/{each.relative_to(CHECKOUT)}", filter=alike)
+        for each in sorted(page.rglob("*")) if page is not None else ():
+            if each.is_file():
+                archive.add(each, f"{name}/{PAGE}/{each.relative_to(page)}", filter=alike)
     os.utime(path, (time, time))
     return path
 
 
-def rpm(directory: Path, *, check: bool, bundled: bool | None, dbus_next: Path | None) -> None:
+@contextmanager
+def built_page(given: Path | None) -> Iterator[Path]:
+    """The page for Cockpit: GIVEN, in this source already, or built now."""
+    there = CHECKOUT / PAGE
+    if given is not None or (there.is_dir() and not (CHECKOUT / ".git").exists()):
+        yield given or there
+        return
+    _require("npm", "apt-get install --no-install-recommends npm", "; --no-page does without it")
+    with tempfile.TemporaryDirectory() as name:
+        subprocess.run([CHECKOUT / "packaging/cockpit/build", name], check=True)
+        yield Path(name)
+
+
+def rpm(
+    directory: Path,
+    page: Path | None,
+    *,
+    check: bool,
+    bundled: bool | None,
+    dbus_next: Path | None,
+) -> None:
     """The source package and what it gives; BUNDLED None is as the distribution needs it."""
     _require("rpmbuild", "apt-get install --no-install-recommends rpm")
     if check and shutil.which("dpkg-checkbuilddeps"):  # else rpmbuild itself says what is missing
         _require_build_dependencies(check=True)
     with _rpm_directory() as top:
         (top / "SOURCES").mkdir()
-        source(top / "SOURCES")
+        source(top / "SOURCES", page)
         add_dbus_next(top / "SOURCES", dbus_next)
         spec = Path(shutil.copy(CHECKOUT / "packaging" / "nestd.spec", top))
         time = epoch()
@@ -130,6 +156,7 @@ def rpm(directory: Path, *, check: bool, bundled: bool | None, dbus_next: Path |
         for macro, value in {"_topdir": str(top), **REPRODUCIBLE}.items():
             command += ["--define", f"{macro} {value}"]
         command += [] if check else ["--without", "check"]
+        command += [] if page else ["--without", "cockpit"]
         if bundled is not None:
             command += ["--with" if bundled else "--without", "bundled_dbus_next"]
         environment = {**os.environ, "PATH": PATH, "SOURCE_DATE_EPOCH": str(time)}
@@ -138,20 +165,23 @@ def rpm(directory: Path, *, check: bool, bundled: bool | None, dbus_next: Path |
             shutil.copy(package, directory)
 
 
-def deb(directory: Path, *, check: bool) -> None:
+def deb(directory: Path, page: Path | None, *, check: bool) -> None:
     """The binary packages."""
     _require("dpkg-buildpackage", "apt-get build-dep ./packaging")
     _require_build_dependencies(check=check)
     with tempfile.TemporaryDirectory() as name:
         top = Path(name)
-        with tarfile.open(source(top)) as archive:
+        with tarfile.open(source(top, page)) as archive:
             archive.extractall(top)
         tree = top / f"nestd-{version()}"
         shutil.copytree(tree / "packaging" / "debian", tree / "debian")
         name_maintainer(tree / "debian")
         environment = {**os.environ, "PATH": PATH, "SOURCE_DATE_EPOCH": str(epoch())}
+        profiles = [] if page else ["pkg.nestd.nopage"]
         if not check:
-            environment.update(DEB_BUILD_OPTIONS="nocheck", DEB_BUILD_PROFILES="nocheck")
+            environment.update(DEB_BUILD_OPTIONS="nocheck")
+            profiles.append("nocheck")
+        environment.update(DEB_BUILD_PROFILES=" ".join(profiles))
         # Of build-essential nothing is needed: there is nothing to compile.
         command = ["dpkg-buildpackage", "--ignore-builtin-builddeps", "-b", "-us", "-uc"]
         subprocess.run(command, cwd=tree, env=environment, check=True)
@@ -173,9 +203,9 @@ def name_maintainer(debian: Path) -> None:
         (debian / name).write_text(text.replace(NOBODY, address, 1))
 
 
-def _require(program: str, command: str) -> None:
+def _require(program: str, command: str, otherwise: str = "") -> None:
     if shutil.which(program) is None:
-        raise CannotBuild(f"{program} is missing: on Debian, {command} installs it.")
+        raise CannotBuild(f"{program} is missing: on Debian, {command} installs it{otherwise}.")
 
 
 def _require_build_dependencies(*, check: bool) -> None:
@@ -236,7 +266,17 @@ def _files() -> Iterator[Path]:
 
 
 def _is_left_over(name: str) -> bool:
-    return name in ("__pycache__", "node_modules") or name.startswith(".")
+    return name in ("__pycache__", "node_modules", "dist") or name.startswith(".")
+
+
+def _build(chosen: argparse.Namespace, page: Path | None) -> None:
+    if chosen.what == "source":
+        source(chosen.directory, page)
+    elif chosen.what == "rpm":
+        given = {"bundled": chosen.bundled, "dbus_next": chosen.dbus_next}
+        rpm(chosen.directory, page, check=chosen.check, **given)
+    else:
+        deb(chosen.directory, page, check=chosen.check)
 
 
 def main() -> None:
@@ -246,18 +286,18 @@ def main() -> None:
     parser.add_argument("--no-check", dest="check", action="store_false", help="run no tests")
     parser.add_argument("--bundled", action="store_true", default=None, help="RPM with dbus-next")
     parser.add_argument("--dbus-next", type=Path, metavar="FILE", help=f"{DBUS_NEXT}, for the RPM")
+    page = parser.add_mutually_exclusive_group()
+    page.add_argument(
+        "--page", type=Path, metavar="DIR", help="the page for Cockpit, built already"
+    )
+    page.add_argument("--no-page", action="store_true", help="without the page for Cockpit")
     chosen = parser.parse_args()
     chosen.directory.mkdir(parents=True, exist_ok=True)
     os.environ["SOURCE_DATE_EPOCH"] = str(epoch())
     os.umask(0o022)
     try:
-        if chosen.what == "source":
-            source(chosen.directory)
-        elif chosen.what == "rpm":
-            given = {"bundled": chosen.bundled, "dbus_next": chosen.dbus_next}
-            rpm(chosen.directory, check=chosen.check, **given)
-        else:
-            deb(chosen.directory, check=chosen.check)
+        with nullcontext() if chosen.no_page else built_page(chosen.page) as built:
+            _build(chosen, built)
     except CannotBuild as reason:
         sys.exit(f"packaging/build.py: {reason}")
     except subprocess.CalledProcessError as error:

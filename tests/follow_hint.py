@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-_ADD = re.compile(r"With virsh edit (?:\S+|'.*'), add this inside of <(\w+)>:\n(.*)", re.DOTALL)
+_ADD = re.compile(r"With virsh edit (?:\S+|'.*'), add this inside of <([\w:]+)>:\n(.*)", re.DOTALL)
 _REPLACE = re.compile(
     r"With virsh edit (?:\S+|'.*'), put this in the place of (.*?):\n(.*)", re.DOTALL
 )
@@ -30,6 +30,11 @@ def follow(hint: str, text: str) -> str:
 
 
 def _add(root: Element, parent: str, xml: str) -> None:
+    if parent == "qemu:commandline":
+        [element] = (each for each in root if each.tag.endswith("}commandline"))
+        namespace = element.tag.partition("}")[0].lstrip("{")
+        element.extend(ElementTree.fromstring(f"<_ xmlns:qemu='{namespace}'>{xml}</_>"))
+        return
     element = root if parent == "domain" else _one(root, parent)
     if (new := ElementTree.fromstring(xml)) is not None:
         assert element.find(new.tag) is None or new.tag == "feature", (

@@ -34,7 +34,7 @@ ARM = HostKind(
     release="6.12.0-55.el10.aarch64",
     cpuinfo="processor\t: 0\nFeatures\t: fp asimd\n",
     kvm_conf=b"",
-    rhel="10.0",
+    system="rhel 10.0",
     loaded=(),
     modules={},
 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl's command line; see nestctl(1). Loads only the command that is meant."""
+"""nestctl's command line; see nestctl(1). Imports only the module of the given command."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _STATUS = "status"
 
 
 class _MainParser(Parser):
-    """Its help lists the commands by what they are for."""
+    """Its help lists the commands by purpose."""
 
     def format_help(self) -> str:
         formatter = self._get_formatter()
@@ -100,7 +100,7 @@ def command(parser: ArgumentParser, name: str) -> ArgumentParser:
 
 
 def make_parser(names: Iterable[str] = COMMANDS) -> Parser:
-    """The command line with those commands, and others that are in the same modules."""
+    """The parser with the commands NAMES, and others in the same modules."""
     parser = _MainParser(
         prog="nestctl",
         usage="nestctl [OPTION...] [COMMAND]",
@@ -129,7 +129,7 @@ async def _show_help(screen: Screen, chosen: Namespace) -> Exit:
 
 
 def _meant(arguments: Sequence[str]) -> Iterable[str]:
-    """The command that is meant, so that no other needs to be loaded; all where that is unclear."""
+    """The given command, so that no other needs to be imported; all commands if it is unclear."""
     words = iter(arguments)
     for word in words:
         if word in _TAKE_A_VALUE:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The program nestctl: one command on a service, with whatever goes wrong told in a sentence."""
+"""The program nestctl: runs one command on a service and reports each failure in a sentence."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BY_SIGNAL = 128
 
 
 class _Interrupted(Exception):
-    """A signal ended the command; its number."""
+    """A signal ended the command; the argument is its number."""
 
 
 def main(given: Sequence[str] | None = None) -> int:
@@ -37,7 +37,7 @@ def main(given: Sequence[str] | None = None) -> int:
     try:
         return _run_to_end(chosen, screen)
     except BrokenPipeError:
-        # Whoever read our output has seen enough; nothing more may go there, at exit neither.
+        # The reader of our output has closed it; nothing may be written there, not even at exit.
         discard_output()
         return _BY_SIGNAL + signal.SIGPIPE
 
@@ -76,7 +76,7 @@ def _trace(chosen: Namespace) -> None:
 
 
 async def _with_signals(chosen: Namespace, screen: Screen) -> int:
-    """Run the command; signals end it in good order."""
+    """Run the command; signals end it cleanly."""
     task = asyncio.ensure_future(_run(chosen, screen))
     received: list[int] = []
 

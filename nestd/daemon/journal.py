@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""systemd's journal as a target of logging, in its native protocol.
+"""Sends log records to systemd's journal in its native protocol.
 
 See https://systemd.io/JOURNAL_NATIVE_PROTOCOL/. A record becomes one entry with structured
-fields. A journal that does not read is not waited for.
+fields. Sending never blocks.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from nestd.core.journal_events import NOTICE
 SOCKET = Path("/run/systemd/journal/socket")
 IDENTIFIER = "nestd"
 _TOO_LARGE = (errno.EMSGSIZE, errno.ENOBUFS)
-# What a record's extra fields may be called; the journal drops others.
+# The names that a record's extra fields may have; the journal drops others.
 _FIELD = re.compile("[A-Z][A-Z0-9_]{0,63}")
 _PRIORITIES = (  # of syslog(3), from the lowest level on that has it
     (logging.CRITICAL, 2),
@@ -50,9 +50,9 @@ def is_stderr() -> bool:
 
 
 class JournalHandler(logging.Handler):
-    """Sends records to journald. Neither raises nor blocks: what journald does not take is lost.
+    """Sends records to journald. Neither raises nor blocks: entries that it does not take are lost.
 
-    Where journald is gone, plain lines go to FALLBACK.
+    If journald is gone, plain lines go to FALLBACK.
     """
 
     def __init__(self, path: Path, fallback: logging.Handler) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Where log lines go and which are worth it; both can be changed while nestd runs."""
+"""The target and level of nestd's own log; both can be changed while nestd runs."""
 
 from __future__ import annotations
 

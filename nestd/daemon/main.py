@@ -71,7 +71,7 @@ def _options(arguments: Sequence[str]) -> Options:
 
 @contextlib.contextmanager
 def _root(chosen: Options) -> Iterator[Root]:
-    """The host's files: given, this machine's, or a directory that lasts as long as we do."""
+    """The host's files: those given, this machine's, or a temporary directory."""
     if chosen.root is not None:
         yield Root(chosen.root.resolve())
     elif chosen.simulate is None:
@@ -109,7 +109,7 @@ async def _serve(chosen: Options, root: Root, logs: Logs) -> int:
 async def _start(
     chosen: Options, root: Root, connection: Connection, at_end: contextlib.AsyncExitStack
 ) -> Services:
-    """All that nestd does but its face; AT_END closes it, the last one first."""
+    """Start everything but the bus; AT_END closes it in reverse order."""
     kernel = _kernel(chosen, root)
     kmod, virtualization = await _surroundings(chosen, root)
     view = HostView(root, kernel, kmod.version, virtualization, kmod.problem)
@@ -137,7 +137,7 @@ async def _start(
 
 
 async def _surroundings(chosen: Options, root: Root) -> tuple[Kmod, str]:
-    """kmod, and what the host itself runs in."""
+    """kmod, and the virtualization that the host runs under."""
     if not chosen.simulate:
         kmod, virtualization = await asyncio.gather(find_kmod(), host_virtualization(root))
         if kmod.problem:

@@ -22,7 +22,7 @@ def notify(*assignments: str) -> None:
 
 
 def watchdog_seconds() -> float:
-    """How often WATCHDOG=1 is due, at half of the limit; 0 where no watchdog is set for us."""
+    """The interval of WATCHDOG=1, half of the limit; 0 without a watchdog."""
     microseconds = os.environ.get("WATCHDOG_USEC", "")
     pid = os.environ.get("WATCHDOG_PID", str(os.getpid()))
     if not microseconds.isdigit() or pid != str(os.getpid()):
@@ -31,7 +31,7 @@ def watchdog_seconds() -> float:
 
 
 def start_watchdog() -> None:
-    """Ping from the event loop, so that one that is stuck gets the service restarted."""
+    """Ping from the event loop, so that the service is restarted if the loop hangs."""
     seconds = watchdog_seconds()
     if not seconds:
         return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How nestd is started; see nestd(8)."""
+"""nestd's options; see nestd(8)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Options(NamedTuple):
-    """What the command line says; None where it says nothing."""
+    """The command line's values, None for those not given."""
 
     bus: str | None = None
     root: Path | None = None

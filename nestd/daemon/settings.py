@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestd.conf(5): what the administrator decides.
+"""nestd.conf(5): the administrator's settings.
 
-A file that is wrong never keeps nestd from its work: each thing that is wrong in it is reported,
-and the default serves in its place.
+Mistakes in the file never keep nestd from working: each is reported, and the default is used.
 """
 
 from __future__ import annotations
@@ -31,14 +30,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Settings:
-    """What nestd.conf decides, and the defaults."""
+    """The settings in nestd.conf, with their defaults."""
 
     on_drift: OnDrift = OnDrift.REPORT
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong in nestd.conf. line is 0 and key "" where the whole file is meant."""
+    """A mistake in nestd.conf. line is 0 and key "" if it concerns the whole file."""
 
     line: int
     key: str
@@ -50,7 +49,7 @@ class Problem:
 
 
 def load(root: Root) -> Settings:
-    """Read nestd.conf, and log what is wrong with it."""
+    """Read nestd.conf, and log its mistakes."""
     settings, problems = read(root)
     for problem in problems[:MOST_REPORTED]:
         fields = about(Event.SETTINGS_WRONG, file=PATH, line=problem.line, key=problem.key)
@@ -61,7 +60,7 @@ def load(root: Root) -> Settings:
 
 
 def read(root: Root) -> tuple[Settings, tuple[Problem, ...]]:
-    """The settings, and what is wrong. No file is no problem."""
+    """The settings and the mistakes; a missing file is not a mistake."""
     try:
         data = read_below(root, PATH, LIMIT)
     except OSError as error:
@@ -70,7 +69,7 @@ def read(root: Root) -> tuple[Settings, tuple[Problem, ...]]:
 
 
 def parse(data: bytes) -> tuple[Settings, tuple[Problem, ...]]:
-    """The settings in the bytes of nestd.conf, and what is wrong."""
+    """The settings in the bytes of nestd.conf, and the mistakes."""
     try:
         lines = [line.rstrip("\r") for line in data.decode("utf-8-sig").split("\n")]
     except UnicodeDecodeError as error:
@@ -82,7 +81,7 @@ def parse(data: bytes) -> tuple[Settings, tuple[Problem, ...]]:
 
 
 def _parse_lines(lines: list[str]) -> tuple[dict[str, Any], list[Problem]]:
-    """What is assigned, as far as the lines can be read at all."""
+    """The assignments in all lines that can be parsed."""
     # Here, since most hosts have no nestd.conf and it costs a megabyte and 20 ms.
     from configobj import ConfigObj, ConfigObjError, DuplicateError
 
@@ -98,7 +97,7 @@ def _parse_lines(lines: list[str]) -> tuple[dict[str, Any], list[Problem]]:
 
 
 def _validate(values: dict[str, Any], lines: list[str]) -> tuple[dict[str, Any], list[Problem]]:
-    """The values that are right, defaults for the others, and those others."""
+    """The valid values, defaults for the others, and the mistakes."""
     from configobj import ConfigObj, flatten_errors, get_extra_values
 
     try:
@@ -124,7 +123,7 @@ def _validate(values: dict[str, Any], lines: list[str]) -> tuple[dict[str, Any],
 
 
 def _places(lines: list[str]) -> dict[str, int]:
-    """In which line a key is assigned first, or a section begins; configobj does not tell."""
+    """The line of each key's first assignment and of each section; configobj has none."""
     places: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
         found = _BEGINNING.match(line.lstrip("[ \t"))

@@ -18,12 +18,14 @@ KINDS: Mapping[str, str] = MappingProxyType(
         "amd": "x86 with SVM, RHEL 9, libvirt's modular daemons",
         "power": "POWER9 on PowerNV, RHEL 8, libvirtd",
         "s390": "IBM Z, RHEL 9, libvirt's modular daemons",
+        "arm64": "arm64 with FEAT_NV2 and a GICv3, Fedora, libvirt's modular daemons",
     }
 )
 HYPERVISORS = (
     *("azure", "ec2", "gce", "hyperv", "kvm", "parallels", "proxmox", "virtualbox", "vmware"),
     *("wsl", "xen"),
 )
+ARM_ALONE = ("kvm-arm-mode", "gicv2", "no-nv2")
 MOST_GUESTS = 1000
 
 
@@ -60,6 +62,13 @@ SITUATIONS: Mapping[str, SituationSpec] = MappingProxyType(
             SituationSpec("config-error", "a file has a value that the module will refuse"),
             SituationSpec("load-fails", "a load with other values fails, the old ones load again"),
             SituationSpec("rollback-fails", "once unloaded, KVM's module cannot be loaded again"),
+            SituationSpec(
+                "kvm-arm-mode",
+                "arm64 alone: booted with kvm-arm.mode=MODE; nested switches nesting on",
+                "MODE",
+            ),
+            SituationSpec("gicv2", "arm64 alone: the interrupt controller is a GICv2"),
+            SituationSpec("no-nv2", "arm64 alone: the processor has no FEAT_NV2"),
             SituationSpec("slow", "each step of a reload takes a second"),
             SituationSpec("libvirt-unreadable", "libvirt cannot read its daemon's configuration"),
             SituationSpec("socket-activated", "libvirt's daemons are idle: sockets start them"),
@@ -108,6 +117,8 @@ def parse(text: str) -> Simulation:
         if bool(equals) is not bool(spec.value):
             raise ValueError(f"The situation is written {spec.usage}.")
         _check_value(name, value)
+        if name in ARM_ALONE and kind != "arm64":
+            raise ValueError(f"The situation {name} is one of arm64 alone.")
         situations[name] = value
     return Simulation(kind, MappingProxyType(situations))
 

@@ -83,6 +83,7 @@ async function licences({ inputs }) {
         const text = file ? await readFile(`node_modules/${name}/${file}`, "utf8") : "";
         parts.push(`${name} ${version}: ${license}\n\n${text.trim()}\n`);
     }
-    parts.push("Fonts Red Hat Text, Red Hat Display and Red Hat Mono: OFL-1.1, copyright Red Hat, Inc.\n");
+    const font = await readFile("OFL-1.1.txt", "utf8");
+    parts.push(`Fonts Red Hat Text, Red Hat Display and Red Hat Mono: OFL-1.1\n\nCopyright 2024 The Red Hat Project Authors (https://github.com/RedHatOfficial/RedHatFont)\n\n${font}`);
     return parts.join(`\n${"-".repeat(78)}\n\n`);
 }

@@ -17,7 +17,7 @@ _nestctl() {
     done
     case "$command $previous" in
         " --simulate")
-            words="$(printf '%s\n' intel amd power s390)"
+            words="$(printf '%s\n' intel amd power s390 arm64)"
             ;;
         " --root")
             files=-f

@@ -5,13 +5,15 @@
     packaging/man/generate.py
 
 The synopses are in the notation of systemd's own pages. What describes a member is the comment
-before it; what is true of all is the comment at the head of the Manager's file.
+before it; what is true of all is the comment at the head of the Manager's file. The errors of each
+method are in the file errors beside this one, what they mean in nestd/core/errors.py.
 """
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.dom import minidom
@@ -33,6 +35,24 @@ EXAMPLES = (
     ),
     ("Follow all changes:", "gdbus monitor --system --dest org.nestd1"),
 )
+# What any method may answer with, and what stands for a class of nestd/core/errors.py on the bus.
+ANY = (
+    ("org.freedesktop.DBus.Error.InvalidArgs", "Arguments of another type, or an unknown option."),
+    (
+        "org.freedesktop.DBus.Error.LimitsExceeded",
+        "The caller, or all callers together, have as many calls at work as may be.",
+    ),
+    (
+        "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired",
+        "polkit would ask for a password, and the message does not allow that.",
+    ),
+    ("org.freedesktop.DBus.Error.AccessDenied", "polkit says no, or the password was not given."),
+)
+STANDARD = {
+    "InvalidArgument": "org.freedesktop.DBus.Error.InvalidArgs",
+    "LimitsExceeded": "org.freedesktop.DBus.Error.LimitsExceeded",
+    "WriteFailed": "org.freedesktop.DBus.Error.IOError",
+}
 LEARNS = (
     (
         "KVM's parameters, with file and line",
@@ -83,8 +103,9 @@ def page() -> str:
     for document in documents:
         lines += _interface(document)
     lines += [
+        *_errors(),
         ".SH WHO LEARNS WHAT",
-        *_learns(),
+        *_entries(LEARNS),
         ".SH EXAMPLES",
         *_examples(),
         ".SH SEE ALSO",
@@ -101,7 +122,7 @@ def _head(conventions: str) -> list[str]:
     return [
         '.\\" SPDX-License-Identifier: LGPL-2.1-or-later',
         '.\\" Made by packaging/man/generate.py from nestd/formats/api: change those.',
-        '.TH ORG.NESTD1 5 "" nestd org.nestd1',
+        ".TH ORG.NESTD1 5 2026-11-27 nestd org.nestd1",
         ".SH NAME",
         "org.nestd1 \\- nested virtualization and libvirt debug logs over D\\-Bus",
         ".SH DESCRIPTION",
@@ -149,20 +170,66 @@ def _interface(document: minidom.Document) -> Iterator[str]:
     yield "};"
     yield ".fi"
     for kind, title in (("method", "Methods"), ("signal", "Signals"), ("property", "Properties")):
-        described = [member for member in members if member.kind == kind and member.about]
+        described = [
+            member
+            for member in members
+            if member.kind == kind and (member.about or _errors_of(name, member))
+        ]
         if described:
             yield f".SS {title}"
         for member in described:
             yield ".TP"
             yield f".B {_escaped(member.name)}"
             yield from _text(member.about)
+            if _errors_of(name, member):
+                yield from [".br"] if member.about else []
+                # Not hyphenated.
+                names = ", ".join(f"\\%{each}" for each in _errors_of(name, member))
+                yield f"Errors: {names}."
 
 
-def _learns() -> Iterator[str]:
-    for what, who in LEARNS:
+def errors_of_methods() -> dict[str, list[str]]:
+    """By "Interface.Method" the last words of the names of its errors."""
+    lines = (HERE / "errors").read_text().splitlines()
+    rows = [line.partition(":") for line in lines if not line.startswith("#")]
+    return {method: names.split() for method, _, names in rows}
+
+
+def _errors_of(interface: str, member: Member) -> list[str]:
+    if member.kind != "method":
+        return []
+    method = f"{interface.rpartition('.')[2]}.{member.name}"
+    found = errors_of_methods().get(method)
+    if found is None:
+        raise SystemExit(f"generate.py: packaging/man/errors has no line for {method}.")
+    return found
+
+
+def _errors() -> Iterator[str]:
+    """What each error means: the first sentence of what its class says."""
+    yield ".SH ERRORS"
+    yield from _text("Any method may answer with these:")
+    yield from _entries(ANY)
+    yield ".PP"
+    yield from _text(
+        "The others are told with the methods, by the last word of the name. Each comes with one"
+        " sentence that says what is the case and what to do."
+    )
+    tree = ast.parse((CHECKOUT / "nestd" / "core" / "errors.py").read_text())
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    own = [(node.name, ast.get_docstring(node) or "") for node in classes[1:]]
+    yield from _entries(
+        (STANDARD.get(name, f"org.nestd1.Error.{name}"), " ".join(about.split()))
+        for name, about in own
+        if STANDARD.get(name) not in dict(ANY)
+    )
+
+
+def _entries(entries: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for name, about in entries:
         yield ".TP"
-        yield f".B {_escaped(what)}"
-        yield from _text(who)
+        yield f".B {_escaped(name)}"
+        yield from _text(about)
 
 
 def _examples() -> Iterator[str]:

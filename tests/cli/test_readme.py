@@ -6,16 +6,20 @@ console_blocks.py has the convention.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from xml.dom import minidom
 
 import console_blocks
 import pytest
 from run_nestctl import CHECKOUT
 
+README = CHECKOUT / "README.md"
 DOCUMENTS = ("README.md", "CONTRIBUTING.md")
 
 pytestmark = pytest.mark.needs("git")
@@ -119,6 +123,65 @@ def test_a_document_that_is_wrong_is_found_out(checkout: Path, nestctl: Path) ->
 )
 def test_outputs_are_compared(expected: list[str], output: str, right: bool) -> None:
     assert console_blocks.matches(expected, output) is right
+
+
+LINES = re.findall(r"^\| `(.* kvm[^`]*)` \| .* \|$", README.read_text(), re.MULTILINE)
+# What nestctl validate says of each.
+TOLD = (
+    "begins no comment",
+    "sets it for kvm",
+    "a blank before the = of nested",
+    "sets nested=enable, which kvm_intel refuses",
+    "typographic quotation marks",
+    "kmod ignores what it cannot understand",
+    "reload of kvm_intel: then it will be off",
+)
+
+
+@pytest.mark.parametrize(("line", "told"), zip(LINES, TOLD))
+def test_what_is_wrong_with_a_line_is_told(line: str, told: str, tmp_path: Path) -> None:
+    conf = tmp_path / "etc/modprobe.d/kvm.conf"
+    conf.parent.mkdir(parents=True)
+    conf.write_text(f"{line}\n")
+    command = ["--simulate", "intel", "--root", str(tmp_path), "validate", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "nestd.cli", *command], capture_output=True, text=True, cwd=CHECKOUT
+    )
+    findings = json.loads(done.stdout)["findings"]
+    assert any(told in each["summary"] for each in findings), findings
+
+
+def test_seven_lines_are_shown() -> None:
+    assert len(LINES) == len(TOLD) == 7
+
+
+def test_the_picture_of_a_session_is_what_it_shows_now(nestctl: Path) -> None:
+    script = CHECKOUT / "packaging/pictures/session.py"
+    environment = {**os.environ, "PATH": f"{nestctl.parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [sys.executable, str(script), "--text"], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    svg = minidom.parse(str(script.with_suffix(".svg")))
+    drawn: dict[float, str] = {}
+    for text in svg.getElementsByTagName("text"):
+        line = float(text.getAttribute("y"))
+        drawn[line] = drawn.get(line, "") + (text.firstChild.data if text.firstChild else "")
+    lines = [_comparable(drawn[line]) for line in sorted(drawn)]
+    assert list(filter(None, lines)) == list(
+        filter(None, map(_comparable, done.stdout.splitlines()))
+    )
+
+
+def _comparable(line: str) -> str:
+    """Without blanks, which are not drawn between words of different colours."""
+    return "".join(re.sub(r"\b\d{4,}\b", "PID", line).split())
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_pictures_of_a_document_are_there(name: str) -> None:
+    for path in re.findall(r"!\[[^]]+\]\(([^)]+)\)", (CHECKOUT / name).read_text()):
+        assert (CHECKOUT / path).is_file()
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)

@@ -57,7 +57,7 @@ def cockpit(
     The session is of that user, its system bus is ADDRESS. DIRECTORY is the user's home.
     """
     shutil.copytree(page, directory / "data/cockpit/nestd")
-    port = _free_port()
+    port = free_port()
     program = shutil.which("cockpit-ws", path=tiers.SEARCH_PATH)
     assert program
     command = [
@@ -87,7 +87,8 @@ def cockpit(
         server.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One of this machine's that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -22,9 +22,9 @@ from nestd.core.reloads import waiting
 from nestd.core.reloads.queue import Reloads
 from nestd.core.reloads.recovery import recover
 from nestd.formats.modprobe.kernel_params import ParameterType
+from nestd.host import fingerprint
 from nestd.host.kernel.interface import KernelEvent, LoadError
 from nestd.host.kernel.sysfs import ModuleFacts, read_module
-from nestd.host.modprobe import watch as config_watch
 from nestd.host.root import Root
 from nestd.host.simulated.host import KINDS, HostKind
 from nestd.host.simulated.kernel import KMOD, SimulatedKernel
@@ -210,7 +210,7 @@ async def _start(kind: HostKind, root: Path, requests: socket.socket) -> tuple[H
     asyncio.to_thread = inline  # type: ignore[assignment]
     waiting.FIRST_PAUSE = 0.001
     # Whether files are read once more depends on no clock: their names are new with each change.
-    config_watch._TICK_SECONDS = 0.0
+    fingerprint.TICK_SECONDS = 0.0
     place = Root(root)
     view = HostView(place, RemoteKernel(kind, place, requests), KMOD, "none")
     await view.read_types()

@@ -55,7 +55,12 @@ def with_source(images: Path, tmp_path: Path) -> Callable[[str, str, str], Fresh
             ]
             subprocess.run([*clone, str(CHECKOUT), str(target)], check=True)
         else:
-            command = [str(CHECKOUT / "packaging" / "build.py"), "source", str(tmp_path)]
+            command = [
+                str(CHECKOUT / "packaging" / "build.py"),
+                "source",
+                "--no-page",
+                str(tmp_path),
+            ]
             subprocess.run(command, check=True)
             with tarfile.open(next(tmp_path.glob("nestd-*.tar.gz"))) as archive:
                 archive.extractall(tmp_path)

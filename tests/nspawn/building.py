@@ -23,6 +23,7 @@ def add_dbus_next(directory: Path) -> None:
 
 def build_package(root: Overlay, directory: str, kind: str, dbus_next: Path, *options: str) -> None:
     """Builds packages in ROOT; DIRECTORY is a path in it, DBUS_NEXT what add_dbus_next filled."""
-    command = ["/src/packaging/build.py", kind, directory, *options]
+    # Without the page for Cockpit, which the tier of that name builds.
+    command = ["/src/packaging/build.py", kind, directory, "--no-page", *options]
     command += [f"--dbus-next=/dbus-next/{_build.DBUS_NEXT}"] if kind == "rpm" else []
     root.run(*command, binds=(f"{CHECKOUT}:/src", f"{dbus_next}:/dbus-next"))

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.nspawn
 # Where distributions differ, and what one of them adds.
 PLACES = (
     ("./lib/systemd/system/", "./usr/lib/systemd/system/"),
-    ("/doc/nestd-0.1.0/", "/doc/nestd/"),
+    (f"/doc/nestd-{nestd.__version__}/", "/doc/nestd/"),
     ("/zsh/vendor-completions/", "/zsh/site-functions/"),
 )
 RELEASE = f"{nestd.__version__}-1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -109,6 +110,21 @@ def test_every_action_is_shipped(bus: PrivateBus, tmp_path: Path) -> None:
         log = (tmp_path / "polkitd.log").read_text()
     assert known.stdout.split() == sorted(action.value for action in Action)
     assert "rror" not in log
+
+
+@pytest.mark.parametrize(
+    ("language", "words"), [("de_DE.UTF-8", "Legitimierung"), ("zh_CN", "认证")]
+)
+def test_a_prompt_is_in_the_language_of_its_reader(
+    language: str, words: str, bus: PrivateBus, tmp_path: Path
+) -> None:
+    command = ["busctl", f"--address={bus.address}", "--json=short", "call", polkit.NAME]
+    command += [polkit.PATH, polkit.AUTHORITY, "EnumerateActions", "s", language]
+    with polkit.real(bus.address, tmp_path, [POLICY]):
+        known = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
+    prompts = [action[2] for action in json.loads(known.stdout)["data"][0]]
+    assert len(prompts) == len(Action)
+    assert all(words in prompt for prompt in prompts), prompts
 
 
 class Agent:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl --simulate KIND shell: one service of our own over several commands."""
+"""nestctl --simulate KIND shell: one private service for several commands."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add_to(commands: Any) -> None:
 
 
 async def run(session: Session, chosen: Namespace) -> int:
-    """Run a shell, or another program, whose system bus is ours; its exit status."""
+    """Run a shell or another program with the private bus as system bus; its exit status."""
     private = session.private
     assert private is not None  # or the command line was refused
     command = chosen.argument[chosen.argument[:1] == ["--"] :]

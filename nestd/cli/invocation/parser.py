@@ -25,16 +25,16 @@ class Formatter(RawDescriptionHelpFormatter):
 
 
 class Parser(ArgumentParser):
-    """An argument parser that takes options only as they are spelled out.
+    """An argument parser that does not accept abbreviated options.
 
-    Where an option is added twice, the later one is meant.
+    If an option is added twice, the later one counts.
     """
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(
             allow_abbrev=False, conflict_handler="resolve", formatter_class=Formatter, **settings
         )
-        # Python 3.9 names them otherwise than later versions.
+        # Python 3.9 uses another title than later versions.
         self._positionals.title, self._optionals.title = "arguments", "options"
 
     def error(self, message: str) -> NoReturn:
@@ -53,7 +53,7 @@ class Parser(ArgumentParser):
 
 
 def add_global_options(parser: Parser, *, hidden: bool = False) -> None:
-    """Add the options that stand before the command, or, hidden in its help, after it."""
+    """Add the options that may precede the command, or, hidden in its help, follow it."""
     kept: dict[str, Any] = {"default": SUPPRESS} if hidden else {}
     shown = (lambda text: SUPPRESS) if hidden else str
     version = f"nestctl {__version__}"
@@ -89,7 +89,7 @@ def add_command(
 
 
 def add_when(parser: Parser, *, boot: bool = True) -> None:
-    """Add the options for the moment of a reload."""
+    """Add the options that choose when to reload."""
     when = parser.add_mutually_exclusive_group()
     options = [
         ("--now", "now", "reload at once; if anything is in the way, change nothing (default)"),
@@ -103,5 +103,5 @@ def add_when(parser: Parser, *, boot: bool = True) -> None:
 
 
 def add_wait(parser: Parser) -> None:
-    """Add the option to stay until a reload is over."""
+    """Add the option to wait until a reload is over."""
     parser.add_argument("--wait", action="store_true", help="with --when-idle: wait for the reload")

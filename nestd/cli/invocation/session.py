@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What every command gets: the service, the screen, and whether the service is its own."""
+"""The session that every command gets: the service, the screen, and a private service if any."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Callable, NamedTuple
 from nestd.cli.service.errors import NOT_SUPPORTED, CliError
 from nestd.cli.service.values import Host, Module
 
-if TYPE_CHECKING:  # what --version and --help need not wait for
+if TYPE_CHECKING:  # not needed by --version and --help
     from argparse import Namespace
 
     from nestd.cli.local.private_service import PrivateService
@@ -18,17 +18,21 @@ if TYPE_CHECKING:  # what --version and --help need not wait for
 
 
 class Session(NamedTuple):
-    """One run of nestctl. private is there where the service ends with this command."""
+    """One run of nestctl. private is the service that ends with this command, if there is one."""
 
     client: Client
     screen: Screen
     private: PrivateService | None
 
     def main_module(self, host: Host) -> Module:
-        """The module that a command without a module's name means. Raises CliError."""
+        """The default module of commands without a module's name. Raises CliError."""
         if host.main is None:
             text = "This host has no KVM module with nested virtualization."
-            raise CliError(text, "See why:\n  nestctl validate", name=NOT_SUPPORTED)
+            hint = "See why:\n  nestctl validate"
+            if host.backend and host.nested.running in ("yes", "no"):
+                text = "Here no module decides nested virtualization, so nestctl cannot switch it."
+                hint = "To see what decides, and how it is changed:\n  nestctl validate"
+            raise CliError(text, hint, name=NOT_SUPPORTED)
         return host.main
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How nestctl was called, so that every command that it suggests can be pasted as it stands.
+"""Adapts suggested commands to the way nestctl was called, so that they can be pasted.
 
-All texts, nestd's own among them, say "nestctl COMMAND"; "nestctl ..." is the command that runs.
+All texts, nestd's own included, say "nestctl COMMAND"; "nestctl ..." is the running command.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _STARTS_OWN_SERVICE = ("--standalone", "--simulate")
 
 
 def called() -> str:
-    """The program as it was called, in a shell's quotes."""
+    """The program as it was called, quoted for a shell."""
     given = sys.argv[0]
     if given.endswith(os.path.join("nestd", "cli", "__main__.py")):
         return f"{shlex.quote(sys.executable)} -m nestd.cli"
@@ -30,7 +30,7 @@ def called() -> str:
 
 
 def options(chosen: Namespace) -> list[str]:
-    """The options that lead to the same service."""
+    """The options that select the same service."""
     words = ["--standalone"] if chosen.standalone else []
     words += ["--simulate", str(chosen.simulate)] if chosen.simulate else []
     words += ["--root", str(chosen.root)] if chosen.root else []
@@ -40,9 +40,9 @@ def options(chosen: Namespace) -> list[str]:
 def suggester(
     program: str, host: Sequence[str], whole: Sequence[str], commands: Collection[str]
 ) -> Callable[[str], str]:
-    """Puts the nestctl commands of a text into words that work here.
+    """A function that rewrites the nestctl commands in a text so that they work here.
 
-    HOST are the options that lead to the same host, WHOLE is the whole command line.
+    HOST are the options that select the same host, WHOLE is the whole command line.
     """
     here = " ".join([program, *map(shlex.quote, host)])
     known = "|".join(map(re.escape, sorted({*commands, *_STARTS_OWN_SERVICE})))

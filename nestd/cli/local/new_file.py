@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Files that a command writes where the user says: there when they are whole, not before."""
+"""Files that a command writes for the user: they appear only when they are complete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ READABLE = 0o644
 
 @contextlib.contextmanager
 def new_file(path: Path, mode: int = PRIVATE) -> Iterator[IO[bytes]]:
-    """A file that is at PATH once it is complete, and nowhere otherwise. Raises CliError."""
+    """A file that appears at PATH once it is complete. Raises CliError."""
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     except OSError as error:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Asks for a password on the terminal when polkit wants one, with polkit's own pkttyagent(1).
 
-As systemctl does: the agent is there for this process only, and only where no other one is, such
-as a desktop's.
+Like systemctl: the agent serves this process only, and polkit uses it only if there is no other,
+such as a desktop's.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _START_TIME = 22  # field of /proc/PID/stat, see proc(5)
 
 @contextlib.contextmanager
 def polkit_agent() -> Iterator[None]:
-    """Have an agent on the terminal while the block runs, where that can be of use."""
+    """Run an agent on the terminal during the block if it can be useful."""
     program = shutil.which("pkttyagent")
     if program is None or os.geteuid() == 0 or not sys.stdin.isatty():
         yield
@@ -44,13 +44,13 @@ def polkit_agent() -> Iterator[None]:
 
 
 def command(program: str, notify: int) -> list[str]:
-    """How to start the agent for this process."""
+    """The command that starts the agent for this process."""
     subject = f"{os.getpid()},{start_time()}"
     return [program, "--process", subject, "--notify-fd", str(notify), "--fallback"]
 
 
 def start_time() -> int:
-    """When this process started, which tells it from a later one with the same id."""
+    """The start time of this process, which distinguishes it from a later one with the same id."""
     # The name in parentheses may hold anything, spaces and parentheses included.
     rest = Path("/proc/self/stat").read_text(errors="replace").rpartition(")")[2]
     return int(rest.split()[_START_TIME - 3])

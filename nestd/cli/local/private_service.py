@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestd on a message bus of its own, for as long as one command: --standalone and --simulate.
+"""Runs nestd on a private message bus during one command: --standalone and --simulate.
 
-Nothing has to be installed for it but dbus-daemon. Both programs end with nestctl, whichever way
-it ends: on every orderly way they are stopped, and the kernel stops them should it be killed.
+It needs nothing but dbus-daemon. Both programs end with nestctl: it stops them when it exits, and
+the kernel stops them if nestctl is killed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configura
 
 @dataclass(frozen=True)
 class PrivateService:
-    """A nestd of our own. root is where its host's files are, None for this machine's."""
+    """A private nestd. root is the directory of its host's files, None for this machine."""
 
     address: str
     root: Path | None
@@ -67,7 +67,7 @@ async def private_service(
     if simulation is None and root is None:
         await _check_alone()
     async with contextlib.AsyncExitStack() as stack:
-        # Not in the current directory nor on a path of the user's: sockets want short names.
+        # Not below a directory of the user's: the paths of sockets must be short.
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nestctl-")))
         log = directory / "log"
         if show_log:
@@ -89,7 +89,7 @@ async def private_service(
 
 
 async def _check_alone() -> None:
-    """Two of them on one machine would get in each other's way."""
+    """Refuse to run beside the system service: two nestd on one machine would conflict."""
     try:
         client = await Client.connect(None)
     except CliError:
@@ -105,7 +105,7 @@ async def _check_alone() -> None:
 
 
 async def _start_bus(stack: contextlib.AsyncExitStack, directory: Path) -> str:
-    """Start dbus-daemon; the address at which it listens."""
+    """Start dbus-daemon; the address that it listens on."""
     program = shutil.which("dbus-daemon", path=_SEARCH_PATH)
     if program is None:
         raise CliError(
@@ -139,10 +139,10 @@ async def _start(
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE if pipe else output,
             stderr=output,
-            # "python -m" looks for modules in the current directory first: not in a user's.
+            # "python -m" looks for modules in the current directory first, so not in the user's.
             cwd="/",
             env=environment,
-            # Ctrl-C is for nestctl, which may have to put something right before they end.
+            # Ctrl-C is for nestctl, which may have to clean up before they end.
             start_new_session=True,
             preexec_fn=_die_with(os.getpid()),
         )
@@ -151,7 +151,7 @@ async def _start(
 
 
 def _environment() -> dict[str, str]:
-    """Ours, with this very nestd to be found first, and nothing of a service manager's."""
+    """Our environment, with this nestd first on the path and no service manager's variables."""
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -163,7 +163,7 @@ def _environment() -> dict[str, str]:
 
 
 def _die_with(parent: int) -> Callable[[], None]:
-    """What a new process does first: have the kernel end it should nestctl be killed."""
+    """The first action of a new process: make the kernel end it if nestctl is killed."""
     prctl = ctypes.CDLL(None).prctl
 
     def prepare() -> None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a command has to show, as values: styled text, fields, tables, findings.
+"""The output of commands as values: styled text, fields, tables, findings.
 
-plain writes them into pipes and files, terminal shows them with rich. Text comes from files and
-processes of other people, so control characters go no further than this file.
+plain writes them to pipes and files, terminal shows them with rich. Text can come from files and
+processes of other users, so control characters are removed here.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class Columns(NamedTuple):
 
 
 class Details(NamedTuple):
-    """A word and its lines in each row; the lines after the first are set off."""
+    """A word and its lines in each row; the lines after the first are indented."""
 
     rows: tuple[tuple[Text, tuple[Text, ...]], ...]
 
 
 class Indented(NamedTuple):
-    """Lines set off from the text, such as commands to type."""
+    """Indented lines, such as commands to type."""
 
     lines: tuple[Text, ...]
 
@@ -82,7 +82,7 @@ def details(rows: Iterable[tuple[Text, Sequence[str]]]) -> Details:
 
 
 def indented(*lines: Cell) -> Indented:
-    """Lines set off from the text."""
+    """Indented lines."""
     return Indented(tuple(map(cell, lines)))
 
 
@@ -92,14 +92,14 @@ def command(line: str, remark: str = "") -> Text:
 
 
 def commands(choices: Iterable[tuple[str, str]]) -> Indented:
-    """Commands to choose from, their remarks below each other."""
+    """Commands to choose from, with aligned remarks."""
     pairs = list(choices)
     width = max((len(line) for line, _ in pairs), default=0)
     return Indented(tuple(command(f"{line:{width}}", remark) for line, remark in pairs))
 
 
 def reworded(element: Element, words: Callable[[str], str]) -> Element:
-    """The element with each part of its texts put into other words."""
+    """The element with each part of its texts passed through WORDS."""
 
     def text(given: Text) -> Text:
         return Text(tuple((words(part), style) for part, style in given.parts))
@@ -116,6 +116,6 @@ def reworded(element: Element, words: Callable[[str], str]) -> Element:
 
 
 def paragraphs(elements: Iterable[Element | str]) -> Iterator[Element]:
-    """Elements of which plain strings are paragraphs without a style."""
+    """The elements, with plain strings turned into paragraphs without a style."""
     for each in elements:
         yield styled(each) if isinstance(each, str) else each

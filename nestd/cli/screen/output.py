@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class OutputError(CliError):
-    """Standard output cannot be written, so that this is told on standard error."""
+    """Standard output cannot be written; the error goes to standard error."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(f"The output cannot be written: {error.strerror or error}.")
@@ -44,8 +44,8 @@ class OutputError(CliError):
 class Screen:
     """Where a command prints.
 
-    SUGGEST puts the commands in a text into words that work here. is_json says that the result,
-    or a refusal, is to be printed as JSON.
+    SUGGEST rewrites the commands in a text so that they work here. is_json: the result, or a
+    refusal, is printed as JSON.
     """
 
     def __init__(self, suggest: Callable[[str], str] = str, *, json: bool = False) -> None:
@@ -74,7 +74,7 @@ class Screen:
         self.show(styled(*parts))
 
     def commands(self, *lines: str) -> None:
-        """Print what can be typed next."""
+        """Print the commands that can be typed next."""
         self.show(indented(*lines))
 
     def diff(self, diff: str) -> None:
@@ -103,11 +103,11 @@ class Screen:
         self.show_aside(styled(("Warning: ", WARN), text))
 
     def note(self, text: str) -> None:
-        """Print to standard error what is no result."""
+        """Print something that is not a result, on standard error."""
         self.show_aside(styled(text))
 
     def show_aside(self, element: Element) -> None:
-        """Print to standard error; who closes it does not want to know."""
+        """Print to standard error, unless the user has closed it."""
         if sys.stderr is None:
             return
         element = reworded(element, self._suggest)
@@ -122,7 +122,7 @@ class Screen:
             return
 
     def failure(self, error: CliError) -> None:
-        """Print an error and what to do next: on standard error, with --json on standard output."""
+        """Print an error and the next step: on standard error, with --json on standard output."""
         if self.is_json and not isinstance(error, OutputError):
             told = {"name": error.name, "text": error.text, "blockers": error.blockers}
             self.json({"error": told})
@@ -141,7 +141,7 @@ class Screen:
 
     @property
     def is_live(self) -> bool:
-        """Whether something that changes in place can be shown."""
+        """Whether output can be replaced in place."""
         terminal = self._terminal("stdout")
         return terminal is not None and terminal.can_redraw
 
@@ -153,7 +153,7 @@ class Screen:
 
     @contextmanager
     def waiting(self) -> Iterator[Callable[[str], None]]:
-        """Say what is waited for: in place on a terminal, else one line for each new sentence."""
+        """Show the reason of a wait: in place on a terminal, else one line per new sentence."""
         terminal = self._terminal("stdout")
         if terminal is not None and terminal.can_redraw:
             with terminal.waiting() as show:
@@ -189,7 +189,7 @@ class Screen:
             yield show
 
     def _terminal(self, name: str) -> Terminal | None:
-        """That stream as a terminal, None where it is none or rich is not installed."""
+        """The stream as a terminal, None if it is not one or rich is not installed."""
         if name not in self._terminals:
             self._terminals[name] = None if self.is_json else _open_terminal(getattr(sys, name))
         return self._terminals[name]
@@ -209,7 +209,7 @@ def _open_terminal(stream: TextIO | None) -> Terminal | None:
 
 @contextmanager
 def _written() -> Iterator[None]:
-    """Raises OutputError where output cannot be written, unless its reader has left."""
+    """Raise OutputError if output cannot be written, unless its reader has closed it."""
     try:
         yield
     except BrokenPipeError:
@@ -220,6 +220,6 @@ def _written() -> Iterator[None]:
 
 
 def discard_output() -> None:
-    """Have nothing more go to standard output, when Python ends neither."""
+    """Discard all further standard output, also what Python flushes at exit."""
     with suppress(AttributeError, OSError):  # there may be none
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

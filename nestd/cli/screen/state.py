@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The state of nested virtualization in words: what runs, what the next boot brings, and why.
 
-Everything is what nestd says; nothing is compared or derived here. A service of version 1.0 does
-not tell what the next boot brings (host.nested.at_boot is ""): then the next load is told.
+All values come from nestd; nothing is compared or derived here. A service of version 1.0 does not
+report the next boot (host.nested.at_boot is ""): then the next load is shown.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from nestd.cli.service.values import Host, Module
 from nestd.formats.modprobe.load_obstacle import LoadObstacle, ObstacleKind, sentence
 
 _NO_KVM = "Nested virtualization is not available: no KVM module here suits the processor."
+_NOT_RUNNING = "Nested virtualization is not available: KVM does not run here."
 _HARMLESS = (ObstacleKind.UNKNOWN_PARAMETER.value,)
 
 
 def headline(host: Host, default: str = "") -> str:
-    """Is nested virtualization on, and after a reboot? One or two sentences.
+    """One or two sentences: is nested virtualization on now, and after a reboot?
 
     DEFAULT is for a service of version 1.0, where the kernel's default decides: "pass" where
     Validate finds that it leaves things as they are, "warn" where it does not.
@@ -43,7 +44,7 @@ def headline(host: Host, default: str = "") -> str:
 
 def _without_module(host: Host) -> str:
     if not host.backend and host.nested.at_boot != "yes":
-        return _NO_KVM
+        return _NO_KVM if host.modules else _NOT_RUNNING
     if host.nested.running in ("yes", "no"):
         now, later = on_off(host.nested.running), on_off(host.nested.at_boot)
         stays = f"stays {now}" if now == later else f"will be {later}"
@@ -105,14 +106,25 @@ def _is_loaded(module: Module) -> bool:
     return module.loaded and module.state != "not-loaded"
 
 
+def without_module(host: Host) -> Iterator[tuple[str, str]]:
+    """What is known where no module decides: rows of what runs and what a boot brings."""
+    if not host.backend:
+        return
+    yield "KVM", "built into the kernel" if host.backend == "builtin" else host.backend
+    if host.nested.running in ("yes", "no"):
+        decides = host.nested.decided_by or "kernel default"
+        yield "Running", on_off(host.nested.running)
+        yield "At boot", f"{on_off(host.nested.at_boot)}, decided by the {decides}"
+
+
 def by_default(module: Module, verdict: str) -> str:
-    """What the kernel's default will be: as it is now or not; "" where that is not known."""
+    """The kernel's default for the next load relative to now; "" if it is not known."""
     now, other = ("on", "off") if module.nested == "yes" else ("off", "on")
     return "" if module.nested == "unknown" else {"pass": now, "warn": other}.get(verdict, "")
 
 
 def obstacles(module: Module) -> list[LoadObstacle]:
-    """What keeps a module from being loaded at the next boot, what is only ignored left out."""
+    """The obstacles to loading a module at the next boot, without ignored parameters."""
     return [each for each in module.load_obstacles if each.kind not in _HARMLESS]
 
 
@@ -122,7 +134,7 @@ def obstacle(module: Module, one: LoadObstacle) -> str:
 
 
 def drift(host: Host, module: Module) -> Iterator[str]:
-    """Where running, configured and next differ, and what to do. Sentences."""
+    """Sentences on how running, configured and next differ, and what to do."""
     name = module.name
     if module.read_error and module is not host.main:
         yield f"{module.read_error.rstrip('.')}."
@@ -167,14 +179,14 @@ def _overridden(module: Module) -> Iterator[str]:
 
 
 def configured(module: Module) -> str:
-    """What kvm.conf says of nested."""
+    """The value of nested in kvm.conf."""
     if module.nested_configured == "unset":
         return f"not set in {KVM_CONF}"
     return f"{on_off(module.nested_configured)}, in {KVM_CONF}"
 
 
 def next_load(host: Host, module: Module, default: str = "") -> str:
-    """What the next load makes of nested, and who decides; DEFAULT as in headline()."""
+    """The value of nested after the next load, and what decides it; DEFAULT as in headline()."""
     if module.nested_next == "default":
         known = by_default(module, default)
         if host.nested.at_boot in ("yes", "no") and not obstacles(module):
@@ -186,7 +198,7 @@ def next_load(host: Host, module: Module, default: str = "") -> str:
 
 
 def at_boot(host: Host, module: Module) -> str:
-    """What keeps the module from being loaded at boot; "" where nothing does."""
+    """The reason why the module is not loaded at boot; "" if there is none."""
     found = obstacles(module)
     if not found or host.nested.at_boot == "yes":
         return ""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Elements on a terminal, with rich: the only file that imports it, and only for a terminal.
 
-Why rich: Debian 12, Fedora and EPEL 9 package it, it is kept well, and tables, live displays,
-NO_COLOR and terminals of every kind are its job.
+rich is packaged in Debian 12, Fedora and EPEL 9 and well maintained; it handles tables, live
+displays, NO_COLOR and all kinds of terminals.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Terminal:
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(
             file=stream,
-            # Only the terminal decides about colours: FORCE_COLOR would put them into pipes.
+            # Only the terminal decides on colours: FORCE_COLOR would put them into pipes.
             force_terminal=True,
             no_color=bool(os.environ.get("NO_COLOR")),
             markup=False,
@@ -76,7 +76,7 @@ class Terminal:
 
     @contextmanager
     def waiting(self) -> Iterator[Callable[[str], None]]:
-        """A sentence that says what is waited for, replaced in place."""
+        """The reason of a wait, replaced in place."""
         with self._console.status("") as status:
             yield status.update
 
@@ -121,7 +121,7 @@ class Terminal:
 
 
 class LiveView:
-    """Elements at the top, and below them as many of the latest events as there is room for."""
+    """Elements at the top, and below them as many of the latest events as fit."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -132,7 +132,7 @@ class LiveView:
         self._live.start()
 
     def stop(self) -> None:
-        """Leave what is shown where it is."""
+        """Stop updating; the output stays on the screen."""
         self._live.stop()
 
     def show(self, elements: list[Element], events: deque[str], end: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Single things in words: times, sizes, machines, jobs, assignments. Text only."""
+"""Words for single values: times, sizes, machines, jobs, assignments. Text only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ VENDORS = {
     "amd": "AMD",
     "power": "POWER",
     "s390": "IBM Z",
-    "arm64": "arm64",
     "none": "no KVM",
 }
 LEVELS = {1: "debug", 2: "info", 3: "warning", 4: "error"}
@@ -39,7 +38,7 @@ def plain(value: str) -> str:
 
 
 def kind_of_host(host: Host) -> str:
-    """Which hardware, and what it runs in."""
+    """The hardware, and what the host itself runs in."""
     inside = host.host_virtualization
     if inside in _CONTAINERS:
         place = f"seen from inside a container ({inside})"
@@ -47,11 +46,13 @@ def kind_of_host(host: Host) -> str:
         place = "on bare metal"
     else:
         place = f"itself a virtual machine ({inside})"
+    if host.vendor == "none" and host.backend:
+        return place  # there is KVM, of none of these vendors
     return f"{VENDORS.get(host.vendor, host.vendor)}, {place}"
 
 
 def machines(host: Host) -> str:
-    """How many virtual machines run, and which; where nestd may not look, what it does see."""
+    """The running virtual machines, or the visible ones if nestd may not look at all of them."""
     names = listed([each.name for each in host.machines])
     count = len(host.machines) or host.machine_count
     if not host.machines_known:
@@ -75,7 +76,7 @@ def blocker(one: Blocker) -> str:
 
 
 def inhibitor(one: Inhibitor) -> str:
-    """Who asked for no reloads, and why."""
+    """Who inhibits reloads, and why."""
     return f"{one.who} ({one.why})"
 
 
@@ -95,18 +96,18 @@ def assignment(one: Assignment) -> str:
 
 
 def filters(text: str, level: int = 0) -> str:
-    """What filters and a level make a daemon log."""
+    """What a daemon logs with FILTERS and LEVEL."""
     rest = f"everything of level {level} and above" if level else "warnings and errors"
     return f"{text}, else {rest}" if text else rest
 
 
 def is_default(daemon: LogDaemon) -> bool:
-    """Whether nothing is configured beyond what libvirt logs by itself."""
+    """Whether the daemon's log settings are libvirt's defaults."""
     return not daemon.filters and daemon.level in (0, LIBVIRT_LEVEL)
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it: 5 s, 2 min 5 s, 1 h 9 min."""
+    """A duration for people: 5 s, 2 min 5 s, 1 h 9 min."""
     whole = max(0, round(seconds))
     days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
     units = ((days, "d"), (hours, "h"), (minutes, "min"), (whole % 60, "s"))
@@ -116,7 +117,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes as people say them."""
+    """A size for people."""
     number = float(count)
     for unit in ("bytes", "kB", "MB"):
         if number < 1000:

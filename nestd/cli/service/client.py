@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """nestd as a client sees it: the calls of org.nestd1 with plain values, and its signals.
 
-The types of a call's arguments come from the tables of formats.api. The only file of nestctl that
-knows the connection. Every failure is a CliError.
+The types of a call's arguments come from the tables in formats.api. No other file of nestctl uses
+the connection. Every failure is a CliError.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PROPERTIES = "org.freedesktop.DBus.Properties"
 _OBJECTS = "org.freedesktop.DBus.ObjectManager"
 
 READ_SECONDS = 60.0
-# A person looks for a password, then a reload retries and verifies: nestd has limits of its own.
+# Long enough for a person to find a password and for a reload's retries; nestd has its own limits.
 CHANGE_SECONDS = 900.0
 
 _BLOCKED = (BUSY, INHIBITED)
@@ -66,7 +66,7 @@ class Client:
     # Reading
 
     async def is_running(self) -> bool:
-        """Whether somebody owns nestd's name."""
+        """Whether nestd's bus name has an owner."""
         path = "/org/freedesktop/DBus"
         [owned] = await self._send(path, BUS, "NameHasOwner", "s", BUS_NAME, destination=BUS)
         return bool(owned)
@@ -80,7 +80,7 @@ class Client:
         return values.host(properties, objects, machines, inhibitors)
 
     async def machines(self) -> list[Machine]:
-        """Virtual machines that run."""
+        """The running virtual machines."""
         found = await self._manager("ListMachines")
         return sorted((Machine(*each) for each in found), key=lambda one: one.name)
 
@@ -96,7 +96,7 @@ class Client:
         return sorted(guests, key=lambda one: one.name)
 
     async def module(self, name: str) -> Module:
-        """One module; a name that is not there is nestd's to refuse."""
+        """One module; nestd refuses an unknown name."""
         path = await self._manager("GetModule", name)
         return values.from_properties(Module, await self._properties(path, module.TABLE))
 
@@ -109,7 +109,7 @@ class Client:
         return values.from_keys(Plan, await self._module(name, "Plan", dict(parameters), when))
 
     async def job(self, number: int) -> Job:
-        """One job; it is there for some seconds after its end."""
+        """One job; it exists until some seconds after its end."""
         path = await self._manager("GetJob", number)
         return values.from_properties(Job, await self._properties(path, job.TABLE))
 
@@ -209,11 +209,11 @@ class Client:
     # Signals
 
     async def on_signal(self, callback: Callable[[Signal], None]) -> None:
-        """Have all signals of nestd handed on."""
+        """Call CALLBACK with every signal of nestd."""
         await self._subscribe(f"type='signal',sender='{BUS_NAME}'", callback)
 
     async def on_owner(self, callback: Callable[[bool], None]) -> None:
-        """Be told when nestd comes and goes."""
+        """Call CALLBACK when nestd starts or ends."""
         rule = f"type='signal',sender='{BUS}',member='NameOwnerChanged',arg0='{BUS_NAME}'"
         await self._subscribe(rule, lambda signal: callback(bool(signal.args[2])))
 

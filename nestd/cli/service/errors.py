@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What nestctl says when something does not work: a sentence, the next step, an exit code."""
+"""The errors of nestctl: a sentence, the next step, an exit code."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Exit(IntEnum):
 
 
 class CliError(Exception):
-    """Ends the command. text is one sentence; hint what to do next, "" where there is nothing.
+    """Ends the command. text is one sentence; hint is the next step, "" for none.
 
-    Hints say "nestctl", which the screen writes as it was called; "nestctl ..." stands for the
-    whole command line. name is that of the D-Bus error, blockers what was in the way.
+    Hints say "nestctl", which the screen replaces by the way it was called; "nestctl ..." stands
+    for the whole command line. name is the D-Bus error's, blockers are those of a refused reload.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ _NO_SERVICE = (wire.SERVICE_UNKNOWN, wire.NAME_HAS_NO_OWNER)
 
 
 def explain(error: BusError) -> CliError:
-    """What a D-Bus error means to a person."""
+    """The CliError for a D-Bus error."""
     if error.name in _NO_SERVICE:
         return _NOT_RUNNING
     if error.name.startswith("org.freedesktop.DBus.Error.Spawn"):
@@ -119,7 +119,7 @@ def explain(error: BusError) -> CliError:
 
 
 def no_bus(error: Exception) -> CliError:
-    """What it means that the message bus cannot be reached."""
+    """The CliError for a message bus that cannot be reached."""
     return CliError(
         f"The system's message bus (D-Bus) cannot be reached: {_reason(error)}.",
         "Without a system bus, for instance in a container, look with:\n"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What nestd tells, as values. Field names are the keys of nestctl's JSON: stable.
+"""The values that nestd returns. Field names are the keys of nestctl's JSON and stable.
 
-A field is read from the property of its name, RefCount from "refcount" aside; what a service of
-version 1.0 does not have yet keeps the field's default. NamedTuples, since a frozen dataclass takes
-ten times as long to make at each start.
+A field is read from the property of the same name, except that "refcount" is RefCount; a property
+that a service of version 1.0 lacks keeps the field's default. They are NamedTuples, since a frozen
+dataclass takes ten times as long to define at each start.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Difference(NamedTuple):
 
 
 class Blocker(NamedTuple):
-    """What keeps a module from being reloaded; pid 0 where it is no process."""
+    """Something that keeps a module from being reloaded; pid is 0 if it is not a process."""
 
     kind: str
     name: str
@@ -148,7 +148,7 @@ class LogDaemon(NamedTuple):
 
     @property
     def other_warnings(self) -> tuple[str, ...]:
-        """Those that do not say once more what is wrong with the file."""
+        """The warnings without those that repeat the file's error."""
         error = self.config_error
         return tuple(each for each in self.warnings if not error or error not in each)
 
@@ -333,12 +333,13 @@ def host(
 def _nested(manager: Mapping[str, Any], module: Module | None) -> Nested:
     decides = module.decides("nested") if module else None
     told = manager.get("NestedDecidedBy") or KERNEL_DEFAULT
+    backend = manager.get("Backend", "")
     return Nested(
         running=manager.get("Nested") or (module.nested if module else "unknown"),
         at_boot=manager.get("NestedAtBoot") or (module.nested_at_boot if module else ""),
         configured=module.nested_configured if module else "unset",
         next=module.nested_next if module else "default",
-        state=module.state if module else "missing",
+        state=module.state if module else "builtin" if backend == "builtin" else "missing",
         decided_by=decides.place if decides else None if told == KERNEL_DEFAULT else told,
     )
 

@@ -15,6 +15,11 @@ from nestd.formats.modprobe.next_load import NextLoad
 from nestd.host.kernel.sysfs import Availability
 from nestd.host.machine.surroundings import Surroundings
 
+# As systemd-detect-virt(1) names them.
+CONTAINERS = (
+    *("container-other", "docker", "lxc", "lxc-libvirt", "openvz", "podman", "pouch", "proot"),
+    *("rkt", "systemd-nspawn"),
+)
 _CPU_VENDORS = {"vmx": Vendor.INTEL, "svm": Vendor.AMD}
 
 
@@ -50,8 +55,14 @@ class Situation:
 
     @property
     def nested(self) -> Answer:
-        """Whether nested virtualization is on in the module that runs."""
-        return Answer.UNKNOWN if self.module is None else self.module.nested
+        """Whether nested virtualization is on in what runs."""
+        return self.snapshot.nested if self.module is None else self.module.nested
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether this host is itself a virtual machine; a container is none."""
+        kind = self.snapshot.virtualization
+        return kind not in ("none", "") and kind not in CONTAINERS
 
     @property
     def default(self) -> Answer:

@@ -45,11 +45,12 @@ from nestd.core.logs.settings.warnings import standing_warnings
 from nestd.core.logs.transaction import LogTransaction, check_starts
 from nestd.formats import environment_file
 from nestd.formats.libvirt import log_filters, log_outputs
-from nestd.host import privacy
+from nestd.host import fingerprint, privacy
 from nestd.host.editing.replacement import remove_leftovers
 from nestd.host.files import read_below
+from nestd.host.fingerprint import Fingerprint
 from nestd.host.libvirt import daemons as libvirt_daemons
-from nestd.host.libvirt.daemons import DaemonProcess, fingerprint
+from nestd.host.libvirt.daemons import DaemonProcess
 from nestd.host.libvirt.interface import LogAdmin, UnitFacts, Units
 from nestd.host.root import Root
 from nestd.host.state.undo_records import UndoRecords
@@ -87,7 +88,7 @@ class LogDaemon:
         self._state = LogState(name, libvirt_daemons.config_file(name))
         self._unread: tuple[str, ...] = ()
         self._config_seen = LogConfig()
-        self._seen: object = None  # the fingerprint of the file that this was read from
+        self._seen: Fingerprint | None = None  # of the file that this was read from
         self._pending = Pending(name, records, self._runtime)
         self.debug = DebugKeeper(
             root, self._service, name, records, self._runtime, self._lock, on_change
@@ -320,7 +321,7 @@ class LogDaemon:
         path = self._state.config_file
         seen = None
         try:
-            seen = fingerprint(self.root.follow(path))
+            seen = fingerprint.settled(self.root.follow(path))
             if seen is not None and seen == self._seen:
                 return self._config_seen
             data = read_bytes(self.root, path)

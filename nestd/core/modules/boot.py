@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Set
 
 from nestd.core.model import Answer
+from nestd.core.modules.backend import COMMAND_LINE, KERNEL_DEFAULT
 from nestd.core.modules.facts import KvmModule
 from nestd.core.modules.obstacles import load_obstacles, may_load
 from nestd.core.modules.values import NESTED, answer
@@ -13,9 +14,6 @@ from nestd.core.modules.vendors import cpu_flag
 from nestd.formats.modprobe.load_obstacle import LoadObstacle, ObstacleKind
 from nestd.formats.modprobe.next_load import Assignment
 from nestd.host.kernel.sysfs import Availability
-
-KERNEL_DEFAULT = "kernel default"
-COMMAND_LINE = "kernel command line"
 
 _HARMLESS = (ObstacleKind.UNKNOWN_PARAMETER.value,)
 # On the kernel command line: loaded by dracut before udev, or by systemd-modules-load.

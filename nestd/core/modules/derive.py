@@ -7,12 +7,12 @@ from collections.abc import Set
 from types import MappingProxyType
 
 from nestd.core.model import Answer, Module, ModuleState, Pending, Snapshot, Vendor
-from nestd.core.modules.backend import backend
+from nestd.core.modules.backend import backend, decided_without_module, nested_without_module
 from nestd.core.modules.boot import decided_by, nested_at_boot
 from nestd.core.modules.facts import HostFacts, KvmModule
 from nestd.core.modules.obstacles import load_obstacles
 from nestd.core.modules.values import NESTED, answer, as_text
-from nestd.core.modules.vendors import HOST_MODULES, MODULES, detect, nested_holders
+from nestd.core.modules.vendors import HOST_MODULES, detect, nested_holders
 from nestd.formats.modprobe.next_load import Assignment
 from nestd.host.kernel.sysfs import Availability
 
@@ -24,12 +24,12 @@ def derive(facts: HostFacts, flags: Set[str], virtualization: str, machine_count
     host_module = "" if vendor is Vendor.NONE else HOST_MODULES[vendor]
     decisive = modules.get(host_module)
     provider = backend(facts)
-    # Nobody knows what a KVM of others does; without any there is nothing to nest in.
-    without = Answer.NO if facts.machine in MODULES and not provider else Answer.UNKNOWN
+    without = nested_without_module(facts, provider)
+    decides = decided_by(facts.module(host_module)) if host_module else ""
     return Snapshot(
         nested=without if decisive is None else decisive.nested,
         nested_at_boot=without if decisive is None else decisive.nested_at_boot,
-        nested_decided_by=decided_by(facts.module(host_module)) if host_module else "",
+        nested_decided_by=decides or decided_without_module(facts),
         backend=provider,
         vendor=vendor,
         host_module=host_module,

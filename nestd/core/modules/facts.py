@@ -16,6 +16,7 @@ from typing import NamedTuple
 from nestd.core.model import Answer
 from nestd.core.modules.values import NESTED, acceptable, canonical, differing, same, version
 from nestd.core.modules.vendors import default_nested, nested_holders
+from nestd.formats.arm_mode import ArmMode, arm_mode
 from nestd.formats.modprobe.boot_arguments import BootSetup
 from nestd.formats.modprobe.edit import configured
 from nestd.formats.modprobe.kernel_params import KernelVersion, ParameterType
@@ -70,6 +71,7 @@ class HostFacts:
     private: frozenset[str]  # files that not everybody may read
     ignored: tuple[ConfigFile, ...]  # files of modprobe.d that kmod does not read
     boot_loads: BootLoads
+    kvm_nests: bool | None  # what arm64's KVM says of itself, None where that is not known
     rest: RestOfHost
 
     @cached_property
@@ -109,6 +111,11 @@ class HostFacts:
         asked = (name for name in RestOfHost._fields if name in theirs)
         return all(getattr(self, name) == theirs[name] for name in asked)
 
+    @cached_property
+    def arm_mode(self) -> ArmMode:
+        """What the kernel command line asks of arm64's KVM."""
+        return arm_mode(self.cmdline)
+
     @property
     def obstacles(self) -> tuple[str, ...]:
         """The stopping files, one sentence each."""
@@ -136,6 +143,10 @@ class HostFacts:
     def module(self, name: str) -> KvmModule:
         """The module NAME, KVM's or one that KVM's need. Raises KeyError for another one."""
         return self._modules[name]
+
+    def load_of(self, name: str) -> NextLoad:
+        """What a load of any module would pass, be it one that there is not here."""
+        return _next_load(self.files, self.cmdline, name, kmod=self.kmod)
 
     @property
     def bad_lines(self) -> tuple[Origin, ...]:

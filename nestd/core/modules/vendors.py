@@ -10,13 +10,14 @@ from nestd.core.model import Answer, Vendor
 from nestd.formats.modprobe.kernel_params import KernelVersion, ParameterType
 from nestd.host.kernel.sysfs import Availability, ModuleFacts
 
+ARM = "aarch64"
 COMMON = "kvm"
 """The module that is the same for all vendors of an architecture, and used by theirs."""
 
 _X86 = ("kvm_intel", "kvm_amd", COMMON)
 
 # By uname -m, each before those that it uses; an architecture that is not here has no "nested"
-# module parameter (arm64: the kernel command line's kvm-arm.mode=nested).
+# module parameter: on arm64 the kernel command line's kvm-arm.mode=nested decides, see backend.
 MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "x86_64": _X86,
@@ -53,6 +54,17 @@ _INTEL_DEFAULT_ON = (4, 20)
 
 _X86_VENDORS = (Vendor.INTEL, Vendor.AMD)
 _CPU_FLAGS = MappingProxyType({Vendor.INTEL: "vmx", Vendor.AMD: "svm"})
+
+
+# The latest kernel whose KVM was seen not to nest there.
+_NO_NESTING_UNTIL: Mapping[str, KernelVersion] = MappingProxyType(
+    {"riscv64": (7, 2), "loongarch64": (7, 2)}
+)
+
+
+def never_nests(machine: str, kernel: KernelVersion) -> bool:
+    """Whether no KVM of that architecture nests, as far as KERNEL is one that is known."""
+    return kernel <= _NO_NESTING_UNTIL.get(machine, (-1, 0))
 
 
 def modules_of(machine: str) -> tuple[str, ...]:

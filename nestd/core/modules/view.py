@@ -20,8 +20,8 @@ from nestd.core.modules.facts import HostFacts, RestOfHost, with_nested
 from nestd.core.modules.machine_count import MachineCount
 from nestd.core.modules.shared_look import SharedLook
 from nestd.core.modules.vendors import modules_of
+from nestd.core.modules.wording import no_module
 from nestd.formats.modprobe.kernel_params import ParameterType
-from nestd.formats.printable import quoted
 from nestd.host.kernel import kvm_holders
 from nestd.host.kernel.interface import Kernel, KernelEvent
 from nestd.host.kernel.kvm_holders import KvmHolder
@@ -121,6 +121,7 @@ class HostView:
             private=config.private,
             ignored=config.ignored,
             boot_loads=boot_loads,
+            kvm_nests=self.kernel.nests(),
             rest=RestOfHost(
                 modules_disabled=lambda: modules_disabled(root),
                 installed=self._installed,
@@ -134,8 +135,7 @@ class HostView:
         """NAME as the kernel spells it. Raises InvalidArgument for one that is not KVM's here."""
         spelled = name.replace("-", "_")
         if spelled not in self.modules:
-            known = ", ".join(self.modules) or "none"
-            raise InvalidArgument(f"No module {quoted(name)} here; KVM's modules are: {known}.")
+            raise InvalidArgument(no_module(name, self.modules, self.kernel.machine))
         return spelled
 
     def shared_facts(self) -> HostFacts:

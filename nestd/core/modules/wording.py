@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nestd.core.modules.facts import HostFacts
+from nestd.core.modules.vendors import ARM
 from nestd.formats.modprobe.next_load import Assignment, Origin
+from nestd.formats.printable import quoted
 
 _LISTS = ("module_blacklist", "modprobe.blacklist")
 NESTED_WITH_HUGE_PAGES = (
@@ -47,6 +51,17 @@ def list_change(facts: HostFacts, module: str) -> tuple[list[str], list[str]]:
             kept = [name for name in listed if name not in names]
             add += [f"{key}={','.join(kept)}"] if kept else []
     return remove, add
+
+
+def no_module(name: str, known: Sequence[str], machine: str) -> str:
+    """That NAME is none of the modules KNOWN of a host, whose architecture is MACHINE."""
+    if machine == ARM:
+        return (
+            f"No module {quoted(name)} here: on arm64 KVM is part of the kernel, and kvm-arm.mode="
+            " on the kernel command line decides whether it nests."
+        )
+    names = ", ".join(known) or "none"
+    return f"No module {quoted(name)} here; KVM's modules are: {names}."
 
 
 def no_kvm(provider: str) -> str:

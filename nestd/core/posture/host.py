@@ -7,11 +7,22 @@ from collections.abc import Sequence
 
 from nestd.core.checks.finding import Finding, note, passed, warn
 from nestd.core.guests.guest import Guest, Nesting
-from nestd.core.model import Answer
+from nestd.core.model import Answer, Vendor
+from nestd.core.modules.vendors import ARM
 from nestd.core.posture.standing import Standing
+from nestd.formats.modprobe.boot_arguments import advice
 from nestd.host.kernel.kvm_device import PATH
+from nestd.host.kernel.sysfs import Availability
 
 _MOST_NAMED = 5
+# What takes from a guest what a hypervisor needs, in its XML.
+_TAKE = {
+    Vendor.INTEL: "inside its <cpu> the line <feature policy='disable' name='vmx'/>.",
+    Vendor.AMD: "inside its <cpu> the line <feature policy='disable' name='svm'/>.",
+    Vendor.S390: "inside its <cpu> the line <feature policy='disable' name='sief2'/>.",
+    Vendor.POWER: "inside its <features> the line <nested-hv state='off'/>.",
+    Vendor.NONE: "remove virtualization=on from its <qemu:commandline>.",
+}
 
 
 def nested(standing: Standing) -> Sequence[Finding]:
@@ -24,10 +35,20 @@ def nested(standing: Standing) -> Sequence[Finding]:
                 "nested",
                 "Nested virtualization is on: each guest that is given vmx, svm or the like can"
                 " reach KVM's code for it.",
-                "See who has it: nestctl guests. Where nobody needs it: nestctl nested off",
+                f"See who has it: nestctl guests. Where nobody needs it: {_off(standing)}",
             )
         ]
     return [note("nested", "Whether nested virtualization is on is not known.")]
+
+
+def _off(standing: Standing) -> str:
+    if standing.module is not None and standing.module.availability is Availability.LOADABLE:
+        return "nestctl nested off"
+    mode = standing.facts.arm_mode
+    if standing.facts.machine == ARM:
+        how = advice(standing.facts.boot_setup, mode.words)
+        return how[:1].lower() + how[1:]
+    return "see how it is switched off here: nestctl validate"
 
 
 def device(standing: Standing) -> Sequence[Finding]:
@@ -57,10 +78,10 @@ def guests(standing: Standing) -> Sequence[Finding]:
     unknown = [each for each in standing.guests if each.exposure.answer is Answer.UNKNOWN]
     using = [each for each in standing.guests if each.usage.nesting is Nesting.USED]
     untold = [each for each in standing.guests if each.usage.nesting is Nesting.UNKNOWN]
-    return [_exposed(exposed, unknown), _using(using, untold)]
+    return [_exposed(exposed, unknown, _TAKE[standing.snapshot.vendor]), _using(using, untold)]
 
 
-def _exposed(exposed: Sequence[Guest], unknown: Sequence[Guest]) -> Finding:
+def _exposed(exposed: Sequence[Guest], unknown: Sequence[Guest], take: str) -> Finding:
     also = f" Of {_named(unknown)} it is not known." if unknown else ""
     if not exposed and not unknown:
         return passed("exposed-guests", "No running machine has what a hypervisor needs.")
@@ -73,8 +94,7 @@ def _exposed(exposed: Sequence[Guest], unknown: Sequence[Guest]) -> Finding:
     return note(
         "exposed-guests",
         f"Machines that have what a hypervisor needs: {_named(exposed)}.{also}",
-        "Take it from one, from its next start on: virsh edit NAME, and inside its <cpu> the line"
-        " <feature policy='disable' name='vmx'/> (svm on AMD).",
+        f"Take it from one, from its next start on: virsh edit NAME, and {take}",
     )
 
 

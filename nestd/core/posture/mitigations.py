@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from nestd.core.checks.finding import Finding, note, passed, warn
 from nestd.core.model import Answer, Vendor
 from nestd.core.posture.standing import Standing
+from nestd.formats.modprobe.boot_arguments import advice
 
 # Those by which a guest can learn of its host or of other guests.
 _OF_GUESTS = (
@@ -47,7 +48,7 @@ def command_line(standing: Standing) -> Sequence[Finding]:
             "mitigations",
             "The kernel command line has mitigations=off: guests, and guests inside of guests, are"
             " not kept apart from what the processor leaks.",
-            "Remove mitigations=off from the kernel command line and reboot.",
+            advice(standing.facts.boot_setup, [given[-1].decode("ascii", "backslashreplace")]),
         )
     ]
 

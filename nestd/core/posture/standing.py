@@ -32,10 +32,8 @@ class Standing:
 
     @property
     def nested(self) -> Answer:
-        """Whether nesting is on in the module that runs; NO where none is loaded."""
-        if self.module is None:
-            return Answer.UNKNOWN
-        return self.module.nested
+        """Whether nesting is on in what runs."""
+        return self.snapshot.nested
 
     @property
     def place(self) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 from nestd.formats.libvirt_xml import live_domain
 from nestd.formats.libvirt_xml.domain_xml import Domain
 from nestd.formats.libvirt_xml.safe_xml import XmlError
+from nestd.host import fingerprint
+from nestd.host.fingerprint import Fingerprint
 
 _READ_BYTES = 256 << 10  # the processor stands before the devices, which may be many
 
@@ -23,7 +25,7 @@ class LiveDomains:
     """
 
     def __init__(self) -> None:
-        self._known: dict[Path, tuple[tuple[int, ...], Domain | None]] = {}
+        self._known: dict[Path, tuple[Fingerprint, Domain | None]] = {}
 
     def read(self, path: Path) -> Domain | None:
         """The domain, None where its file cannot be read."""
@@ -33,10 +35,9 @@ class LiveDomains:
             self._known.pop(path, None)
             return None
         try:
-            status = os.fstat(fd)
-            same = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
-            if self._known.get(path, ((),))[0] != same:
-                self._known[path] = (same, _parse(path, os.read(fd, _READ_BYTES)))
+            now = fingerprint.of(os.fstat(fd))
+            if self._known.get(path, (None,))[0] != now:
+                self._known[path] = (now, _parse(path, os.read(fd, _READ_BYTES)))
         except OSError:
             return None
         finally:

@@ -69,6 +69,9 @@ class Kernel(Protocol):
     def read_module(self, name: str) -> ModuleFacts:
         """The module's facts now."""
 
+    def nests(self) -> bool | None:
+        """Whether arm64's KVM, which has no module to read that of, nests; None: not known."""
+
     async def parameter_types(self, name: str) -> Mapping[str, ParameterType]:
         """The parameters that the module file declares (modinfo); empty where there is no file."""
 

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""/dev/kvm as a file. It is never opened here: on POWER and s390x opening it loads KVM."""
+"""/dev/kvm as a file. It is opened on arm64 alone, to ask KVM whether it nests.
+
+On POWER and s390x opening it would load KVM; on arm64 KVM is part of the kernel image.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import grp
 import os
 import pwd
@@ -14,6 +18,9 @@ from nestd.host.root import Root
 PATH = "/dev/kvm"
 GROUP = "kvm"  # whom systemd's udev rule gives it to (50-udev-default.rules)
 _NUMBER = os.makedev(10, 232)  # KVM_MINOR of include/linux/miscdevice.h
+# include/uapi/linux/kvm.h
+_CHECK_EXTENSION = 0xAE03
+_CAP_ARM_EL2 = 240
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,20 @@ def read_device(root: Root) -> KvmDevice:
         owner=_user(status.st_uid),
         group=_group(status.st_gid),
     )
+
+
+def arm_nests(root: Root) -> bool | None:
+    """Whether arm64's KVM gives guests what a hypervisor needs; None where it cannot be asked."""
+    try:
+        fd = os.open(root.at(PATH), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return fcntl.ioctl(fd, _CHECK_EXTENSION, _CAP_ARM_EL2) > 0
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
 
 
 def _user(number: int) -> str:

@@ -5,20 +5,32 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import stat
 from collections.abc import Mapping, Sequence
 from typing import Callable
 
 from nestd.formats.modprobe.kernel_params import ParameterType
+from nestd.host.files import read_regular
 from nestd.host.kernel import kmod
 from nestd.host.kernel.interface import KernelEvent, LoadError, LoadTimeout, NotThisMachine
 from nestd.host.kernel.kernel_log import KernelLog
+from nestd.host.kernel.kvm_device import arm_nests
 from nestd.host.kernel.sysfs import ModuleFacts, ModuleReader
 from nestd.host.kernel.uevents import UeventWatch
 from nestd.host.root import Root
 
 DEVICE = "/dev/kvm"
 DEVICE_RECHECK_SECONDS = 0.02
+# What /proc/cpuinfo has on each architecture alone (show_cpuinfo() of each).
+_MACHINES = (
+    (rb"^CPU implementer", "aarch64"),
+    (rb"^cpu\s*: POWER", "ppc64le"),
+    (rb"^vendor_id\s*: IBM/S390", "s390x"),
+    (rb"^isa\s*: rv64", "riscv64"),
+    (rb"^CPU Family\s*: Loongson-64bit", "loongarch64"),
+    (rb"^vendor_id\s*: (?!IBM)", "x86_64"),
+)
 _FRESH_DEVICE = (0o600, 0, 0)  # mode, owner and group of a node that udev has not seen yet
 
 
@@ -34,10 +46,17 @@ class RealKernel:
         self.release = os.uname().release
         self._device_before = _identity(root)
         self._modules = ModuleReader(root, self.release)
+        self._nests: bool | None = None
 
     def read_module(self, name: str) -> ModuleFacts:
         """See Kernel."""
         return self._modules.read(name)
+
+    def nests(self) -> bool | None:
+        """See Kernel. Asked once: arm64's KVM is part of the kernel image and stays as booted."""
+        if self.machine == "aarch64" and self._nests is None:
+            self._nests = arm_nests(self._root)
+        return self._nests
 
     async def parameter_types(self, name: str) -> Mapping[str, ParameterType]:
         """See Kernel."""
@@ -119,6 +138,11 @@ class FilesOnly(RealKernel):
         super().__init__(root)
         self.release = _installed_release(root, self.release)
         self._modules = ModuleReader(root, self.release)
+        self.machine = _described_machine(root) or self.machine
+
+    def nests(self) -> bool | None:
+        """Files do not tell."""
+        return None
 
     async def check_load(self, name: str) -> None:
         """Refused."""
@@ -149,6 +173,16 @@ def _identity(root: Root) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid
+
+
+def _described_machine(root: Root) -> str:
+    """The architecture as uname -m names it, from /proc/cpuinfo; "" where that does not tell."""
+    try:
+        data = read_regular(root.at("/proc/cpuinfo")) or b""
+    except OSError:
+        return ""
+    found = (name for pattern, name in _MACHINES if re.search(pattern, data, re.MULTILINE))
+    return next(found, "")
 
 
 def _installed_release(root: Root, running: str) -> str:

@@ -15,12 +15,13 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TypeVar
 
+from nestd.host import fingerprint
 from nestd.host.files import read_regular
+from nestd.host.fingerprint import TICK_SECONDS, Fingerprint
 from nestd.host.root import Root
 
 _T = TypeVar("_T")
 
-TICK_SECONDS = 0.1  # time stamps are those of the kernel's tick: two changes in it look like one
 _SYSFS_BYTES = 64 << 10  # of a file; the kernel shows a page, which has 4 to 64 KiB
 _DEP, _BUILTIN = "modules.dep", "modules.builtin"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -224,14 +225,18 @@ def read_lists(root: Root, release: str, names: Iterable[str]) -> None:
 
 
 def other_providers(root: Root, known: Container[str]) -> tuple[str, ...]:
-    """Modules named kvm_... that are not KNOWN, loaded ones before those of the kernel image."""
+    """Modules named kvm_... that are not KNOWN, loaded ones before those of the kernel image.
+
+    "kvm" itself is one where KNOWN does not have it and it is loaded (riscv64, loongarch64).
+    """
     directory = root.at("/sys/module")
     try:
         names = [name for name in os.listdir(directory) if name.startswith("kvm_")]
     except OSError:
         return ()
-    others = ((not os.path.exists(directory / name / "initstate"), name) for name in names)
-    return tuple(name for _, name in sorted(others) if name not in known)
+    loaded = {name: os.path.exists(directory / name / "initstate") for name in (*names, "kvm")}
+    others = [name for name in loaded if name not in known and (name != "kvm" or loaded[name])]
+    return tuple(sorted(others, key=lambda name: (not loaded[name], name == "kvm", name)))
 
 
 def has_device(root: Root) -> bool:
@@ -272,26 +277,25 @@ def _listed(path: str) -> frozenset[str]:
     return _names_in_list(path, version) if version else frozenset()
 
 
-def _version(path: str) -> tuple[int, int] | None:
-    """What changes with a file's contents, None where there is no file. Raises OSError."""
+def _version(path: str) -> Fingerprint | None:
+    """The file's fingerprint, None if there is no file. Raises OSError."""
     try:
-        status = os.stat(path)
+        return fingerprint.of(os.stat(path))
     except OSError as error:
         if error.errno in _ABSENT:
             return None
         raise
-    return status.st_mtime_ns, status.st_size
 
 
 @lru_cache(maxsize=8)
-def _names_in_list(path: str, _version: tuple[int, int]) -> frozenset[str]:
+def _names_in_list(path: str, _version: Fingerprint) -> frozenset[str]:
     """The modules' names of a list whose lines begin with the path of a .ko file."""
     lines = (read_regular(path) or b"").splitlines()
     return frozenset(_module_of(line.split(b":", 1)[0]) for line in lines)
 
 
 @lru_cache(maxsize=16)
-def _needs_in_list(path: str, _version: tuple[int, int], name: str) -> tuple[str, ...]:
+def _needs_in_list(path: str, _version: Fingerprint, name: str) -> tuple[str, ...]:
     """What follows NAME in a list, after a colon."""
     for line in (read_regular(path) or b"").splitlines():
         file, _, needed = line.partition(b":")

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import quote
 
 from nestd.host.root import Root
@@ -30,7 +28,6 @@ PID_DIRECTORY = "/run"
 PROGRAM_DIRECTORIES = ("/usr/sbin", "/usr/bin")
 _ADMIN_SOCKETS = "/run/libvirt"
 _COMM_LENGTH = 15  # TASK_COMM_LEN less the NUL
-_TICK_SECONDS = 0.1
 _STARTED = 19  # starttime's place in /proc/PID/stat behind the name (proc_pid_stat(5))
 # The variables that matter in a daemon's environment.
 _VARIABLES = ("LIBVIRT_DEBUG", "LIBVIRT_LOG_FILTERS", "LIBVIRT_LOG_OUTPUTS")
@@ -64,21 +61,6 @@ def program_file(root: Root, name: str) -> str:
 def config_file(name: str) -> str:
     """The one file that the daemon reads (daemonConfigFilePath)."""
     return f"{CONFIG_DIRECTORY}/{name}.conf"
-
-
-def fingerprint(path: Path) -> object:
-    """A value that changes when the file is written or replaced, also through a link.
-
-    None if there is no file, and if it was changed so recently that another change might not show
-    in its time stamps, which have the resolution of the kernel's timer tick.
-    """
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    if time.time() - found.st_ctime < _TICK_SECONDS:
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def admin_uri(root: Root, name: str) -> str:

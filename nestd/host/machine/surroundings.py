@@ -10,6 +10,7 @@ from nestd.formats.libvirt_xml.qemu_capabilities import QemuCapabilities
 from nestd.host.kernel.kvm_device import KvmDevice, read_device
 from nestd.host.libvirt.cache import read_cache
 from nestd.host.machine.initramfs import Initramfs, look
+from nestd.host.machine.interrupt_controller import gic_version
 from nestd.host.machine.os_release import OsRelease, read_os_release
 from nestd.host.machine.processor import Processor, read_processor
 from nestd.host.machine.virtualbox import sign_of_virtualbox
@@ -18,7 +19,10 @@ from nestd.host.root import Root
 
 @dataclass(frozen=True)
 class Surroundings:
-    """virtualbox is the path that shows that it is here; libvirt is None where it noted nothing."""
+    """virtualbox is the path that shows that it is here; libvirt is None where it noted nothing.
+
+    gic is the version of arm64's interrupt controller, 0 where it is not known.
+    """
 
     processor: Processor
     device: KvmDevice
@@ -26,6 +30,7 @@ class Surroundings:
     initramfs: Initramfs
     virtualbox: str = ""
     libvirt: QemuCapabilities | None = None
+    gic: int = 0
 
 
 async def read_surroundings(root: Root, machine: str, release: str, module: str) -> Surroundings:
@@ -39,6 +44,7 @@ async def read_surroundings(root: Root, machine: str, release: str, module: str)
             initramfs=Initramfs(),
             virtualbox=sign_of_virtualbox(root),
             libvirt=read_cache(root, machine),
+            gic=gic_version(root) if machine == "aarch64" else 0,
         )
 
     found = await asyncio.to_thread(read)

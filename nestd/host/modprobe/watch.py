@@ -16,9 +16,11 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
+from nestd.host import fingerprint
+from nestd.host.fingerprint import Fingerprint
 from nestd.host.inotify import DirectoryWatch
-from nestd.host.kernel.sysfs import TICK_SECONDS
 from nestd.host.modprobe.boot_loads import BootLoads, read_boot_loads
 from nestd.host.modprobe.config import ModprobeConfig, directories, read_config
 from nestd.host.modprobe.kvm_conf import OwnFile, read_own
@@ -29,7 +31,7 @@ from nestd.host.root import Root
 _LOCAL = ("bcachefs", "btrfs", "erofs", "ext4", "f2fs", "proc", "squashfs", "tmpfs", "xfs", "zfs")
 
 _Read = tuple[ModprobeConfig, OwnFile, BootLoads]
-_Stamps = dict[str, "tuple[int, ...]"]  # by place
+_Stamps = dict[str, Optional[Fingerprint]]  # by place; None: there is nothing
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +98,7 @@ class ConfigWatch:
         same_mounts = self._mounts is not None and not self._mounts.has_changed()
         if known is not None and self._is_proven and is_quiet and same_mounts:
             return True
-        if known is None or (self._is_fresh and not is_quiet) or _stamps(known)[0] != known:
+        if known is None or (self._is_fresh and not is_quiet) or _stamps(known) != known:
             self._is_proven = False  # until all is read again
             return False
         return True
@@ -122,8 +124,8 @@ class ConfigWatch:
         config, loads = read_config(self._root, self._kmod), read_boot_loads(self._root)
         own = read_own(self._root, config.files)
         places = config.places | loads.places
-        stamps, newest = _stamps(map(str, places))
-        is_fresh = started - newest < TICK_SECONDS
+        stamps = _stamps(map(str, places))
+        is_fresh = not all(stamp.is_settled(started) for stamp in stamps.values() if stamp)
         return Look((config, own, loads), places, stamps, is_fresh, _is_local(places), hints)
 
     def take(self, look: Look) -> None:
@@ -167,25 +169,15 @@ class ConfigWatch:
         self._changed()  # what changed since it was read was told to nobody
 
 
-def _stamps(places: Iterable[str]) -> tuple[_Stamps, float]:
-    """What differs when one of PLACES was written, replaced, made or removed.
-
-    And the time of the latest such change, in seconds: another one so soon after it might not show.
-    """
+def _stamps(places: Iterable[str]) -> _Stamps:
+    """The fingerprints of PLACES, links not followed."""
     stamps: _Stamps = {}
-    newest = 0.0
     for place in places:
         try:
-            found = os.lstat(place)
+            stamps[place] = fingerprint.of(os.lstat(place))
         except OSError:
-            stamps[place] = ()
-            continue
-        newest = max(newest, found.st_ctime)
-        stamps[place] = (
-            *(found.st_dev, found.st_ino, found.st_size),
-            *(found.st_mtime_ns, found.st_ctime_ns),
-        )
-    return stamps, newest
+            stamps[place] = None
+    return stamps
 
 
 def _is_local(places: Iterable[Path]) -> bool:

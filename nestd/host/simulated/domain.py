@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from enum import Enum
 from xml.sax.saxutils import escape
 
-EMULATOR = "/usr/libexec/qemu-kvm"
 _UUIDS = uuid.UUID("6d9f0e0a-5d0c-4c43-9d8b-6a4b6f1c7f10")  # each name has its own, always the same
 _MEBIBYTES = 2048
 
@@ -32,7 +31,9 @@ class _Processor:
     feature: str
     on: str  # QEMU's words
     off: str
-    in_cpu: bool = True  # a feature of <cpu>, else one of <features>
+    in_cpu: bool = True  # a feature of <cpu>, else one of <features> or of QEMU's alone
+    in_xml: bool = True  # libvirt's XML has a word for it
+    emulator: str = "/usr/libexec/qemu-kvm"  # RHEL's
 
 
 _PROCESSORS = {  # by the kind of host
@@ -48,6 +49,13 @@ _PROCESSORS = {  # by the kind of host
     "s390": _Processor(
         "s390x", "s390-ccw-virtio-rhel9.4.0", "gen15a-base", "sief2", "sief2=on", "sief2=off"
     ),
+    "arm64": _Processor(
+        *("aarch64", "virt-10.1", "host", "virtualization"),
+        *("virtualization=on", "virtualization=off"),
+        in_cpu=False,
+        in_xml=False,
+        emulator="/usr/bin/qemu-system-aarch64",
+    ),
 }
 
 
@@ -61,18 +69,22 @@ class Domain:
 
     def definition(self) -> bytes:
         """The persistent definition, as in /etc/libvirt/qemu."""
-        return f"{_WARNING}<domain type='kvm'>\n{self._body()}</domain>\n".encode()
+        return f"{_WARNING}<domain type='kvm'{self._namespace}>\n{self._body()}</domain>\n".encode()
 
     def live_xml(self, pid: str) -> bytes:
         """The live state that libvirt keeps below /run (virDomainObjFormat)."""
         head = f"<domstatus state='running' reason='booted' pid='{pid}'>\n"
-        body = f"  <domain type='kvm' id='1'>\n{self._body()}  </domain>\n"
+        body = f"  <domain type='kvm' id='1'{self._namespace}>\n{self._body()}  </domain>\n"
         return f"{_WARNING}{head}{body}</domstatus>\n".encode()
 
     def command_line(self) -> bytes:
         """QEMU's /proc/PID/cmdline."""
         guest = os.fsencode(self.name).replace(b",", b",,")  # as QEMU's options have it
-        words = [EMULATOR.encode(), b"-name", b"guest=" + guest + b",debug-threads=on"]
+        words = [
+            self.processor.emulator.encode(),
+            b"-name",
+            b"guest=" + guest + b",debug-threads=on",
+        ]
         words += [word.encode() for word in self._options()]
         return b"".join(word + b"\0" for word in words)
 
@@ -96,13 +108,22 @@ class Domain:
     def _uuid(self) -> str:
         return str(uuid.uuid5(_UUIDS, repr(os.fsencode(self.name))))
 
+    @property
+    def _namespace(self) -> str:
+        return "" if self.processor.in_xml else f" xmlns:qemu='{_QEMU_NAMESPACE}'"
+
     def _body(self) -> str:
         processor = self.processor
         name = escape(os.fsencode(self.name).decode("utf-8", "replace"))
-        feature = features = ""
-        if processor.in_cpu:
+        features = arguments = ""
+        cpu = _MODEL.format(model=processor.model, feature="")
+        if not processor.in_xml:
+            cpu = _PASSTHROUGH
+            arguments = _ARGUMENTS.format(value=processor.on) if self.exposed else ""
+        elif processor.in_cpu:
             policy = "require" if self.exposed else "disable"
             feature = f"    <feature policy='{policy}' name='{processor.feature}'/>\n"
+            cpu = _MODEL.format(model=processor.model, feature=feature)
         else:
             state = "on" if self.exposed else "off"
             features = f"  <features>\n    <{processor.feature} state='{state}'/>\n  </features>\n"
@@ -113,8 +134,9 @@ class Domain:
             arch=processor.arch,
             machine=processor.machine,
             features=features,
-            model=processor.model,
-            feature=feature,
+            cpu=cpu,
+            emulator=processor.emulator,
+            arguments=arguments,
         )
 
 
@@ -139,14 +161,24 @@ _BODY = """\
     <type arch='{arch}' machine='{machine}'>hvm</type>
     <boot dev='hd'/>
   </os>
-{features}  <cpu mode='custom' match='exact' check='full'>
-    <model fallback='forbid'>{model}</model>
-{feature}  </cpu>
-  <on_poweroff>destroy</on_poweroff>
+{features}{cpu}  <on_poweroff>destroy</on_poweroff>
   <on_reboot>restart</on_reboot>
   <on_crash>destroy</on_crash>
   <devices>
-    <emulator>/usr/libexec/qemu-kvm</emulator>
+    <emulator>{emulator}</emulator>
     <memballoon model='virtio'/>
   </devices>
+{arguments}"""
+_MODEL = """\
+  <cpu mode='custom' match='exact' check='full'>
+    <model fallback='forbid'>{model}</model>
+{feature}  </cpu>
+"""
+_PASSTHROUGH = "  <cpu mode='host-passthrough' check='none'/>\n"
+_QEMU_NAMESPACE = "http://libvirt.org/schemas/domain/qemu/1.0"
+_ARGUMENTS = """\
+  <qemu:commandline>
+    <qemu:arg value='-machine'/>
+    <qemu:arg value='{value}'/>
+  </qemu:commandline>
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The files of a simulated host: what a freshly installed RHEL host of each kind has.
+"""The files of a simulated host: what a freshly installed RHEL or Fedora host of each kind has.
 
 Everything that nestd reads of a host is a file below the Root, so a simulated host is a directory.
 """
@@ -65,10 +65,11 @@ class HostKind:
     release: str
     cpuinfo: str
     kvm_conf: bytes
-    rhel: str  # the version of its operating system
+    system: str  # its operating system, "rhel 9.5" or "fedora 43"
     loaded: tuple[str, ...]  # in the order of loading
     modules: Mapping[str, SimulatedModule]
     cmdline: bytes = b"BOOT_IMAGE=/vmlinuz root=/dev/sda1 ro quiet\n"
+    interrupts: bytes = b""  # /proc/interrupts; "" for a host where it does not matter
 
 
 _BOOL, _INT, _UINT = ParameterType.BOOL, ParameterType.INT, ParameterType.UINT
@@ -125,6 +126,10 @@ def _modules(*modules: SimulatedModule) -> Mapping[str, SimulatedModule]:
     return MappingProxyType({module.name: module for module in modules})
 
 
+def _interrupts(chip: str) -> bytes:
+    return f"           CPU0\n 11:       1234     {chip}  27 Level     arch_timer\n".encode()
+
+
 KINDS: Mapping[str, HostKind] = MappingProxyType(
     {
         "intel": HostKind(
@@ -133,7 +138,7 @@ KINDS: Mapping[str, HostKind] = MappingProxyType(
             release="5.14.0-503.11.1.el9_5.x86_64",
             cpuinfo="processor\t: 0\nvendor_id\t: GenuineIntel\nflags\t\t: fpu vme msr vmx ept\n",
             kvm_conf=_X86_CONF,
-            rhel="9.5",
+            system="rhel 9.5",
             loaded=("kvm", "kvm_intel"),
             modules=_modules(_KVM_INTEL, _KVM_AMD, _KVM_X86),
         ),
@@ -143,7 +148,7 @@ KINDS: Mapping[str, HostKind] = MappingProxyType(
             release="5.14.0-503.11.1.el9_5.x86_64",
             cpuinfo="processor\t: 0\nvendor_id\t: AuthenticAMD\nflags\t\t: fpu vme msr svm npt\n",
             kvm_conf=_X86_CONF,
-            rhel="9.5",
+            system="rhel 9.5",
             loaded=("kvm", "kvm_amd"),
             modules=_modules(_KVM_INTEL, _KVM_AMD, _KVM_X86),
         ),
@@ -154,7 +159,7 @@ KINDS: Mapping[str, HostKind] = MappingProxyType(
             cpuinfo="processor\t: 0\ncpu\t\t: POWER9, altivec supported\n\n"
             "platform\t: PowerNV\nMMU\t\t: Radix\n",
             kvm_conf=_POWER_CONF,
-            rhel="8.10",
+            system="rhel 8.10",
             loaded=("kvm", "kvm_hv"),
             modules=_modules(_KVM_HV, _KVM_POWER),
         ),
@@ -164,9 +169,21 @@ KINDS: Mapping[str, HostKind] = MappingProxyType(
             release="5.14.0-503.11.1.el9_5.s390x",
             cpuinfo="vendor_id       : IBM/S390\nfeatures\t: esan3 zarch stfle sie\n",
             kvm_conf=_S390_CONF,
-            rhel="9.5",
+            system="rhel 9.5",
             loaded=("kvm",),
             modules=_modules(_KVM_S390),
+        ),
+        "arm64": HostKind(
+            name="arm64",
+            machine="aarch64",
+            release="6.17.1-300.fc43.aarch64",
+            cpuinfo="processor\t: 0\nFeatures\t: fp asimd atomics sve paca pacg\n"
+            "CPU implementer\t: 0x41\nCPU architecture: 8\nCPU part\t: 0xd4f\n",
+            kvm_conf=_X86_CONF,
+            system="fedora 43",
+            loaded=(),
+            modules={},
+            interrupts=_interrupts("GICv3"),
         ),
     }
 )
@@ -186,6 +203,7 @@ def install(root: Root, kind: HostKind, situation: Mapping[str, bytes]) -> None:
         "/proc/cpuinfo": kind.cpuinfo.encode(),
         "/proc/sys/kernel/modules_disabled": b"0\n",
         "/proc/sys/kernel/random/boot_id": str(uuid.uuid4()).encode() + b"\n",
+        **({"/proc/interrupts": kind.interrupts} if kind.interrupts else {}),
         **boot_files(kind),
         **situation,
     }
@@ -218,9 +236,11 @@ def boot_files(
 
 
 def _os_release(kind: HostKind) -> bytes:
-    name = "Red Hat Enterprise Linux"
-    text = f'NAME="{name}"\nVERSION_ID="{kind.rhel}"\nID="rhel"\nPRETTY_NAME="{name} {kind.rhel}"\n'
-    return text.encode()
+    distribution, version = kind.system.split()
+    name = {"rhel": "Red Hat Enterprise Linux", "fedora": "Fedora Linux"}[distribution]
+    fields = {"NAME": name, "VERSION_ID": version, "ID": distribution}
+    fields["PRETTY_NAME"] = f"{name} {version}"
+    return "".join(f'{key}="{value}"\n' for key, value in fields.items()).encode()
 
 
 def _modules_dep(modules: Iterable[SimulatedModule], builtin: Collection[str]) -> bytes:

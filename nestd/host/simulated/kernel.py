@@ -30,6 +30,7 @@ from nestd.host.kernel.sysfs import (
 )
 from nestd.host.modprobe.config import read_cmdline, read_config
 from nestd.host.root import Root
+from nestd.host.simulated import arm
 from nestd.host.simulated.domain import Nesting
 from nestd.host.simulated.host import HostKind, SimulatedModule, add_files, install
 from nestd.host.simulated.machines import MACHINES, Machines
@@ -86,10 +87,16 @@ class SimulatedKernel:
                 self._modprobe(name)
             else:  # what is configured was configured later
                 self._insert(name, ())
+        if self.machine == "aarch64":
+            arm.boot(self._root, self._situation)
         add_files(self._root, after_boot(self._situation, self._kind))
         if self._root.at("/dev/kvm").exists():
             for name, nesting in _guests(self._situation.guests):
                 self._machines.start(name, nesting)
+
+    def nests(self) -> bool | None:
+        """See Kernel."""
+        return arm.nests(self._root) if self.machine == "aarch64" else None
 
     def read_module(self, name: str) -> ModuleFacts:
         """See Kernel."""

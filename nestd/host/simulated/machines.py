@@ -11,7 +11,7 @@ removes it ends the machine. What is in the file says what the machine has of ne
 A host whose nesting is off gives it to no machine, whatever the file says.
 
 Each is shown as QEMU under libvirt shows itself: a process with KVM's descriptors, the domain's
-definition and its live state, its log, and KVM's directory in debugfs where the kernel fills it.
+definition and its live state, its log, and KVM's directory in debugfs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nestd.host.root import Root
-from nestd.host.simulated import domain
+from nestd.host.simulated import arm, domain
 from nestd.host.simulated.domain import Nesting
 
 MACHINES = "/simulated/machines"
@@ -38,6 +38,7 @@ _DEBUGFS = "/sys/kernel/debug/kvm"
 _FIRST_PID = 4711
 _OWN_FILE = "fd/3"  # of a machine's process: its file in MACHINES
 _MACHINE_FD = 12
+_LONGEST_COMMAND = 15  # as the kernel cuts it (TASK_COMM_LEN)
 _NESTED = {
     "intel": "/sys/module/kvm_intel/parameters/nested",
     "amd": "/sys/module/kvm_amd/parameters/nested",
@@ -72,7 +73,8 @@ class Machines:
         """Let the nesting machines run their guests for a while; whether there are any."""
         found = False
         for name, process in self._processes():
-            if self.nesting_of(name) is Nesting.GUEST and self._host_gives_nesting():
+            nests = self.nesting_of(name) is Nesting.GUEST and self._host_gives_nesting()
+            if nests and self._counts_nested_runs():
                 found = True
                 self._count(process.name, RUNS_A_TICK)
         return found
@@ -113,6 +115,7 @@ class Machines:
                 _write(definition, description.definition(), 0o600)
             log = self._root.at(f"{_LOGS}/{name}.log")
             _append(log, f"{_now()}: starting up libvirt\n".encode() + description.log_line())
+        _write(self._root.at(f"{_DEBUGFS}/{pid}-{_MACHINE_FD}/exits"), b"0\n", 0o644)
         if self._counts_nested_runs():
             self._count(pid, RUNS_A_TICK if nesting is Nesting.GUEST else 0)
 
@@ -122,10 +125,11 @@ class Machines:
         (directory / _OWN_FILE).symlink_to(f"{MACHINES}/{name}")
         (directory / "fd" / "11").symlink_to("/dev/kvm")
         (directory / "fd" / str(_MACHINE_FD)).symlink_to("anon_inode:kvm-vm")
-        (directory / "exe").symlink_to(domain.EMULATOR)
-        (directory / "comm").write_text("qemu-kvm\n")
+        (directory / "exe").symlink_to(description.processor.emulator)
+        command = description.processor.emulator.rpartition("/")[2][:_LONGEST_COMMAND]
+        (directory / "comm").write_text(f"{command}\n")
         ticks = int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
-        (directory / "stat").write_text(f"{pid} (qemu-kvm) S 1 {'0 ' * 17}{ticks} 0 0\n")
+        (directory / "stat").write_text(f"{pid} ({command}) S 1 {'0 ' * 17}{ticks} 0 0\n")
         (directory / "cmdline").write_bytes(description.command_line())
         group = b"0::/machine.slice/machine-qemu-" + os.fsencode(name) + b".scope\n"
         (directory / "cgroup").write_bytes(group)
@@ -145,13 +149,15 @@ class Machines:
             return Nesting.NONE
 
     def _host_gives_nesting(self) -> bool:
+        if self._kind not in _NESTED:
+            return arm.nests(self._root)
         try:
             return self._root.at(_NESTED[self._kind]).read_text().strip() in ("Y", "1")
         except OSError:
             return False
 
     def _counts_nested_runs(self) -> bool:
-        """The kernels of the simulated RHEL 8 are older than the count, and s390 has none."""
+        """RHEL 8's kernel, on simulated POWER, is older than the count; others have none."""
         return self._kind in ("intel", "amd")
 
     def _count(self, pid: str, more: int) -> None:

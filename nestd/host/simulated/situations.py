@@ -56,7 +56,13 @@ def before_boot(simulation: Simulation, kind: HostKind) -> Mapping[str, bytes]:
         files["/etc/modprobe.d/site.conf"] = b"# rolled out by configuration management\n"
         files["/etc/modprobe.d/site.conf"] += _options(module, "0")
     if "cmdline" in simulation:
-        files["/proc/cmdline"] = kind.cmdline.rstrip() + f" {module}.nested=0\n".encode()
+        word = "kvm-arm.mode=nvhe" if kind.machine == "aarch64" else f"{module}.nested=0"
+        files["/proc/cmdline"] = kind.cmdline.rstrip() + f" {word}\n".encode()
+    if "kvm-arm-mode" in simulation:
+        mode = simulation.situations["kvm-arm-mode"]
+        files["/proc/cmdline"] = kind.cmdline.rstrip() + f" kvm-arm.mode={mode}\n".encode()
+    if "gicv2" in simulation:
+        files["/proc/interrupts"] = kind.interrupts.replace(b"GICv3", b"GICv2")
     if "blacklisted" in simulation:
         files["/etc/modprobe.d/blacklist-kvm.conf"] = f"blacklist {module}\n".encode()
     if "builtin" in simulation:

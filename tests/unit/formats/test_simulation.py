@@ -34,6 +34,7 @@ def test_a_kind_and_its_situations() -> None:
         ("intel,guests=many", "guests='many': the number of guests goes from 0 to 1000."),
         ("intel,guests=-1", "guests='-1': the number"),
         ("intel,guests=9999999999", "guests='9999999999': the number"),
+        ("intel,gicv2", "The situation gicv2 is one of arm64 alone."),
         ("intel,guest-of=bochs", "There is no hypervisor 'bochs'. There are: azure, "),
     ],
 )

@@ -14,6 +14,7 @@ import pytest
 from contract import FILES
 
 from nestd.bus.authorization import Action
+from nestd.bus.errors import NAMES
 from nestd.core.journal_events import PREFIX, Event
 from nestd.daemon import settings
 
@@ -33,6 +34,33 @@ def test_man_shows_it_without_a_warning(page: str) -> None:
     assert done.returncode == 0
     assert done.stderr == ""
     assert "SEE ALSO" in re.sub(".\b", "", done.stdout)
+
+
+@pytest.mark.needs("mandoc")
+def test_mandoc_finds_nothing_wrong() -> None:
+    pages = sorted(str(path) for path in MAN.glob("*.[158]"))
+    assert len(pages) > len(PAGES)
+    command = ["mandoc", "-T", "lint", "-W", "warning", *pages]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout + done.stderr == ""
+
+
+def test_interface_page_has_the_errors_of_each_method() -> None:
+    told = runpy.run_path(str(MAN / "generate.py"))["errors_of_methods"]()
+    methods = {
+        f"{interface}.{name}"
+        for interface in ("Manager", "Module", "Job", "LogDaemon")
+        for name in re.findall(
+            '<method name="([^"]+)"', FILES[f"org.nestd1.{interface}"].read_text()
+        )
+    }
+    assert told.keys() == methods
+    names = {name.rpartition(".")[2] for name in NAMES.values()}
+    assert set().union(*map(set, told.values())) == names
+    section = _section(_plain("org.nestd1.5"), ".SH ERRORS", ".SH ")
+    shown = re.findall(r"^\.B (org\.\S+)$", section, re.MULTILINE)
+    assert set(NAMES.values()) <= set(shown)
+    assert len(shown) == len(set(shown))
 
 
 def test_interface_page_is_what_the_xml_gives() -> None:

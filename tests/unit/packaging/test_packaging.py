@@ -129,7 +129,7 @@ def test_no_address_is_made_up() -> None:
 
 
 def _is_left_over(path: Path) -> bool:
-    return bool({"node_modules", "__pycache__", "package-lock.json"} & set(path.parts))
+    return bool({"node_modules", "__pycache__", "dist", "package-lock.json"} & set(path.parts))
 
 
 def _is_a_unit(name: str) -> bool:

@@ -17,7 +17,8 @@ KINDS |= {".timer", ".policy", ".preset", ".catalog", ".conf", ".spec", ".te", "
 KINDS |= {".fish", ".c"}
 # Inputs and outputs of tests are as they were found; the Debian files are in debian/copyright.
 LEFT_OUT = re.compile(
-    r"^(tests/(cases/[^/]+/|unit/data/|unit/guests/|cli/golden/)|packaging/debian/|build/)"
+    r"^(tests/(cases/[^/]+/|unit/data/|unit/guests/|cli/golden/)|build/)"
+    r"|^packaging/(debian|cockpit/dist)/"
     r"|(^|/)(\.[^/]*|node_modules|changelogs|[^/]*\.egg-info)/"
 )
 

@@ -74,6 +74,13 @@ class Client:
 
         return await self._when(tells)
 
+    async def becomes(self, path: str, interface: str, name: str, value: object) -> None:
+        """Wait until the property NAME is VALUE, which it may be already."""
+        deadline = time.monotonic() + SECONDS
+        while await self.get(path, interface, name) != value:
+            assert time.monotonic() < deadline, f"{name} does not become {value!r}"
+            await asyncio.sleep(0.1)
+
     async def ended(self, job: str) -> tuple[float, str]:
         """When the job ended, and how."""
         found: list[str] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How a change is asked for, waited for and told: nested, set, reload, unload."""
+"""Requests a change, waits for it and reports the result: nested, set, reload, unload."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PATIENCE_SECONDS = 0.7
 
 
 class Request(NamedTuple):
-    """A change that is asked for."""
+    """A requested change."""
 
     module: Module  # as it is before
     parameters: Mapping[str, str]
@@ -28,7 +28,7 @@ class Request(NamedTuple):
 
 
 async def apply(session: Session, request: Request, when: str, *, stay: bool) -> Exit:
-    """Ask for the change and tell what came of it; STAY until a job that waits is over."""
+    """Request the change and report the result; with STAY wait until a waiting job is over."""
     client, name = session.client, request.module.name
     try:
         number = await _patiently(session, request)
@@ -56,7 +56,7 @@ async def apply(session: Session, request: Request, when: str, *, stay: bool) ->
 
 
 async def _patiently(session: Session, request: Request) -> int:
-    """Ask for the change; say that it goes on where that takes a while."""
+    """Request the change; show progress if it takes a while."""
     asking = asyncio.ensure_future(request.run())
     try:
         await asyncio.wait({asking}, timeout=_PATIENCE_SECONDS)
@@ -70,7 +70,7 @@ async def _patiently(session: Session, request: Request) -> int:
 
 
 async def _refused(session: Session, request: Request, refused: Blocked) -> Exit:
-    """Tell what is in the way, and what can be done instead."""
+    """Report what is in the way, and the alternatives."""
     found = await session.client.blockers(request.module.name)
     if session.screen.is_json:
         raise CliError(refused.text, "", refused.code, refused.name, found) from refused
@@ -80,7 +80,7 @@ async def _refused(session: Session, request: Request, refused: Blocked) -> Exit
 
 
 def _with_remedy(error: CliError, request: Request) -> CliError:
-    """The error with what can be done about it in this case."""
+    """The error with a remedy for this request."""
     hint = error.hint
     if error.name == STALE_PLAN and request.parameters:
         assigned = " ".join(f"{name}={value}" for name, value in request.parameters.items())
@@ -91,7 +91,7 @@ def _with_remedy(error: CliError, request: Request) -> CliError:
 
 
 async def _waited(session: Session, module: str, number: int, *, stay: bool) -> bool:
-    """Whether a waiting job has come to its good end: at once, or because we stayed for it."""
+    """Whether a waiting job has succeeded, at once or after waiting for it."""
     if stay:
         outcome.tell_waiting(session, number)
         await jobs.follow(session, number)

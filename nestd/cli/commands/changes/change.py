@@ -103,12 +103,14 @@ async def _show_nested(session: Session, host: Host) -> Exit:
         return Exit.DONE
     default = await default_verdict(session, host)
     session.screen.say((state.headline(host, default), STRONG))
+    rows = list(state.without_module(host))
     if module is not None:
         rows = [
             ("Running", state.running(module)),
             ("Configured", state.configured(module)),
             ("Next load", state.next_load(host, module, default)),
         ]
+    if rows:
         session.screen.show(fields(rows))
     return Exit.DONE
 

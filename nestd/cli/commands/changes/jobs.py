@@ -67,9 +67,9 @@ async def cancel(session: Session, chosen: Namespace) -> Exit:
 
 
 async def follow(session: Session, number: int, *, quiet: bool = False) -> Exit:
-    """Show how far a job is until it has ended. Raises CliError where it did not succeed.
+    """Show a job's progress until it has ended. Raises CliError unless it succeeded.
 
-    QUIET is for one that is expected to end at once: it is shown where it can be shown in place.
+    QUIET is for a job that should end at once: progress is shown only where it can be replaced.
     """
     changed = asyncio.Event()
     await session.client.on_signal(lambda signal: changed.set())

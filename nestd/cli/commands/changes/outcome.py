@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What came of a change, told from what the service says afterwards: never from what was asked."""
+"""Describes the result of a change from the state afterwards, never from the request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REFUSED = "would be refused"
 
 
 def what_happened(before: Module, after: Module, when: str, reloaded: bool) -> str:
-    """What was done, in one sentence."""
+    """One sentence on what was done."""
     name = after.name
     if reloaded and not after.loaded:
         return f"{name} was unloaded: the processor is free for others until nestctl load {name}."
@@ -33,12 +33,12 @@ def what_happened(before: Module, after: Module, when: str, reloaded: bool) -> s
 
 
 def changed(before: Module, after: Module) -> bool:
-    """Whether anything but who uses the module is different."""
+    """Whether anything but the module's users is different."""
     return before._replace(refcount=0) != after._replace(refcount=0)
 
 
 def show(session: Session, host: Host, name: str, parameters: Collection[str], done: str) -> None:
-    """Tell what was done and how things stand now."""
+    """Print what was done and the present state."""
     module = host.modules[name]
     session.screen.say((done, GOOD))
     if module is host.main and list(parameters) in ([], [words.NESTED]):
@@ -50,7 +50,7 @@ def show(session: Session, host: Host, name: str, parameters: Collection[str], d
 def show_side_effect(
     session: Session, before: Module, after: Module, parameters: Collection[str]
 ) -> None:
-    """Tell that nested has changed, or will, because of other parameters."""
+    """Print that nested has changed, or will, as a side effect of other parameters."""
     if words.NESTED in parameters or not parameters:
         return
     if before.nested != after.nested and "unknown" not in (before.nested, after.nested):
@@ -65,7 +65,7 @@ def show_side_effect(
 def show_job(
     session: Session, job: Job | None, blockers: tuple[Blocker, ...], *, written: bool
 ) -> None:
-    """Tell of a reload that will come later."""
+    """Print that a reload will follow later."""
     screen = session.screen
     if job is not None and not job.blockers:
         job = job._replace(blockers=blockers)  # nestd has yet to look at them
@@ -79,7 +79,7 @@ def show_job(
 
 
 def tell_waiting(session: Session, number: int) -> None:
-    """Tell what Ctrl-C does while a job is waited for."""
+    """Print what Ctrl-C does while nestctl waits for a job."""
     if session.private:
         text = f"Ctrl-C ends the waiting, and nestd; {words.KVM_CONF} stays as written."
     else:

@@ -92,6 +92,8 @@ def _answer(host: Host, default: str) -> Iterator[Text]:
 
 def _next_step(host: Host, blockers: tuple[Blocker, ...]) -> Iterator[Element | str]:
     module = host.main
+    if module is None and host.nested.running == "yes":
+        return
     if module is None or state.at_boot(host, module):
         yield "To see why:"
         yield indented("nestctl validate")
@@ -124,8 +126,8 @@ def _rows(host: Host, default: str) -> Iterator[tuple[str, Cell]]:
         yield "Next load", styled((text, _style(module.nested_next)))
         if state.at_boot(host, module):
             yield "At boot", styled((state.at_boot(host, module), BAD))
-    elif host.backend:
-        yield "KVM", "built into the kernel" if host.backend == "builtin" else host.backend
+    else:
+        yield from state.without_module(host)
     yield "VMs", words.machines(host)
     yield "Jobs", _jobs(host)
     if host.inhibitors:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from nestd.core.checks.finding import Finding, Verdict
-from nestd.core.checks.guest import host, machine, power, s390, systems, x86
+from nestd.core.checks.guest import arm, host, machine, power, s390, systems, x86
 from nestd.core.checks.guest.guest import Guest
 from nestd.core.checks.situation import Situation
 from nestd.core.errors import InvalidArgument
@@ -31,6 +31,7 @@ CHECKS: tuple[Callable[[Guest], Finding | None], ...] = (
     power.nested_hv,
     power.compatibility,
     s390.cpu,
+    arm.virtualization,
     s390.huge_pages,
     machine.launch_security,
     machine.qemu_arguments,

@@ -7,16 +7,20 @@ from dataclasses import replace
 
 from nestd.core.checks.finding import Finding, Verdict, fail, passed
 from nestd.core.checks.guest.guest import Guest
-from nestd.core.checks.host import module, nested, processor, support
+from nestd.core.checks.host import arm, module, nested, processor, support
 from nestd.core.checks.host.host_virtualization import host_virtualization
 from nestd.core.model import Answer
 
 _ID = "host"
+_CHECKS = (
+    *(processor.architecture, processor.cpu, arm.kvm, arm.kernel, arm.cpu),
+    *(module.module, nested.nested, arm.nested),
+)
 
 
 def host(guest: Guest) -> Finding:
     """The first thing on the host that stands in the way."""
-    for check in (processor.architecture, processor.cpu, module.module, nested.nested):
+    for check in _CHECKS:
         found = check(guest.situation)
         if found is not None and found.verdict is Verdict.FAIL:
             return replace(found, id=_ID)

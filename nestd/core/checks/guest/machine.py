@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from nestd.core.checks.finding import Finding, fail, passed, warn
 from nestd.core.checks.guest.guest import Guest, replace
+from nestd.core.modules.vendors import ARM
 from nestd.formats.printable import quoted
 
 _EMULATED = "qemu"
@@ -28,6 +29,7 @@ _GUESTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "ppc64le": ("ppc64le", "ppc64"),
         "ppc64": ("ppc64le", "ppc64"),
         "s390x": ("s390x",),
+        ARM: ("aarch64",),
     }
 )
 _MACHINES: Mapping[str, str] = MappingProxyType(
@@ -35,8 +37,10 @@ _MACHINES: Mapping[str, str] = MappingProxyType(
         "ppc64le": "pseries",
         "ppc64": "pseries",
         "s390x": "s390-ccw-virtio",
+        ARM: "virt",
     }
 )
+_ONLY_WAY = ("-machine", "-M")  # on arm64, to what libvirt has no element for
 _OVERRIDING = ("-cpu", "-machine", "-M", "-accel", "-enable-kvm", "-global")
 
 
@@ -109,7 +113,7 @@ def architecture(guest: Guest) -> Finding | None:
 
 
 def machine_type(guest: Guest) -> Finding | None:
-    """Guide, 7: on POWER and s390x one machine type alone has KVM."""
+    """Guide, 7: on each of these one machine type alone has KVM, or can nest."""
     wanted, given = _MACHINES.get(guest.arch), guest.domain.machine
     if wanted is None or not runs_here(guest):
         return None
@@ -137,7 +141,8 @@ def launch_security(guest: Guest) -> Finding | None:
 
 def qemu_arguments(guest: Guest) -> Finding | None:
     """Arguments that go past libvirt, and past these checks."""
-    found = [each for each in guest.domain.qemu_arguments if each.startswith(_OVERRIDING)]
+    overriding = [each for each in _OVERRIDING if guest.arch != ARM or each not in _ONLY_WAY]
+    found = [each for each in guest.domain.qemu_arguments if each.startswith(tuple(overriding))]
     if not found:
         return None
     return warn(

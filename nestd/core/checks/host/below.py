@@ -8,9 +8,9 @@ from types import MappingProxyType
 
 _COLD = "Then shut this machine down and start it; a reboot is not enough."
 _KVM = (
-    "On the host below, switch nested virtualization on (nestctl nested on) and give this machine"
-    f" the host's processor: in libvirt's XML <cpu mode='host-passthrough'/>, in Proxmox VE qm set"
-    f" ID --cpu host. {_COLD}"
+    "On the host below, switch nested virtualization on (nested=1 for kvm_intel or kvm_amd) and"
+    " give this machine the host's processor: in libvirt's XML <cpu mode='host-passthrough'/>, in"
+    f" Proxmox VE qm set ID --cpu host. {_COLD}"
 )
 # By the name that systemd-detect-virt(1) gives the hypervisor.
 _HINTS: Mapping[str, str] = MappingProxyType(

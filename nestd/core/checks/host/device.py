@@ -17,22 +17,24 @@ _UDEV = (
 def device(situation: Situation) -> Finding | None:
     """Whether it is there and QEMU may open it."""
     module, node = situation.module, situation.around.device
-    if module is None:
+    if module is None and not situation.snapshot.backend:
         return None
-    if not node.exists and not module.loaded:
-        return note("device", f"There is no {PATH}: {module.name} is not loaded.")
+    name = "KVM" if module is None else module.name
+    if not node.exists and module is not None and not module.loaded:
+        return note("device", f"There is no {PATH}: {name} is not loaded.")
     if not node.exists:
         return fail(
             "device",
-            f"{module.name} runs, but there is no {PATH}: no virtual machine can be started.",
+            f"{name} runs, but there is no {PATH}: no virtual machine can be started.",
             "Look whether /dev is a devtmpfs (findmnt /dev) and whether this is a container, which"
             f" has to be given {PATH}.",
         )
     if not node.is_device:
+        again = "reboot" if module is None else f"reload {name}, or reboot"
         return fail(
             "device",
             f"{PATH} is not the device of KVM (character device 10:232).",
-            f"Remove it and reload {module.name}, or reboot: the kernel makes a new one.",
+            f"Remove it and {again}: the kernel makes a new one.",
         )
     rights = f"{node.owner}:{node.group}, mode {node.mode:04o}"
     if node.all_may_use and situation.nested is Answer.YES:

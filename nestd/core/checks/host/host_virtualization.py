@@ -7,23 +7,11 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from nestd.core.checks.finding import Finding, note, passed, warn
-from nestd.core.checks.situation import Situation
+from nestd.core.checks.situation import CONTAINERS, Situation
 
 _ID = "host-virtualization"
 
 # As systemd-detect-virt(1) names them.
-_CONTAINERS = (
-    "container-other",
-    "docker",
-    "lxc",
-    "lxc-libvirt",
-    "openvz",
-    "podman",
-    "pouch",
-    "proot",
-    "rkt",
-    "systemd-nspawn",
-)
 _NAMES: Mapping[str, str] = MappingProxyType(
     {
         "amazon": "Amazon EC2",
@@ -48,7 +36,7 @@ def host_virtualization(situation: Situation) -> Finding:
     kind = situation.snapshot.virtualization
     if kind == "none":
         return passed(_ID, "This host runs on the bare machine.")
-    if kind in _CONTAINERS:
+    if kind in CONTAINERS:
         return note(
             _ID,
             f"nestd runs in a container ({kind}): the kernel, its modules and the processor are"

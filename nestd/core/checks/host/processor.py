@@ -7,7 +7,7 @@ from nestd.core.checks.finding import Finding, fail, note, passed, warn
 from nestd.core.checks.host import below
 from nestd.core.checks.situation import Situation
 from nestd.core.model import Vendor
-from nestd.core.modules.vendors import MODULES
+from nestd.core.modules.vendors import ARM, MODULES
 
 _LPAR = "pSeries"
 FIRST_POWER = 9  # KVM's CPU_FTR_ARCH_300 (book3s_hv.c, kvmhv_enable_nested)
@@ -20,16 +20,17 @@ def architecture(situation: Situation) -> Finding:
     machine = situation.facts.machine
     if machine in MODULES:
         return passed("architecture", f"KVM can nest on this architecture, {machine}.")
-    arm = (
-        " On arm64 newer kernels can nest; that is switched with kvm-arm.mode=nested on the kernel"
-        " command line, not with a module's parameter."
-        if machine == "aarch64"
-        else ""
-    )
+    if machine == ARM:
+        return passed(
+            "architecture",
+            f"KVM can nest on this architecture, {machine}: since Linux 6.16, on processors with"
+            " FEAT_NV2. Red Hat's guide does not know it.",
+        )
     return fail(
         "architecture",
-        f"This architecture, {machine}, is none on which nested virtualization is supported.",
-        f"Use a host with an Intel, AMD, POWER9 or IBM Z processor.{arm}",
+        f"KVM does not nest on this architecture, {machine}: Linux has no nested virtualization"
+        " for it.",
+        "Use a host with an Intel, AMD, POWER9 or IBM Z processor, or an arm64 one with FEAT_NV2.",
     )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Callable
 
 from nestd.core.checks.finding import Finding
-from nestd.core.checks.host import module, nested, processor, support
+from nestd.core.checks.host import arm, module, nested, processor, support
 from nestd.core.checks.host.device import device
 from nestd.core.checks.host.host_virtualization import host_virtualization
 from nestd.core.checks.host.libvirt import libvirt
@@ -17,12 +17,17 @@ from nestd.core.checks.situation import Situation
 CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     processor.architecture,
     processor.cpu,
+    arm.cpu,
+    arm.kernel,
     host_virtualization,
+    arm.kvm,
     module.module,
     module.builtin,
     module.loading,
     module.modprobe,
     nested.nested,
+    arm.nested,
+    arm.mode,
     nested.next_load,
     nested.overridden,
     loading.autoload,
@@ -34,6 +39,7 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     configuration.lines,
     configuration.comments,
     configuration.wrong_module,
+    arm.wrong_place,
     options.parameters,
     options.values,
     options.other_vendor,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from nestd.core.checks.finding import Finding, fail, note, warn
 from nestd.core.checks.situation import Situation
-from nestd.core.model import Vendor
+from nestd.core.model import Answer, Vendor
 from nestd.core.modules.obstacles import may_load
 from nestd.core.modules.wording import list_change
 from nestd.formats.modprobe.boot_arguments import advice
@@ -55,6 +55,8 @@ def backend(situation: Situation) -> Finding | None:
     provider = situation.snapshot.backend
     if not provider or situation.snapshot.vendor is not Vendor.NONE:
         return None
+    if situation.snapshot.nested is not Answer.UNKNOWN:
+        return None  # what it can do is known, and told by others
     through = (
         "a KVM that is built into this kernel"
         if provider == "builtin"

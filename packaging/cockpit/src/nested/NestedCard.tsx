@@ -54,7 +54,7 @@ function NestedOfModule({ manager, module }: { manager: Manager; module: Module 
 
 /** A host without such a parameter: a boot parameter decides, or nothing does. */
 function NestedOfHost({ manager }: { manager: Manager }) {
-    if (manager.nested === undefined || (manager.nested === "unknown" && !manager.backend))
+    if (manager.nested === undefined || !manager.backend)
         return <p>{_("This host has no KVM module with a parameter for nested virtualization. The checks below say why.")}</p>;
     return (
         <DescriptionList isHorizontal isCompact horizontalTermWidthModifier={{ default: "14ch", md: "22ch" }}>

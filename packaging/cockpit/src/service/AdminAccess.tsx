@@ -98,8 +98,8 @@ function AdminAccessDialog({ onClose }: { onClose: () => void }) {
 /** How this host gives such access: its first way (sudo, polkit), as Cockpit's own dialog takes it. */
 async function way(bus: DBusClient): Promise<string> {
     const [found] = await bus.call(PATH, "org.freedesktop.DBus.Properties", "Get", [INTERFACE, "Bridges"], { type: "ss" });
-    const bridges = list((found as { v?: unknown }).v);
-    if (bridges.length === 0)
+    const [first] = list((found as { v?: unknown }).v);
+    if (first === undefined)
         throw new Error(_("This session of Cockpit has no way to administrative access."));
-    return "any";
+    return text(first); // "any", as it is at a login, is not known to the bridge in C
 }

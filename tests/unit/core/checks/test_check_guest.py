@@ -37,12 +37,16 @@ from nestd.formats.libvirt_xml.safe_xml import MOST_BYTES, MOST_DEPTH
 
 GUESTS = {path.stem: path for path in sorted((Path(__file__).parents[2] / "guests").glob("*.xml"))}
 SCHEMA = Path("/usr/share/libvirt/schemas/domain.rng")
-SWITCHED_ON = {"s390": {S390_NESTED: "1\n"}}
+SWITCHED_ON = {
+    "s390": {S390_NESTED: "1\n"},
+    "arm64": {"/proc/cmdline": "kvm-arm.mode=nested\n"},
+}
 SWITCHED_OFF = {
     "intel": {INTEL_NESTED: "N\n"},
     "amd": {AMD_NESTED: "0\n"},
     "power": {"/sys/module/kvm_hv/parameters/nested": "N\n"},
     "s390": {S390_NESTED: "0\n"},
+    "arm64": {"/proc/cmdline": "quiet\n"},
 }
 
 
@@ -51,7 +55,7 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Situation]:
     """A host of each kind on which nested virtualization is on."""
     return {
         kind: make_situation(tmp_path_factory.mktemp(kind), kind, SWITCHED_ON.get(kind))
-        for kind in ("intel", "amd", "power", "s390")
+        for kind in ("intel", "amd", "power", "s390", "arm64")
     }
 
 
@@ -126,7 +130,8 @@ def test_no_guest_is_ready_where_the_host_does_not_nest(guest: str, tmp_path: Pa
     found = report(GUESTS[guest].read_text(), host)
     assert not found.ready
     assert found.findings[0].id == "host"
-    assert "nestctl nested on" in found.findings[0].hint
+    how = "add kvm-arm.mode=nested" if kind == "arm64" else "nestctl nested on"
+    assert how in found.findings[0].hint
 
 
 # Scripts and frontends know these: one that goes or gets another name breaks them.

@@ -119,12 +119,80 @@ HOSTS: Mapping[str, Host] = {
     "arm": Host(
         "arm",
         {
-            "architecture": ("fail", "aarch64", "kvm-arm.mode=nested"),
-            "cpu": (),
+            "architecture": ("pass", "aarch64", "6.16", "FEAT_NV2"),
+            "cpu": ("note", "FEAT_NV2"),
+            "kernel": ("fail", "6.12", "without effect", "Linux 6.16"),
+            "kvm": ("pass",),
             "module": (),
-            "nested": (),
+            "nested": ("fail", "Boot Linux 6.16"),
             "support": (),
+            "backend": (),
         },
+    ),
+    "arm64 as installed": Host(
+        "arm64",
+        {
+            "kernel": ("pass", "6.17"),
+            "cpu": ("note", "not known"),
+            "device": ("pass", "all users"),
+            "nested": ("fail", "no kvm-arm.mode=nested", "add kvm-arm.mode=nested"),
+            "kernel-command-line": (),
+        },
+    ),
+    "arm64 that nests": Host(
+        "arm64",
+        {
+            "kernel": (),
+            "cpu": ("pass", "FEAT_NV2"),
+            "nested": ("pass", "on", "KVM took kvm-arm.mode=nested"),
+            "device": ("note", "all users"),
+        },
+        {"/proc/cmdline": "ro kvm-arm.mode=nested\n"},
+    ),
+    "arm64 by the other spelling": Host(
+        "arm64",
+        {"nested": ("pass",), "kernel-command-line": ()},
+        {"/proc/cmdline": "kvm_arm.mode=nvhe kvm_arm.mode=nested -- kvm-arm.mode=none\n"},
+    ),
+    "arm64 that KVM is lost on": Host(
+        "arm64",
+        {
+            "kvm": ("fail", "lost KVM", "GICv2", "remove kvm-arm.mode=nested"),
+            "nested": (),
+            "device": (),
+        },
+        {
+            "/proc/cmdline": "kvm-arm.mode=nested\n",
+            "/proc/interrupts": " 30:  1   GIC-0  27 Level  arch_timer\n",
+        },
+    ),
+    "arm64 that would lose KVM": Host(
+        "arm64",
+        {"nested": ("fail", "Do not boot", "GICv2")},
+        {"/proc/interrupts": " 30:  1   GICv2  27 Level  arch_timer\n"},
+    ),
+    "arm64 whose interrupt controller is not known": Host(
+        "arm64",
+        {"nested": ("fail", "add kvm-arm.mode=nested", "GICv2")},
+        {"/proc/interrupts": " 30:  1   intc  27 Level  arch_timer\n"},
+    ),
+    "arm64 without KVM by request": Host(
+        "arm64",
+        {"kvm": ("fail", "switched off", "kvm-arm.mode=none", "remove kvm-arm.mode=none")},
+        {"/proc/cmdline": "kvm-arm.mode=none\n"},
+    ),
+    "arm64 with a misspelt mode": Host(
+        "arm64",
+        {
+            "kernel-command-line": ("warn", "kvm-arm.mode=nestd", "none, nvhe, protected, nested"),
+            "nested": ("fail", "remove kvm-arm.mode=nestd", "add kvm-arm.mode=nested"),
+        },
+        {"/proc/cmdline": "kvm-arm.mode=nestd\n"},
+    ),
+    "arm64 with options of modules": Host(
+        "arm64",
+        {"config-module": ("warn", "kvm's nested", "kvm_arm's mode", "no module here")},
+        {KVM_CONF: "options kvm nested=1\noptions kvm-arm mode=nested\n"},
     ),
     "switched off in the firmware": intel(
         {"cpu": ("fail", "neither vmx nor svm", "firmware set-up"), "module": (), "nested": ()},
@@ -543,7 +611,8 @@ def test_what_a_file_holds_reaches_no_terminal(tmp_path: Path) -> None:
 IDS = """
     amd-migration architecture autoload builtin config-blacklist config-comments config-files
     config-lines config-module config-names config-parameters config-values config-vendor cpu
-    device host-system host-virtualization huge-pages hypervisors initramfs libvirt modprobe module
+    device host-system host-virtualization huge-pages hypervisors initramfs kernel
+    kernel-command-line kvm libvirt modprobe module
     module-loading nested next-load overridden power-support power-xive support virtualbox
 """
 

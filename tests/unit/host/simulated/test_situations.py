@@ -24,7 +24,8 @@ from nestd.host.simulated.host import KINDS
 from nestd.host.simulated.kernel import KMOD, SimulatedKernel
 from nestd.host.simulated.machines import Machines
 
-FEATURES = (b"vmx", b"svm", b"sief2", b"cap-nested-hv")
+FEATURES = (b"vmx", b"svm", b"sief2", b"cap-nested-hv", b"virtualization")
+WITH_MODULES = [name for name, kind in KINDS.items() if kind.modules]
 
 
 def host(root: Path, text: str) -> SimulatedKernel:
@@ -46,7 +47,7 @@ def main_module(root: Path, text: str) -> Module:
     return snapshot.modules[snapshot.host_module]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", WITH_MODULES)
 @pytest.mark.parametrize(
     ("situation", "state"),
     [
@@ -65,7 +66,7 @@ def test_the_module_is_in_that_state(
         assert module.nested is Answer.NO
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", WITH_MODULES)
 def test_the_kernel_command_line_decides(tmp_path: Path, kind: str) -> None:
     module = main_module(tmp_path, f"{kind},cmdline")
     assert module.nested is Answer.NO
@@ -84,9 +85,45 @@ def test_a_host_that_is_itself_a_machine(tmp_path: Path, kind: str, hypervisor: 
     flags = Root(tmp_path).at("/proc/cpuinfo").read_text().split()
     assert not {"vmx", "svm", "sie", "PowerNV"} & set(flags)
     assert situations.virtualization(Root(tmp_path)) not in ("", "none")
+    if not KINDS[kind].modules:
+        assert not (tmp_path / "dev/kvm").exists()
+        return
     assert not kernel.read_module(KINDS[kind].loaded[-1]).loaded
     with pytest.raises(LoadError):
         asyncio.run(kernel.load(KINDS[kind].loaded[-1]))
+
+
+@pytest.mark.parametrize(
+    ("text", "has_kvm", "nested", "decides"),
+    [
+        ("arm64", True, Answer.NO, "kernel default"),
+        ("arm64,cmdline", True, Answer.NO, "kernel command line"),
+        ("arm64,blacklisted", True, Answer.NO, "kernel default"),
+        ("arm64,gicv2", True, Answer.NO, "kernel default"),
+        ("arm64,kvm-arm-mode=nested", True, Answer.YES, "kernel command line"),
+        ("arm64,kvm-arm-mode=nested,no-nv2", True, Answer.NO, "kernel command line"),
+        ("arm64,kvm-arm-mode=nested,gicv2", False, Answer.NO, "kernel command line"),
+        ("arm64,kvm-arm-mode=none", False, Answer.NO, "kernel command line"),
+        ("arm64,kvm-arm-mode=nestd", True, Answer.NO, "kernel default"),
+        ("arm64,missing", False, Answer.NO, "kernel default"),
+    ],
+)
+def test_arm64_nests_as_it_was_booted(
+    tmp_path: Path, text: str, has_kvm: bool, nested: Answer, decides: str
+) -> None:
+    found = look(tmp_path, text)
+    assert (found.nested, found.nested_at_boot) == (nested, nested)
+    assert (found.nested_decided_by, found.backend) == (decides, "builtin" if has_kvm else "")
+    assert (found.vendor, found.host_module, dict(found.modules)) == (Vendor.NONE, "", {})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_debugfs_counts_the_guests_of_every_kind(tmp_path: Path, kind: str) -> None:
+    kernel = host(tmp_path, f"{kind},guests=3")
+    assert len(kvm_holders.machine_ids(Root(tmp_path))) == 3
+    counted = list((tmp_path / "sys/kernel/debug/kvm").glob("*/nested_run"))
+    assert len(counted) == (3 if kind in ("intel", "amd") else 0)
+    assert kernel.nests() in (None, False)
 
 
 def test_loads_that_fail(tmp_path: Path) -> None:
@@ -135,13 +172,16 @@ def test_guests_as_libvirt_shows_them(tmp_path: Path, kind: str) -> None:
         assert parsed.name == f"guest{number}"
         if kind == "power":
             assert parsed.nested_hv == ("on" if exposed else "off")
+        elif kind == "arm64":
+            words = ("-machine", "virtualization=on") if exposed else ()
+            assert parsed.qemu_arguments == words
         else:
             assert parsed.cpu is not None
             policies = parsed.cpu.policies("vmx", "svm", "sief2")
             assert policies == (("require",) if exposed else ("disable",))
         pid = next(each.pid for each in found if each.guest == f"guest{number}")
-        words = root.at(f"/proc/{pid}/cmdline").read_bytes()
-        assert any(each + b"=on" in words for each in FEATURES) is exposed
+        line = root.at(f"/proc/{pid}/cmdline").read_bytes()
+        assert any(each + b"=on" in line for each in FEATURES) is exposed
         assert live.splitlines()[4].endswith(f"pid='{pid}'>")
 
 

@@ -31,8 +31,8 @@ _NSPAWN = (
     "--register=no",
     "--keep-unit",
     "--capability=all",
-    "--private-network",
 )
+_ALONE = "--private-network"
 _NUMBERS = itertools.count(1)
 
 
@@ -55,7 +55,7 @@ class Overlay:
     def run(self, *command: str, binds: tuple[str, ...] = ()) -> str:
         """Runs a program, which must succeed; its output."""
         mounts = [f"--bind-ro={bind}" for bind in binds]
-        nspawn = [*_NSPAWN, _name(), "--pipe", *mounts, "--directory=ROOT"]
+        nspawn = [*_NSPAWN, _ALONE, _name(), "--pipe", *mounts, "--directory=ROOT"]
         done = subprocess.run(
             self.inside(*nspawn, *command),
             stdin=subprocess.DEVNULL,
@@ -123,14 +123,17 @@ Boot = Callable[[Overlay], AbstractContextManager[Container]]
 
 
 @contextmanager
-def boot(overlay: Overlay, binds: tuple[str, ...] = ()) -> Iterator[Container]:
+def boot(
+    overlay: Overlay, binds: tuple[str, ...] = (), *, private_network: bool = True
+) -> Iterator[Container]:
     """Boots the root and waits for the end of its start; at the end it is gone at once."""
     address = overlay.directory / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(address))
         notify.settimeout(BOOT_SECONDS)
         mounts = [f"--bind={bind}" for bind in binds]
-        nspawn = [*_NSPAWN, _name(), "--boot", "--notify-ready=yes", *mounts]
+        network = [_ALONE] if private_network else []
+        nspawn = [*_NSPAWN, *network, _name(), "--boot", "--notify-ready=yes", *mounts]
         with open(overlay.directory / "console.log", "wb") as console:
             process = subprocess.Popen(
                 overlay.inside(*nspawn, "--directory=ROOT"),

@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Which generic interrupt controller (GIC) an arm64 host has."""
+
+from __future__ import annotations
+
+import re
+
+from nestd.host.files import read_regular
+from nestd.host.root import Root
+
+_PATH = "/proc/interrupts"
+_MOST_BYTES = 1 << 20
+# The chips' names in it (drivers/irqchip); older kernels call a GICv2 "GIC-0".
+_CHIP = re.compile(rb"\sGIC(?:v(\d)(?:-\S+)?|-\d+)\s")
+_OLD = 2
+
+
+def gic_version(root: Root) -> int:
+    """The version, the highest one where several names occur; 0 where nothing tells."""
+    try:
+        data = read_regular(root.at(_PATH), _MOST_BYTES) or b""
+    except OSError:
+        return 0
+    return max((int(found or _OLD) for found in _CHIP.findall(data)), default=0)

@@ -1,0 +1,146 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Puts the translations of polkit's prompts and of the journal catalog where these are read.
+
+    packaging/po/generate.py     after a change of a .po file, a prompt or the catalog; needs msgfmt
+
+What is written in English is systemd/org.nestd1.policy and systemd/nestd.catalog. From these come
+nestd.pot and the empty entries that a translator finds in a .po file, and from the .po files the
+translations in the .policy file and systemd/nestd.LANGUAGE.catalog. All of it is kept in the
+source: a build needs no gettext.
+
+A paragraph of the catalog is one message, with its line breaks: lines have at most 76 columns.
+"""
+
+from __future__ import annotations
+
+import gettext
+import io
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SYSTEMD = HERE.parents[1] / "systemd"
+POLICY = SYSTEMD / "org.nestd1.policy"
+CATALOG = SYSTEMD / "nestd.catalog"
+TEMPLATE = HERE / "nestd.pot"
+LANGUAGES = ("de", "zh_CN")
+HEADER = """\
+# SPDX-License-Identifier: LGPL-2.1-or-later
+msgid ""
+msgstr ""
+"Project-Id-Version: nestd\\n"
+"Language: {language}\\n"
+"MIME-Version: 1.0\\n"
+"Content-Type: text/plain; charset=UTF-8\\n"
+"Content-Transfer-Encoding: 8bit\\n"
+"""
+_PROMPT = re.compile(r"^( +)<(description|message)>(.*)</\2>\n", re.MULTILINE)
+_TRANSLATED = re.compile(r"^ +<(?:description|message) xml:lang=.*\n", re.MULTILINE)
+_ENTRY = re.compile(r"^-- [0-9a-f]{32}\n", re.MULTILINE)
+
+
+def messages() -> list[tuple[str, str]]:
+    """All that is to be translated, with the file that it is from, in order and each once."""
+    found = {text: POLICY.name for _, _, text in _PROMPT.findall(POLICY.read_text())}
+    for part in _parts(CATALOG.read_text()):
+        if _is_text(part):
+            found.setdefault(_translatable(part), CATALOG.name)
+    return [(_unescaped(text), source) for text, source in found.items()]
+
+
+def template(language: str = "", known: Mapping[str, str] | None = None) -> str:
+    """A .pot file, or a .po file with the translations that are known."""
+    entries = [HEADER.format(language=language)]
+    for text, source in messages():
+        translation = (known or {}).get(text, "")
+        entries.append(f"#: {source}\nmsgid {_quoted(text)}\nmsgstr {_quoted(translation)}\n")
+    return "\n".join(entries)
+
+
+def translations(language: str) -> dict[str, str]:
+    """What msgfmt finds in the .po file. Raises CalledProcessError where that is wrong."""
+    command = ["msgfmt", "--check-format", "--output-file=-", str(HERE / f"{language}.po")]
+    compiled = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
+    known = gettext.GNUTranslations(io.BytesIO(compiled))
+    texts = [text for text, _ in messages()]
+    return {text: known.gettext(text) for text in texts if known.gettext(text) != text}
+
+
+def policy(known: Mapping[str, Mapping[str, str]]) -> str:
+    """The .policy file with the translations of all languages."""
+
+    def with_translations(match: re.Match[str]) -> str:
+        indent, tag, text = match.groups()
+        lines = [match[0]]
+        for language, translated in known.items():
+            words = translated.get(_unescaped(text))
+            if words:
+                lines.append(f'{indent}<{tag} xml:lang="{language}">{_escaped(words)}</{tag}>\n')
+        return "".join(lines)
+
+    return _PROMPT.sub(with_translations, _TRANSLATED.sub("", POLICY.read_text()))
+
+
+def catalog(language: str, known: Mapping[str, str]) -> str:
+    """The catalog in that language; what is not translated stays English."""
+    lines = [
+        "# SPDX-License-Identifier: LGPL-2.1-or-later\n",
+        f"# Made by packaging/po/generate.py from nestd.catalog and {language}.po.\n\n",
+    ]
+    for part in _parts(CATALOG.read_text()):
+        words = known.get(_translatable(part)) if _is_text(part) else None
+        lines.append(part if words is None else part.replace(_translatable(part), words))
+    return "".join(lines)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """The entries of the catalog in pieces, each with what follows it: lines or a paragraph."""
+    for entry in re.split(r"(?=^-- )", text, flags=re.MULTILINE)[1:]:
+        head, *paragraphs = re.split(r"(?<=\n)(?=\n)", entry)
+        yield from head.splitlines(keepends=True)
+        yield from paragraphs
+
+
+def _is_text(part: str) -> bool:
+    """Neither a line of an entry's head but its subject, nor a command, which is indented."""
+    if part.startswith("Subject: "):
+        return True
+    return bool(part.strip()) and part.startswith("\n") and not part.startswith("\n ")
+
+
+def _translatable(part: str) -> str:
+    return part.strip("\n").removeprefix("Subject: ") if part.strip() else part
+
+
+def _quoted(text: str) -> str:
+    escaped = [
+        '"' + line.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+        for line in text.splitlines(keepends=True)
+    ]
+    return escaped[0] if len(escaped) == 1 else "\n".join(['""', *escaped])
+
+
+def _unescaped(text: str) -> str:
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def main() -> None:
+    TEMPLATE.write_text(template())
+    known = {}
+    for language in LANGUAGES:
+        known[language] = translations(language)
+        (HERE / f"{language}.po").write_text(template(language, known[language]))
+        path = CATALOG.with_suffix(f".{language}.catalog")
+        path.write_text(catalog(language, known[language]))
+    POLICY.write_text(policy(known))
+
+
+if __name__ == "__main__":
+    main()

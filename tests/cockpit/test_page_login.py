@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The packages in a container that boots systemd, and people who log in to Cockpit there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import container
+import debian_image
+import login_image
+import pytest
+from browser import LOADED, WIDE, expect
+from container import Container, Overlay
+from login_image import ADMIN, PASSWORD, USER
+from page import CHECKOUT, free_port
+
+pytestmark = pytest.mark.cockpit
+
+ROOT = "/var/lib/nestd/simulated-host"
+SERVICE = f"[Service]\nExecStart=\nExecStart=/usr/bin/nestd --simulate intel --root {ROOT}\n"
+SOCKET = "[Socket]\nListenStream=\nListenStream=127.0.0.1:{port}\n"
+COCKPIT = "[WebService]\nAllowUnencrypted=true\nOrigins=http://127.0.0.1:{port}\n"
+FRAME = "iframe[name='cockpit1:localhost/nestd']"
+DENIED = """async () => {
+    const nestd = cockpit.dbus("org.nestd1", { bus: "system" });
+    try {
+        const path = "/org/nestd1/module/kvm_intel";
+        await nestd.call(path, "org.nestd1.Module", "SetNested", [false, "now", {}]);
+        return "changed";
+    } catch (error) {
+        return `${error.name} ${error.problem}`;
+    }
+}"""
+
+
+@pytest.fixture(scope="module")
+def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Overlay:
+    """A root with the packages of this checkout, cockpit-nestd among them."""
+    try:
+        image = login_image.build()
+    except debian_image.BuildError as error:
+        pytest.fail(str(error), pytrace=False)
+    overlay = Overlay(image, tmp_path_factory.mktemp("cockpit"))
+    build = ["/src/packaging/build.py", "deb", "/packages", "--no-check", "--page", "/page"]
+    overlay.run(*build, binds=(f"{CHECKOUT}:/src", f"{dist}:/page"))
+    overlay.run("sh", "-c", "dpkg --install /packages/*.deb")
+    return overlay
+
+
+@pytest.fixture(scope="module")
+def host(installed: Overlay) -> Iterator[tuple[Container, str]]:
+    """The host, booted, and the address of its Cockpit."""
+    port = free_port()
+    files = {
+        "etc/hosts": "127.0.0.1 localhost nestd-test\n",  # sudo looks for the name of the host
+        "etc/cockpit/cockpit.conf": COCKPIT.format(port=port),
+        "etc/systemd/system/cockpit.socket.d/listen.conf": SOCKET.format(port=port),
+        "etc/systemd/system/nestd.service.d/simulated.conf": SERVICE,
+    }
+    debian_image.write(installed.directory / "upper", files)
+    with container.boot(installed, private_network=False) as booted:
+        yield booted, f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def logged_in(browser: Any, url: str, user: str, *, superuser: bool) -> Iterator[Any]:
+    """A page of the shell, at nestd's page."""
+    context = browser.new_context(viewport={"width": WIDE[0], "height": WIDE[1]}, locale="en-US")
+    context.set_default_timeout(LOADED)
+    page = context.new_page()
+    page.goto(f"{url}/nestd")
+    wish = "any" if superuser else "none"
+    page.evaluate(f"localStorage.setItem('superuser:{user}', '{wish}')")
+    page.locator("#login-user-input").fill(user)
+    page.locator("#login-password-input").fill(PASSWORD)
+    page.locator("#login-button").click()
+    try:
+        yield page
+    finally:
+        context.close()
+
+
+def _switch(page: Any) -> Any:
+    return page.frame_locator(FRAME).get_by_role("switch", name="Nested virtualization")
+
+
+def _frame(page: Any) -> Any:
+    [frame] = [each for each in page.frames if "/nestd/index.html" in each.url]
+    return frame
+
+
+def test_packages_bring_the_page_and_say_what_is_in_it(host: tuple[Container, str]) -> None:
+    machine, _ = host
+    files = machine.output("dpkg", "--listfiles", "cockpit-nestd").splitlines()
+    for name in ("index.html", "index.js", "manifest.json", "po.zh_CN.js", "LICENSES.txt"):
+        assert f"/usr/share/cockpit/nestd/{name}" in files
+    assert "/usr/share/metainfo/org.nestd.cockpit_nestd.metainfo.xml" in files
+    assert "nestd" in machine.output("cockpit-bridge", "--packages").split()
+
+
+def test_administrator_turns_on_access_and_changes(
+    host: tuple[Container, str], browser: Any
+) -> None:
+    machine, url = host
+    with logged_in(browser, url, ADMIN, superuser=False) as page:
+        expect(_switch(page)).to_be_checked()
+        expect(_switch(page)).to_be_disabled()
+        frame = page.frame_locator(FRAME)
+        frame.get_by_role("button", name="Turn on administrative access").click()
+        dialog = frame.get_by_role("dialog")
+        dialog.locator("#nestd-admin-reply").fill("wrong")
+        dialog.get_by_role("button", name="Authenticate").click()
+        expect(dialog).to_contain_text("try again")
+        dialog.locator("#nestd-admin-reply").fill(PASSWORD)
+        dialog.get_by_role("button", name="Authenticate").click()
+        expect(dialog).to_be_hidden()
+        expect(_switch(page)).to_be_enabled()
+        _switch(page).click()
+        dialog.get_by_role("button", name="Apply").click()
+        expect(dialog).to_be_hidden()
+        expect(_switch(page)).not_to_be_checked()
+        expect(frame.get_by_role("region", name="History")).to_contain_text("nested=0 (now)")
+    assert "nested=0" in machine.file(f"{ROOT}/etc/modprobe.d/kvm.conf").read_text()
+
+
+def test_administrator_who_has_access_from_the_login_on_starts_the_service(
+    host: tuple[Container, str], browser: Any
+) -> None:
+    machine, url = host
+    with logged_in(browser, url, ADMIN, superuser=True) as page:
+        expect(_switch(page)).to_be_enabled()
+        # Not by the bus either, which would start it for whoever looks.
+        machine.output("systemctl", "mask", "--runtime", "--now", "nestd.service")
+        frame = page.frame_locator(FRAME)
+        expect(frame.get_by_role("heading", level=1)).to_have_text(
+            "The nestd service is not running"
+        )
+        machine.output("systemctl", "unmask", "--runtime", "nestd.service")
+        frame.get_by_role("button", name="Start nestd").click()
+        expect(_switch(page)).to_be_enabled()
+    assert machine.property("ActiveState") == "active"
+
+
+def test_user_without_rights_looks_and_changes_nothing(
+    host: tuple[Container, str], browser: Any
+) -> None:
+    machine, url = host
+    before = machine.file(f"{ROOT}/etc/modprobe.d/kvm.conf").read_bytes()
+    with logged_in(browser, url, USER, superuser=True) as page:
+        frame = page.frame_locator(FRAME)
+        expect(_switch(page)).to_be_disabled()
+        expect(frame.get_by_text("You can look at everything here")).to_be_visible()
+        expect(frame.get_by_role("region", name="Module parameters")).to_contain_text("ple_gap")
+        assert "AccessDenied" in _frame(page).evaluate(DENIED)
+        frame.get_by_role("button", name="Turn on administrative access").click()
+        dialog = frame.get_by_role("dialog")
+        dialog.locator("#nestd-admin-reply").fill(PASSWORD)
+        dialog.get_by_role("button", name="Authenticate").click()
+        expect(dialog.locator(".pf-v6-c-alert.pf-m-danger")).to_be_visible()
+        expect(_switch(page)).to_be_disabled()
+    assert machine.file(f"{ROOT}/etc/modprobe.d/kvm.conf").read_bytes() == before
