@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The peer of Get and GetAll: a service of bare dbus-next that answers with values it has."""
 
-from __future__ import annotations
-
 import asyncio
 import sys
 
@@ -19,19 +17,19 @@ class Echo(ServiceInterface):
         super().__init__(NAME)
 
     @method()
-    def Echo(self, first: "s", second: "s") -> "v":  # type: ignore[name-defined]  # noqa: F821
+    def Echo(self, first: "s", second: "s") -> "v":  # noqa: F821
         return Variant("s", second)
 
 
 def _with_properties(count: int) -> ServiceInterface:
-    def get(self: ServiceInterface) -> "s":  # type: ignore[name-defined]  # noqa: F821
+    def get(self: ServiceInterface) -> "s":  # noqa: F821
         return "yes"
 
     members = {}
     for number in range(count):
         get.__name__ = f"Value{number}"
         members[get.__name__] = dbus_property(access=PropertyAccess.READ)(get)
-    return type("Values", (ServiceInterface,), members)(f"{NAME}.Values")  # type: ignore[no-any-return]
+    return type("Values", (ServiceInterface,), members)(f"{NAME}.Values")
 
 
 async def main(address: str) -> None:

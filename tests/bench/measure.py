@@ -31,7 +31,8 @@ from running_nestd import MANAGER, MODULE, PROPERTIES, ROOT, Nestd, running_nest
 
 from nestd.dbus.connection.transport import Connection
 
-PAIRS, CALLS = 15, 100
+PAIRS, CALLS = 15, 40
+STARTS = 7
 FILES, LINES = 1000, 100
 INTEL = f"{ROOT}/module/kvm_intel"
 LIBRARIES = "import asyncio, dbus_next.aio, pyudev, configobj"
@@ -174,7 +175,7 @@ def starts(address: str, directory: Path) -> Figure:
     (directory / "stock/root").mkdir(parents=True)
     pairs = [
         (start(address, directory / "stock"), program(sys.executable, "-c", HIDDEN + LIBRARIES))
-        for _ in range(PAIRS)
+        for _ in range(STARTS)
     ]
     return compare("process start to name owned", "the import of its libraries", pairs, 1.4)
 
@@ -188,7 +189,7 @@ def thousand_files(address: str, directory: Path) -> Figure:
         lines = (f"options snd_{number}_{line} index={line}\n" for line in range(LINES))
         (place / f"{number:04}.conf").write_text("".join(lines))
     pairs = []
-    for _ in range(5):
+    for _ in range(3):
         many, stock = start(address, directory / "many"), start(address, directory / "stock")
         ours = max(many[0] - stock[0], 1e-4), max(many[1] - stock[1], 1e-4)
         pairs.append((ours, program("modprobe", "-c", "-C", str(place))))
@@ -212,7 +213,7 @@ def write_and_sync(path: Path, number: int) -> Cost:
 async def writes(address: str, nestd: Nestd) -> Figure:
     bus, pairs = await Connection.connect(address), []
     try:
-        for number in range(2 * PAIRS):
+        for number in range(PAIRS):
             before, started = processor_seconds(nestd.process.pid), time.perf_counter()
             arguments = (number % 2 == 0, "boot", {})
             await bus.call("org.nestd1", INTEL, MODULE, "SetNested", "bsa{sv}", arguments)
