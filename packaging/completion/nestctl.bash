@@ -146,11 +146,11 @@ _nestctl() {
                     words+=" $(sh -c 'for name in libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd virtinterfaced virtnwfilterd virtproxyd virtchd virtlxcd virtvboxd virtvzd virtxend; do PATH=$PATH:/usr/sbin:/sbin command -v "$name" >/dev/null && echo "$name"; done')"
                     ;;
                 "log debug")
-                    words="--help --json --preset --clear --outputs --for --max-size --no-wait --stop"
+                    words="--help --json --preset --clear --outputs --for --max-size --no-wait --stop --dry-run"
                     words+=" $(sh -c 'for name in libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd virtinterfaced virtnwfilterd virtproxyd virtchd virtlxcd virtvboxd virtvzd virtxend; do PATH=$PATH:/usr/sbin:/sbin command -v "$name" >/dev/null && echo "$name"; done')"
                     ;;
                 "log collect")
-                    words="--help --json --output --max-size"
+                    words="--help --json --output --max-size --dry-run"
                     ;;
                 "log presets")
                     words="--help --json"

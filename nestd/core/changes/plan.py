@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from nestd.core.changes.change import Change, Effect, overridden
 from nestd.core.errors import NestdError
-from nestd.core.model import Blocker, When
+from nestd.core.model import Answer, Blocker, When
 from nestd.core.modules.derive import misplaced_nested
 from nestd.core.modules.facts import HostFacts
 from nestd.core.modules.obstacles import load_obstacles
-from nestd.core.modules.values import NESTED
+from nestd.core.modules.values import NESTED, answer
 from nestd.core.modules.vendors import nested_holders
 from nestd.core.modules.wording import place
 from nestd.formats.modprobe.load_obstacle import sentence
@@ -115,10 +115,15 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
             f"{initramfs} holds a copy of {module}, which is loaded at boot with the options in"
             " there: rebuild it after the change."
         )
-    in_place = change.effect is Effect.IN_PLACE
-    if in_place and NESTED in change.wanted and facts.machine.startswith("ppc"):
+    if change.effect is Effect.IN_PLACE and _switches_off(facts, change):
         found.append("Guests that already are hypervisors go on being so until they are restarted.")
     return tuple(found)
+
+
+def _switches_off(facts: HostFacts, change: Change) -> bool:
+    """Whether "nested" is switched off in the running module, which is possible on POWER."""
+    kind = facts.module(change.module).type_of(NESTED)
+    return NESTED in change.wanted and answer(kind, change.wanted[NESTED]) is Answer.NO
 
 
 def _comments(facts: HostFacts, load: NextLoad) -> list[str]:

@@ -340,7 +340,9 @@ class LogDaemon:
             process=process,
             overridden_by=overridden_by(process, unit, self._environment(unit)),
             activation=_activation(process, unit),
-            warnings=(*self._unread, *standing_warnings(self.root, self.name, config)),
+            warnings=tuple(
+                dict.fromkeys((*self._unread, *standing_warnings(self.root, self.name, config)))
+            ),
         )
 
     def _environment(self, unit: UnitFacts) -> list[dict[str, str]]:

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from nestd.core.checks.finding import Finding, note, passed, warn
+from nestd.core.checks.finding import Finding, Verdict, note, passed, warn
 from nestd.core.guests.guest import Guest, Nesting
 from nestd.core.model import Answer, Vendor
 from nestd.core.modules.vendors import ARM
@@ -78,7 +79,16 @@ def guests(standing: Standing) -> Sequence[Finding]:
     unknown = [each for each in standing.guests if each.exposure.answer is Answer.UNKNOWN]
     using = [each for each in standing.guests if each.usage.nesting is Nesting.USED]
     untold = [each for each in standing.guests if each.usage.nesting is Nesting.UNKNOWN]
-    return [_exposed(exposed, unknown, _TAKE[standing.snapshot.vendor]), _using(using, untold)]
+    found = [_exposed(exposed, unknown, _TAKE[standing.snapshot.vendor]), _using(using, untold)]
+    return found if standing.machines_known else list(map(_of_some, found))
+
+
+def _of_some(finding: Finding) -> Finding:
+    """The same where nestd may not look at other users' processes: nothing is said of all."""
+    others = "nestd may not look at other users' processes, whose machines are not known."
+    if finding.verdict is Verdict.PASS:
+        return note(finding.id, f"Not known: {others}", "Ask as root, or the installed nestd.")
+    return replace(finding, summary=f"{finding.summary} Of others it is not known: {others}")
 
 
 def _exposed(exposed: Sequence[Guest], unknown: Sequence[Guest], take: str) -> Finding:

@@ -43,5 +43,5 @@ class Posture:
             lambda: (read_device(self._view.root), read_vulnerabilities(self._view.root))
         )
         facts, snapshot = self._view.facts(), self._view.snapshot()
-        standing = Standing(facts, snapshot, guests, *found, advice)
+        standing = Standing(facts, snapshot, guests, self._view.machines_known, *found, advice)
         return tuple(finding for check in CHECKS for finding in check(standing))

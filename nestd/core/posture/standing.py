@@ -21,6 +21,7 @@ class Standing:
     facts: HostFacts
     snapshot: Snapshot
     guests: tuple[Guest, ...]
+    machines_known: bool  # whether there can be no others
     device: KvmDevice
     vulnerabilities: Mapping[str, str] | None
     fixes: Fixes

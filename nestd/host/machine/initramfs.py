@@ -1,29 +1,57 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Whether the initial RAM disk has a copy of a module, with a copy of its options."""
+"""Whether an initial RAM disk has a copy of a module, with a copy of its options.
+
+It is looked for where distributions put it. An automount (systemd has /efi and /boot as such) is
+not triggered by looking: what lies below one that nobody uses at the moment is not looked into.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import os
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from nestd.host import program
+from nestd.host.files import read_regular
 from nestd.host.root import Root
 
 _SECONDS = 30.0
-# Fedora and RHEL (dracut), Debian and Ubuntu (initramfs-tools), SUSE.
-_IMAGES = ("/boot/initramfs-{}.img", "/boot/initrd.img-{}", "/boot/initrd-{}")
+_BOOT = ("/boot", "/boot/efi", "/efi")
+# Of dracut (Fedora, RHEL), initramfs-tools (Debian, Ubuntu), SUSE, Void; {} is the release.
+_NAMES = (
+    *("initramfs-{}.img", "initrd.img-{}", "initrd-{}", "initrd-{}.img", "initramfs-{}"),
+    *("ostree/*/initramfs-{}.img", "ostree/*/initramfs-{}"),
+)
+_OF_PACKAGE = ("initramfs-{}.img", "initramfs-{}-fallback.img")  # Arch; {} is the package
+_BESIDE_MODULES = "initramfs*"  # of image mode and ostree, in the modules' directory
+_ENTRIES = ("*/{}/initrd", "*/{}/initrd-*", "*/{}/*.initrd")  # kernel-install's: MACHINE-ID/VERSION
+_UNIFIED = ("EFI/Linux/*{}*.efi", "EFI/Linux/{}*.efi")
+_ANY_UNIFIED = "EFI/Linux/*.efi"
 _LISTERS = ("lsinitrd", "lsinitramfs")
+_MOUNTS = "/proc/self/mountinfo"
 
 
 @dataclass(frozen=True)
 class Initramfs:
     """A kernel's image: its path ("" where there is none), and whether it holds the module.
 
-    holds is None where no program here can list the image.
+    holds is None where no program here can list the image. unseen are images and directories that
+    were not looked into.
     """
 
     path: str = ""
     holds: bool | None = False
+    unseen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The images of one release, and what was not looked into."""
+
+    images: tuple[str, ...]
+    unseen: tuple[str, ...]
 
 
 # The last answer of each image's list, good as long as the image is the same: listing takes
@@ -32,9 +60,10 @@ _known: dict[Path, tuple[tuple[str, int, int], bool | None]] = {}
 
 
 async def look(root: Root, release: str, module: str) -> Initramfs:
-    """Look into RELEASE's image for MODULE."""
-    for pattern in _IMAGES:
-        path = pattern.format(release)
+    """Look into RELEASE's images for MODULE; of several the one that holds it is told."""
+    found = await asyncio.to_thread(_find, root, release)
+    told = Initramfs(unseen=found.unseen)
+    for path in found.images:
         image = root.at(path)
         try:
             status = image.stat()
@@ -43,14 +72,99 @@ async def look(root: Root, release: str, module: str) -> Initramfs:
         identity = (module, status.st_mtime_ns, status.st_size)
         if _known.get(image, (None,))[0] != identity:
             _known[image] = (identity, await _lists(image, module))
-        return Initramfs(path, _known[image][1])
-    return Initramfs()
+        here = Initramfs(path, _known[image][1], found.unseen)
+        if here.holds:
+            return here
+        if not told.path or here.holds is None:
+            told = here
+    return told
 
 
 async def holding(root: Root, release: str, module: str) -> str:
     """The path of RELEASE's image if MODULE is in it, else ""; also where nothing can list it."""
     found = await look(root, release, module)
     return found.path if found.holds else ""
+
+
+def _find(root: Root, release: str) -> _Found:
+    images: list[str] = []
+    unseen: list[str] = []
+    waiting = _idle_automounts(root)
+    for directory in _BOOT:
+        if any(directory == each or directory.startswith(f"{each}/") for each in waiting):
+            unseen.append(directory)
+            continue
+        try:
+            os.listdir(root.at(directory))
+        except PermissionError:
+            unseen.append(directory)
+            continue
+        except OSError:
+            continue
+        images += _in(root, directory, release)
+        unseen += _of_unknown_release(root, directory, images)
+    for modules in ("/usr/lib/modules", "/lib/modules"):
+        images += _matches(root, f"{modules}/{release}", (_BESIDE_MODULES,))
+    return _Found(tuple(_distinct(root, images)), tuple(dict.fromkeys(unseen)))
+
+
+def _in(root: Root, directory: str, release: str) -> Iterator[str]:
+    patterns = [each.format(release) for each in (*_NAMES, *_ENTRIES, *_UNIFIED)]
+    package = _package(root, release)
+    patterns += [each.format(package) for each in _OF_PACKAGE if package]
+    yield from _matches(root, directory, patterns)
+
+
+def _of_unknown_release(root: Root, directory: str, images: Collection[str]) -> Iterator[str]:
+    """Unified kernel images whose names do not say of which kernel they are."""
+    for path in _matches(root, directory, (_ANY_UNIFIED,)):
+        if path not in images:
+            yield path
+
+
+def _package(root: Root, release: str) -> str:
+    """Arch's name of the kernel, which its images have instead of the release."""
+    for modules in ("/usr/lib/modules", "/lib/modules"):
+        try:
+            name = read_regular(root.at(f"{modules}/{release}/pkgbase")) or b""
+        except OSError:
+            continue
+        if name.strip():
+            return name.decode("utf-8", "replace").strip()
+    return ""
+
+
+def _matches(root: Root, directory: str, patterns: Collection[str]) -> Iterator[str]:
+    place = root.at(directory)
+    for pattern in patterns:
+        for path in sorted(place.glob(pattern)):
+            if path.is_file():
+                yield f"{directory}/{path.relative_to(place)}"
+
+
+def _distinct(root: Root, paths: Collection[str]) -> Iterator[str]:
+    """The same file once, be it found by several names (/lib is a link to /usr/lib)."""
+    seen = set()
+    for path in paths:
+        status = root.at(path).stat()
+        if (status.st_dev, status.st_ino) not in seen:
+            seen.add((status.st_dev, status.st_ino))
+            yield path
+
+
+def _idle_automounts(root: Root) -> frozenset[str]:
+    """The mount points of automounts on which nothing is mounted now."""
+    try:
+        lines = (read_regular(root.at(_MOUNTS)) or b"").decode("utf-8", "replace").splitlines()
+    except OSError:
+        return frozenset()
+    topmost: dict[str, str] = {}
+    for line in lines:
+        before, _, after = line.partition(" - ")
+        words = before.split()
+        if len(words) > 4 and after:
+            topmost[words[4]] = after.split()[0]
+    return frozenset(place for place, kind in topmost.items() if kind == "autofs")
 
 
 async def _lists(image: Path, module: str) -> bool | None:

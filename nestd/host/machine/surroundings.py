@@ -13,13 +13,13 @@ from nestd.host.machine.initramfs import Initramfs, look
 from nestd.host.machine.interrupt_controller import gic_version
 from nestd.host.machine.os_release import OsRelease, read_os_release
 from nestd.host.machine.processor import Processor, read_processor
-from nestd.host.machine.virtualbox import sign_of_virtualbox
+from nestd.host.machine.virtualbox import NO_VIRTUALBOX, VirtualBox, find_virtualbox
 from nestd.host.root import Root
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """virtualbox is the path that shows that it is here; libvirt is None where it noted nothing.
+    """libvirt is None where it noted nothing.
 
     gic is the version of arm64's interrupt controller, 0 where it is not known.
     """
@@ -28,7 +28,7 @@ class Surroundings:
     device: KvmDevice
     system: OsRelease
     initramfs: Initramfs
-    virtualbox: str = ""
+    virtualbox: VirtualBox = NO_VIRTUALBOX
     libvirt: QemuCapabilities | None = None
     gic: int = 0
 
@@ -42,7 +42,7 @@ async def read_surroundings(root: Root, machine: str, release: str, module: str)
             device=read_device(root),
             system=read_os_release(root),
             initramfs=Initramfs(),
-            virtualbox=sign_of_virtualbox(root),
+            virtualbox=find_virtualbox(root),
             libvirt=read_cache(root, machine),
             gic=gic_version(root) if machine == "aarch64" else 0,
         )

@@ -18,6 +18,8 @@ from nestd.cli.service.values import Guest
 
 _WATCH_SECONDS = 2.0
 _NONE = "No KVM virtual machine runs."
+_NONE_SEEN = "No KVM virtual machine was seen."
+_OTHERS = "There may be more: nestd may not look at other users' processes."
 
 
 def add_to(commands: Any) -> None:
@@ -39,7 +41,7 @@ async def vms(session: Session, chosen: Namespace) -> Exit:
         rows = [(each.name, str(each.pid), each.vmm, each.unit or "-") for each in host.machines]
         session.screen.show(columns(["NAME", "PID", "VMM", "UNIT"], rows))
     if not host.machines_known:
-        session.screen.note("There may be more: nestd may not look at other users' processes.")
+        session.screen.note(_OTHERS)
     elif not host.machines:
         session.screen.say(_NONE)
     return Exit.DONE
@@ -47,26 +49,35 @@ async def vms(session: Session, chosen: Namespace) -> Exit:
 
 async def guests(session: Session, chosen: Namespace) -> Exit:
     """List virtual machines with what they have of nesting."""
+    are_all = (await session.client.host()).machines_known
     if not chosen.watch:
-        _show(session, await session.client.guests(), (), False)
+        _show(session, await session.client.guests(), (), False, are_all)
+        if not are_all:
+            session.screen.note(_OTHERS)
         return Exit.DONE
     with contextlib.suppress(asyncio.CancelledError):  # Ctrl-C is its ordinary end
         before: Sequence[Guest] = ()
         while True:
             found = await session.client.guests()
-            _show(session, found, before, True)
+            _show(session, found, before, True, are_all)
             before = found
             await asyncio.sleep(_WATCH_SECONDS)
     return Exit.DONE
 
 
-def _show(session: Session, found: Sequence[Guest], before: Sequence[Guest], watches: bool) -> None:
+def _show(
+    session: Session,
+    found: Sequence[Guest],
+    before: Sequence[Guest],
+    watches: bool,
+    are_all: bool,
+) -> None:
     if session.screen.is_json:
         document = {"time": time.time(), "guests": found} if watches else {"guests": found}
         session.screen.json(document, indent=None if watches else 2)
         return
     if not found:
-        session.screen.say(_NONE)
+        session.screen.say(_NONE if are_all else _NONE_SEEN)
     else:
         session.screen.show(_table(found, before))
     for each in found if not watches else ():

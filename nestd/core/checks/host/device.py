@@ -6,7 +6,7 @@ from __future__ import annotations
 from nestd.core.checks.finding import Finding, fail, note, passed, warn
 from nestd.core.checks.situation import Situation
 from nestd.core.model import Answer
-from nestd.host.kernel.kvm_device import GROUP, PATH
+from nestd.host.kernel.kvm_device import GROUP, PATH, KvmDevice
 
 _UDEV = (
     "udev gives it to the group kvm when it appears; to have that done again: udevadm trigger"
@@ -36,6 +36,11 @@ def device(situation: Situation) -> Finding | None:
             f"{PATH} is not the device of KVM (character device 10:232).",
             f"Remove it and {again}: the kernel makes a new one.",
         )
+    return _rights(situation, node)
+
+
+def _rights(situation: Situation, node: KvmDevice) -> Finding:
+    """Who may open it."""
     rights = f"{node.owner}:{node.group}, mode {node.mode:04o}"
     if node.all_may_use and situation.nested is Answer.YES:
         return note(
@@ -48,6 +53,12 @@ def device(situation: Situation) -> Finding | None:
         return passed("device", f"{PATH} is there, for all users ({rights}).")
     if node.group_may_use:
         return passed("device", f"{PATH} is there, for the group {GROUP} ({rights}).")
+    if node.group.isdigit() and node.mode & 0o060 == 0o060:
+        return note(
+            "device",
+            f"{PATH} is there, for a group that has no name here ({rights}): whether QEMU's user is"
+            " in it is not known.",
+        )
     return warn(
         "device",
         f"{PATH} is neither for all users nor for the group {GROUP} ({rights}): QEMU may be"

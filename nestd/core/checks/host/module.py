@@ -7,6 +7,7 @@ from nestd.core.checks.finding import Finding, fail, note, passed, warn
 from nestd.core.checks.situation import Situation
 from nestd.formats.modprobe.boot_arguments import advice
 from nestd.host.kernel.sysfs import Availability
+from nestd.host.machine.initramfs import Initramfs
 
 
 def module(situation: Situation) -> Finding | None:
@@ -76,6 +77,16 @@ def modprobe(situation: Situation) -> Finding | None:
     )
 
 
+def _unseen(image: Initramfs) -> str:
+    """What was not looked into, as a sentence behind another one."""
+    if not image.unseen:
+        return ""
+    return (
+        f" Not looked into: {', '.join(image.unseen)} (an automount that is not used now, no right"
+        " to read it, or an image whose name does not tell its kernel)."
+    )
+
+
 def initramfs(situation: Situation) -> Finding | None:
     """Whether the initial RAM disk loads the module, with the options as they were copied there."""
     found = situation.module
@@ -86,8 +97,15 @@ def initramfs(situation: Situation) -> Finding | None:
         return note(
             "initramfs",
             f"Whether {image.path} holds a copy of {found.name} is not known: neither lsinitrd nor"
-            " lsinitramfs can list it here.",
+            f" lsinitramfs can list it here.{_unseen(image)}",
             "If it does, rebuild the image after each change.",
+        )
+    if not image.holds and image.unseen:
+        known = f"{image.path} holds no" if image.path else "What was seen of /boot holds no"
+        return note(
+            "initramfs",
+            f"{known} copy of {found.name}, but not everything was looked into.{_unseen(image)}",
+            "If one does, rebuild it after each change.",
         )
     if not image.holds:
         where = f"{image.path} holds no" if image.path else "No initramfs in /boot holds a"

@@ -65,7 +65,7 @@ def warnings(
     outputs = config.outputs if settings.outputs is None else settings.outputs
     found = [*log_warnings.warnings(settings.filters, outputs, config.level)]
     found += _directories(root, outputs, sees_all)
-    return tuple(_sentence(each) for each in found)
+    return tuple(dict.fromkeys(map(_sentence, found)))
 
 
 def _named(filters: str) -> str:

@@ -23,16 +23,18 @@ def standing_warnings(root: Root, name: str, config: LogConfig) -> tuple[str, ..
     """What CheckFilters says of what is configured, and what keeps the daemon from starting."""
     if config.error:
         return (f"{name} cannot start: {config.error}.",)
-    settings = LogSettings(config.filters, config.outputs)
-    found = list(request.warnings(root, config, settings, sees_all=False))
     # For a property, which all may read.
-    missing = (
-        log_targets.missing_directory(root, path, sees_all=False)
+    settings = LogSettings(config.filters, config.outputs)
+    found = request.warnings(root, config, settings, sees_all=False)
+    missing = {
+        path: directory
         for path in file_paths(config.outputs)
-    )
-    if any(missing):
-        found.append(f"{name} cannot start: a directory that it is to log to is missing.")
-    return tuple(found)
+        if (directory := log_targets.missing_directory(root, path, sees_all=False))
+    }
+    told = tuple(f"{path} cannot be logged to: " for path in missing)
+    others = [each for each in found if not each.startswith(told)]
+    why = "cannot start: a directory that it is to log to is missing"
+    return (*others, *(f"{name} {why}: {each}." for each in dict.fromkeys(missing.values())))
 
 
 def unread_files(root: Root, mode: Mode, used: Collection[str]) -> tuple[str, ...]:

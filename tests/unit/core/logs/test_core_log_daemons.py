@@ -165,6 +165,7 @@ def test_a_file_that_nobody_reads_is_told(
     [
         ('log_filters = "3:util 1:util.pci"', "1:util.pci"),
         ('log_filters = "1:qemu,1"', "qemu,1"),
+        ('log_filters = "1:nothing 1:nothing"', "1:nothing matches no known category"),
         ("log_level = 1", "og_level = 1 without filters"),
         ('log_filters = "1:qemu"', "No output shows the debug messages"),
         ('log_outputs = "1:file:/nowhere/x.log"', "libvirtd cannot start: a directory"),
@@ -189,6 +190,8 @@ def test_what_is_odd_about_a_configuration_is_told_and_found(
 
     state = asyncio.run(test())
     assert any(words in each for each in state.warnings), state.warnings
+    assert len(set(state.warnings)) == len(state.warnings)
+    assert sum("/nowhere" in each for each in state.warnings) <= 1  # told once
     finding = log_settings([state])
     assert finding is not None
     assert finding.verdict is Verdict.WARN

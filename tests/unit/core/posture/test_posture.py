@@ -66,6 +66,17 @@ def test_nesting_itself(tmp_path: Path, kind: str, value: str, verdict: str) -> 
     assert found["exposed-guests"][0] == found["using-guests"][0] == "pass"
 
 
+def test_who_may_not_look_says_nothing_of_all_machines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nestd.host.kernel.kvm_holders.may_see_all", lambda root: False)
+    found = posture(tmp_path, "intel", {})
+    for id_ in ("exposed-guests", "using-guests"):
+        assert found[id_][0] == "note"
+        assert "No running machine" not in found[id_][1]
+        assert "not known" in found[id_][1]
+
+
 def test_nesting_that_is_not_known(tmp_path: Path) -> None:
     found = posture(tmp_path, "intel", {"/sys/module/kvm_intel/parameters/nested": None})
     assert found["nested"] == ("note", "Whether nested virtualization is on is not known.")
