@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ _CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configura
 </busconfig>
 """
 _JOURNAL = "/run/systemd/journal/socket"
+_START_SECONDS = 60
 _PR_SET_PDEATHSIG = 1
 _CLONE_NEWNS = 0x20000
 _MS_REC_PRIVATE = 0x44000
@@ -98,7 +100,7 @@ def _start(
     else:
         listener.bind(str(path))
         listener.listen(256)
-        environment["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={path}"
+        environment["DBUS_SYSTEM_BUS_ADDRESS"] = f"unix:path={path}"
         command = [sys.executable, __file__, str(listener.fileno()), str(config)]
     with log.open("wb") as output:
         return subprocess.Popen(
@@ -120,11 +122,13 @@ def die_with_parent() -> None:
 def _wait_until_ready(address: str, launcher: subprocess.Popen[bytes], log: Path) -> None:
     ask = ["busctl", f"--address={address}", "--timeout=5", "call", *["org.freedesktop.DBus"]]
     ask += ["/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId"]
-    for _ in range(200):
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
         if subprocess.run(ask, capture_output=True).returncode == 0:
             return
         if launcher.poll() is not None:
             break
+        time.sleep(0.02)
     raise RuntimeError(f"the bus does not start: {log.read_text()}")
 
 
@@ -152,7 +156,7 @@ def _launch_broker(listener: int, config: str) -> None:
     os.environ.update(LISTEN_FDS="1", LISTEN_FDNAMES="dbus.socket", LISTEN_PID=str(os.getpid()))
     program = shutil.which("dbus-broker-launch")
     assert program
-    os.execv(program, [program, "--scope=user", f"--config-file={config}"])
+    os.execv(program, [program, "--scope=system", f"--config-file={config}"])
 
 
 def _fake_journal() -> None:

@@ -12,6 +12,7 @@ from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer, Verdict
 from nestd.bus.declared import DeclaredInterface, needs, reads
 from nestd.bus.history import events
+from nestd.bus.shared import SharedAnswers
 from nestd.core.blocking.inhibitors import Inhibitor
 from nestd.core.errors import NoSuchJob
 from nestd.core.hidden import Reader
@@ -40,6 +41,7 @@ class ManagerInterface(DeclaredInterface):
     def __init__(self, services: Services, authorizer: Authorizer) -> None:
         super().__init__(authorizer)
         self._services = services
+        self._shared = SharedAnswers()
         snapshot = services.view.snapshot()
         self._vendor, self._host_module = snapshot.vendor, snapshot.host_module
         self._told: tuple[Snapshot, Mapping[str, object]] | None = None
@@ -66,18 +68,29 @@ class ManagerInterface(DeclaredInterface):
     @reads("ListMachines")
     async def _list_machines(self, call: Call) -> Sequence[object]:
         reader = await self._reader(call, files=False)
-        found = await self._services.view.machines()
-        machines = self._services.view.hidden.machines(found, reader)
-        return [[(each.pid, each.name, each.vmm, each.unit) for each in machines]]
+
+        async def work() -> Sequence[object]:
+            found = await self._services.view.machines()
+            machines = self._services.view.hidden.machines(found, reader)
+            return [[(each.pid, each.name, each.vmm, each.unit) for each in machines]]
+
+        return await self._shared.get(("ListMachines", reader), work)
 
     @reads("ListGuests")
     async def _list_guests(self, call: Call) -> Sequence[object]:
         reader = await self._reader(call, files=False)
-        return [[_guest(each) for each in await self._services.guests.list(reader)]]
+
+        async def work() -> Sequence[object]:
+            return [[_guest(each) for each in await self._services.guests.list(reader)]]
+
+        return await self._shared.get(("ListGuests", reader), work)
 
     @reads("Posture")
     async def _posture(self, call: Call) -> Sequence[object]:
-        return [_findings(await self._services.posture.findings())]
+        async def work() -> Sequence[object]:
+            return [_findings(await self._services.posture.findings())]
+
+        return await self._shared.get("Posture", work)
 
     @reads("GetModule")
     async def _get_module(self, call: Call) -> Sequence[object]:
@@ -89,7 +102,12 @@ class ManagerInterface(DeclaredInterface):
 
     @reads("Validate")
     async def _validate(self, call: Call) -> Sequence[object]:
-        return [_findings(await self._services.inspector.validate(await self._reader(call)))]
+        reader = await self._reader(call)
+
+        async def work() -> Sequence[object]:
+            return [_findings(await self._services.inspector.validate(reader))]
+
+        return await self._shared.get(("Validate", reader), work)
 
     @reads("CheckGuest")
     async def _check_guest(self, call: Call) -> Sequence[object]:
@@ -98,7 +116,12 @@ class ManagerInterface(DeclaredInterface):
 
     @reads("Describe")
     async def _describe(self, call: Call) -> Sequence[object]:
-        return [await self._services.describer.describe(await self._reader(call))]
+        reader = await self._reader(call)
+
+        async def work() -> Sequence[object]:
+            return [await self._services.describer.describe(reader)]
+
+        return await self._shared.get(("Describe", reader), work)
 
     async def _reader(self, call: Call, *, files: bool = True) -> Reader:
         """Who asks, as far as anything is hidden here at all."""

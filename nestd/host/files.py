@@ -70,6 +70,14 @@ def read_below(root: Root, absolute: str, limit: int = DEFAULT_LIMIT) -> bytes |
     return data
 
 
+def matching(directory: Path, pattern: str) -> list[Path]:
+    """What glob() finds for PATTERN; nothing where a directory on the way cannot be read."""
+    try:
+        return list(directory.glob(pattern))
+    except OSError:
+        return []
+
+
 def sync_directory(directory: Path) -> None:
     """Make the directory's entries durable."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -7,7 +7,7 @@ _nestctl() {
     for ((index = 1; index < COMP_CWORD; index++)); do
         word=${COMP_WORDS[index]}
         case $word in
-            --for|--max-size|--output|--outputs|--preset|--root|--simulate|--token|--who|--why|-o) ((index++)) ;;
+            --for|--max-size|--output|--outputs|--preset|--root|--simulate|--stop-machines|--time-limit|--token|--who|--why|-o) ((index++)) ;;
             -*) ;;
             *)
                 command=${command:+$command }$word
@@ -26,6 +26,11 @@ _nestctl() {
             files=-f
             ;;
         "nested --token")
+            ;;
+        "nested --stop-machines")
+            words="$(printf '%s\n' save shutdown)"
+            ;;
+        "nested --time-limit")
             ;;
         "set --token")
             ;;
@@ -57,7 +62,7 @@ _nestctl() {
         *)
             case "$command" in
                 "")
-                    words="status watch guests vms jobs cancel history validate check-guest posture describe metrics nested set reload load unload plan undo wait inhibit log shell help --help --version --json --standalone --simulate --root --no-ask-password"
+                    words="status watch guests vms jobs cancel history validate check-guest posture describe metrics nested set reload load unload plan undo machines wait inhibit log shell help --help --version --json --standalone --simulate --root --no-ask-password"
                     ;;
                 "status")
                     words="--help --json"
@@ -66,7 +71,13 @@ _nestctl() {
                     words="--help --json"
                     ;;
                 "guests")
-                    words="--help --json --watch"
+                    words="deny allow --help --json --watch"
+                    ;;
+                "guests deny")
+                    words="--help --json --all --dry-run"
+                    ;;
+                "guests allow")
+                    words="--help --json --all --dry-run"
                     ;;
                 "vms")
                     words="--help --json"
@@ -99,7 +110,7 @@ _nestctl() {
                     words="--help --json --textfile --output"
                     ;;
                 "nested")
-                    words="--help --json --now --when-idle --at-boot --wait --dry-run --token"
+                    words="--help --json --now --when-idle --at-boot --wait --dry-run --token --stop-machines --time-limit --yes"
                     words+=" $(printf '%s\n' on off)"
                     ;;
                 "set")
@@ -126,6 +137,12 @@ _nestctl() {
                     ;;
                 "undo")
                     words="--help --json --now --when-idle --at-boot --wait --dry-run"
+                    ;;
+                "machines")
+                    words="resume --help --json"
+                    ;;
+                "machines resume")
+                    words="--help --json"
                     ;;
                 "wait")
                     words="--help --json --for"

@@ -89,3 +89,31 @@ def test_room_is_given_back() -> None:
         queue.drop(":1.9")
         assert not queue
     assert len(counts) == 1
+
+
+def test_a_user_s_senders_share_its_turns() -> None:
+    queue = FairQueue()
+    for number in range(3):
+        queue.belongs(f":1.{number}", 1000)
+        put(queue, f":1.{number}", f"A{number}")
+        put(queue, f":1.{number}", f"B{number}")
+    put(queue, ":2.1", "C0")
+    put(queue, ":2.1", "C1")
+    put(queue, ":3.1", "D0")
+    queue.belongs(":3.1", 1000)  # found out while its call waits
+    found = []
+    while queue:
+        found.append(take(queue)[1])
+    assert found[:4] == ["A0", "C0", "A1", "C1"]
+    assert found[4:] == ["A2", "D0", "B0", "B1", "B2"]
+
+
+def test_a_user_whose_turn_passes_keeps_its_calls() -> None:
+    queue = FairQueue()
+    put(queue, ":1.1", "A0")
+    put(queue, ":2.1", "B0")
+    assert queue.take(lambda user: user == ":1.1")[0].member == "B0"
+    with pytest.raises(StopIteration):
+        queue.take(lambda user: user == ":1.1")
+    assert queue.waiting(":1.1") == 1
+    assert take(queue)[1] == "A0"

@@ -138,6 +138,36 @@ def test_kvm_conf_is_of_the_same_look(root: Root) -> None:
     assert {file.data for file in found.files} == {NEW}
 
 
+@pytest.mark.parametrize("goes", [False, True], ids=["emptied", "moved away"])
+def test_a_kvm_conf_that_has_just_shrunk_is_read_again(
+    root: Root, goes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf = root.at("/etc/modprobe.d/kvm.conf")
+    conf.write_bytes(OLD)
+    config = ConfigWatch(root, KMOD)
+    assert config.read()[1].data == OLD
+
+    if goes:
+        conf.unlink()
+    else:
+        conf.write_bytes(b"")
+    monkeypatch.setattr(watch, "_SHRUNK_SECONDS", 10.0)
+    # The editor goes on while nestd waits.
+    monkeypatch.setattr(watch.time, "sleep", lambda seconds: conf.write_bytes(OLD + NEW))
+    assert config.look().read[1].data == OLD + NEW
+
+
+def test_a_kvm_conf_that_stays_shorter_is_believed(root: Root) -> None:
+    conf = root.at("/etc/modprobe.d/kvm.conf")
+    conf.write_bytes(OLD)
+    config = ConfigWatch(root, KMOD)
+    for data in (b"", None):
+        assert config.read()[1].data is not None
+        conf.unlink() if data is None else conf.write_bytes(data)
+        config.forget()
+        assert config.read()[1].data == data
+
+
 class Watched:
     """A watched configuration: what it was read as after each hint."""
 

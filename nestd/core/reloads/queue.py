@@ -160,7 +160,7 @@ class Reloads:
             return await self._begin_to_wait(facts, transaction)
         job = self.new_job(transaction)
         await self._run(job, transaction, request.remake)
-        self._end_waiting(transaction.modules, transaction)
+        await self._end_waiting(transaction.modules, transaction)
         return job
 
     def new_job(self, transaction: Transaction) -> Job:
@@ -187,30 +187,30 @@ class Reloads:
         self.check_cancellable(job)
         async with self.lock:
             self.check_cancellable(job)
-            self._forget(self.waiting.cancel(job))
+            await self._forget(self.waiting.cancel(job))
         fields = about(Event.JOB_CANCELLED, module=job.module, job=job.id, caller_uid=uid)
         log.log(NOTICE, "Job %d was cancelled by user %d", job.id, uid, extra=fields)
 
     async def supersede(self, module: str) -> None:
         """End jobs that wait for MODULE, and drop the undo of an earlier failed change of it."""
-        self._end_waiting((module,))
+        await self._end_waiting((module,))
         await self._overrule((module,))
 
-    def _end_waiting(self, modules: Sequence[str], done: Transaction | None = None) -> None:
+    async def _end_waiting(self, modules: Sequence[str], done: Transaction | None = None) -> None:
         """MODULES are done: a job that also waits for other modules continues with those alone."""
         for job, transaction in self.waiting.overlapping(modules):
             if done is not None and job.id == done.job:
                 continue
             remaining = chain.without(transaction, modules)
             if remaining is None:
-                self._forget(self.waiting.cancel(job))
+                await self._forget(self.waiting.cancel(job))
             else:
                 self.waiting.change(job, remaining)
 
-    def _forget(self, transaction: Transaction | None) -> None:
+    async def _forget(self, transaction: Transaction | None) -> None:
         """Remove what is left of a transaction that waited."""
         if transaction is not None:
-            self.execution().finish(transaction)
+            await self.execution().finish(transaction)
 
     async def _overrule(self, modules: Sequence[str], *, must_load: bool = True) -> None:
         """Of what could not be undone, only that the modules MUST be LOADed stays."""
@@ -218,10 +218,10 @@ class Reloads:
             execution = self.execution()
             lost = [name for name in broken.modules if not self.is_loaded(name)]
             if broken.purpose is not Purpose.RELOAD or not lost or not must_load:
-                execution.finish(broken)
+                await execution.finish(broken)
                 continue
             if broken.replacement is not None:
-                broken.replacement.discard()
+                await asyncio.to_thread(broken.replacement.discard)
             remaining = broken.without_values()
             await execution.record(remaining.at(JobState.ROLLING_BACK), must=False)
             self.unfinished.add(remaining)
@@ -263,14 +263,14 @@ class Reloads:
             log_not_restored(transaction.module, transaction.uid, failed)
             raise failed from error
         except OSError:
-            execution.finish(transaction)
+            await execution.finish(transaction)
             raise
         return await self.wait(transaction)
 
     async def wait(self, transaction: Transaction) -> Job:
         """Create a waiting job for TRANSACTION; it replaces the waiting jobs that it includes."""
         for job, _ in self.waiting.overlapping(transaction.modules):
-            self._forget(self.waiting.cancel(job))
+            await self._forget(self.waiting.cancel(job))
         await self._overrule(transaction.modules)
         job = self.new_job(transaction)
         self.waiting.add(job, transaction)
@@ -286,7 +286,7 @@ class Reloads:
             facts = self.view.facts()
             hindrance = chain.hindrance(facts, transaction)
             if hindrance:
-                self.execution().finish(transaction)
+                await self.execution().finish(transaction)
                 self.end(job, Conflict(hindrance))
                 return
             try:
@@ -317,7 +317,7 @@ class Reloads:
             if isinstance(error, (ReloadFailed, NotRestored)):
                 self.unfinished.add(execution.recorded or transaction)
             elif not isinstance(error, RolledBack):
-                execution.finish(transaction)  # nothing has been done
+                await execution.finish(transaction)  # nothing has been done
             await self._end_looked_at(job, error)
             raise
         await self._overrule(

@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Answers method calls, of which any user of the machine may send any.
+"""Answers method calls, which any user of the machine may send.
 
-A call is looked up by its header before its body is read, a body of another type than the method
-takes is never parsed, and an exception that is no BusError is answered with one neutral sentence.
+A call is routed by its header before its body is read, a body with the wrong signature is never
+parsed, and any exception but BusError is answered with one neutral sentence.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
+from contextlib import AbstractContextManager
 from typing import Callable, cast
 
 from nestd.dbus.connection import protocol, wire
 from nestd.dbus.connection.callers import Callers
 from nestd.dbus.connection.fair_queue import FairQueue
 from nestd.dbus.connection.messages import Header, Outgoing, ProtocolError, read_size
+from nestd.dbus.connection.pace import Pace
 from nestd.dbus.connection.wire import BusError, Call, Route
 
 _log = logging.getLogger(__name__)
@@ -25,9 +28,14 @@ _log = logging.getLogger(__name__)
 INTERNAL_ERROR = "Internal error; see the journal of nestd."
 # As many as calls that one sender may have at work: quick ones end before the next turn.
 _TURN_CALLS = 16
-_TURN_SECONDS = 0.01
+_TURN_SECONDS = 0.005
+MOST_WAITING = 256
+"""Calls of one sender that may wait for their turn: further ones are refused as they arrive, which
+is what bounds how long a flood of them lasts."""
+_LOOK_UP_FROM = 4  # calls of a sender that wait: then it matters whose they are
 _LARGE_BODY = 16 << 10  # bytes; up to here it is read at once, in a few milliseconds
 _LARGE_SECONDS = 0.5  # enough for all that is no waiting
+_AHEAD_SECONDS = 0.005  # until it is looked again whose turn it is
 _CONGESTED_SECONDS = 0.01  # until it is looked again whether the bus has read the answers
 
 
@@ -40,6 +48,8 @@ class Dispatcher:
         is_congested: Callable[[], bool],
         next_serial: Callable[[], int],
         takes_descriptors: Callable[[str], Awaitable[bool]],
+        uid_of: Callable[[str], Awaitable[int]],
+        gathering: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self.resolve: wire.Resolve | None = None
         self._callers = Callers()
@@ -47,17 +57,56 @@ class Dispatcher:
         self._is_congested = is_congested
         self._next_serial = next_serial
         self._takes_descriptors = takes_descriptors
+        self._uid_of = uid_of
+        self._gathering = gathering
+        self._looked_up: set[str] = set()  # senders of which the user is known or asked for
+        self._pace = Pace()
         self._queue = FairQueue()
         self._planned = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._large = asyncio.Lock()
 
     def take(self, header: Header, message: bytes | None) -> None:
-        """Answer a call in its turn; message is None where it was too long to be read."""
+        """Answer a call in its turn; message is None if it was too long to be read."""
+        if not header.wants_reply and self._changes_nothing(header):
+            return
+        waiting = self._queue.waiting(header.sender)
+        if waiting >= MOST_WAITING:
+            self._answer_error(header, _TOO_MANY)
+            return
         for refused in self._queue.put(header, message):
-            text = "Too many calls are waiting, try again later."
-            self._answer_error(refused, BusError(wire.LIMITS_EXCEEDED, text))
-        self._plan()
+            self._answer_error(refused, _TOO_MANY)
+        if waiting >= _LOOK_UP_FROM and header.sender not in self._looked_up:
+            self._looked_up.add(header.sender)
+            self._start(self._look_up(header.sender))
+
+    def turn(self) -> None:
+        """Handle what has arrived, as far as its turn has come."""
+        if not self._planned and self._queue:
+            self._turn()
+
+    def _changes_nothing(self, header: Header) -> bool:
+        """Whether a call is one that only reads, or leads nowhere."""
+        try:
+            return self.resolve is None or self._route(header).reads
+        except BusError:
+            return True
+
+    def _route(self, header: Header) -> Route:
+        assert self.resolve is not None
+        return self.resolve(header.path, header.interface, header.member)
+
+    async def _look_up(self, sender: str) -> None:
+        """Find out whose the calls are; one that is gone or not told counts by itself."""
+        with contextlib.suppress(BusError):
+            uid = await self._uid_of(sender)
+            if sender in self._looked_up:
+                self._queue.belongs(sender, uid)
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def vanished(self, sender: str) -> asyncio.Event:
         """See Callers.vanished."""
@@ -65,11 +114,12 @@ class Dispatcher:
 
     def left(self, sender: str) -> None:
         """This client has left the bus."""
+        self._looked_up.discard(sender)
         self._queue.drop(sender)
         self._callers.left(sender)
 
     def close(self) -> None:
-        """The connection has ended: what waits is not begun. Calls at work go on."""
+        """The connection has ended: drop waiting calls. Calls in progress continue."""
         self._queue = FairQueue()
 
     def _plan(self, delay: float = 0.0) -> None:
@@ -78,18 +128,25 @@ class Dispatcher:
             asyncio.get_running_loop().call_later(delay, self._turn)
 
     def _turn(self) -> None:
-        """Handle some calls, but not so many that others on the loop have to wait."""
+        """Handle some calls, but few enough that other work on the loop is not delayed."""
         self._planned = False
         end = time.monotonic() + _TURN_SECONDS
-        for _ in range(_TURN_CALLS):
-            if not self._queue:
-                return
-            if self._is_congested():
-                break
-            self._handle(*self._queue.take())
-            if time.monotonic() > end:
-                break
-        self._plan(_CONGESTED_SECONDS if self._is_congested() else 0.0)
+        with self._gathering():
+            for _ in range(_TURN_CALLS):
+                if not self._queue:
+                    return
+                if self._is_congested():
+                    break
+                try:
+                    waiting = self._queue.take(self._pace.is_ahead)
+                except StopIteration:  # of those who wait, all have had more than their share
+                    self._plan(_AHEAD_SECONDS)
+                    return
+                self._handle(*waiting)
+                if time.monotonic() > end:
+                    break
+        if self._queue:
+            self._plan(_CONGESTED_SECONDS if self._is_congested() else 0.0)
 
     def _handle(self, header: Header, message: bytes | None) -> None:
         try:
@@ -99,7 +156,7 @@ class Dispatcher:
                 raise BusError(wire.INVALID_ARGS, "No method here takes file descriptors.")
             if message is None:
                 raise BusError(wire.LIMITS_EXCEEDED, "The message body is longer than 1 MiB.")
-            route = self.resolve(header.path, header.interface, header.member)
+            route = self._route(header)
             if route.in_signature != header.signature:
                 raise BusError(wire.INVALID_ARGS, _wrong_signature(header, route))
             self._run(header, route, message)
@@ -109,17 +166,17 @@ class Dispatcher:
             self._answer_unknown(header)
 
     def _run(self, header: Header, route: Route, message: bytes) -> None:
-        """Answer at once, or start the task that will; raises BusError."""
+        """Answer at once, or start a task that does; raises BusError."""
         if route.inline:
-            result = route.run(_read_call(header, route, message))
-            if result is not None or route.otherwise is None:
-                self._answer(header, route, cast("Sequence[object]", result))
-                return
+            with self._pace.charged(self._queue.user_of(header.sender)):
+                result = route.run(_read_call(header, route, message))
+                if result is not None or route.otherwise is None:
+                    self._answer(header, route, cast("Sequence[object]", result))
+                    return
             route = route.otherwise
         self._callers.admit(header.sender, len(message))
-        task = asyncio.get_running_loop().create_task(self._work(header, route, message))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        user = self._queue.user_of(header.sender)
+        self._start(self._pace.run(user, self._work(header, route, message)))
 
     async def _work(self, header: Header, route: Route, message: bytes) -> None:
         try:
@@ -134,9 +191,9 @@ class Dispatcher:
             self._callers.release(header.sender, len(message))
 
     async def _serve_large(self, header: Header, route: Route, message: bytes) -> None:
-        """One at a time, whoever sends how many: its values take more memory than its bytes.
+        """Serve large calls one at a time, since values take much more memory than bytes.
 
-        But one that waits, for a person's password say, does not keep the others from their turn.
+        A call that waits, for a password for example, does not block the next one.
         """
         async with self._large:
             reading = asyncio.ensure_future(asyncio.to_thread(_read_call, header, route, message))
@@ -151,7 +208,8 @@ class Dispatcher:
     async def _serve(self, header: Header, route: Route, reading: Awaitable[Call]) -> None:
         try:
             call = await reading
-            if "h" in route.out_signature and not await self._takes_descriptors(header.sender):
+            gives = header.wants_reply and "h" in route.out_signature
+            if gives and not await self._takes_descriptors(header.sender):
                 # The answer would get lost on the way: dbus-broker disconnects the caller for it.
                 raise BusError(wire.NOT_SUPPORTED, "The answer is a file descriptor.")
             result = await cast("Awaitable[Sequence[object]]", route.run(call))
@@ -169,13 +227,14 @@ class Dispatcher:
             reply.close()
 
     def _answer_error(self, header: Header, error: BusError) -> None:
-        _log.debug("%s.%s of %s: %s", header.interface, header.member, header.sender, error)
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("%s.%s of %s: %s", header.interface, header.member, header.sender, error)
         if header.wants_reply and header.sender:
             reply = protocol.encode_error(self._next_serial(), header, error.name, error.text)
             self._send(reply)
 
     def _answer_unknown(self, header: Header) -> None:
-        """The exception at work is a bug of ours: for the journal, not for strangers."""
+        """Log the current exception, which is a bug of ours; the caller gets no details."""
         _log.exception("%s.%s on %s failed", header.interface, header.member, header.path)
         self._answer_error(header, BusError(wire.FAILED, INTERNAL_ERROR))
 
@@ -185,7 +244,7 @@ async def _read_soon(header: Header, route: Route, message: bytes) -> Call:
 
 
 def _read_call(header: Header, route: Route, message: bytes) -> Call:
-    """Read the body of a call of which the type is right; raises BusError."""
+    """Read the body of a call with the right signature; raises BusError."""
     try:
         args = protocol.read_body(message, header)
     except ProtocolError:
@@ -193,6 +252,9 @@ def _read_call(header: Header, route: Route, message: bytes) -> Call:
     return Call(
         header.sender, header.path, route.interface, header.member, args, header.interactive
     )
+
+
+_TOO_MANY = BusError(wire.LIMITS_EXCEEDED, "Too many calls are waiting, try again later.")
 
 
 def _wrong_signature(header: Header, route: Route) -> str:

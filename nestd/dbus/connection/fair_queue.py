@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Calls that have arrived and wait for their turn: one of each sender, round and round.
+"""Calls that have arrived and wait for their turn: one of each user, round and round.
 
 The bus passes the calls of all its clients on in the order in which they came. Whoever sends ten
-thousand calls in one go would have everybody else wait for the answers to all of them.
+thousand calls in one go would have everybody else wait for the answers to all of them. A sender of
+which the user is not known counts as a user by itself; a user's senders take turns as well.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Optional
+from typing import Optional, Union
 
 from nestd.dbus.connection.messages import Header
 
@@ -19,6 +21,8 @@ _OVERHEAD = 1024  # bytes of memory for one, beside its own
 
 Waiting = tuple[Header, Optional[bytes]]
 """A call's header and the whole message, None where that was too long to be read."""
+User = Union[int, str]
+"""A user id, or the unique name of a sender of which it is not known."""
 
 
 @dataclass
@@ -28,19 +32,33 @@ class _Sender:
 
 
 class FairQueue:
-    """The calls that wait."""
+    """The waiting calls."""
 
     def __init__(self) -> None:
-        self._senders: dict[str, _Sender] = {}  # in the order of their turns
+        self._senders: dict[str, _Sender] = {}
+        self._users: dict[str, int] = {}  # of the senders that have been looked up
+        self._turns: dict[User, dict[str, None]] = {}  # in their order: users, and their senders
         self._size = 0
 
     def __bool__(self) -> bool:
         return bool(self._senders)
 
+    def user_of(self, name: str) -> User:
+        """Whose calls a sender's are."""
+        return self._users.get(name, name)
+
+    def waiting(self, name: str) -> int:
+        """How many calls of a sender wait."""
+        sender = self._senders.get(name)
+        return 0 if sender is None else len(sender.calls)
+
     def put(self, header: Header, message: bytes | None) -> list[Header]:
-        """Have a call wait; the calls for which there is no room, the latest of who has most."""
+        """Add a call; returns the calls to refuse, the latest of the sender with most bytes."""
         name, size = header.sender, _size(message)
-        sender = self._senders.setdefault(name, _Sender())
+        sender = self._senders.get(name)
+        if sender is None:
+            sender = self._senders[name] = _Sender()
+            self._turns.setdefault(self.user_of(name), {})[name] = None
         sender.calls.append((header, message))
         sender.size += size
         self._size += size
@@ -50,23 +68,41 @@ class FairQueue:
             refused.append(self._refuse_latest(name if own else self._greediest()))
         return refused
 
-    def take(self) -> Waiting:
-        """The call whose turn it is; raises StopIteration where none waits."""
-        name = next(iter(self._senders))
-        sender = self._senders.pop(name)
+    def take(self, passes: Callable[[User], bool] = lambda user: False) -> Waiting:
+        """The call whose turn it is, but for users of which PASSES says that theirs passes; raises
+        StopIteration where none waits.
+        """
+        user = next(each for each in self._turns if not passes(each))
+        names = self._turns.pop(user)
+        name = next(iter(names))
+        del names[name]
+        sender = self._senders[name]
         header, message = sender.calls.popleft()
         size = _size(message)
         sender.size -= size
         self._size -= size
         if sender.calls:
-            self._senders[name] = sender  # behind all the others
+            names[name] = None  # behind all the others of the user
+        else:
+            del self._senders[name]
+        if names:
+            self._turns[user] = names  # behind all the others
         return header, message
 
+    def belongs(self, name: str, uid: int) -> None:
+        """The sender is this user's."""
+        if name in self._senders:
+            self._forget_turn(name)
+            self._turns.setdefault(uid, {})[name] = None
+        self._users[name] = uid
+
     def drop(self, name: str) -> None:
-        """The sender has left: nobody waits for the answers."""
+        """Drop the calls of a sender that has left."""
         sender = self._senders.pop(name, None)
         if sender is not None:
             self._size -= sender.size
+            self._forget_turn(name)
+        self._users.pop(name, None)
 
     def _greediest(self) -> str:
         return max(self._senders, key=lambda name: self._senders[name].size)
@@ -78,7 +114,15 @@ class FairQueue:
         self._size -= _size(message)
         if not sender.calls:
             del self._senders[name]
+            self._forget_turn(name)
         return header
+
+    def _forget_turn(self, name: str) -> None:
+        user = self.user_of(name)
+        names = self._turns[user]
+        del names[name]
+        if not names:
+            del self._turns[user]
 
 
 def _size(message: bytes | None) -> int:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The D-Bus wire protocol: bytes in, plain values out, and back. The one file that knows dbus_next.
+"""The D-Bus wire protocol: bytes in, plain values out, and back.
+
+With reading, the place that knows dbus_next.
 
 dbus_next gives addresses, authentication, signatures and marshalling. Its connection classes are
 not used: one message of any user ends them (an unknown header field, a full socket buffer), and
@@ -18,11 +20,9 @@ from __future__ import annotations
 import functools
 import os
 import re
-import sys
 import typing
 from collections.abc import Mapping, Sequence
 from struct import pack, pack_into, unpack_from
-from typing import Callable
 
 from nestd.dbus.connection.messages import (
     FIXED_HEADER,
@@ -34,35 +34,19 @@ from nestd.dbus.connection.messages import (
     Header,
     Outgoing,
     ProtocolError,
-    byte_order,
     read_known_fields,
     read_size,
 )
+from nestd.dbus.connection.reading import CallReader, Reader, guarded
 from nestd.dbus.connection.wire import Variant
 
-# A package of nestd for a distribution without dbus_next has it there: for nestd, and no other
-# program.
-if os.path.isdir(os.path.join(os.path.dirname(__file__), "bundled")):
-    sys.path.insert(0, os.path.join(os.path.dirname(__file__), "bundled"))
-
-# dbus_next imports this name, which Python 3.15 removes.
-if not hasattr(typing, "no_type_check_decorator"):
-    typing.no_type_check_decorator = lambda decorator: decorator
-
-import dbus_next
-from dbus_next._private.address import get_system_bus_address, parse_address
-from dbus_next._private.unmarshaller import Unmarshaller
-from dbus_next.auth import AuthExternal
-from dbus_next.constants import MessageFlag, MessageType
-from dbus_next.message import Message
-from dbus_next.signature import SignatureTree
-
-from dbus_next.__version__ import __version__ as _version  # isort: skip
-
-if _version != "0.2.3":
-    raise ImportError(f"nestd knows the inside of dbus-next 0.2.3, not of {_version}")
-
-SignatureTree._get = staticmethod(functools.lru_cache(maxsize=1024)(SignatureTree))
+# After reading, which finds it where it is bundled.
+import dbus_next  # isort: skip
+from dbus_next._private.address import get_system_bus_address, parse_address  # isort: skip
+from dbus_next.auth import AuthExternal  # isort: skip
+from dbus_next.constants import MessageFlag, MessageType  # isort: skip
+from dbus_next.message import Message  # isort: skip
+from dbus_next.signature import SignatureTree  # isort: skip
 
 MAX_SIGNAL_VALUES = 16384
 """Values in the body of a signal, containers counted: about 20 ms of reading."""
@@ -79,87 +63,33 @@ _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 _OBJECT_PATH = re.compile("/|(/[A-Za-z0-9_]+)+")
 
 
-class _Reader(Unmarshaller):  # type: ignore[misc]
-    """dbus_next's unmarshaller over one whole message, giving plain values, bounded."""
-
-    def __init__(self, message: bytes, offset: int, max_values: int) -> None:
-        super().__init__(None)
-        self.buf = message
-        self.offset = offset
-        self.endian = message[0]
-        self.uint32 = byte_order(message) + "I"
-        self.values_left = max_values
-
-    def read(self, n: int, prefetch: bool = False) -> int:
-        start = self.offset
-        if start + n > len(self.buf):
-            raise ProtocolError("a value runs past the end of its message")
-        self.offset = start + n
-        return start
-
-    def read_argument(self, type_: typing.Any) -> typing.Any:
-        self.values_left -= 1
-        if self.values_left < 0:
-            raise ProtocolError("too many values in one message")
-        return self.readers[type_.token](type_)
-
-    def read_string(self, type_: typing.Any = None) -> str:
-        # Two times faster than upstream's: of what is sent to us in masses, all is text.
-        start = (self.offset + 3 & ~3) + 4
-        end = start + unpack_from(self.uint32, self.buf, start - 4)[0]
-        if end >= len(self.buf):
-            raise ProtocolError("a string runs past the end of its message")
-        self.offset = end + 1
-        return str(self.buf[start:end], "utf-8")
-
-    def read_struct(self, type_: typing.Any) -> tuple[object, ...]:
-        return tuple(super().read_struct(type_))
-
-    def read_variant(self, type_: typing.Any = None) -> Variant:
-        signature = self.read_signature()
-        types = SignatureTree._get(signature).types
-        if len(types) != 1:
-            raise ProtocolError("a variant must hold one value")
-        return Variant(signature, self.read_variant_value(types[0]))
-
-    def read_variant_value(self, type_: typing.Any) -> object:
-        return self.read_argument(type_)
-
-
-class _CallReader(_Reader):
-    """For strangers' calls, where a container in a variant is None: no option here is one.
-
-    A mebibyte of them would be half a million Python objects.
-    """
-
-    def read_variant_value(self, type_: typing.Any) -> object:
-        if type_.token in "a(v":
-            self._pass_over(type_)
-            return None
-        return self.read_argument(type_)
-
-    def _pass_over(self, type_: typing.Any) -> None:
-        if type_.token == "a":
-            length = self.read_uint32()
-            if type_.children[0].token in "xtd{(":
-                self.align(8)
-            self.read(length)
-        elif type_.token == "(":
-            self.align(8)
-            for child in type_.children:
-                self._pass_over(child)
-        else:  # of a variant: what is in it is passed over likewise
-            self.read_argument(type_)
-
-
 def read_header(message: bytes) -> Header:
     """The header of a message of which at least the header is there; raises ProtocolError."""
+    serial, size = unpack_from("<II" if message[0] == _LITTLE else ">II", message, _SERIAL_AT)
+    if message[1] != METHOD_CALL or size > _LARGEST_KNOWN:
+        return _read_header(message, serial)
+    # The calls of a flood are alike but for their serials, and the sizes of their bodies.
+    raw = message[:3] + message[FIXED_HEADER - 4 : FIXED_HEADER + size]
+    known = _known_headers.get(raw)
+    if known is None:
+        if len(_known_headers) >= _MOST_KNOWN:
+            _known_headers.clear()
+        known = _known_headers[raw] = _read_header(message, serial)
+    return known.with_serial(serial)
+
+
+_known_headers: dict[bytes, Header] = {}  # by their bytes but for those numbers
+_MOST_KNOWN = 256
+_LARGEST_KNOWN = 512  # bytes of a header's fields
+_LITTLE = ord("l")
+
+
+def _read_header(message: bytes, serial: int) -> Header:
     fields = read_known_fields(message)
     if fields is None:
-        reader = _Reader(message, FIXED_HEADER - 4, _MAX_HEADER_VALUES)
-        pairs = _guarded(lambda: reader.read_argument(SignatureTree._get("a(yv)").types[0]))
+        reader = CallReader(message, FIXED_HEADER - 4, _MAX_HEADER_VALUES)
+        pairs = guarded(lambda: reader.read_argument(SignatureTree._get("a(yv)").types[0]))
         fields = {code: variant.value for code, variant in pairs}
-    (serial,) = unpack_from(byte_order(message) + "I", message, 8)
 
     def text(code: int) -> str:
         value = fields.get(code, "")
@@ -195,21 +125,11 @@ def read_body(message: bytes, header: Header) -> tuple[object, ...]:
         if header.signature:
             raise ProtocolError("the body is missing")
         return ()
-    reader_type = _CallReader if header.kind == METHOD_CALL else _Reader
+    reader_type = CallReader if header.kind == METHOD_CALL else Reader
     limit = MAX_SIGNAL_VALUES if header.kind == SIGNAL else MAX_VALUES
     reader = reader_type(message, offset, limit)
-    types = _guarded(lambda: SignatureTree._get(header.signature).types)
-    return tuple(_guarded(lambda: [reader.read_argument(type_) for type_ in types]))
-
-
-def _guarded(parse: Callable[[], typing.Any]) -> typing.Any:
-    """Whatever goes wrong in dbus_next over a stranger's bytes is a ProtocolError."""
-    try:
-        return parse()
-    except ProtocolError:
-        raise
-    except (Exception, RecursionError) as error:
-        raise ProtocolError(f"a value cannot be read: {type(error).__name__}") from error
+    types = guarded(lambda: SignatureTree._get(header.signature).types)
+    return tuple(guarded(lambda: [reader.read_argument(type_) for type_ in types]))
 
 
 def check_value(signature: str, value: object) -> Packed:
@@ -384,12 +304,12 @@ class Authentication:
         self._external = AuthExternal()
 
     def start(self) -> bytes:
-        """What to send first."""
+        """The first bytes to send."""
         line = self._external._authentication_start(negotiate_unix_fd=True)
         return f"\0{line}\r\n".encode()
 
     def answer(self, line: bytes) -> bytes:
-        """What to send next, BEGIN last. Raises ConnectionError when the bus refuses us."""
+        """The next bytes to send, BEGIN last. Raises ConnectionError if the bus refuses us."""
         try:
             reply: str = self._external._receive_line(line.decode())
         except Exception as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Whole D-Bus messages over a socket, both ways, bounded in memory and in time a loop turn.
+"""Whole D-Bus messages over a socket in both directions, bounded in memory and time per loop turn.
 
 Descriptors are sent, and not taken unless asked for: recv(2) without room for ancillary data makes
 the kernel drop what came along, so that nothing a client sends ever becomes a descriptor of a
@@ -14,6 +14,8 @@ import os
 import socket
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Callable, Optional
 
 from nestd.dbus.connection.messages import (
@@ -33,10 +35,11 @@ stopped lets the queue grow."""
 # Past the first no more is read, until the second: answers cannot outgrow the questions.
 _PAUSE_QUEUE = 1 << 20
 _RESUME_QUEUE = 256 << 10
-_TURN_MESSAGES = 256
+_TURN_MESSAGES = 2048
 _TURN_SECONDS = 0.01
 _TURN_WRITES = 64
 _READ_SIZE = 128 << 10
+_WRITE_SIZE = 64 << 10
 _MAX_AUTH_LINE = 16 << 10
 _MAX_DESCRIPTORS = 253  # that one sendmsg(2) can pass (SCM_MAX_FD)
 
@@ -53,10 +56,13 @@ class MessageStream:
         sock: socket.socket,
         on_message: OnMessage,
         on_lost: OnLost,
+        on_turn: Callable[[], None] = lambda: None,
         *,
         take_descriptors: bool = False,
     ) -> None:
+        """ON_TURN is called when what has been received is handed on."""
         self._sock = sock
+        self._on_turn = on_turn
         self._take_descriptors = take_descriptors
         self._descriptors: deque[int] = deque()
         self._bare = 0  # bytes received of which the descriptors are closed already
@@ -66,7 +72,9 @@ class MessageStream:
         self._on_lost = on_lost
         self._closed = False
         self._received = bytearray()
+        self._at = 0  # in it, where the first message begins that was not handed on
         self._skip = 0
+        self._gathering = False  # messages to be sent in one go
         self._reading = False
         self._paused = False  # until the bus has read some of what waits for it
         self._next_turn: asyncio.Handle | None = None
@@ -82,6 +90,7 @@ class MessageStream:
         address: str | None,
         on_message: OnMessage,
         on_lost: OnLost,
+        on_turn: Callable[[], None] = lambda: None,
         *,
         take_descriptors: bool = False,
     ) -> MessageStream:
@@ -93,7 +102,7 @@ class MessageStream:
                 sock.setblocking(False)
                 await asyncio.get_running_loop().sock_connect(sock, name)
                 await _authenticate(sock)
-                return cls(sock, on_message, on_lost, take_descriptors=take_descriptors)
+                return cls(sock, on_message, on_lost, on_turn, take_descriptors=take_descriptors)
             except OSError as refused:
                 sock.close()
                 error = refused
@@ -111,12 +120,26 @@ class MessageStream:
         self._queued += len(message.data)
         if self._queued > MAX_QUEUE:
             self._lose(ConnectionError("the bus has stopped reading"))
-        elif not self._writing:
+        elif not self._writing and not self._gathering:
             self._write()
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Send what is queued inside the with statement at its end, in as few calls as possible."""
+        if self._gathering:
+            yield
+            return
+        self._gathering = True
+        try:
+            yield
+        finally:
+            self._gathering = False
+            if self._queue and not self._writing:
+                self._write()
 
     @property
     def is_congested(self) -> bool:
-        """Whether so much waits for the bus that nothing should be added to it."""
+        """Whether so much data waits for the bus that no more should be queued."""
         return self._queued > _PAUSE_QUEUE
 
     def descriptors(self, header: Header) -> list[int]:
@@ -137,7 +160,8 @@ class MessageStream:
         for message in self._queue:
             message.close()
         self._queue.clear()
-        self._received.clear()
+        self._received = bytearray()
+        self._at = 0
         self._close_descriptors()
 
     def _close_descriptors(self) -> None:
@@ -187,23 +211,27 @@ class MessageStream:
         return data
 
     def _turn(self) -> None:
-        """Hand on what has arrived, but not so much that others on the loop have to wait."""
+        """Pass on what has arrived, but little enough not to delay other work on the loop."""
         self._next_turn = None
-        end = time.monotonic() + _TURN_SECONDS
         try:
-            for _ in range(_TURN_MESSAGES):
-                self._paused = self.is_congested
-                if self._closed or self._paused or not self._take_message():
-                    break
-                if time.monotonic() > end:
-                    self._plan_turn()
-                    break
-            else:
-                self._plan_turn()
+            with self.gathering():
+                self._hand_on(time.monotonic() + _TURN_SECONDS)
+                self._on_turn()
         except ProtocolError as error:
             self._lose(error)
         if not self._closed:
+            del self._received[: self._at]
+            self._at = 0
             self._read_when_able()
+
+    def _hand_on(self, end: float) -> None:
+        for _ in range(_TURN_MESSAGES):
+            self._paused = self.is_congested
+            if self._closed or self._paused or not self._take_message():
+                return
+            if time.monotonic() > end:
+                break
+        self._plan_turn()
 
     def _plan_turn(self) -> None:
         if not self._closed and self._next_turn is None:
@@ -211,17 +239,20 @@ class MessageStream:
 
     def _take_message(self) -> bool:
         """Hand on the first message that was received; False if more has to be received first."""
-        received = self._received
-        if len(received) < FIXED_HEADER:
+        received, at = self._received, self._at
+        here = len(received) - at
+        if here < FIXED_HEADER:
             return False
-        size = read_size(received)
+        size = read_size(received, at)
         total = size.header + size.body
         if size.header > MAX_HEADER:
             self._drop(total)
             return True
-        if len(received) < (total if size.acceptable else size.header):
+        acceptable = size.acceptable
+        wanted = total if acceptable else size.header
+        if here < wanted:
             return False
-        message = bytes(memoryview(received)[: total if size.acceptable else size.header])
+        message = bytes(memoryview(received)[at : at + wanted])
         try:
             header = read_header(message)
         except ProtocolError:
@@ -229,7 +260,7 @@ class MessageStream:
             return True
         self._is_bare = self._bare > 0
         self._discard(total)
-        self._on_message(header, message if size.acceptable else None)
+        self._on_message(header, message if acceptable else None)
         return True
 
     def _drop(self, length: int) -> None:
@@ -240,14 +271,15 @@ class MessageStream:
         """
         self._discard(length)
         self._close_descriptors()
-        self._bare = len(self._received)
+        self._bare = len(self._received) - self._at
 
     def _discard(self, length: int) -> None:
         """Forget the next bytes, received or still to come."""
-        here = min(length, len(self._received))
-        del self._received[:here]
+        here = min(length, len(self._received) - self._at)
+        self._at += here
         self._skip = length - here
-        self._bare = max(0, self._bare - here)
+        if self._bare:
+            self._bare = max(0, self._bare - here)
 
     def _write(self) -> None:
         try:
@@ -270,6 +302,9 @@ class MessageStream:
             self._plan_turn()
 
     def _write_some(self, message: Outgoing) -> None:
+        if not message.fds and len(self._queue) > 1:
+            self._write_many()
+            return
         rest = memoryview(message.data)[self._sent :]
         if message.fds and not self._sent:
             rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", message.fds))
@@ -282,6 +317,22 @@ class MessageStream:
             self._queue.popleft()
             self._queued -= self._sent
             self._sent = 0
+
+    def _write_many(self) -> None:
+        """Send the first messages without descriptors together."""
+        parts, size = [], -self._sent
+        for message in self._queue:
+            if message.fds or size > _WRITE_SIZE:
+                break
+            parts.append(message.data)
+            size += len(message.data)
+        sent = self._sent + self._sock.send(memoryview(b"".join(parts))[self._sent :])
+        while parts and sent >= len(self._queue[0].data):
+            message = self._queue.popleft()
+            self._queued -= len(message.data)
+            sent -= len(message.data)
+            parts.pop()
+        self._sent = sent
 
 
 async def _authenticate(sock: socket.socket) -> None:

@@ -27,6 +27,10 @@ class Interface:
         """The handler of each method in the spec, asked for once."""
         return {}
 
+    def reads(self, member: str) -> bool:
+        """Whether this method changes nothing: without a reply it need not be called."""
+        return False
+
     def properties(self) -> Mapping[str, object]:
         """The current value of each property in the spec. Must be quick: asked for often.
 

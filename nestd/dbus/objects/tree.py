@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Protocol, cast
 
 from nestd.dbus.connection.transport import Connection
 from nestd.dbus.connection.wire import BusError, Call, Route
@@ -36,6 +37,8 @@ class Settled(Protocol):
 
 
 _READING = ("Get", "GetAll", "GetManagedObjects")
+_MOST_ROUTES = 512
+Answer = Callable[[Call], "Sequence[object] | Awaitable[Sequence[object]]"]
 
 
 class ObjectTree:
@@ -104,14 +107,15 @@ class ObjectTree:
 
     def _resolve(self, path: str, interface: str, member: str) -> Route:
         """Where a call leads; raises BusError."""
-        known = self._routes.get((path, interface, member))
-        if known is None:
-            known = self._found(path, interface, member)
-            if path in self._objects:  # else it is one of endlessly many
-                self._routes[path, interface, member] = known
-        return known
+        route = self._routes.get((path, interface, member))
+        if route is None:
+            route = self._look_up(path, interface, member)
+            if len(self._routes) >= _MOST_ROUTES:  # Peer is on every path
+                self._routes.clear()
+            self._routes[path, interface, member] = route
+        return route
 
-    def _found(self, path: str, interface: str, member: str) -> Route:
+    def _look_up(self, path: str, interface: str, member: str) -> Route:
         exported = self._objects.get(path)
         own = [each.spec for each in exported.interfaces.values()] if exported else []
         specs = [*own, *self._standard.at(path)]
@@ -129,27 +133,30 @@ class ObjectTree:
         types = spec.methods[member]
         if exported and spec.name in exported.interfaces:
             run = self._translated(exported.handlers[spec.name][member])
-        elif member in self._standard.inline:
+            reads = exported.interfaces[spec.name].reads(member)
+            return Route(spec.name, types.in_signature, types.out_signature, run, reads=reads)
+        if member in self._standard.inline:
             answer = self._standard.inline[member]
-            names = spec.name, types.in_signature, types.out_signature
-            if self._settled is None or member not in _READING:
-                return Route(*names, answer, inline=True)
-            later = Route(*names, _after(self._settled, answer))
-            return Route(*names, self._at_once(self._settled, answer), True, later)
-        else:
-            run = self._translated(self._standard.set)
+            signatures = types.in_signature, types.out_signature
+            route = Route(spec.name, *signatures, answer, inline=True, reads=True)
+            return route if member not in _READING else self._when_settled(route)
+        run = self._translated(self._standard.set)
         return Route(spec.name, types.in_signature, types.out_signature, run)
 
-    def _at_once(
-        self, settled: Settled, answer: Callable[[Call], Sequence[object]]
-    ) -> Callable[[Call], Sequence[object] | None]:
-        def run(call: Call) -> Sequence[object] | None:
+    def _when_settled(self, route: Route) -> Route:
+        settled = self._settled
+        if settled is None:
+            return route
+        answer = cast("Callable[[Call], Sequence[object]]", route.run)
+
+        def at_once(call: Call) -> Sequence[object] | None:
             known = self._standard.constant(call)
             if known is not None:
                 return known
             return answer(call) if settled.is_settled else None
 
-        return run
+        late = replace(route, run=_after(settled, answer), inline=False)
+        return replace(route, run=at_once, otherwise=late)
 
     def _translated(self, handler: Handler) -> Handler:
         async def run(call: Call) -> Sequence[object]:
@@ -168,9 +175,9 @@ class ObjectTree:
         return run
 
 
-def _after(settled: Settled, answer: Callable[[Call], Sequence[object]]) -> Handler:
+def _after(settled: Settled, answer: Answer) -> Handler:
     async def run(call: Call) -> Sequence[object]:
         await settled.settled(call)
-        return answer(call)
+        return cast("Sequence[object]", answer(call))
 
     return run

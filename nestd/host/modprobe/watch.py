@@ -29,6 +29,9 @@ from nestd.host.root import Root
 
 # File systems that nobody but this kernel changes. Of /proc only the kernel's release is read.
 _LOCAL = ("bcachefs", "btrfs", "erofs", "ext4", "f2fs", "proc", "squashfs", "tmpfs", "xfs", "zfs")
+# Editors empty kvm.conf, or move it away, before they write it: so long nobody believes that.
+_SHRUNK_SECONDS = 0.03
+_SHRUNK_READS = 8  # at most, where it goes on
 
 _Read = tuple[ModprobeConfig, OwnFile, BootLoads]
 _Stamps = dict[str, Optional[Fingerprint]]  # by place; None: there is nothing
@@ -123,10 +126,31 @@ class ConfigWatch:
         started, hints = time.time(), self._hints
         config, loads = read_config(self._root, self._kmod), read_boot_loads(self._root)
         own = read_own(self._root, config.files)
+        began = started
+        for _ in range(_SHRUNK_READS):
+            if not self._has_just_shrunk(own, began):
+                break
+            time.sleep(_SHRUNK_SECONDS / 2)
+            began = time.time()
+            config = read_config(self._root, self._kmod)
+            own = read_own(self._root, config.files)
         places = config.places | loads.places
         stamps = _stamps(map(str, places))
         is_fresh = not all(stamp.is_settled(started) for stamp in stamps.values() if stamp)
         return Look((config, own, loads), places, stamps, is_fresh, _is_local(places), hints)
+
+    def _has_just_shrunk(self, own: OwnFile, began: float) -> bool:
+        """Whether kvm.conf held less than before at the time when it BEGAN to be read, and since
+        so lately that an editor may be at it.
+        """
+        before = None if self._read is None else self._read[1].data
+        if before is None or len(own.data or b"") >= len(before):
+            return False
+        try:
+            changed = os.stat(own.place.parent if own.data is None else own.place).st_mtime
+        except OSError:
+            return False
+        return abs(began - changed) < _SHRUNK_SECONDS
 
     def take(self, look: Look) -> None:
         """Go by what a LOOK has seen, on the event loop."""

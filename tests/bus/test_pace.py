@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Nobody takes more than about half of the event loop's time while others want some of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from nestd.dbus.connection.fair_queue import User
+from nestd.dbus.connection.pace import Pace
+
+STEP = 0.004  # seconds of processor time
+CALLS = 12
+
+
+def work(seconds: float) -> None:
+    """Use the processor for so long."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        pass
+
+
+async def busy(steps: int) -> int:
+    for _ in range(steps):
+        work(STEP)
+        await asyncio.sleep(0)
+    return steps
+
+
+def test_a_hundred_calls_of_one_user_get_no_more_than_one_of_another() -> None:
+    """Of as many steps as both take, whatever the machine does besides."""
+    done = 0
+
+    async def body() -> None:
+        pace, ended = Pace(), asyncio.Event()
+
+        async def greedy() -> None:
+            nonlocal done
+            while not ended.is_set():
+                done += await pace.run(1000, busy(1))
+
+        clients = [asyncio.ensure_future(greedy()) for _ in range(100)]
+        for _ in range(CALLS):
+            await pace.run(1001, busy(1))
+        ended.set()
+        await asyncio.wait(clients)
+
+    asyncio.run(body())
+    # Each of the hundred was begun at once, and takes its last step at the end.
+    assert done < 100 + 8 * CALLS, "without accounts it is a hundred times as many"
+
+
+def test_what_a_call_returns_and_raises_comes_through() -> None:
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise LookupError("x")
+
+    async def body() -> None:
+        pace = Pace()
+        user: User = 1000
+        assert await pace.run(user, busy(3)) == 3
+        with pytest.raises(LookupError, match="x"):
+            await pace.run(user, fails())
+        task = asyncio.ensure_future(pace.run(user, asyncio.sleep(10)))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled()
+
+    asyncio.run(body())
