@@ -37,6 +37,8 @@ const NOTHING: ServiceState = {
 export class Service {
     private client: DBusClient | null = null;
     private retry = 0;
+    /** Counts signals about objects. */
+    private heard = 0;
     private readonly listeners = new Set<() => void>();
     state: ServiceState = NOTHING;
 
@@ -83,6 +85,7 @@ export class Service {
     }
 
     private async load(client: DBusClient): Promise<void> {
+        const heard = this.heard;
         try {
             const [[manager], [objects]] = await Promise.all([
                 client.call(ROOT, PROPERTIES, "GetAll", [MANAGER], { type: "s" }),
@@ -95,6 +98,8 @@ export class Service {
                 phase: "ready", problem: "", manager: unwrap(manager), objects: Object.fromEntries(found),
                 signals: this.state.signals + 1,
             });
+            if (heard !== this.heard)
+                void this.load(client); // what a signal told meanwhile may be newer than these answers
         } catch (error) {
             this.failed(client, error as DBusFailure);
         }
@@ -123,6 +128,7 @@ export class Service {
     }
 
     private changed(path: string, [iface, values, invalidated]: unknown[]): void {
+        this.heard += 1;
         const news = unwrap(values);
         if (path === ROOT) {
             this.set({ manager: { ...this.state.manager, ...news }, signals: this.state.signals + 1 });
@@ -140,6 +146,7 @@ export class Service {
     }
 
     private appeared(member: string, [path, what]: unknown[]): void {
+        this.heard += 1;
         const objects = { ...this.state.objects };
         const name = text(path);
         if (member === "InterfacesAdded") {

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What version 1.1 of the interface added, on the page: obstacles, risks, what cannot be read."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import pytest
+from browser import Opener, Screen, expect
+
+pytestmark = pytest.mark.cockpit
+
+MODPROBE_D = "etc/modprobe.d/zz-site.conf"
+# What stands in a file of modprobe.d, and what the page says of it.
+OBSTACLES: Mapping[str, str] = {
+    "blacklist kvm_intel": "kvm_intel is not loaded at boot: a blacklist names it.",
+    "install kvm_intel /bin/true": "modprobe runs a command in place of loading kvm_intel.",
+    "alias kvm_intel off": "An alias makes modprobe load something else than kvm_intel.",
+    "options kvm_intel nosuch=1": "A parameter that kvm_intel does not have is set.",
+    "options kvm_intel nested=maybe": "kvm_intel would refuse one of its values.",
+    "install kvm /bin/true": "A module that kvm_intel needs would not be loaded.",
+}
+
+
+def test_each_obstacle_of_the_next_load_is_told_with_its_line(opened: Opener) -> None:
+    screen = opened()
+    card = screen.card("Nested virtualization")
+    file = screen.nestd.root / MODPROBE_D
+    for line, words in OBSTACLES.items():
+        file.write_text(f"# of this site\n{line}\n")
+        expect(card).to_contain_text(words)
+        place = card.get_by_role("button", name=f"/{MODPROBE_D}:2").first
+        expect(place).to_be_visible()
+    cmdline = screen.nestd.root / "proc/cmdline"
+    file.unlink()
+    expect(card).not_to_contain_text("kvm_intel needs")
+    cmdline.write_text("root=/dev/sda1 module_blacklist=kvm_intel\n")
+    # Nothing announces a change of the command line: it comes with the next event.
+    file.write_text("# of this site\n")
+    expect(card).to_contain_text("The kernel command line forbids loading kvm_intel.")
+    screen.shoot("obstacle")
+
+
+def test_blacklisted_host_says_what_comes_at_the_next_boot(opened: Opener) -> None:
+    screen = opened("intel,blacklisted")
+    card = screen.card("Nested virtualization")
+    expect(card).to_contain_text("kvm_intel is not loaded")
+    expect(card).to_contain_text("a blacklist names it")
+    card.get_by_role("button", name="/etc/modprobe.d/blacklist-kvm.conf:1").first.click()
+    expect(screen.dialog()).to_contain_text("blacklist-kvm.conf:1")
+
+
+def test_risks_of_nesting_are_told(opened: Opener) -> None:
+    screen = opened()
+    card = screen.card("Checks")
+    title = "Security of nested virtualization on this host"
+    card.get_by_role("button", name=title).click()
+    findings = card.get_by_role("list", name=title)
+    expect(findings).to_contain_text("/dev/kvm")
+    screen.shoot("posture")
+
+
+def test_what_cannot_be_read_is_told_and_not_taken_for_off(opened: Opener) -> None:
+    screen = opened()
+    expect(screen.switch).to_be_checked()
+    card = screen.card("Nested virtualization")
+    with _unreadable(screen):
+        expect(card).to_contain_text("What runs cannot be read")
+        expect(card).not_to_contain_text("Off")
+
+
+@contextmanager
+def _unreadable(screen: Screen) -> Iterator[None]:
+    """The parameter is a directory, which nobody reads a value from."""
+    nested = screen.nestd.root / "sys/module/kvm_intel/parameters/nested"
+    nested.unlink()
+    nested.mkdir()
+    (screen.nestd.root / MODPROBE_D).write_text("# something happens\n")
+    yield
+    shutil.rmtree(nested)
+
+
+def test_daemon_that_a_socket_starts_says_so(opened: Opener) -> None:
+    screen = opened("intel,socket-activated")
+    daemon = screen.card("Debug logs").get_by_role("article", name="virtqemud")
+    expect(daemon).to_contain_text("Starts when it is needed")
+    expect(daemon).not_to_contain_text("Logs now")
+    screen.nestd.root.joinpath("etc/libvirt/virtqemud.conf").write_text(
+        'log_filters = "1:qemu"\nlog_outputs = "3:stderr"\n'
+    )
+    expect(daemon).to_contain_text("No output shows the debug messages of 1:qemu")
+
+
+def test_configuration_that_libvirt_cannot_read_is_told(opened: Opener) -> None:
+    screen = opened("power,libvirt-unreadable")
+    daemon = screen.card("Debug logs").get_by_role("article", name="libvirtd")
+    expect(daemon).to_contain_text("/etc/libvirt/libvirtd.conf:28: expecting a separator")
+
+
+def test_history_has_what_others_did(opened: Opener) -> None:
+    screen = opened()
+    history = screen.card("History")
+    expect(history).to_contain_text("Nothing has been changed yet.")
+    with screen.nestd.root.joinpath("etc/libvirt/virtqemud.conf").open("a") as file:
+        file.write('log_filters = "3:remote"\n')
+    expect(history).to_contain_text("the file was edited: filters: 3:remote")
+    expect(history).to_contain_text("Somebody else, not through nestd")
