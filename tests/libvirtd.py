@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The real libvirtd, without drivers, on the files of a directory: those given to nestd as --root.
+"""The real libvirtd on the files of a directory: those given to nestd as --root.
+
+It has no drivers, unless a test runs guests.
 
 It runs in a mount namespace where /etc/libvirt, /run and /var/log are the directory's, so that it
 is started as on any host, and writes nothing of this one's.
@@ -36,6 +38,7 @@ class Libvirtd:
     root: Path
     arguments: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    drivers: bool = False
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -52,7 +55,7 @@ class Libvirtd:
         socket = self.root / "run/libvirt/libvirt-admin-sock"
         socket.unlink(missing_ok=True)
         command = ["unshare", "--mount", "sh", "-c", _SCRIPT, str(self.root), *self.arguments]
-        drivers = {"LIBVIRT_DRIVER_DIR": str(self.root / "nowhere")}
+        drivers = {} if self.drivers else {"LIBVIRT_DRIVER_DIR": str(self.root / "nowhere")}
         words = self.root / "libvirtd.stderr"  # not a pipe: a full one would stop it
         with words.open("wb") as stderr:
             self.process = subprocess.Popen(

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from private_bus import PrivateBus, die_with_parent
+from shimmed import Shim
 
 import nestd
 from nestd.dbus.connection.transport import Connection
@@ -76,7 +77,11 @@ class Nestd:
 def running_nestd(
     address: str, directory: Path, *arguments: str, environment: dict[str, str] | None = None
 ) -> Iterator[Nestd]:
-    """Start nestd with --root below DIRECTORY, and come back when it is ready (READY=1)."""
+    """Start nestd with --root below DIRECTORY, and come back when it is ready (READY=1).
+
+    With NESTD_TEST_SLOW_DISK in the environment its disk is slow: see shim/sitecustomize.py.
+    """
+    shim = Shim(directory) if os.environ.get("NESTD_TEST_SLOW_DISK") else None
     root = directory / "root"
     log = directory / "nestd.log"
     notify = directory / "notify"
@@ -90,6 +95,7 @@ def running_nestd(
                 **shipped_environment(),
                 "PYTHONPATH": str(Path(nestd.__file__).parents[1]),
                 "NOTIFY_SOCKET": str(notify),
+                **(shim.environment if shim else {}),
                 **(environment or {}),
             },
             stdout=output,
@@ -98,10 +104,13 @@ def running_nestd(
         )
         try:
             _wait_until_ready(process, ready, log)
+            if shim:
+                shim.slow_down()
             yield Nestd(process, address, root, log, ready)
         finally:
             process.kill()
             process.wait()
+        assert shim is None or shim.on_loop() == []
 
 
 def shipped_environment() -> dict[str, str]:

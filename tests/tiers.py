@@ -97,6 +97,11 @@ _IMAGE = (
         "debian-keyring",
     ),
 )
+_EMULATED = (
+    *_IMAGE,
+    Need("mkfs.ext4", "e2fsprogs", "e2fsprogs"),
+    Need("qemu-system-x86_64", "qemu-system-x86", "qemu-system-x86-core"),
+)
 
 TIERS: Mapping[str, Tier] = {
     "unit": Tier(
@@ -124,11 +129,12 @@ TIERS: Mapping[str, Tier] = {
     ),
     "vm": Tier(
         "the service on a Debian kernel with KVM modules, in an emulated machine",
-        (
-            *_IMAGE,
-            Need("mkfs.ext4", "e2fsprogs", "e2fsprogs"),
-            Need("qemu-system-x86_64", "qemu-system-x86", "qemu-system-x86-core"),
-        ),
+        _EMULATED,
+    ),
+    "nesting": Tier(
+        "guests that run guests of their own on a Debian kernel, in an emulated machine",
+        _EMULATED,
+        by_default=False,  # its time on an idle machine has yet to be measured
     ),
     "arch": Tier(
         "the service on the kernels of POWER9 and IBM Z, in emulated machines",
@@ -202,6 +208,20 @@ TIERS: Mapping[str, Tier] = {
             Need("/usr/share/augeas/lenses/libvirtd.aug", "libvirt-daemon", "libvirt-daemon"),
             Need("/usr/share/libvirt/schemas/domain.rng", "libvirt0", "libvirt-libs"),
         ),
+    ),
+    "machines": Tier(
+        "nestctl with guests of the real libvirtd and QEMU, on KVM",
+        (
+            *_BUS,
+            Need("/dev/kvm", "qemu-system-x86", "qemu-system-x86-core"),
+            Need("libvirtd", "libvirt-daemon", "libvirt-daemon"),
+            Need("nsenter", "util-linux", "util-linux"),
+            Need("qemu-system-x86_64", "qemu-system-x86", "qemu-system-x86-core"),
+            Need("virt-admin", "libvirt-clients", "libvirt-admin"),
+            Need("virsh", "libvirt-clients", "libvirt-client"),
+        ),
+        root=True,
+        by_default=False,  # not every machine that runs tests has /dev/kvm
     ),
     "libvirtd": Tier(
         "log settings and debug sessions of the real libvirtd, without drivers",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestd's D-Bus face: a method is argument check, core call, reply.
+"""nestd's D-Bus interface: each method checks its arguments, calls core and replies.
 
-One file an interface; names are the frozen ones, errors the one table, authorization asks polkit,
-peers/ are the services that nestd calls. Imports core and dbus. Begin with service.py.
+There is one file per interface; names has the frozen names, errors the one table of errors,
+authorization asks polkit, peers/ are the services that nestd calls. Imports core and dbus.
+Begin with service.py.
 """

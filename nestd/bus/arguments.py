@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Typed readers of a call's arguments, and what they have to be beyond their D-Bus types.
+"""Typed readers of a call's arguments, with the checks beyond their D-Bus types.
 
-The bus floor has checked the types before a handler runs: a value of another Python type is a bug
-of ours, and an assertion. What a caller can get wrong raises InvalidArgument.
+The dbus floor has checked the types before a handler runs, so a value of another Python type is a
+bug and fails an assertion. A caller's mistake raises InvalidArgument.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def strings(given: object) -> dict[str, str]:
 
 
 def when(word: object, allowed: Iterable[_Moment]) -> _Moment:
-    """The moment that WORD names."""
+    """The value of "when" that WORD names."""
     words = {each.value: each for each in allowed}
     found = words.get(text(word))
     if found is None:
@@ -64,10 +64,10 @@ def when(word: object, allowed: Iterable[_Moment]) -> _Moment:
 
 
 class Options:
-    """The values of an a{sv}; None for what was not given."""
+    """The values of an a{sv}; None for keys that were not given."""
 
     def __init__(self, given: object, known: Mapping[str, str]) -> None:
-        """KNOWN gives the signature of each key that may be there."""
+        """KNOWN gives the signature of each allowed key."""
         assert isinstance(given, Mapping)
         self._values = {key: _option(key, variant, known) for key, variant in given.items()}
 

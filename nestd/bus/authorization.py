@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Who may change something: polkit's word, asked without holding anybody else up.
+"""Authorizes callers by polkit, without blocking other callers.
 
-The subject is the caller's unique bus name, never its process id, which can be reused. Whatever
-goes wrong on the way means no. uid 0 is not asked for: polkit allows it everything without looking
-at any rule (polkitbackendinteractiveauthority.c, check_authorization_sync), and so it can also do
-its work where polkit is absent or hangs. The same goes for the user that nestd runs as, who
-needs no nestd for what nestd can do: so an ordinary user can have one on a private bus.
+The subject is the caller's unique bus name, never its process id, which can be reused. Any failure
+means no. polkit is not asked about uid 0: it allows root everything without evaluating rules
+(polkitbackendinteractiveauthority.c, check_authorization_sync), so root can also work if polkit is
+absent or hangs. The same holds for the user that nestd runs as, who could do the same without
+nestd; thus an ordinary user can run nestd on a private bus.
 """
 
 from __future__ import annotations
@@ -74,14 +74,14 @@ class Authorizer:
         self._withdrawals: set[asyncio.Task[None]] = set()
 
     async def uid_of(self, sender: str) -> int:
-        """The user id of a caller. Raises BusError where the caller is gone."""
+        """The user id of a caller. Raises BusError if the caller is gone."""
         answer = await self._connection.call(
             _BUS, _BUS_PATH, _BUS, "GetConnectionUnixUser", "s", [sender]
         )
         return int(str(answer[0]))
 
     async def pid_of(self, sender: str) -> int:
-        """The process id of a caller: to show, not to trust."""
+        """The process id of a caller, for display only."""
         answer = await self._connection.call(
             _BUS, _BUS_PATH, _BUS, "GetConnectionUnixProcessID", "s", [sender]
         )
@@ -105,7 +105,7 @@ class Authorizer:
         return uid
 
     async def check(self, call: Call, action: Action, details: Mapping[str, str]) -> Verdict:
-        """What polkit says, without a prompt. Raises BusError LimitsExceeded."""
+        """polkit's answer without a prompt. Raises BusError LimitsExceeded."""
         try:
             uid = await self.uid_of(call.sender)
         except BusError:
@@ -169,7 +169,7 @@ class Authorizer:
     async def _ask_while_there(
         self, sender: str, action: Action, details: Mapping[str, str], interactive: bool
     ) -> Verdict:
-        """Ask, but not for longer than the caller stays on the bus."""
+        """Ask, and give up when the caller leaves the bus."""
         cancellation = f"nestd-{next(self._cancellations)}"
         asking = asyncio.ensure_future(
             self._ask(sender, action, details, interactive, cancellation)
@@ -214,7 +214,7 @@ class Authorizer:
         return Verdict.CHALLENGE if challenge else Verdict.NO
 
     def _withdraw(self, cancellation: str) -> None:
-        """Take the dialog away that polkit may show; nobody waits for that."""
+        """Remove the dialog that polkit may show, without waiting."""
         task = asyncio.ensure_future(self._cancel(cancellation))
         self._withdrawals.add(task)
         task.add_done_callback(self._withdrawals.discard)

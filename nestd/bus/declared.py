@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a caller needs for a method is declared beside its handler; what is not declared is denied.
+"""Declares the authorization of each method beside its handler; undeclared methods are denied.
 
     @reads("ListMachines")
     async def _list_machines(self, call): ...
@@ -7,7 +7,7 @@
     @needs("SetNested", Action.CONFIGURE_MODULES, Action.RELOAD_MODULES)
     async def _set_nested(self, call): ...
 
-An interface that has a method or a writable property without such a line cannot be exported, and
+An interface with a method or a writable property without such a declaration cannot be exported, and
 a handler cannot ask polkit for an action that it has not declared.
 """
 
@@ -25,12 +25,12 @@ _MEMBER, _ACTIONS = "_nestd_member", "_nestd_actions"
 
 
 def reads(member: str) -> Callable[[_Method], _Method]:
-    """The handler of a method that changes nothing: everybody may call it."""
+    """Mark the handler of a method that changes nothing and that everyone may call."""
     return _declare(member, frozenset())
 
 
 def needs(member: str, action: Action, *more: Action) -> Callable[[_Method], _Method]:
-    """The handler of a method that changes something, with the actions that it may ask for."""
+    """Mark the handler of a method that changes something, with the actions that it may ask for."""
     return _declare(member, frozenset((action, *more)))
 
 

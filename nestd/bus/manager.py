@@ -16,6 +16,7 @@ from nestd.bus.shared import SharedAnswers
 from nestd.core.blocking.inhibitors import Inhibitor
 from nestd.core.errors import NoSuchJob
 from nestd.core.hidden import Reader
+from nestd.core.model import Snapshot
 from nestd.core.services import Services
 from nestd.dbus.connection.protocol import Packed, check_value
 from nestd.dbus.connection.wire import Call
@@ -43,10 +44,13 @@ class ManagerInterface(DeclaredInterface):
         self._shared = SharedAnswers()
         snapshot = services.view.snapshot()
         self._vendor, self._host_module = snapshot.vendor, snapshot.host_module
+        self._told: tuple[Snapshot, Mapping[str, object]] | None = None
 
     def properties(self) -> Mapping[str, object]:
         snapshot = self._services.view.snapshot()
-        return {
+        if self._told is not None and self._told[0] is snapshot:
+            return self._told[1]
+        values = {
             "Version": __version__,
             "Vendor": self._vendor.value,
             "HostModule": module_path(self._host_module),
@@ -58,6 +62,8 @@ class ManagerInterface(DeclaredInterface):
             "Backend": snapshot.backend,
             "MachinesKnown": self._services.view.machines_known,
         }
+        self._told = snapshot, values
+        return values
 
     @reads("ListMachines")
     async def _list_machines(self, call: Call) -> Sequence[object]:

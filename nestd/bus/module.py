@@ -17,7 +17,7 @@ from nestd.core.hidden import Reader
 from nestd.core.history.entry import Kind
 from nestd.core.history.history import Request
 from nestd.core.history.undo import undo_of
-from nestd.core.model import Blocker, When
+from nestd.core.model import Blocker, Module, When
 from nestd.core.modules.values import NESTED
 from nestd.core.services import Services
 from nestd.dbus.connection.wire import Call, Variant
@@ -41,29 +41,13 @@ class ModuleInterface(DeclaredInterface):
         self._reloads = services.reloads
         self._history = services.history
         self._name = name
+        self._told: tuple[Module, Mapping[str, object]] | None = None
 
     def properties(self) -> Mapping[str, object]:
         module = self._view.snapshot().modules[self._name]
-        return {
-            "Name": module.name,
-            "Availability": module.availability.value,
-            "Loaded": module.loaded,
-            "RefCount": module.refcount,
-            "Parameters": module.parameters,
-            "Configured": module.configured,
-            "Assignments": [
-                (each.parameter, each.value or "", each.file, each.line)
-                for each in module.assignments
-            ],
-            "Nested": module.nested.value,
-            "NestedConfigured": module.nested_configured.value,
-            "NestedNext": module.nested_next.value,
-            "State": module.state.value,
-            "NestedAtBoot": module.nested_at_boot.value,
-            "LoadObstacles": list(map(tuple, module.load_obstacles)),
-            "ReadError": module.read_error,
-            "Pending": list(map(tuple, module.pending)),
-        }
+        if self._told is None or self._told[0] is not module:
+            self._told = module, _values(module)
+        return self._told[1]
 
     @needs("SetNested", Action.CONFIGURE_MODULES, Action.RELOAD_MODULES)
     async def _set_nested(self, call: Call) -> Sequence[object]:
@@ -197,6 +181,29 @@ class ModuleInterface(DeclaredInterface):
         details = {"module": self._name}
         verdict: Verdict = await self.authorizer.check(call, Action.RELOAD_MODULES, details)
         return [verdict.value]
+
+
+def _values(module: Module) -> Mapping[str, object]:
+    """What each property says of MODULE."""
+    return {
+        "Name": module.name,
+        "Availability": module.availability.value,
+        "Loaded": module.loaded,
+        "RefCount": module.refcount,
+        "Parameters": module.parameters,
+        "Configured": module.configured,
+        "Assignments": [
+            (each.parameter, each.value or "", each.file, each.line) for each in module.assignments
+        ],
+        "Nested": module.nested.value,
+        "NestedConfigured": module.nested_configured.value,
+        "NestedNext": module.nested_next.value,
+        "State": module.state.value,
+        "NestedAtBoot": module.nested_at_boot.value,
+        "LoadObstacles": list(map(tuple, module.load_obstacles)),
+        "ReadError": module.read_error,
+        "Pending": list(map(tuple, module.pending)),
+    }
 
 
 def blockers(found: Sequence[Blocker]) -> list[object]:

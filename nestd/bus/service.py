@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestd on a bus: its objects, and the signals that follow from what changes."""
+"""nestd on a bus: its objects, and the signals about changes."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Service:
         services.reloads.jobs.on_end.append(self._on_job_end)
 
     async def own_name(self) -> bool:
-        """Whether the bus gave us our name."""
+        """Request nestd's name; whether the bus gave it to us."""
         owned = await self._connection.request_name(BUS_NAME)
         for job in self._services.reloads.jobs.all():
             if owned and job.ended:  # at this start, when nobody could be told
@@ -80,7 +80,7 @@ class Service:
         return owned
 
     def _on_daemons(self) -> None:
-        """Daemons have changed, were installed or removed."""
+        """Daemons have changed or were installed or removed."""
         for name in self._exported.keys() - self._services.daemons.daemons.keys():
             del self._exported[name]
             self._tree.unexport(log_daemon_path(name))

@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, str] = {
     "unload": "changes.change",
     "plan": "changes.change",
     "undo": "undo",
+    "machines": "machines.resume",
     "wait": "changes.wait",
     "cancel": "changes.jobs",
     "inhibit": "changes.inhibit",
@@ -37,16 +38,14 @@ COMMANDS: Mapping[str, str] = {
     "shell": "shell",
 }
 """Where each command is, below nestd.cli.commands."""
+_CHANGE = (
+    *("nested", "set", "reload", "load", "unload", "plan", "undo", "wait", "cancel", "inhibit"),
+    *("guests deny", "guests allow", "machines resume"),
+)
 SECTIONS = (
     ("look", ("status", "watch", "guests", "vms", "jobs", "history")),
     ("check", ("validate", "check-guest", "posture", "describe", "metrics")),
-    (
-        "change",
-        (
-            *("nested", "set", "reload", "load", "unload", "plan"),
-            *("undo", "wait", "cancel", "inhibit"),
-        ),
-    ),
+    ("change", _CHANGE),
     ("libvirt's logs", ("log show", "log set", "log debug", "log collect", "log presets")),
     ("other", ("shell", "help")),
 )

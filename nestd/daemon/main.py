@@ -22,6 +22,7 @@ from nestd.core.history.foreign import ForeignWatch
 from nestd.core.history.history import History
 from nestd.core.history.logs import LogsWatch
 from nestd.core.logs.daemons import LogDaemons
+from nestd.core.modules.shared_look import SharedLook
 from nestd.core.modules.view import HostView
 from nestd.core.reloads.queue import Reloads
 from nestd.core.reloads.recovery import recover
@@ -97,7 +98,8 @@ async def _serve(chosen: Options, root: Root, logs: Logs) -> int:
         if not await service.own_name():
             log.error("nestd cannot run: %s is taken by another process", BUS_NAME)
             return EXIT_FAILURE
-        loop.add_signal_handler(signal.SIGHUP, _reread_settings, root, drift)
+        reread = _Reread(root, drift)
+        loop.add_signal_handler(signal.SIGHUP, reread.begin)
         notify("READY=1", f"STATUS=Serving {BUS_NAME}")
         start_watchdog()
         services.view.machine_count.count_soon()
@@ -179,11 +181,26 @@ async def _run(stop: asyncio.Event, connection: Connection) -> int:
     return EXIT_FAILURE
 
 
-def _reread_settings(root: Root, drift: DriftWatch) -> None:
-    notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
-    drift.set_policy(settings.load(root).on_drift)
-    log.info("%s was read again", settings.PATH)
-    notify("READY=1")
+class _Reread:
+    """Reads the settings again, in a worker thread, each time that it is told to."""
+
+    def __init__(self, root: Root, drift: DriftWatch) -> None:
+        self._load = SharedLook(lambda: settings.load(root))
+        self._drift = drift
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self) -> None:
+        """For the signal's handler."""
+        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        task = asyncio.create_task(self._read())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _read(self) -> None:
+        found = await self._load()
+        self._drift.set_policy(found.on_drift)
+        log.info("%s was read again", settings.PATH)
+        notify("READY=1")
 
 
 def _kernel(chosen: Options, root: Root) -> Kernel:

@@ -27,6 +27,12 @@ class QemuArguments:
     features: Mapping[str, str] = field(default_factory=lambda: _NOTHING)  # "on", "off" or a value
     machine: Mapping[str, str] = field(default_factory=lambda: _NOTHING)  # of all -machine
     restored: bool = False  # it was started from a saved or migrated state
+    set_elsewhere: frozenset[str] = frozenset()  # properties that -global sets
+    configured: bool = False  # a file that is not read here has more options (-readconfig)
+
+    def decides(self, name: str) -> bool:
+        """Whether -cpu and -machine alone decide about the feature or capability NAME."""
+        return not self.configured and name not in self.set_elsewhere
 
     def feature(self, name: str) -> str:
         """ "on", "off", or "" where the command line does not name the feature."""
@@ -41,7 +47,8 @@ def read_qemu(arguments: Sequence[str]) -> QemuArguments:
     """Parse QEMU's arguments, without the program's name."""
     cpus: list[str] = []
     machine: dict[str, str] = {}
-    restored = False
+    elsewhere: set[str] = set()
+    restored = configured = False
     for option, value in zip(arguments, [*arguments[1:], ""]):
         name = _option(option)
         if name == "cpu":
@@ -50,6 +57,10 @@ def read_qemu(arguments: Sequence[str]) -> QemuArguments:
             machine.update(_properties(value))
         elif name in ("incoming", "loadvm"):
             restored = True
+        elif name == "global":
+            elsewhere.add(_global_property(value))
+        elif name == "readconfig":
+            configured = True
     model, features = _cpu(cpus[-1]) if cpus else ("", {})
     return QemuArguments(
         cpus=len(cpus),
@@ -57,6 +68,8 @@ def read_qemu(arguments: Sequence[str]) -> QemuArguments:
         features=MappingProxyType(features),
         machine=MappingProxyType(machine),
         restored=restored,
+        set_elsewhere=frozenset(elsewhere),
+        configured=configured,
     )
 
 
@@ -68,6 +81,11 @@ def cloud_hypervisor_nested(arguments: Sequence[str]) -> str:
         if name == "--cpus":
             said = _properties(rest if equals else value).get("nested", said)
     return _switch(said)
+
+
+def _global_property(text: str) -> str:
+    """The property of DRIVER.PROPERTY=VALUE, or of driver=...,property=...,value=..."""
+    return _properties(text).get("property") or text.partition("=")[0].rpartition(".")[2]
 
 
 def _option(word: str) -> str:

@@ -11,19 +11,24 @@ from typing import BinaryIO
 
 from nestd.host.root import Root
 
+_AT_ONCE = 4096  # bytes
 DEFAULT_LIMIT = 16 << 20  # bytes; a larger configuration file is a mistake
 
 
-def read_regular(path: Path, limit: int = DEFAULT_LIMIT) -> bytes | None:
+def read_regular(path: str | Path, limit: int = DEFAULT_LIMIT) -> bytes | None:
     """The bytes of a regular file, None if PATH does not exist.
 
     Raises OSError: EFBIG beyond LIMIT bytes, and the errors of open_regular() and read(2).
     """
-    opened = open_regular(path)
-    if opened is None:
+    fd = _open_regular(path)
+    if fd is None:
         return None
-    with opened as file:
-        data = file.read(limit + 1)
+    try:
+        data = os.read(fd, min(limit, _AT_ONCE) + 1)  # nearly always all of it
+        while len(data) <= limit and (more := os.read(fd, limit + 1 - len(data))):
+            data += more
+    finally:
+        os.close(fd)
     if len(data) > limit:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
     return data
@@ -35,15 +40,20 @@ def open_regular(path: Path) -> BinaryIO | None:
     Never blocks: a FIFO is refused. Raises OSError: EISDIR for a directory, EINVAL for another
     special file, ELOOP or ENOLINK for a dangling link, and the errors of open(2).
     """
+    fd = _open_regular(path)
+    return None if fd is None else os.fdopen(fd, "rb")
+
+
+def _open_regular(path: str | Path) -> int | None:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except FileNotFoundError:
-        if path.is_symlink():
+        if os.path.islink(path):
             raise OSError(errno.ENOLINK, "is a link that leads nowhere", str(path)) from None
         return None
     mode = os.fstat(fd).st_mode
     if stat.S_ISREG(mode):
-        return os.fdopen(fd, "rb")
+        return fd
     os.close(fd)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -58,6 +68,14 @@ def read_below(root: Root, absolute: str, limit: int = DEFAULT_LIMIT) -> bytes |
         if (root.follow(directory) / name).is_symlink():
             raise OSError(errno.ENOLINK, "is a link that leads nowhere", absolute)
     return data
+
+
+def matching(directory: Path, pattern: str) -> list[Path]:
+    """What glob() finds for PATTERN; nothing where a directory on the way cannot be read."""
+    try:
+        return list(directory.glob(pattern))
+    except OSError:
+        return []
 
 
 def sync_directory(directory: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import errno
 import os
 import select
 import struct
@@ -21,7 +22,7 @@ _IN_MODIFY, _IN_ATTRIB, _IN_CLOSE_WRITE, _IN_MOVED = 0x2, 0x4, 0x8, 0xC0
 _IN_CREATE, _IN_DELETE, _IN_DELETE_SELF, _IN_MOVE_SELF = 0x100, 0x200, 0x400, 0x800
 _IN_ONLYDIR, _IN_MASK_ADD = 0x01000000, 0x20000000
 _ENTRIES = _IN_MODIFY | _IN_ATTRIB | _IN_CLOSE_WRITE | _IN_MOVED | _IN_CREATE | _IN_DELETE
-_COMES_OR_GOES = _IN_CREATE | _IN_MOVED | _IN_DELETE
+_COMES_OR_GOES = _IN_CREATE | _IN_MOVED | _IN_DELETE | _IN_ATTRIB
 _ITSELF = _IN_DELETE_SELF | _IN_MOVE_SELF
 _EVENT = struct.Struct("iIII")  # wd, mask, cookie, length of the name that follows
 _OVERFLOW = -1  # its descriptor
@@ -40,10 +41,13 @@ class DirectoryWatch:
         self._callback = callback
         self._watched: set[int] = set()  # descriptors of watched directories
         self._named: dict[int, set[bytes]] = {}  # of others, with the entries that matter there
+        self.is_complete = True  # whether all that was to be watched is: the kernel has a limit
         self._fd = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._fd < 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), "inotify_init1")
+        self._poll = select.poll()
+        self._poll.register(self._fd, select.POLLIN)
         self.watch(directories)
         asyncio.get_running_loop().add_reader(self._fd, self._ready)
 
@@ -55,7 +59,7 @@ class DirectoryWatch:
     @property
     def is_quiet(self) -> bool:
         """Whether no event is pending: nothing has changed since the last one was read."""
-        return not select.select([self._fd], [], [], 0)[0]
+        return not self._poll.poll(0)
 
     def watch(self, directories: Iterable[Path], entries: Iterable[Path] = ()) -> None:
         """Watch DIRECTORIES from now on, and only ENTRIES in the directories that hold them."""
@@ -64,6 +68,7 @@ class DirectoryWatch:
 
     def _watch_all(self) -> None:
         before = {*self._watched, *self._named}
+        self.is_complete = True
         self._watched, self._named = set(), {}
         for directory in self._directories:
             descriptor = self._add(directory, _ENTRIES | _ITSELF)
@@ -89,7 +94,10 @@ class DirectoryWatch:
 
     def _add(self, directory: Path, mask: int) -> int:
         flags = mask | _IN_ONLYDIR | _IN_MASK_ADD
-        return int(_libc.inotify_add_watch(self._fd, os.fsencode(directory), flags))
+        found = int(_libc.inotify_add_watch(self._fd, os.fsencode(directory), flags))
+        if found < 0 and ctypes.get_errno() not in (errno.ENOENT, errno.ENOTDIR):
+            self.is_complete = False
+        return found
 
     def _ready(self) -> None:
         matters = False

@@ -7,7 +7,7 @@ _nestctl() {
     for ((index = 1; index < COMP_CWORD; index++)); do
         word=${COMP_WORDS[index]}
         case $word in
-            --for|--max-size|--output|--outputs|--preset|--root|--simulate|--token|--who|--why|-o) ((index++)) ;;
+            --for|--max-size|--output|--outputs|--preset|--root|--simulate|--stop-machines|--time-limit|--token|--who|--why|-o) ((index++)) ;;
             -*) ;;
             *)
                 command=${command:+$command }$word
@@ -26,6 +26,11 @@ _nestctl() {
             files=-f
             ;;
         "nested --token")
+            ;;
+        "nested --stop-machines")
+            words="$(printf '%s\n' save shutdown)"
+            ;;
+        "nested --time-limit")
             ;;
         "set --token")
             ;;
@@ -57,7 +62,7 @@ _nestctl() {
         *)
             case "$command" in
                 "")
-                    words="status watch guests vms jobs cancel history validate check-guest posture describe metrics nested set reload load unload plan undo wait inhibit log shell help --help --version --json --standalone --simulate --root --no-ask-password"
+                    words="status watch guests vms jobs cancel history validate check-guest posture describe metrics nested set reload load unload plan undo machines wait inhibit log shell help --help --version --json --standalone --simulate --root --no-ask-password"
                     ;;
                 "status")
                     words="--help --json"
@@ -66,7 +71,13 @@ _nestctl() {
                     words="--help --json"
                     ;;
                 "guests")
-                    words="--help --json --watch"
+                    words="deny allow --help --json --watch"
+                    ;;
+                "guests deny")
+                    words="--help --json --all --dry-run"
+                    ;;
+                "guests allow")
+                    words="--help --json --all --dry-run"
                     ;;
                 "vms")
                     words="--help --json"
@@ -99,7 +110,7 @@ _nestctl() {
                     words="--help --json --textfile --output"
                     ;;
                 "nested")
-                    words="--help --json --now --when-idle --at-boot --wait --dry-run --token"
+                    words="--help --json --now --when-idle --at-boot --wait --dry-run --token --stop-machines --time-limit --yes"
                     words+=" $(printf '%s\n' on off)"
                     ;;
                 "set")
@@ -127,6 +138,12 @@ _nestctl() {
                 "undo")
                     words="--help --json --now --when-idle --at-boot --wait --dry-run"
                     ;;
+                "machines")
+                    words="resume --help --json"
+                    ;;
+                "machines resume")
+                    words="--help --json"
+                    ;;
                 "wait")
                     words="--help --json --for"
                     words+=" $(nestctl jobs 2>/dev/null | sed -n 's/^\([0-9][0-9]*\) .*/\1/p')"
@@ -146,11 +163,11 @@ _nestctl() {
                     words+=" $(sh -c 'for name in libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd virtinterfaced virtnwfilterd virtproxyd virtchd virtlxcd virtvboxd virtvzd virtxend; do PATH=$PATH:/usr/sbin:/sbin command -v "$name" >/dev/null && echo "$name"; done')"
                     ;;
                 "log debug")
-                    words="--help --json --preset --clear --outputs --for --max-size --no-wait --stop"
+                    words="--help --json --preset --clear --outputs --for --max-size --no-wait --stop --dry-run"
                     words+=" $(sh -c 'for name in libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd virtinterfaced virtnwfilterd virtproxyd virtchd virtlxcd virtvboxd virtvzd virtxend; do PATH=$PATH:/usr/sbin:/sbin command -v "$name" >/dev/null && echo "$name"; done')"
                     ;;
                 "log collect")
-                    words="--help --json --output --max-size"
+                    words="--help --json --output --max-size --dry-run"
                     ;;
                 "log presets")
                     words="--help --json"

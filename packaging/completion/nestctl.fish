@@ -8,7 +8,7 @@ function __nestctl_command
     for word in $words
         if test $skip = yes
             set skip no
-        else if contains -- $word --for --max-size --output --outputs --preset --root --simulate --token --who --why -o
+        else if contains -- $word --for --max-size --output --outputs --preset --root --simulate --stop-machines --time-limit --token --who --why -o
             set skip yes
         else if not string match -q -- '-*' $word
             set command $command $word
@@ -38,6 +38,7 @@ complete -c nestctl -n 'test (__nestctl_command) = ""' -a load -d 'Load a KVM mo
 complete -c nestctl -n 'test (__nestctl_command) = ""' -a unload -d 'Take a KVM module out until it is loaded again'
 complete -c nestctl -n 'test (__nestctl_command) = ""' -a plan -d 'Show what setting parameters would do'
 complete -c nestctl -n 'test (__nestctl_command) = ""' -a undo -d 'Put back what the latest change replaced'
+complete -c nestctl -n 'test (__nestctl_command) = ""' -a machines -d 'Show guests that --stop-machines has left stopped'
 complete -c nestctl -n 'test (__nestctl_command) = ""' -a wait -d 'Wait until a job has ended'
 complete -c nestctl -n 'test (__nestctl_command) = ""' -a inhibit -d 'Allow no reload while a program runs, or list who does so'
 complete -c nestctl -n 'test (__nestctl_command) = ""' -a log -d 'Show, set and collect libvirt\'s logs: see nestctl log --help'
@@ -54,9 +55,19 @@ complete -c nestctl -n 'test (__nestctl_command) = "status"' -s h -l help -d 'sh
 complete -c nestctl -n 'test (__nestctl_command) = "status"' -l json -d 'print JSON with stable keys'
 complete -c nestctl -n 'test (__nestctl_command) = "watch"' -s h -l help -d 'show this help message and exit'
 complete -c nestctl -n 'test (__nestctl_command) = "watch"' -l json -d 'print JSON with stable keys'
+complete -c nestctl -n 'test (__nestctl_command) = "guests"' -a deny -d 'Withhold nesting from a guest\'s next start on'
+complete -c nestctl -n 'test (__nestctl_command) = "guests"' -a allow -d 'Give nesting from a guest\'s next start on'
 complete -c nestctl -n 'test (__nestctl_command) = "guests"' -s h -l help -d 'show this help message and exit'
 complete -c nestctl -n 'test (__nestctl_command) = "guests"' -l json -d 'print JSON with stable keys'
 complete -c nestctl -n 'test (__nestctl_command) = "guests"' -l watch -d 'go on, and tell who runs a guest of its own now'
+complete -c nestctl -n 'test (__nestctl_command) = "guests deny"' -s h -l help -d 'show this help message and exit'
+complete -c nestctl -n 'test (__nestctl_command) = "guests deny"' -l json -d 'print JSON with stable keys'
+complete -c nestctl -n 'test (__nestctl_command) = "guests deny"' -l all -d 'all guests, those that are off too'
+complete -c nestctl -n 'test (__nestctl_command) = "guests deny"' -l dry-run -d 'show the change, do nothing'
+complete -c nestctl -n 'test (__nestctl_command) = "guests allow"' -s h -l help -d 'show this help message and exit'
+complete -c nestctl -n 'test (__nestctl_command) = "guests allow"' -l json -d 'print JSON with stable keys'
+complete -c nestctl -n 'test (__nestctl_command) = "guests allow"' -l all -d 'all guests, those that are off too'
+complete -c nestctl -n 'test (__nestctl_command) = "guests allow"' -l dry-run -d 'show the change, do nothing'
 complete -c nestctl -n 'test (__nestctl_command) = "vms"' -s h -l help -d 'show this help message and exit'
 complete -c nestctl -n 'test (__nestctl_command) = "vms"' -l json -d 'print JSON with stable keys'
 complete -c nestctl -n 'test (__nestctl_command) = "jobs"' -s h -l help -d 'show this help message and exit'
@@ -89,6 +100,9 @@ complete -c nestctl -n 'test (__nestctl_command) = "nested"' -l at-boot -d 'writ
 complete -c nestctl -n 'test (__nestctl_command) = "nested"' -l wait -d 'with --when-idle: wait for the reload'
 complete -c nestctl -n 'test (__nestctl_command) = "nested"' -l dry-run -d 'show the plan, do nothing'
 complete -c nestctl -n 'test (__nestctl_command) = "nested"' -l token -x -d 'from nestctl plan --json: refuse if anything has changed since'
+complete -c nestctl -n 'test (__nestctl_command) = "nested"' -l stop-machines -x -a '(printf \'%s\\n\' save shutdown)' -d 'stop libvirt\'s guests for the reload, and start them again'
+complete -c nestctl -n 'test (__nestctl_command) = "nested"' -l time-limit -x -d 'with it: how long a save, or the shutdown of all, may take (default: 5m)'
+complete -c nestctl -n 'test (__nestctl_command) = "nested"' -l yes -d 'with it: do not ask'
 complete -c nestctl -n 'test (__nestctl_command) = "nested"' -a '(printf \'%s\\n\' on off)'
 complete -c nestctl -n 'test (__nestctl_command) = "set"' -s h -l help -d 'show this help message and exit'
 complete -c nestctl -n 'test (__nestctl_command) = "set"' -l json -d 'print JSON with stable keys'
@@ -129,6 +143,11 @@ complete -c nestctl -n 'test (__nestctl_command) = "undo"' -l when-idle -d 'writ
 complete -c nestctl -n 'test (__nestctl_command) = "undo"' -l at-boot -d 'write it now, use it from the next boot'
 complete -c nestctl -n 'test (__nestctl_command) = "undo"' -l wait -d 'with --when-idle: wait for the reload'
 complete -c nestctl -n 'test (__nestctl_command) = "undo"' -l dry-run -d 'show the plan, do nothing'
+complete -c nestctl -n 'test (__nestctl_command) = "machines"' -a resume -d 'Start guests that --stop-machines has left stopped'
+complete -c nestctl -n 'test (__nestctl_command) = "machines"' -s h -l help -d 'show this help message and exit'
+complete -c nestctl -n 'test (__nestctl_command) = "machines"' -l json -d 'print JSON with stable keys'
+complete -c nestctl -n 'test (__nestctl_command) = "machines resume"' -s h -l help -d 'show this help message and exit'
+complete -c nestctl -n 'test (__nestctl_command) = "machines resume"' -l json -d 'print JSON with stable keys'
 complete -c nestctl -n 'test (__nestctl_command) = "wait"' -s h -l help -d 'show this help message and exit'
 complete -c nestctl -n 'test (__nestctl_command) = "wait"' -l json -d 'print JSON with stable keys'
 complete -c nestctl -n 'test (__nestctl_command) = "wait"' -l for -x -d 'at most so long, for example 90s or 10m (default: until it has ended)'
@@ -166,11 +185,13 @@ complete -c nestctl -n 'test (__nestctl_command) = "log debug"' -l for -x -d 'fo
 complete -c nestctl -n 'test (__nestctl_command) = "log debug"' -l max-size -x -d 'end early when the log has grown by this, for example 500M (default: nestd\'s, 1G)'
 complete -c nestctl -n 'test (__nestctl_command) = "log debug"' -l no-wait -d 'return at once; it ends by itself'
 complete -c nestctl -n 'test (__nestctl_command) = "log debug"' -l stop -d 'end a session that runs'
+complete -c nestctl -n 'test (__nestctl_command) = "log debug"' -l dry-run -d 'tell what would change, do nothing'
 complete -c nestctl -n 'test (__nestctl_command) = "log debug"' -a '(sh -c \'for name in libvirtd virtqemud virtnetworkd virtstoraged virtnodedevd virtsecretd virtinterfaced virtnwfilterd virtproxyd virtchd virtlxcd virtvboxd virtvzd virtxend; do PATH=$PATH:/usr/sbin:/sbin command -v "$name" >/dev/null && echo "$name"; done\')'
 complete -c nestctl -n 'test (__nestctl_command) = "log collect"' -s h -l help -d 'show this help message and exit'
 complete -c nestctl -n 'test (__nestctl_command) = "log collect"' -l json -d 'print JSON with stable keys'
 complete -c nestctl -n 'test (__nestctl_command) = "log collect"' -s o -l output -r -F -d 'the .tar.gz to write, - for standard output (default: nestd-HOST-TIME.tar.gz here)'
 complete -c nestctl -n 'test (__nestctl_command) = "log collect"' -l max-size -x -d 'of logs, for example 500M (default: nestd\'s, 100M)'
+complete -c nestctl -n 'test (__nestctl_command) = "log collect"' -l dry-run -d 'ask nestd, but collect nothing'
 complete -c nestctl -n 'test (__nestctl_command) = "log presets"' -s h -l help -d 'show this help message and exit'
 complete -c nestctl -n 'test (__nestctl_command) = "log presets"' -l json -d 'print JSON with stable keys'
 complete -c nestctl -n 'test (__nestctl_command) = "shell"' -s h -l help -d 'show this help message and exit'

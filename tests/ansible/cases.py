@@ -37,8 +37,8 @@ REFUSED_WHEN_ON = {
     "cmdline": "Overridden",
     "config-error": "Conflict",
     "builtin": "BuiltIn",
-    "missing": "Missing",
-    "guest-of": "Missing",
+    "missing": "NotSupported",
+    "guest-of": "NotSupported",
 }
 SITUATIONS = (
     *("guests=3", "overridden", "cmdline", "blacklisted", "builtin", "missing", "config-error"),
@@ -74,7 +74,12 @@ def _nested() -> Iterator[Case]:
     boot = {"enabled": True, "when": "boot"}
     yield Case("overridden-boot", "nested", boot, simulate="intel,overridden", changed=False)
     yield Case(
-        "load-fails", "nested", off, "RolledBack", simulate="intel,load-fails", foreseen=False
+        "load-fails",
+        "nested",
+        off,
+        refused="RolledBack",
+        simulate="intel,load-fails",
+        foreseen=False,
     )
     fails = {**off, "when": "idle", "wait": 30}
     yield Case(
@@ -110,6 +115,11 @@ def _logs() -> Iterator[Case]:
     yield Case("logs-wrong", name, {**daemon, "filters": ["9:qemu"]}, refused="InvalidFilter")
     other = {"daemon": "libvirtd", "filters": []}
     yield Case("logs-no-daemon", name, other, refused="InvalidArgs")
+    for situation in ("libvirt-unreadable", "socket-activated"):
+        simulate = f"intel,{situation}"
+        refused = "ConfigUnparsable" if situation == "libvirt-unreadable" else ""
+        options = {**daemon, "filters": ["3:qemu"]}
+        yield Case(f"logs-{situation}", name, options, refused=refused, simulate=simulate)
     session = "debug_session"
     yield Case("debug", session, {**daemon, "duration": "1h"})
     yield Case("debug-stopped", session, {**daemon, "state": "stopped"}, changed=False)

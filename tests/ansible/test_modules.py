@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -14,15 +15,18 @@ from fleet import running_hosts
 
 pytestmark = pytest.mark.ansible
 CASES = {case.name: case for case in cases.all_cases()}
-STEPS = {"foreseen": True, "run": False, "foreseen again": True, "again": False}
+# With --all check mode foresees the second run too.
+STEPS = {"foreseen": True, "run": False, "again": False}
+if "NESTD_TEST_ALL" in os.environ:
+    STEPS["foreseen again"] = True
 
 
 @dataclass(frozen=True)
 class Outcome:
     foreseen: Result
     done: Result
-    foreseen_again: Result
     again: Result
+    foreseen_again: Result | None = None
 
 
 def play(hosts: Mapping[str, Case]) -> list[Mapping[str, object]]:
@@ -80,7 +84,9 @@ def test_check_mode_foresees_it(outcomes: Mapping[str, Outcome], name: str) -> N
 @pytest.mark.parametrize("name", CASES)
 def test_a_second_run_changes_nothing(outcomes: Mapping[str, Outcome], name: str) -> None:
     case, outcome = CASES[name], outcomes[name]
-    for found in (outcome.foreseen_again, outcome.again):
+    for found in (outcome.again, outcome.foreseen_again):
+        if found is None:
+            continue
         if found is outcome.again or case.foreseen:
             assert found.error == case.refused, found.result
         assert case.refused or not found.changed, found.result

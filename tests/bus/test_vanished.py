@@ -71,11 +71,9 @@ def test_object_that_goes_while_a_reader_waits(member: str, args: tuple[str, ...
         tree = ObjectTree(bus, ROOT, settled=unsettled)  # type: ignore[arg-type]
         tree.export(CHILD, [Child("x")])
         route = bus.resolve(CHILD, PROPERTIES, member)
-        assert route.now is not None
-        route = route.now()
-        assert not route.inline
+        assert route.otherwise is not None
         reading = asyncio.ensure_future(
-            route.run(Call(":1.1", CHILD, PROPERTIES, member, args, False))  # type: ignore[arg-type]
+            route.otherwise.run(Call(":1.1", CHILD, PROPERTIES, member, args, False))  # type: ignore[arg-type]
         )
         await asyncio.sleep(0)
         tree.unexport(CHILD)

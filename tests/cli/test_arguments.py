@@ -34,7 +34,7 @@ def test_the_help_names_every_command() -> None:
     for name, each in arguments.subcommands(parser).items():
         inner = arguments.subcommands(each)
         found |= {f"{name} {word}" for word in inner} if inner else {name}
-    assert listed == found
+    assert listed == found | {"guests"}  # it lists them, and has two commands
 
 
 @pytest.mark.parametrize(

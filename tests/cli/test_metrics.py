@@ -19,6 +19,10 @@ def _samples(text: str) -> set[str]:
     return {line for line in text.splitlines() if not line.startswith("#")}
 
 
+def _metrics(nestd: Nestd) -> str:
+    return nestctl(nestd.address, "metrics").out
+
+
 def test_a_host_as_it_is(intel: Nestd) -> None:
     result = nestctl(intel.address, "metrics")
     assert result.code == 0
@@ -39,6 +43,33 @@ def test_a_reload_that_waits(intel: Nestd) -> None:
     assert 'nestd_jobs{module="kvm_intel",state="waiting"} 1' in found
     assert 'nestd_module_state{module="kvm_intel",state="reload-pending"} 1' in found
     assert "nestd_machines 1" in found
+
+
+def test_what_has_ended_is_counted(intel: Nestd) -> None:
+    assert nestctl(intel.address, "nested", "off").code == 0
+    assert nestctl(intel.address, "nested", "on").code == 0
+    intel.start_machine("web01")
+    assert nestctl(intel.address, "nested", "off").code == 3
+    found = _samples(nestctl(intel.address, "metrics").out)
+    assert 'nestd_results_total{kind="change",result="done"} 2' in found
+    assert 'nestd_results_total{kind="change",result="refused"} 1' in found
+
+
+def test_parameters_that_drift_are_counted_by_module(intel: Nestd) -> None:
+    assert 'nestd_module_drift{module="kvm_intel"} 0' in _samples(_metrics(intel))
+    assert nestctl(intel.address, "set", "kvm_intel", "nested=0", "ept=0", "--at-boot").code == 0
+    found = _samples(_metrics(intel))
+    assert 'nestd_module_drift{module="kvm_intel"} 2' in found
+    assert 'nestd_module_state{module="kvm_intel",state="reload-pending"} 1' in found
+
+
+def test_a_debug_session_and_its_bytes(intel: Nestd) -> None:
+    assert 'nestd_debug_session_active{daemon="virtqemud"} 0' in _samples(_metrics(intel))
+    assert nestctl(intel.address, "log", "debug", "virtqemud", "--no-wait").code == 0
+    found = _samples(_metrics(intel))
+    assert 'nestd_debug_session_active{daemon="virtqemud"} 1' in found
+    assert any(line.startswith("nestd_debug_session_bytes{") for line in found)
+    assert any(line.startswith("nestd_debug_session_end_timestamp_seconds{") for line in found)
 
 
 @pytest.mark.needs("promtool")

@@ -31,6 +31,8 @@ NEWEST, NEWEST_PYTHON = "sid", "python3.15"
 USER = "somebody"
 PLACE = f"home/{USER}/nestd"
 SECONDS = 25 * 60
+# Not where the distribution's own are: their package replaces that file.
+CERTIFICATES = "/opt/pip-certificates.pem"
 FINISH = f"""
 set -eux
 useradd --create-home --shell /bin/bash {USER}
@@ -88,7 +90,7 @@ class FreshRoot:
         nspawn = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--pipe"]
         nspawn += [f"--machine=fresh-{os.getpid()}", f"--user={user}", f"--chdir={chdir}"]
         nspawn += [f"--setenv={name}={value}" for name, value in _settings().items()]
-        nspawn += [f"--bind-ro={path}" for path in _files()]
+        nspawn += [f"--bind-ro={path}:{CERTIFICATES}" for path in _certificates()]
         mount = ["unshare", "--mount", "sh", "-c", _SCRIPT, "sh", *map(str, paths), root]
         return subprocess.run(
             [*mount, *nspawn, f"--directory={root}", *command],
@@ -103,12 +105,12 @@ class FreshRoot:
 
 
 def _settings() -> dict[str, str]:
-    names = [name for name in os.environ if name.startswith(_PASSED_ON)]
-    return {name: os.environ[name] for name in names}
+    settings = {name: os.environ[name] for name in os.environ if name.startswith(_PASSED_ON)}
+    return {**settings, "PIP_CERT": CERTIFICATES} if _certificates() else settings
 
 
-def _files() -> Sequence[str]:
-    """The certificates that pip is to use, where they are not its own."""
+def _certificates() -> Sequence[str]:
+    """The file with those that pip is to use, where they are not its own."""
     return [path for path in [os.environ.get("PIP_CERT", "")] if path and os.path.exists(path)]
 
 

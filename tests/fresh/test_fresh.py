@@ -88,3 +88,4 @@ def _shows_the_main_job(text: str) -> None:
     )
     assert refused < waiting < done, text
     assert "This host, looked at and not touched" in text
+    assert "\n  nestctl watch\n" in text

@@ -51,6 +51,17 @@ def rename(path: Path, number: int) -> None:
     os.rename(other, path)
 
 
+def moved_away(path: Path, number: int) -> None:
+    """As vim with backupcopy=no: for a moment there is no such file."""
+    data = with_lines(path.read_bytes(), number)
+    os.rename(path, path.with_name(path.name + "~"))
+    pause()
+    with open(path, "wb", buffering=0) as file:
+        pause()
+        file.write(data)
+    os.unlink(path.with_name(path.name + "~"))
+
+
 def emptied_first(path: Path, number: int) -> None:
     """As `: > FILE; cat COPY >> FILE`: for a moment it is empty, and nobody has it open."""
     data = with_lines(path.read_bytes(), number)
@@ -77,7 +88,8 @@ def pause() -> None:
 
 
 MANNERS = {
-    manner.__name__: manner for manner in (in_place, read_and_write, append, rename, emptied_first)
+    manner.__name__: manner
+    for manner in (in_place, read_and_write, append, rename, moved_away, emptied_first)
 }
 
 if __name__ == "__main__":

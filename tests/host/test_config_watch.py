@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import subprocess
 import time
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 
+from nestd.host.inotify import DirectoryWatch
 from nestd.host.modprobe import watch
 from nestd.host.modprobe.watch import ConfigWatch
 from nestd.host.root import Root
@@ -135,6 +138,36 @@ def test_kvm_conf_is_of_the_same_look(root: Root) -> None:
     assert {file.data for file in found.files} == {NEW}
 
 
+@pytest.mark.parametrize("goes", [False, True], ids=["emptied", "moved away"])
+def test_a_kvm_conf_that_has_just_shrunk_is_read_again(
+    root: Root, goes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf = root.at("/etc/modprobe.d/kvm.conf")
+    conf.write_bytes(OLD)
+    config = ConfigWatch(root, KMOD)
+    assert config.read()[1].data == OLD
+
+    if goes:
+        conf.unlink()
+    else:
+        conf.write_bytes(b"")
+    monkeypatch.setattr(watch, "_SHRUNK_SECONDS", 10.0)
+    # The editor goes on while nestd waits.
+    monkeypatch.setattr(watch.time, "sleep", lambda seconds: conf.write_bytes(OLD + NEW))
+    assert config.look().read[1].data == OLD + NEW
+
+
+def test_a_kvm_conf_that_stays_shorter_is_believed(root: Root) -> None:
+    conf = root.at("/etc/modprobe.d/kvm.conf")
+    conf.write_bytes(OLD)
+    config = ConfigWatch(root, KMOD)
+    for data in (b"", None):
+        assert config.read()[1].data is not None
+        conf.unlink() if data is None else conf.write_bytes(data)
+        config.forget()
+        assert config.read()[1].data == data
+
+
 class Watched:
     """A watched configuration: what it was read as after each hint."""
 
@@ -219,6 +252,119 @@ def test_directories_that_appear_later_are_noticed(root: Root) -> None:
         root.at("/srv/volatile/modprobe.d").mkdir(parents=True)
         root.at("/srv/volatile/modprobe.d/z.conf").write_bytes(NEW)
         await watched.until([OLD, NEW])
+        watched.config.close()
+
+    asyncio.run(body())
+
+
+async def settled(root: Root) -> Watched:
+    """A configuration of which the queues of events prove that nothing has changed."""
+    watched = Watched(root)
+    await watched.until([OLD])
+    await watched.quiet()
+    return watched
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_answer_is_not_older_than_its_question_where_events_wait(
+    root: Root, change: Callable[[Root], None]
+) -> None:
+    """The event loop has had no turn to hear of the change."""
+
+    async def body() -> None:
+        watched = await settled(root)
+        assert watched.config.is_current
+        change(root)
+        assert read(watched.config) == [NEW]
+        watched.config.close()
+
+    asyncio.run(body())
+
+
+def test_nothing_is_looked_at_while_no_event_waits(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body() -> None:
+        watched = await settled(root)
+        monkeypatch.setattr(watch, "_stamps", None)  # whoever calls it fails
+        assert read(watched.config) == [OLD]
+        watched.config.close()
+
+    asyncio.run(body())
+
+
+def test_what_was_read_before_a_hint_is_no_proof_after_it(root: Root) -> None:
+    """A look in a worker thread that a change overtook, of which the event is read already."""
+
+    async def body() -> None:
+        watched = await settled(root)
+        look = watched.config.look()
+        in_place(root)
+        await watched.hint.wait()
+        watched.config.take(look)
+        assert read(watched.config) == [NEW]
+        watched.config.close()
+
+    asyncio.run(body())
+
+
+def test_a_file_system_that_others_change_too_is_looked_at_each_time(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """inotify does not tell of what another host does on NFS."""
+    monkeypatch.setattr(watch, "_LOCAL", ())
+
+    async def body() -> None:
+        watched = await settled(root)
+        monkeypatch.setattr(DirectoryWatch, "is_quiet", True)
+        in_place(root)
+        assert read(watched.config) == [NEW]
+        watched.config.close()
+
+    asyncio.run(body())
+
+
+def test_a_watch_that_the_kernel_refused_is_no_proof(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """fs.inotify.max_user_watches is spent."""
+
+    async def body() -> None:
+        watched = await settled(root)
+        watched.config._watch.is_complete = False
+        watched.config.take(watched.config.look())
+        monkeypatch.setattr(DirectoryWatch, "is_quiet", True)
+        in_place(root)
+        assert read(watched.config) == [NEW]
+        watched.config.close()
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("place", ["/srv/one/t.conf", "/srv/one", "/etc"])
+def test_what_a_mount_hides_is_no_longer_read(root: Root, place: str) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to mount")
+    other = root.at("/other")
+    shutil.copytree(root.at("/etc"), other / "etc", symlinks=True)
+    (other / "one").mkdir()
+    (other / "one/t.conf").write_bytes(NEW)
+    (other / "etc/modprobe.d/zz.conf").unlink()
+    (other / "etc/modprobe.d/zz.conf").write_bytes(NEW)
+    source = {"/srv/one/t.conf": "one/t.conf", "/srv/one": "one", "/etc": "etc"}[place]
+
+    async def body() -> None:
+        watched = await settled(root)
+        mount = ["mount", "--bind", str(other / source), str(root.at(place))]
+        if subprocess.run(mount, capture_output=True).returncode != 0:
+            pytest.skip("needs the right to mount")
+        try:
+            assert read(watched.config) == [NEW]
+            await watched.quiet()
+            assert read(watched.config) == [NEW]
+        finally:
+            subprocess.run(["umount", str(root.at(place))], check=True)
+        assert read(watched.config) == [OLD]
         watched.config.close()
 
     asyncio.run(body())

@@ -29,7 +29,7 @@ from nestd.host.state.records import Records
 ROUNDS = 500 if os.environ.get("NESTD_TEST_ALL") else 20
 EDITOR = Path(__file__).with_name("editor.py")
 # These read the file before they open it to write: what nestd writes in between they take away.
-READ_FIRST = ("in_place", "rename", "emptied_first")
+READ_FIRST = ("in_place", "rename", "moved_away", "emptied_first")
 
 
 async def set_nested(changes: Changes, value: str) -> None:
@@ -42,7 +42,7 @@ async def set_nested(changes: Changes, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "manner", ["in_place", "read_and_write", "append", "rename", "emptied_first"]
+    "manner", ["in_place", "read_and_write", "append", "rename", "moved_away", "emptied_first"]
 )
 def test_nothing_is_lost_beside_an_editor(tmp_path: Path, manner: str) -> None:
     root = Root(tmp_path)

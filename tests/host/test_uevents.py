@@ -98,6 +98,7 @@ def test_the_view_follows_within_100_ms() -> None:
         told = asyncio.Event()
         view.listen(told.set)
         await view.start()
+        await view.machine_count.known()
         loop, delays = asyncio.get_running_loop(), []
         before = view.snapshot().machine_count
         try:
@@ -126,10 +127,11 @@ def test_a_recount_after_lost_events_gives_the_true_number() -> None:
     async def body() -> tuple[int, int]:
         view = HostView(Root(), RealKernel(Root()), 30, "none")
         await view.start()
+        await view.machine_count.known()
         before = view.snapshot().machine_count
         machine = create_machine()
         try:
-            view._machine_count = 99
+            view.machine_count.value = 99
             view._on_event(KernelEvent(Change.LOST))
             await until(lambda: view.snapshot().machine_count != 99)
             return before, view.snapshot().machine_count
@@ -153,11 +155,12 @@ def test_what_the_kernel_tells_during_the_first_count_is_later_than_that(
 
     async def body() -> int:
         view = HostView(Root(), RealKernel(Root()), 30, "none")
-        starting = asyncio.create_task(view.start())
+        await view.start()
+        view.machine_count.count_soon()
         assert await asyncio.to_thread(counting.wait, 10)
         view._on_event(KernelEvent(Change.MACHINES, created=10**9, count=3))
         told.set()
-        await starting
+        await view.machine_count.known()
         view.close()
         return view.snapshot().machine_count
 

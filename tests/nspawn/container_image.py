@@ -44,6 +44,8 @@ DEPENDENCIES = (
     "python3-pyudev",
     "python3-rich",
 )
+# What Ansible needs of a machine whose packages it installs.
+MANAGED = ("python3-apt",)
 LINTERS = ("lintian", "rpmlint")
 
 FILES = {
@@ -94,7 +96,7 @@ def _make(work: Path) -> None:
 def _make_base(work: Path, root: Path) -> None:
     hooks = [
         f'chroot "$1" sh -c {shlex.quote(FINISH)}',
-        f"{_APT} --download-only install {' '.join(DEPENDENCIES)}",
+        f"{_APT} --download-only install {' '.join((*DEPENDENCIES, *MANAGED))}",
     ]
     # With apt's lists and what it has downloaded.
     _install(work, root, BASE, hooks, "--skip=cleanup/apt")

@@ -24,7 +24,7 @@ polkit.addRule(function(action, subject) {
 """,
 }
 # As apt finds them in its cache: there is no network.
-_APT_INSTALL = "apt-get install --yes --quiet --no-install-recommends"
+APT_INSTALL = "apt-get install --yes --quiet --no-install-recommends"
 
 _DEB_OF_LIBVIRT = """
 mkdir -p /tmp/libvirt/DEBIAN /tmp/libvirt/etc/libvirt
@@ -57,11 +57,11 @@ rpm --install --nodeps /tmp/RPMS/noarch/libvirt-1-1.noarch.rpm
 def install(kind: str, run: Callable[..., object]) -> None:
     """Installs nestd and nestctl from /packages with the package manager of that kind."""
     if kind == "deb":
-        run("sh", "-c", f"{_APT_INSTALL} /packages/*.deb")
+        run("sh", "-c", f"{APT_INSTALL} /packages/nest*.deb")
         return
     # Debian's rpm does not know which packages are there, so it cannot check what nestd's ask for.
-    run(*_APT_INSTALL.split(), *container_image.DEPENDENCIES)
-    run("sh", "-c", "rpm --install --nodeps /packages/*.noarch.rpm")
+    run(*APT_INSTALL.split(), *container_image.DEPENDENCIES)
+    run("sh", "-c", "rpm --install --nodeps /packages/nest*.noarch.rpm")
     # As in Fedora and RHEL.
     run("systemctl", "--no-reload", "enable", "dbus-broker.service")
 
@@ -69,17 +69,17 @@ def install(kind: str, run: Callable[..., object]) -> None:
 def install_for_rhel(run: Callable[..., object]) -> None:
     """Installs nestd and nestctl where there is no dbus-next."""
     names = [name for name in container_image.DEPENDENCIES if name != "python3-dbus-next"]
-    run(*_APT_INSTALL.split(), *names)
-    run("sh", "-c", "rpm --install --nodeps /packages-for-rhel/*.noarch.rpm")
+    run(*APT_INSTALL.split(), *names)
+    run("sh", "-c", "rpm --install --nodeps /packages-for-rhel/nest*.noarch.rpm")
     run("systemctl", "--no-reload", "enable", "dbus-broker.service")
 
 
 def upgrade(kind: str, run: Callable[..., object]) -> None:
     """Puts the same packages in the place of those that are there."""
     if kind == "deb":
-        run("sh", "-c", "dpkg --install /packages/*.deb")
+        run("sh", "-c", "dpkg --install /packages/nest*.deb")
     else:
-        run("sh", "-c", "rpm --upgrade --force --nodeps /packages/*.noarch.rpm")
+        run("sh", "-c", "rpm --upgrade --force --nodeps /packages/nest*.noarch.rpm")
 
 
 def install_libvirt(kind: str, run: Callable[..., object]) -> None:

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.nspawn
 # Where distributions differ, and what one of them adds.
 PLACES = (
     ("./lib/systemd/system/", "./usr/lib/systemd/system/"),
+    (f"-{nestd.__version__}/README.md", "/README.md"),
     (f"/doc/nestd-{nestd.__version__}/", "/doc/nestd/"),
     ("/zsh/vendor-completions/", "/zsh/site-functions/"),
 )
@@ -36,10 +37,19 @@ RPM_REQUIRES = {
         "python3-pyudev",
         "systemd",
     },
-    "nestctl": {"/usr/bin/python3", f"nestd = {RELEASE}", "python3-rich >= 12.3"},
+    "nestctl": {"/bin/sh", "/usr/bin/python3", f"nestd = {RELEASE}", "python3-rich >= 12.3"},
+    "ansible-collection-nestd-kvm": {"ansible-core >= 2.14"},
 }
 # Where RHEL 9 and 10 have what the RPM asks for there; the lists are named in the spec.
-IN_RHEL = {"dbus-common", "kmod", "systemd", "python3", "python3-configobj", "python3-pyudev"}
+IN_RHEL = {
+    "ansible-core",
+    "dbus-common",
+    "kmod",
+    "systemd",
+    "python3",
+    "python3-configobj",
+    "python3-pyudev",
+}
 IN_EPEL = {"python3-defusedxml", "python3-rich"}
 # What lintian says of a maintainer who is nobody: right, until DEBEMAIL names who releases.
 WITHOUT_DEBEMAIL = ("bogus-mail-host", "bogus-mail-host-in-debian-changelog", "root-in-contact")

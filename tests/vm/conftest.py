@@ -14,7 +14,7 @@ import pytest
 import tiers
 
 # What is in there runs in guests only.
-collect_ignore = ["guest", "other_guests"]
+collect_ignore = ["guest", "nesting_guest", "other_guests"]
 
 
 @pytest.fixture(scope="session")

@@ -32,14 +32,21 @@ class GuestRun:
     seconds: Mapping[str, float]
 
 
-def run(image: Path) -> GuestRun:
-    """Boots the image and waits for the end of the tests. Takes minutes."""
+def run(image: Path, more: Path | None = None) -> GuestRun:
+    """Boots the image and waits for the end of the tests. Takes minutes.
+
+    MORE is a directory whose tests run instead of those of guest/, beside what those import.
+    """
     share = _new_share()
     _build_wheel(share)
     (share / "systemd").mkdir()
     for path in (CHECKOUT / "systemd").glob("*"):
         shutil.copy(path, share / "systemd")
-    shutil.copytree(TESTS, share / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    left_out = ["__pycache__", *(["test_*.py"] if more else [])]
+    shutil.copytree(TESTS, share / "tests", ignore=shutil.ignore_patterns(*left_out))
+    for path in more.iterdir() if more else ():
+        if path.is_file():
+            shutil.copy(path, share / "tests")
     shutil.copy(CHECKOUT / "tests" / "contract.py", share / "tests")
     shutil.move(str(share / "tests" / "run.sh"), str(share))
     started = time.monotonic()

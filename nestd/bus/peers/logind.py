@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A shutdown waits for the seconds of a reload, where systemd-logind is there to hold it.
+"""Delays a shutdown during the seconds of a reload, if systemd-logind is available.
 
 https://systemd.io/INHIBITOR_LOCKS: a "delay" lock lasts as long as its descriptor is open, and for
 InhibitDelayMaxSec (5 s by default) at most.
@@ -33,7 +33,7 @@ class ShutdownDelay:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """Hold the lock inside the with statement; without logind there is none to hold."""
+        """Hold the lock inside the with statement; without logind there is no lock."""
         lock = await self._take()
         try:
             yield

@@ -19,7 +19,7 @@ _PROPERTIES = "org.freedesktop.DBus.Properties"
 _READ_SECONDS = 5.0
 _RESTART_SECONDS = 120.0
 _ENABLED = ("enabled", "enabled-runtime", "linked", "linked-runtime", "alias")
-# Of these signals each says that some unit may be another one now.
+# Each of these signals says that units may have changed.
 _HINTS = ("UnitFilesChanged", "Reloading")
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class SystemdUnits:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def read(self, daemon: str) -> UnitFacts:
-        """The facts as they are now; UnitFacts() where there is no systemd or no such unit."""
+        """The facts as they are now; UnitFacts() if there is no systemd or no such unit."""
         service = await self._properties(f"{daemon}.service", "")
         if service.get("LoadState") not in ("loaded", "masked"):
             return UnitFacts()
@@ -63,7 +63,7 @@ class SystemdUnits:
         await self._run("StartUnit", f"{daemon}.service")
 
     async def _run(self, method: str, unit: str) -> None:
-        """Have systemd do a job, and wait for its end."""
+        """Start a job of systemd, and wait for its end."""
         self._waiting += 1
         try:
             [job] = await self._call(method, "ss", unit, "replace")
@@ -82,7 +82,7 @@ class SystemdUnits:
             raise UnitError(f"{unit} could not be started: systemd says {result}.")
 
     def listen(self, callback: Callable[[], None]) -> None:
-        """Have CALLBACK called when units were enabled, disabled or read again."""
+        """Call CALLBACK when units were enabled, disabled or reloaded."""
         task = asyncio.ensure_future(self._listen(callback))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -116,7 +116,7 @@ class SystemdUnits:
         return self._jobs[job]
 
     async def _properties(self, unit: str, interface: str) -> Mapping[str, Any]:
-        """All properties of a unit, which is loaded for it but not started."""
+        """All properties of a unit, which systemd loads but does not start for this."""
         try:
             [path] = await self._call("LoadUnit", "s", unit)
             [found] = await self._connection.call(

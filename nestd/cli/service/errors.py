@@ -14,6 +14,7 @@ from nestd.dbus.connection.wire import BusError
 _OWN = "org.nestd1.Error."
 BUSY = _OWN + "Busy"
 DAEMON_UNAVAILABLE = _OWN + "DaemonUnavailable"
+INVALID_FILTER = _OWN + "InvalidFilter"
 INHIBITED = _OWN + "Inhibited"
 NOT_SUPPORTED = _OWN + "NotSupported"
 RELOAD_FAILED = _OWN + "ReloadFailed"
@@ -61,7 +62,7 @@ _CODES: Mapping[str, Exit] = MappingProxyType(
     {
         wire.INVALID_ARGS: Exit.USAGE,
         _OWN + "InvalidParameter": Exit.USAGE,
-        _OWN + "InvalidFilter": Exit.USAGE,
+        INVALID_FILTER: Exit.USAGE,
         _OWN + "InvalidOutput": Exit.USAGE,
         _OWN + "NoSuchJob": Exit.USAGE,
         BUSY: Exit.BLOCKED,

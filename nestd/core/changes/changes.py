@@ -70,7 +70,7 @@ class Changes:
 
         await self.view.read_types()
         await self.view.settled()
-        facts = self.view.facts().for_reader(sees_all=reader.sees_files)
+        facts = self.view.shared_facts().for_reader(sees_all=reader.sees_files)
         change = make_change(facts, module, parameters, when)
         image = await initramfs.holding(self.view.root, facts.release, module)
         reloads = change.effect is Effect.RELOAD
@@ -105,7 +105,16 @@ class Changes:
         self, module: str, parameters: Mapping[str, str], when: When, token: str | None = None
     ) -> Change:
         """Check a change of PARAMETERS ("" removes one). Raises the reason to refuse it."""
-        facts = self.view.facts()
+        return self._prepared(self.view.facts(), module, parameters, when, token)
+
+    def _prepared(
+        self,
+        facts: HostFacts,
+        module: str,
+        parameters: Mapping[str, str],
+        when: When,
+        token: str | None,
+    ) -> Change:
         change = make_change(facts, module, parameters, when, token)
         self._check(facts, change)
         return change
@@ -144,11 +153,12 @@ class Changes:
             await self._settled(asked.module)
             for pause in (*FILE_CHANGED_PAUSES, None):
                 await self.view.settled()
-                change = self.prepare(asked.module, asked.parameters, asked.when, token)
+                facts = self.view.facts()
+                change = self._prepared(facts, asked.module, asked.parameters, asked.when, token)
                 check_allowed(change, asked)
                 try:
                     with self._writing():
-                        job = await self._apply(self.view.facts(), change, uid)
+                        job = await self._apply(facts, change, uid)
                     break
                 except FileChanged:
                     if pause is None or token is not None:

@@ -90,15 +90,15 @@ class DriftWatch:
         self._accept(module, ours=module in self._acting)
 
     def _on_job_end(self, job: Job) -> None:
-        self._view.config_changed()  # hence facts that are new, and a look
         self._accept(job.module, ours=job.id in self._jobs)
         self._jobs.discard(job.id)
+        self._view.config_changed()  # hence a look
 
     def _accept(self, module: str, *, ours: bool) -> None:
         """Accept the present state as requested, also after "boot" and a failed job."""
         if not ours:
             self._dealt_with.pop(module, None)  # a new request: old causes count again
-        drift = find_drift(self._view.facts().module(module))
+        drift = find_drift(self._view.shared_facts().module(module))
         if drift is not None:
             self._remember(drift, _OWN)
 
@@ -116,7 +116,7 @@ class DriftWatch:
 
     def _drifts(self) -> list[Drift]:
         """The present drift, except of modules that nestd is about to change."""
-        facts = self._view.facts()
+        facts = self._view.shared_facts()
         idle = [name for name in facts.modules if not self._is_busy(name)]
         found = [find_drift(facts.module(name)) for name in idle] + self._losses(facts, idle)
         return [drift for drift in found if drift is not None]
@@ -199,7 +199,7 @@ class DriftWatch:
             outlook = f"nothing is done about it: {drift.hindrance}"
         else:
             outlook = drift.remedy.value
-        file = self._view.facts().own.path
+        file = self._view.shared_facts().own.path
         fields = about(Event.DRIFT_FOUND, module=drift.module, file=file, policy=policy.value)
         log.warning("%s; %s", drift.text, outlook, extra=fields)
 

@@ -27,6 +27,9 @@ _GIVEN = ("require", "force")
 _WITHHELD = ("disable", "forbid")
 _WHOLE_MODES = ("host-passthrough", "maximum")
 _WHOLE_MODELS = ("host", "max")
+# Those of QEMU's Intel models that have vmx in some version or machine type (pc_compat_2_1 in
+# hw/i386/pc.c; Snowridge of QEMU 4.1).
+_MAY_HAVE_VMX = ("coreduo", "core2duo", "Snowridge")
 # Off in QEMU unless they are asked for; QEMU does not start where KVM cannot give them
 # (hw/ppc/spapr_caps.c; hw/arm/virt.c since QEMU 10.1).
 _CAPABILITIES = MappingProxyType(
@@ -66,6 +69,8 @@ def exposure(host: HostThen, vmm: str, arguments: Words, domain: Domain | None) 
     read."""
     if arguments.qemu is None and domain is None:
         return _other_monitor(host, vmm, arguments.words)
+    if arguments.qemu is not None and not all(map(arguments.qemu.decides, _names(host))):
+        return _unknown("QEMU's -global or -readconfig may say more than its -cpu and -machine")
     if host.machine in _CAPABILITIES:
         return _capability(host.machine, arguments.qemu, domain)
     feature = FEATURES.get(host.vendor)
@@ -76,6 +81,11 @@ def exposure(host: HostThen, vmm: str, arguments: Words, domain: Domain | None) 
         or _by_arguments(host, feature, arguments.qemu, domain)
         or _unknown(f"its command line cannot be read, and its XML does not tell of {feature}")
     )
+
+
+def _names(host: HostThen) -> tuple[str, ...]:
+    feature = FEATURES.get(host.vendor)
+    return _CAPABILITIES.get(host.machine) or ((feature,) if feature else ())
 
 
 def _by_domain(
@@ -109,8 +119,9 @@ def _by_arguments(
         return _by_host(host, f"QEMU's -cpu: {feature}=on")
     if qemu.model in _WHOLE_MODELS:
         return _by_host(host, f"QEMU's -cpu: {qemu.model}")
-    if domain is not None and host.vendor is Vendor.INTEL and qemu.model:
-        # No Intel model of QEMU's has vmx, and libvirt asks for none here.
+    named = qemu.model.partition("-v")[0]
+    if domain is not None and host.vendor is Vendor.INTEL and named not in ("", *_MAY_HAVE_VMX):
+        # No other Intel model of QEMU's has vmx, and libvirt asks for none here.
         return Exposure(Answer.NO, f"libvirt's live XML and QEMU's -cpu name no {feature}")
     if not qemu.model:
         return _unknown("QEMU's command line has no -cpu, and its default model does not tell")

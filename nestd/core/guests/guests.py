@@ -8,6 +8,7 @@ are read.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 from nestd.core.guests.exposure import HostThen, Words, exposure
 from nestd.core.guests.guest import Exposure, Guest, Nesting
@@ -16,7 +17,7 @@ from nestd.core.hidden import EVERYBODY, NAMELESS, Reader
 from nestd.core.model import Answer, Machine, Snapshot
 from nestd.core.modules.shared_look import SharedLook
 from nestd.core.modules.view import HostView
-from nestd.formats.vmm_arguments import read_qemu
+from nestd.formats.vmm_arguments import QemuArguments, read_qemu
 from nestd.host.guests.look import GuestFacts, GuestLook
 from nestd.host.kernel.sysfs import load_time
 
@@ -76,7 +77,12 @@ def _nameless(guest: Guest) -> Guest:
 
 def _words(facts: GuestFacts) -> Words:
     words = facts.arguments or ()
-    return Words(words[1:], read_qemu(words[1:]) if words and _is_qemu(facts) else None)
+    return Words(words[1:], _read_qemu(words[1:]) if words and _is_qemu(facts) else None)
+
+
+@lru_cache(maxsize=1024)  # a process keeps its command line
+def _read_qemu(words: tuple[str, ...]) -> QemuArguments:
+    return read_qemu(words)
 
 
 def _is_qemu(facts: GuestFacts) -> bool:

@@ -55,12 +55,11 @@ class ForeignWatch:
         self._take()
 
     def _on_job_end(self, job: Job) -> None:
-        self._view.config_changed()  # hence facts that are new
         self._take()
 
     def _take(self) -> None:
         """All that there is now is known."""
-        facts = self._view.facts()
+        facts = self._view.shared_facts()
         self._modules = {name: _seen(facts, name) for name in facts.modules}
         self._own = facts.own.data
 

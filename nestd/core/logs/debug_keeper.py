@@ -107,7 +107,7 @@ class DebugKeeper:
             session = DebugSession.begin(request, target)
             check_directories(self._root, self._settings(session, target).outputs or ())
             session = replace(session, sizes=await self._sizes(session))
-            self._write(session)
+            await self._write(session)
             try:
                 await self._apply(session, target)
             except BaseException as error:
@@ -116,7 +116,7 @@ class DebugKeeper:
             # The time that it took to apply is not the session's.
             session = session.lasting(request.seconds)
             with contextlib.suppress(WriteFailed):
-                self._write(session)
+                await self._write(session)
             self._set(session)
         text = "%s writes debug logs for %d s: %s"
         fields = about(
@@ -189,6 +189,10 @@ class DebugKeeper:
         if self._is_over():
             await self._end("its time is over")
             return
+        session = session.by_the_clock()
+        if session is not self._session:
+            self._session = session
+            self._on_change()
         self._tell_written(session.grown(await self._sizes(session)))
         if self._written > session.max_bytes:
             await self._end(f"more than {session.max_bytes} bytes were logged")
@@ -213,7 +217,7 @@ class DebugKeeper:
             return
         target = await self._new_target()
         session = replace(session, target=target)
-        self._write(session)
+        await self._write(session)
         await self._apply(session, target)
         self._session = session
         self._unsure = False
@@ -231,7 +235,7 @@ class DebugKeeper:
             session = session.ended()
             self._session = session
             with contextlib.suppress(WriteFailed):
-                self._write(session)
+                await self._write(session)
         await self._restore(session.target)
         self._records.remove(self._record)
         self._set(None)
@@ -262,7 +266,7 @@ class DebugKeeper:
         """
         try:
             if former is not None and former.target is not None:
-                self._write(former)
+                await self._write(former)
                 await self._apply(former, former.target)
                 return
             await self._restore(session.target)
@@ -270,7 +274,7 @@ class DebugKeeper:
         except (NestdError, OSError) as second:
             if former is None:
                 with contextlib.suppress(WriteFailed):
-                    self._write(session.ended())
+                    await self._write(session.ended())
                 self._not_before = boot_time() + RETRY_SECONDS
                 self._set(session.ended())
             else:
@@ -316,9 +320,9 @@ class DebugKeeper:
     def _process(self) -> DaemonProcess | None:
         return self._service.process()
 
-    def _write(self, session: DebugSession) -> None:
+    async def _write(self, session: DebugSession) -> None:
         try:
-            self._records.write(self._record, session.to_json())
+            await asyncio.to_thread(self._records.write, self._record, session.to_json())
         except OSError as error:
             raise WriteFailed(
                 f"Nothing was changed: the session cannot be noted down: {error.strerror}."

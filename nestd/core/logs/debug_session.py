@@ -41,6 +41,9 @@ class Target:
         return Running(self.filters, self.outputs)
 
 
+_CLOCK_MICROSECONDS = 1_000_000  # by which the shown end may be wrong
+
+
 @dataclass(frozen=True)
 class DebugSession:
     """One session of a daemon. target is None until it has been applied to a process."""
@@ -96,6 +99,12 @@ class DebugSession:
     def remaining(self) -> float:
         """Seconds until it is to end."""
         return self.deadline - boot_time()
+
+    def by_the_clock(self) -> DebugSession:
+        """The same, with its end as CLOCK_REALTIME tells it now: that may have been set since."""
+        until = time.time_ns() // 1000 + round(self.remaining * 1_000_000)
+        is_right = abs(until - self.until) < _CLOCK_MICROSECONDS
+        return self if is_right else replace(self, until=until)
 
     def grown(self, sizes: Mapping[str, int]) -> int:
         """The number of bytes that the log files have grown; a truncated file starts at zero."""

@@ -55,7 +55,7 @@ class Pending:
         self._runtime = runtime
         self._noted = _Record()
 
-    def begin(
+    async def begin(
         self,
         process: DaemonProcess | None,
         before: Running | None,
@@ -74,12 +74,12 @@ class Pending:
                 digest=_digest(replacement.data),
             )
         self._noted = noted
-        self._write(noted)
+        await self._write(noted)
 
-    def keep_for_undo(self) -> None:
+    async def keep_for_undo(self) -> None:
         """Keep the record of a change that could not be undone: the next nestd tries again."""
         try:
-            self._write(replace(self._noted, undo=True))
+            await self._write(replace(self._noted, undo=True))
         except OSError as error:
             log.error("What is to be undone of %s is not on record: %s", self._name, error)
 
@@ -115,8 +115,9 @@ class Pending:
             return
         self.end()
 
-    def _write(self, record: _Record) -> None:
-        self._records.write(self._record, json.dumps(asdict(record)).encode())
+    async def _write(self, record: _Record) -> None:
+        data = json.dumps(asdict(record)).encode()
+        await asyncio.to_thread(self._records.write, self._record, data)
 
 
 def _has_new(record: _Record) -> bool:

@@ -50,7 +50,7 @@ class LogTransaction:
             self._replacement = await asyncio.to_thread(change.file.replacement, self._root)
         async with self._undone_where_it_fails():
             process = self._service.process()
-            self._pending.begin(process, change.running, self._replacement)
+            await self._pending.begin(process, change.running, self._replacement)
             if change.sets and change.running is not None:
                 self._touched = change.running
                 await self._runtime.apply(change.settings)
@@ -67,22 +67,22 @@ class LogTransaction:
             yield
         except BaseException as error:
             stands = await self._undo()
-            self._discard()
+            await self._discard()
             if not stands:
                 self._pending.end()
                 raise
-            self._pending.keep_for_undo()
+            await self._pending.keep_for_undo()
             raise NotRestored(
                 f"{_reason(error)} This could not be undone: {'; '.join(stands)}."
                 " It is tried again when nestd starts."
             ) from error
         self._pending.end()
-        self._discard()
+        await self._discard()
 
-    def _discard(self) -> None:
+    async def _discard(self) -> None:
         """Drop the backup; if the old bytes are still needed, the record has them."""
         if self._replacement is not None:
-            self._replacement.discard()
+            await asyncio.to_thread(self._replacement.discard)
 
     def _check_starts(self) -> None:
         """Refuse a restart that would leave no daemon, judged by the file as it is now."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from types import MappingProxyType
+from typing import NamedTuple
 
 from nestd.core.model import Answer
 from nestd.core.modules.values import NESTED, acceptable, canonical, differing, same, version
@@ -40,6 +41,16 @@ _next_load = lru_cache(maxsize=32)(next_load)
 _configured = lru_cache(maxsize=32)(configured)
 
 
+class RestOfHost(NamedTuple):
+    """How what few answers need is read, when one needs it."""
+
+    modules_disabled: Callable[[], bool]
+    installed: Callable[[], Set[str]]
+    other_providers: Callable[[], tuple[str, ...]]
+    has_device: Callable[[], bool]
+    boot_setup: Callable[[], BootSetup]
+
+
 @dataclass(frozen=True)
 class HostFacts:
     """The host at one moment; modules by name, types by module and parameter."""
@@ -55,22 +66,50 @@ class HostFacts:
     cmdline: bytes
     problems: tuple[str, ...]
     stopping: tuple[StoppingFile, ...]  # of the problems, what a load would hang or go astray in
-    modules_disabled: bool
     needs: Mapping[str, tuple[str, ...]]  # by module, in loading order
-    installed: Set[str]  # the modules that this kernel has
     needed: Mapping[str, ModuleFacts]  # the others that KVM's need
     private: frozenset[str]  # files that not everybody may read
     ignored: tuple[ConfigFile, ...]  # files of modprobe.d that kmod does not read
     boot_loads: BootLoads
-    other_providers: tuple[str, ...]  # modules of KVM that nestd does not know
-    has_device: bool  # /dev/kvm
     kvm_nests: bool | None  # what arm64's KVM says of itself, None where that is not known
-    find_boot_setup: Callable[[], BootSetup]
+    rest: RestOfHost
+
+    @cached_property
+    def modules_disabled(self) -> bool:
+        """Whether kernel.modules_disabled forbids loading and unloading until the next boot."""
+        return self.rest.modules_disabled()
+
+    @cached_property
+    def installed(self) -> Set[str]:
+        """The modules that this kernel has."""
+        return self.rest.installed()
+
+    @cached_property
+    def other_providers(self) -> tuple[str, ...]:
+        """Modules of KVM that nestd does not know."""
+        return self.rest.other_providers()
+
+    @cached_property
+    def has_device(self) -> bool:
+        """Whether there is /dev/kvm."""
+        return self.rest.has_device()
 
     @cached_property
     def boot_setup(self) -> BootSetup:
-        """How the kernel command line is changed here: looked up for a message that needs it."""
-        return self.find_boot_setup()
+        """How the kernel command line is changed here."""
+        return self.rest.boot_setup()
+
+    def is_as(self, before: HostFacts) -> bool:
+        """Whether all that was derived from the facts of an earlier look is true of these.
+
+        Of what is read on demand that counts which was asked for then.
+        """
+        mine, theirs = self.__dict__, before.__dict__
+        names = (name for name in HostFacts.__dataclass_fields__ if name != "rest")
+        if not all(mine[name] is theirs[name] or mine[name] == theirs[name] for name in names):
+            return False
+        asked = (name for name in RestOfHost._fields if name in theirs)
+        return all(getattr(self, name) == theirs[name] for name in asked)
 
     @cached_property
     def arm_mode(self) -> ArmMode:
@@ -150,11 +189,8 @@ class KvmModule:
     @cached_property
     def types(self) -> Mapping[str, ParameterType]:
         """The parameters' types: what the module's file declares, and what is known of "nested"."""
-        declared = dict(self.host.types.get(self.name, {}))
-        holders = nested_holders(self.host.machine)
-        if self.name in holders:
-            declared.setdefault(NESTED, holders[self.name])
-        return declared
+        declared = self.host.types.get(self.name, {})
+        return with_nested(self.host.machine, self.name, declared)
 
     def type_of(self, parameter: str) -> ParameterType:
         """The type of PARAMETER; UNKNOWN where nothing tells."""
@@ -268,3 +304,11 @@ class KvmModule:
 
 def _basename(path: str) -> str:
     return path.rpartition("/")[2]
+
+
+def with_nested(
+    machine: str, module: str, declared: Mapping[str, ParameterType]
+) -> Mapping[str, ParameterType]:
+    """The types that MODULE's file DECLARED, and of "nested" where there is no file to tell."""
+    holders = nested_holders(machine)
+    return {NESTED: holders[module], **declared} if module in holders else declared

@@ -16,7 +16,7 @@ from nestd.core.errors import InvalidArgument
 from nestd.core.hidden import Hidden
 from nestd.core.model import Machine, Snapshot
 from nestd.core.modules.derive import derive
-from nestd.core.modules.facts import HostFacts
+from nestd.core.modules.facts import HostFacts, RestOfHost, with_nested
 from nestd.core.modules.machine_count import MachineCount
 from nestd.core.modules.shared_look import SharedLook
 from nestd.core.modules.vendors import modules_of
@@ -62,6 +62,8 @@ class HostView:
         self.modules = modules_of(kernel.machine)
         self._virtualization = virtualization
         self._flags = cpu_flags(root)
+        # The kernel's own is as it was booted.
+        self._cmdline = read_cmdline(root) if root.is_this_machine else None
         self._types: Mapping[str, Mapping[str, ParameterType]] = {}
         self._config = ConfigWatch(root, kmod)
         self._files = SharedLook(self._read_files)
@@ -69,6 +71,7 @@ class HostView:
         self._loop = asyncio.get_running_loop()
         self._snapshot: Snapshot | None = None
         self._facts: HostFacts | None = None  # of this turn of the event loop
+        self._last: tuple[HostFacts, int, Snapshot] | None = None  # with the count of machines
         self._scan = SharedLook(lambda: kvm_holders.scan(root, libvirt_domains.names_by_pid(root)))
         self.machines_known = kvm_holders.may_see_all(root)
         self.hidden = Hidden(root)
@@ -79,7 +82,7 @@ class HostView:
     async def start(self) -> None:
         """Begin to listen, then read what events do not tell. The machines are counted later."""
         self.kernel.subscribe(self._on_event)
-        self._config.watch(self._files_changed)
+        self._config.watch(self._notify_soon)
         await self.read_types()
 
     def close(self) -> None:
@@ -100,6 +103,7 @@ class HostView:
         config, own, boot_loads = self._config.known
         needs = {name: self._needs(name) for name in self.modules}
         others = {other for needed in needs.values() for other in needed}.difference(self.modules)
+        root, release = self.root, self.kernel.release
         return HostFacts(
             machine=self.kernel.machine,
             release=self.kernel.release,
@@ -109,20 +113,22 @@ class HostView:
             types=self._types,
             own=own,
             files=config.files,
-            cmdline=read_cmdline(self.root),
+            cmdline=read_cmdline(root) if self._cmdline is None else self._cmdline,
             problems=config.problems,
             stopping=config.stopping,
-            modules_disabled=modules_disabled(self.root),
             needs=needs,
-            installed=self._installed(),
             needed={name: self.kernel.read_module(name) for name in sorted(others)},
             private=config.private,
             ignored=config.ignored,
             boot_loads=boot_loads,
-            other_providers=other_providers(self.root, self.modules),
-            has_device=has_device(self.root),
             kvm_nests=self.kernel.nests(),
-            find_boot_setup=lambda: read_boot_setup(self.root, self.kernel.release),
+            rest=RestOfHost(
+                modules_disabled=lambda: modules_disabled(root),
+                installed=self._installed,
+                other_providers=lambda: other_providers(root, self.modules),
+                has_device=lambda: has_device(root),
+                boot_setup=lambda: read_boot_setup(root, release),
+            ),
         )
 
     def module_name(self, name: str) -> str:
@@ -142,7 +148,10 @@ class HostView:
     def snapshot(self) -> Snapshot:
         """The state that the facts amount to in this turn of the event loop."""
         if self._snapshot is None:
-            self._snapshot = self.derived(self.shared_facts())
+            facts, count = self.shared_facts(), self.machine_count.value
+            if self._last is None or count != self._last[1] or not facts.is_as(self._last[0]):
+                self._last = facts, count, self.derived(facts)
+            self._snapshot = self._last[2]
         return self._snapshot
 
     def derived(self, facts: HostFacts) -> Snapshot:
@@ -155,6 +164,13 @@ class HostView:
         unknown = [name for name in sorted(wanted) if not self._knows(name) and self._has(name)]
         found = await asyncio.gather(*map(self.kernel.parameter_types, unknown))
         self._types = {**self._types, **dict(zip(unknown, found))}
+
+    def types(self) -> Mapping[str, Mapping[str, ParameterType]]:
+        """What is known of each module's parameters; takes no look at the host."""
+        machine = self.kernel.machine
+        return {
+            name: with_nested(machine, name, self._types.get(name, {})) for name in self.modules
+        }
 
     def _knows(self, module: str) -> bool:
         """Whether MODULE has been asked about: each of KVM's has parameters, others need not."""
@@ -216,10 +232,6 @@ class HostView:
         self._forget()
         self._notify_soon()
 
-    def _files_changed(self) -> None:
-        self._config.forget()
-        self._notify_soon()
-
     def _forget(self) -> None:
         self._snapshot = self._facts = None
 
@@ -246,8 +258,7 @@ class HostView:
         self._tell_listeners()
 
     def _tell_listeners(self) -> None:
-        self._forget()
         for listener in self._listeners:
             listener()
-        if any(self.kernel.read_module(name).in_transit for name in self.modules):
+        if any(module.in_transit for module in self.shared_facts().modules.values()):
             self._notify_soon(TRANSIENT_SECONDS)

@@ -81,9 +81,9 @@ async def set_in_place(
     except BaseException as error:
         if isinstance(error, RolledBack):
             _log_rolled_back(transaction, error)
-        execution.finish(transaction)
+        await execution.finish(transaction)
         raise
-    execution.finish(transaction)
+    await execution.finish(transaction)
 
 
 def _log_rolled_back(transaction: Transaction, error: RolledBack) -> None:

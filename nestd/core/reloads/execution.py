@@ -91,7 +91,7 @@ class Execution:
         if transaction.purpose is Purpose.RELOAD:
             await self.load(transaction)
         else:
-            self.finish(transaction)
+            await self.finish(transaction)
 
     async def unload(self, transaction: Transaction, gate: Gate) -> None:
         """The first half. Raises Busy or NotSupported with everything loaded as it was."""
@@ -130,7 +130,7 @@ class Execution:
         except Exception as error:  # whatever it is, no module is left unloaded
             hangs = isinstance(error, LoadTimeout)
             await self.roll_back(self.recorded, reason(error), modprobe_hangs=hangs)
-        self.finish(self.recorded)
+        await self.finish(self.recorded)
 
     async def roll_back(
         self, transaction: Transaction, reason: str, *, modprobe_hangs: bool = False
@@ -142,7 +142,7 @@ class Execution:
         """
         await self.record(transaction.at(JobState.ROLLING_BACK), must=False)
         done = await self._roll_back.run(transaction, reason, modprobe_hangs=modprobe_hangs)
-        self.finish(transaction)
+        await self.finish(transaction)
         raise done
 
     async def verify(self, transaction: Transaction) -> None:
@@ -165,15 +165,15 @@ class Execution:
             log.exception("The step of job %d could not be recorded", transaction.job)
         self._progress(transaction.step)
 
-    def finish(self, transaction: Transaction) -> None:
+    async def finish(self, transaction: Transaction) -> None:
         """Remove the record, the last step of every path. Never raises.
 
         A record that cannot be removed does no harm: the next start finds everything done.
         """
         if transaction.replacement is not None:
-            transaction.replacement.discard()
+            await asyncio.to_thread(transaction.replacement.discard)
         try:
-            self._records.remove(transaction.job)
+            await asyncio.to_thread(self._records.remove, transaction.job)
         except OSError:
             log.exception("The record of job %d could not be removed", transaction.job)
 

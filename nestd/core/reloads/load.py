@@ -32,7 +32,7 @@ class Load:
             text = f"{transaction.module} was not loaded: {reason(error)}."
             raise RolledBack(text) from error
         finally:
-            execution.finish(transaction)
+            await execution.finish(transaction)
 
     async def _unload(self, transaction: Transaction) -> None:
         """Out with what is in already. Raises NotRestored where something uses it by now."""

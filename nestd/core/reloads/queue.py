@@ -34,7 +34,6 @@ from nestd.core.reloads import chain
 from nestd.core.reloads.execution import UNLOAD_SECONDS, Execution, Gate, Remake
 from nestd.core.reloads.jobs import Job, Jobs
 from nestd.core.reloads.retry_undo import RetryUndo
-from nestd.core.reloads.roll_back import Types
 from nestd.core.reloads.transaction import Member, Purpose, Transaction
 from nestd.core.reloads.waiting import Waiting
 from nestd.host.editing.replacement import NotUndone, Replacement
@@ -161,7 +160,7 @@ class Reloads:
             return await self._begin_to_wait(facts, transaction)
         job = self.new_job(transaction)
         await self._run(job, transaction, request.remake)
-        self._end_waiting(transaction.modules, transaction)
+        await self._end_waiting(transaction.modules, transaction)
         return job
 
     def new_job(self, transaction: Transaction) -> Job:
@@ -188,30 +187,30 @@ class Reloads:
         self.check_cancellable(job)
         async with self.lock:
             self.check_cancellable(job)
-            self._forget(self.waiting.cancel(job))
+            await self._forget(self.waiting.cancel(job))
         fields = about(Event.JOB_CANCELLED, module=job.module, job=job.id, caller_uid=uid)
         log.log(NOTICE, "Job %d was cancelled by user %d", job.id, uid, extra=fields)
 
     async def supersede(self, module: str) -> None:
         """End jobs that wait for MODULE, and drop the undo of an earlier failed change of it."""
-        self._end_waiting((module,))
+        await self._end_waiting((module,))
         await self._overrule((module,))
 
-    def _end_waiting(self, modules: Sequence[str], done: Transaction | None = None) -> None:
+    async def _end_waiting(self, modules: Sequence[str], done: Transaction | None = None) -> None:
         """MODULES are done: a job that also waits for other modules continues with those alone."""
         for job, transaction in self.waiting.overlapping(modules):
             if done is not None and job.id == done.job:
                 continue
             remaining = chain.without(transaction, modules)
             if remaining is None:
-                self._forget(self.waiting.cancel(job))
+                await self._forget(self.waiting.cancel(job))
             else:
                 self.waiting.change(job, remaining)
 
-    def _forget(self, transaction: Transaction | None) -> None:
+    async def _forget(self, transaction: Transaction | None) -> None:
         """Remove what is left of a transaction that waited."""
         if transaction is not None:
-            self.execution().finish(transaction)
+            await self.execution().finish(transaction)
 
     async def _overrule(self, modules: Sequence[str], *, must_load: bool = True) -> None:
         """Of what could not be undone, only that the modules MUST be LOADed stays."""
@@ -219,17 +218,17 @@ class Reloads:
             execution = self.execution()
             lost = [name for name in broken.modules if not self.is_loaded(name)]
             if broken.purpose is not Purpose.RELOAD or not lost or not must_load:
-                execution.finish(broken)
+                await execution.finish(broken)
                 continue
             if broken.replacement is not None:
-                broken.replacement.discard()
+                await asyncio.to_thread(broken.replacement.discard)
             remaining = broken.without_values()
             await execution.record(remaining.at(JobState.ROLLING_BACK), must=False)
             self.unfinished.add(remaining)
 
     def execution(self) -> Execution:
         """An execution without a job, or after its end."""
-        return Execution(self.view.kernel, self.records, self._types(), lambda state: None)
+        return Execution(self.view.kernel, self.records, self.view.types(), lambda state: None)
 
     def execution_of(self, job: Job, remake: Remake | None = None) -> Execution:
         """The execution of a transaction that reports its progress as JOB's."""
@@ -237,21 +236,17 @@ class Reloads:
         def progress(state: JobState) -> None:
             self.jobs.update(job, state)
 
-        return Execution(self.view.kernel, self.records, self._types(), progress, remake)
-
-    def _types(self) -> Types:
-        facts = self.view.facts()
-        return {name: facts.module(name).types for name in facts.modules}
+        return Execution(self.view.kernel, self.records, self.view.types(), progress, remake)
 
     def end(self, job: Job, error: BaseException | None) -> None:
         """End JOB, with ERROR as the reason if it failed; listeners see the result."""
-        self.view.config_changed()
         text = ""
         if error is not None:
             failed = write_failed(error) if isinstance(error, OSError) else error
             text = str(failed) if isinstance(failed, NestdError) else "Internal error."
         _log_end(job, error, text)
         self.jobs.update(job, _RESULTS.get(type(error), JobState.FAILED), text)
+        self.view.config_changed()
 
     async def _begin_to_wait(self, facts: HostFacts, transaction: Transaction) -> Job:
         """Write the configuration now and record the reload for later."""
@@ -268,14 +263,14 @@ class Reloads:
             log_not_restored(transaction.module, transaction.uid, failed)
             raise failed from error
         except OSError:
-            execution.finish(transaction)
+            await execution.finish(transaction)
             raise
         return await self.wait(transaction)
 
     async def wait(self, transaction: Transaction) -> Job:
         """Create a waiting job for TRANSACTION; it replaces the waiting jobs that it includes."""
         for job, _ in self.waiting.overlapping(transaction.modules):
-            self._forget(self.waiting.cancel(job))
+            await self._forget(self.waiting.cancel(job))
         await self._overrule(transaction.modules)
         job = self.new_job(transaction)
         self.waiting.add(job, transaction)
@@ -291,7 +286,7 @@ class Reloads:
             facts = self.view.facts()
             hindrance = chain.hindrance(facts, transaction)
             if hindrance:
-                self.execution().finish(transaction)
+                await self.execution().finish(transaction)
                 self.end(job, Conflict(hindrance))
                 return
             try:
@@ -322,14 +317,19 @@ class Reloads:
             if isinstance(error, (ReloadFailed, NotRestored)):
                 self.unfinished.add(execution.recorded or transaction)
             elif not isinstance(error, RolledBack):
-                execution.finish(transaction)  # nothing has been done
-            self.end(job, error)
+                await execution.finish(transaction)  # nothing has been done
+            await self._end_looked_at(job, error)
             raise
         await self._overrule(
             transaction.modules, must_load=transaction.purpose is not Purpose.UNLOAD
         )
+        await self._end_looked_at(job, None)
+
+    async def _end_looked_at(self, job: Job, error: Exception | None) -> None:
+        """end() with one look at the host, taken now, for all who listen."""
+        self.view.config_changed()
         await self.view.settled()
-        self.end(job, None)
+        self.end(job, error)
 
     def gate(self, transaction: Transaction, seconds: float) -> Gate:
         """How refused unloads of TRANSACTION's modules are dealt with."""

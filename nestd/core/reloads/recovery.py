@@ -89,7 +89,7 @@ async def _wait_or_end(
         reloads.jobs.forget(job)
         await reloads.wait(waiting)
         return
-    execution.finish(transaction)
+    await execution.finish(transaction)
     reloads.end(
         job, RolledBack(f"{transaction.module} was not {_DONE[transaction.purpose]}: {reason}.")
     )
@@ -104,7 +104,7 @@ async def _complete(reloads: Reloads, execution: Execution, transaction: Transac
         if any(loaded):
             await execution.unload(transaction, reloads.gate(transaction, UNLOAD_SECONDS))
         if transaction.purpose is Purpose.UNLOAD:
-            execution.finish(transaction)
+            await execution.finish(transaction)
             return
         loaded = [False]
     if transaction.purpose is Purpose.LOAD:
@@ -121,7 +121,7 @@ async def _complete(reloads: Reloads, execution: Execution, transaction: Transac
             await execution.verify(transaction)
         except VerificationFailed as error:
             await execution.roll_back(transaction, str(error))
-        execution.finish(transaction)
+        await execution.finish(transaction)
 
 
 def _tidy(kvm_conf: Path) -> None:

@@ -20,6 +20,7 @@ from nestd.core.model import Blocker, BlockerKind, JobState
 from nestd.core.reloads.jobs import Job, Jobs
 from nestd.core.reloads.transaction import Transaction
 
+FREEING_PAUSES = (0.01, 0.02, 0.04)
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
 # Their end is announced by an event.
@@ -101,13 +102,25 @@ class Waiting:
         job, pause = waiter.job, FIRST_PAUSE
         while self._waiters.get(job.id) is waiter:
             waiter.hint.clear()
-            if not self._in_use(job) and await self._try(waiter):
+            if not await self._stays_in_use(job) and await self._try(waiter):
                 return
             announced = await self._explain(job)
             if await self._sleep(waiter.hint, None if announced else pause):
                 pause = FIRST_PAUSE
             else:
                 pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _stays_in_use(self, job: Job) -> bool:
+        """Whether an unload is bound to fail, even after some moments.
+
+        The kernel announces the end of a machine shortly before it drops the reference, and
+        explaining what uses the module (a scan of /proc) takes longer than that.
+        """
+        for pause in FREEING_PAUSES:
+            if not self._in_use(job):
+                return False
+            await asyncio.sleep(pause)
+        return self._in_use(job)
 
     async def _try(self, waiter: _Waiter) -> bool:
         """Try the job's reload; whether the job is over, with any result."""

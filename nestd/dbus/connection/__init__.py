@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """One connection to a bus: bytes, messages, calls out and calls in, matches.
 
-stream reads and writes, protocol says what a valid message is, dispatch hands calls to handlers
-with a fair share for each sender, wire holds the values that the rest of the program sees. Imports
-nothing of nestd. Begin with transport.
+stream reads and writes bytes, protocol parses and builds messages, dispatch passes calls to
+handlers with a fair share for each sender, wire holds the values that the rest of the program
+uses. Imports nothing of nestd. Begin with transport.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Who has calls at work, within which limits, and who has left the bus."""
+"""Tracks the clients with calls in progress, their limits, and whether they have left the bus."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Caller:
 
 
 class Callers:
-    """Accounts of all clients that have a call at work or are watched."""
+    """The accounts of all clients that have a call in progress or are watched."""
 
     def __init__(self) -> None:
         self._callers: dict[str, _Caller] = {}
@@ -32,7 +32,7 @@ class Callers:
         self._bytes = 0
 
     def admit(self, sender: str, size: int) -> None:
-        """Count a call with this many bytes in; raises BusError LimitsExceeded."""
+        """Admit a call with SIZE bytes of arguments; raises BusError LimitsExceeded."""
         caller = self._callers.get(sender)
         if caller and caller.calls >= MAX_CALLS_PER_SENDER:
             text = f"You have {MAX_CALLS_PER_SENDER} calls at work already."
@@ -45,7 +45,7 @@ class Callers:
         self._bytes += size
 
     def release(self, sender: str, size: int) -> None:
-        """Count an admitted call out."""
+        """End an admitted call."""
         caller = self._callers[sender]
         caller.calls -= 1
         self._calls -= 1
@@ -55,8 +55,8 @@ class Callers:
     def vanished(self, sender: str) -> asyncio.Event:
         """An event that is set once this client has left the bus.
 
-        Ask while one of its calls is at work: later it may be gone unnoticed, which is a
-        LookupError. The event outlives the call.
+        Valid only while one of its calls is in progress: later it may be gone unnoticed, which
+        raises LookupError. The event outlives the call.
         """
         caller = self._callers[sender]
         if caller.event is None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Answers method calls, of which any user of the machine may send any.
+"""Answers method calls, which any user of the machine may send.
 
-A call is looked up by its header before its body is read, a body of another type than the method
-takes is never parsed, and an exception that is no BusError is answered with one neutral sentence.
+A call is routed by its header before its body is read, a body with the wrong signature is never
+parsed, and any exception but BusError is answered with one neutral sentence.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Dispatcher:
         self._large = asyncio.Lock()
 
     def take(self, header: Header, message: bytes | None) -> None:
-        """Answer a call in its turn; message is None where it was too long to be read."""
+        """Answer a call in its turn; message is None if it was too long to be read."""
         if not header.wants_reply and self._changes_nothing(header):
             return
         waiting = self._queue.waiting(header.sender)
@@ -119,7 +119,7 @@ class Dispatcher:
         self._callers.left(sender)
 
     def close(self) -> None:
-        """The connection has ended: what waits is not begun. Calls at work go on."""
+        """The connection has ended: drop waiting calls. Calls in progress continue."""
         self._queue = FairQueue()
 
     def _plan(self, delay: float = 0.0) -> None:
@@ -128,7 +128,7 @@ class Dispatcher:
             asyncio.get_running_loop().call_later(delay, self._turn)
 
     def _turn(self) -> None:
-        """Handle some calls, but not so many that others on the loop have to wait."""
+        """Handle some calls, but few enough that other work on the loop is not delayed."""
         self._planned = False
         end = time.monotonic() + _TURN_SECONDS
         with self._gathering():
@@ -159,19 +159,21 @@ class Dispatcher:
             route = self._route(header)
             if route.in_signature != header.signature:
                 raise BusError(wire.INVALID_ARGS, _wrong_signature(header, route))
-            self._run(header, route if route.now is None else route.now(), message)
+            self._run(header, route, message)
         except BusError as error:
             self._answer_error(header, error)
         except Exception:
             self._answer_unknown(header)
 
     def _run(self, header: Header, route: Route, message: bytes) -> None:
-        """Answer at once, or start the task that will; raises BusError."""
+        """Answer at once, or start a task that does; raises BusError."""
         if route.inline:
             with self._pace.charged(self._queue.user_of(header.sender)):
                 result = route.run(_read_call(header, route, message))
-                self._answer(header, route, cast("Sequence[object]", result))
-            return
+                if result is not None or route.otherwise is None:
+                    self._answer(header, route, cast("Sequence[object]", result))
+                    return
+            route = route.otherwise
         self._callers.admit(header.sender, len(message))
         user = self._queue.user_of(header.sender)
         self._start(self._pace.run(user, self._work(header, route, message)))
@@ -189,9 +191,9 @@ class Dispatcher:
             self._callers.release(header.sender, len(message))
 
     async def _serve_large(self, header: Header, route: Route, message: bytes) -> None:
-        """One at a time, whoever sends how many: its values take more memory than its bytes.
+        """Serve large calls one at a time, since values take much more memory than bytes.
 
-        But one that waits, for a person's password say, does not keep the others from their turn.
+        A call that waits, for a password for example, does not block the next one.
         """
         async with self._large:
             reading = asyncio.ensure_future(asyncio.to_thread(_read_call, header, route, message))
@@ -232,7 +234,7 @@ class Dispatcher:
             self._send(reply)
 
     def _answer_unknown(self, header: Header) -> None:
-        """The exception at work is a bug of ours: for the journal, not for strangers."""
+        """Log the current exception, which is a bug of ours; the caller gets no details."""
         _log.exception("%s.%s on %s failed", header.interface, header.member, header.path)
         self._answer_error(header, BusError(wire.FAILED, INTERNAL_ERROR))
 
@@ -242,7 +244,7 @@ async def _read_soon(header: Header, route: Route, message: bytes) -> Call:
 
 
 def _read_call(header: Header, route: Route, message: bytes) -> Call:
-    """Read the body of a call of which the type is right; raises BusError."""
+    """Read the body of a call with the right signature; raises BusError."""
     try:
         args = protocol.read_body(message, header)
     except ProtocolError:

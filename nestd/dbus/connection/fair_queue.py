@@ -32,7 +32,7 @@ class _Sender:
 
 
 class FairQueue:
-    """The calls that wait."""
+    """The waiting calls."""
 
     def __init__(self) -> None:
         self._senders: dict[str, _Sender] = {}
@@ -53,7 +53,7 @@ class FairQueue:
         return 0 if sender is None else len(sender.calls)
 
     def put(self, header: Header, message: bytes | None) -> list[Header]:
-        """Have a call wait; the calls for which there is no room, the latest of who has most."""
+        """Add a call; returns the calls to refuse, the latest of the sender with most bytes."""
         name, size = header.sender, _size(message)
         sender = self._senders.get(name)
         if sender is None:
@@ -97,7 +97,7 @@ class FairQueue:
         self._users[name] = uid
 
     def drop(self, name: str) -> None:
-        """The sender has left: nobody waits for the answers."""
+        """Drop the calls of a sender that has left."""
         sender = self._senders.pop(name, None)
         if sender is not None:
             self._size -= sender.size

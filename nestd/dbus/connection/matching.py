@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""D-Bus match rules, applied on our side too: unicast signals reach us unasked for."""
+"""D-Bus match rules, applied on our side too, since unicast signals arrive without subscription."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FIELDS = ("path", "interface", "member")
 
 @dataclass(frozen=True)
 class MatchRule:
-    """The signals one subscription asks for.
+    """The signals that a subscription selects.
 
     Keys: type, sender, path, path_namespace, interface, member, argN.
     """
@@ -39,11 +39,11 @@ class MatchRule:
 
     @property
     def sender(self) -> str:
-        """The name that has to send it, unique or well-known; "" for anyone."""
+        """The required sender, a unique or well-known name; "" for any."""
         return self.terms.get("sender", "")
 
     def matches_header(self, header: Header) -> bool:
-        """Whether everything but sender and arguments fits."""
+        """Whether everything but sender and arguments matches."""
         namespace = self.terms.get("path_namespace", "/").rstrip("/")
         return all(
             self.terms.get(field, getattr(header, field)) == getattr(header, field)
@@ -51,7 +51,7 @@ class MatchRule:
         ) and (header.path == namespace or header.path.startswith(namespace + "/"))
 
     def matches_args(self, args: Sequence[object]) -> bool:
-        """Whether the arguments fit."""
+        """Whether the arguments match."""
         wanted = {int(key[3:]): value for key, value in self.terms.items() if key[:3] == "arg"}
         return all(n < len(args) and args[n] == value for n, value in wanted.items())
 

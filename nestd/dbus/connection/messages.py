@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""D-Bus messages as far as their frame goes: kinds, limits, sizes, headers."""
+"""The frame of D-Bus messages: types, limits, sizes, headers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ProtocolError(Exception):
 
 
 class Size(NamedTuple):
-    """What the first FIXED_HEADER bytes of a message tell."""
+    """The sizes in the first FIXED_HEADER bytes of a message."""
 
     kind: int
     header: int  # bytes before the body, padding included
@@ -41,13 +41,13 @@ class Size(NamedTuple):
 
     @property
     def acceptable(self) -> bool:
-        """Whether the body is to be read at all."""
+        """Whether the body is small enough to be read."""
         return self.body <= (MAX_REPLY if self.kind in (METHOD_RETURN, ERROR) else MAX_BODY)
 
 
 @dataclass(frozen=True)
 class Header:
-    """A message but for its body. Fields that are absent are ""."""
+    """A message without its body. Absent fields are ""."""
 
     kind: int
     serial: int
@@ -71,7 +71,7 @@ class Header:
 
 
 class Outgoing(NamedTuple):
-    """A marshalled message and the descriptors that belong to it: send it or close it."""
+    """A marshalled message and its descriptors. The owner sends or closes it."""
 
     data: bytes
     fds: tuple[int, ...] = ()

@@ -384,12 +384,12 @@ class Authentication:
         self._external = AuthExternal()
 
     def start(self) -> bytes:
-        """What to send first."""
+        """The first bytes to send."""
         line = self._external._authentication_start(negotiate_unix_fd=True)
         return f"\0{line}\r\n".encode()
 
     def answer(self, line: bytes) -> bytes:
-        """What to send next, BEGIN last. Raises ConnectionError when the bus refuses us."""
+        """The next bytes to send, BEGIN last. Raises ConnectionError if the bus refuses us."""
         try:
             reply: str = self._external._receive_line(line.decode())
         except Exception as error:

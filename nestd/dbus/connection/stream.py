@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Whole D-Bus messages over a socket, both ways, bounded in memory and in time a loop turn.
+"""Whole D-Bus messages over a socket in both directions, bounded in memory and time per loop turn.
 
 Descriptors are sent, and not taken unless asked for: recv(2) without room for ancillary data makes
 the kernel drop what came along, so that nothing a client sends ever becomes a descriptor of a
@@ -139,7 +139,7 @@ class MessageStream:
 
     @property
     def is_congested(self) -> bool:
-        """Whether so much waits for the bus that nothing should be added to it."""
+        """Whether so much data waits for the bus that no more should be queued."""
         return self._queued > _PAUSE_QUEUE
 
     def descriptors(self, header: Header) -> list[int]:
@@ -211,7 +211,7 @@ class MessageStream:
         return data
 
     def _turn(self) -> None:
-        """Hand on what has arrived, but not so much that others on the loop have to wait."""
+        """Pass on what has arrived, but little enough not to delay other work on the loop."""
         self._next_turn = None
         try:
             with self.gathering():

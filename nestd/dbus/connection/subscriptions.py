@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Who listens to which signals, and from whom they really come."""
+"""Subscriptions to signals, with the senders verified."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _NOBODY = ""
 
 @dataclass(frozen=True)
 class Subscription:
-    """A callback and the signals it is for."""
+    """A callback and the rule of the signals that it gets."""
 
     rule: MatchRule
     callback: Callback
 
     def deliver(self, signal: Signal) -> None:
-        """Call back, if the arguments fit."""
+        """Call back if the arguments match."""
         if not self.rule.matches_args(signal.args):
             return
         try:
@@ -43,11 +43,11 @@ class Subscriptions:
         self._owners: dict[str, str] = {}
 
     def add(self, subscription: Subscription) -> None:
-        """Have signals delivered from now on."""
+        """Deliver signals to SUBSCRIPTION from now on."""
         self._subscriptions.append(subscription)
 
     def concerned(self, header: Header) -> Sequence[Subscription]:
-        """Those to which a signal with this header may go."""
+        """The subscriptions that a signal with this header may concern."""
         return [each for each in self._subscriptions if self._concerns(each.rule, header)]
 
     def _concerns(self, rule: MatchRule, header: Header) -> bool:
@@ -62,10 +62,10 @@ class Subscriptions:
         return True
 
     def owner_is(self, name: str, owner: str) -> None:
-        """What the bus answers on who owns a name: older than any change it has told of since."""
+        """The bus's answer about a name's owner, unless a later change has been signalled."""
         self._owners[name] = self._owners[name] or owner
 
     def owner_changed(self, name: str, owner: str) -> None:
-        """What the bus signals of a name; "" is nobody."""
+        """The bus's signal about a name's owner; "" means none."""
         if name in self._owners:
             self._owners[name] = owner

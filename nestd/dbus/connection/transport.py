@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A connection to the message bus: calls and signals both ways, names, and who has left."""
+"""A connection to the message bus: calls and signals in both directions, names, lost clients."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CHANGES = f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerCha
 
 
 class Connection:
-    """Use connect(); belongs to the loop it was made on."""
+    """Created by connect(); belongs to the loop on which it was created."""
 
     def __init__(self) -> None:
         self.unique_name = ""
@@ -56,7 +56,7 @@ class Connection:
     async def connect(
         cls, address: str | None = None, *, timeout: float = 25.0, take_descriptors: bool = False
     ) -> Connection:
-        """Connect and say hello; None is the system bus, honouring DBUS_SYSTEM_BUS_ADDRESS.
+        """Connect and call Hello; None is the system bus, honouring DBUS_SYSTEM_BUS_ADDRESS.
 
         take_descriptors is for clients that call for some. Raises OSError (TimeoutError after
         timeout seconds), ValueError for the address.
@@ -97,7 +97,7 @@ class Connection:
         interactive: bool = False,
         take_descriptor: bool = False,
     ) -> tuple[object, ...]:
-        """Call a method and return what it returns. Descriptors among the arguments are given away.
+        """Call a method and return its results. Descriptors in the arguments are given away.
 
         With take_descriptor it has to return one and nothing else, which is the caller's to close,
         on a connection that takes some. Raises BusError: the other side's, NoReply after timeout
@@ -139,16 +139,16 @@ class Connection:
         self._stream.send(message)
 
     async def request_name(self, name: str) -> bool:
-        """Own a well-known name; False if somebody else has it. Raises BusError."""
+        """Own a well-known name; False if it has another owner. Raises BusError."""
         (answer,) = await self._call_bus("RequestName", "su", name, _DO_NOT_QUEUE)
         return answer in _OWNED
 
     async def release_name(self, name: str) -> None:
-        """Give a name back; all that was sent before has reached the bus then. BusError."""
+        """Release a name; everything sent before has then reached the bus. Raises BusError."""
         await self._call_bus("ReleaseName", "s", name)
 
     def on_call(self, resolve: wire.Resolve) -> None:
-        """Have calls answered by the routes that this returns for (path, interface, member)."""
+        """Answer calls by the routes that RESOLVE returns for (path, interface, member)."""
         self._dispatcher.resolve = resolve
 
     def vanished(self, sender: str) -> asyncio.Event:
@@ -156,7 +156,7 @@ class Connection:
         return self._dispatcher.vanished(sender)
 
     async def subscribe(self, match_rule: str, callback: Callable[[Signal], None]) -> None:
-        """Have signals handed on that match the rule, its sender included.
+        """Call CALLBACK with the signals that match the rule, its sender included.
 
         Raises ValueError for the rule, BusError where the bus refuses it.
         """
@@ -178,13 +178,13 @@ class Connection:
         return str(owner)
 
     async def closed(self) -> None:
-        """Wait for the end of the connection; raises BusError Disconnected unless we closed it."""
+        """Wait for the end of the connection; BusError Disconnected unless by close()."""
         error = await asyncio.shield(self._end)
         if error:
             raise error
 
     def close(self) -> None:
-        """Close the connection now. Calls at work go on, their answers go nowhere."""
+        """Close the connection now. Calls in progress continue, their answers are dropped."""
         self._stream.close()
         self._finish(None)
 

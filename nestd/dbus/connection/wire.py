@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Plain values that cross the bus floor: what was called, what was signalled, what went wrong.
+"""The plain values that this floor exchanges with others: calls, signals, errors.
 
 Values of D-Bus types are plain Python: str for s, o and g; bool, int, float; bytes for ay; dict for
-a{..}; tuples for structs and lists for other arrays when they arrive, either for both when they are
-sent; Variant for v; an open file descriptor for h, sent only: who sends it gives it away, and it is
-closed once it is on its way, or cannot be.
+a{..}; received structs are tuples and other arrays lists, either may be sent for both; Variant for
+v; an open file descriptor for h, which can only be sent: the sender gives it away, and it is closed
+after sending, or if it cannot be sent.
 """
 
 from __future__ import annotations
@@ -78,21 +78,21 @@ class Signal:
 
 @dataclass(frozen=True)
 class Route:
-    """Where a call leads: the types are known before the body is read.
+    """The handler of a call, with the types that its body must have.
 
-    An inline route is a plain function that answers at once; any other is a coroutine function,
-    run as a task that counts against the caller's limit. One that reads changes nothing: a call
-    without a reply need not be made. Where `now` is set, it gives the route that a call takes at
-    this moment.
+    An inline route is a plain function that answers at once, or returns None if it cannot: the call
+    then takes the route `otherwise`. Any other is a coroutine function, run as a task that counts
+    against the caller's limit. One that reads changes nothing: a call without a reply need not be
+    made.
     """
 
     interface: str
     in_signature: str
     out_signature: str
-    run: Callable[[Call], Sequence[object] | Awaitable[Sequence[object]]]
+    run: Callable[[Call], Sequence[object] | Awaitable[Sequence[object]] | None]
     inline: bool = False
+    otherwise: Route | None = None
     reads: bool = False
-    now: Callable[[], Route] | None = None
 
 
 Resolve = Callable[[str, str, str], Route]

@@ -32,7 +32,10 @@ class Interface:
         return False
 
     def properties(self) -> Mapping[str, object]:
-        """The current value of each property in the spec. Must be quick: asked for often."""
+        """The current value of each property in the spec. Must be quick: asked for often.
+
+        The same mapping as before says that no value has changed.
+        """
         return {}
 
     async def set_property(self, call: Call, name: str, value: object) -> None:
@@ -57,6 +60,7 @@ class Exported:
         self.interfaces = {each.spec.name: each for each in interfaces}
         self.handlers = {each.spec.name: _handlers(each) for each in interfaces}
         self._reported: set[str] = set()
+        self._known: dict[str, tuple[Mapping[str, object], Mapping[str, Packed]]] = {}
         self.told: dict[str, Mapping[str, Packed]] = {name: {} for name in self.interfaces}
         self.told = self.read_all()
 
@@ -65,29 +69,33 @@ class Exported:
         return {name: self.read(name) for name in self.interfaces}
 
     def read(self, interface: str) -> Mapping[str, Packed]:
-        """Current properties of an interface. Never fails: one that cannot be had stays as told."""
+        """Current properties of an interface. Never fails: one that cannot be had stays as told.
+
+        Values that come in the same mapping as before are packed as before.
+        """
         source = self.interfaces[interface]
-        packed = dict(self.told[interface])
+        known = self._known.get(interface)
         try:
             values = source.properties()
         except Exception:
             self._report(interface)
-            return packed
+            return dict(self.told[interface])
+        if known is not None and values is known[0]:
+            return known[1]
+        packed = dict(self.told[interface])
         for name, spec in source.spec.properties.items():
             try:
                 packed[name] = check_value(spec.signature, values[name])
             except Exception:
                 self._report(f"{interface}.{name}")
+        self._known[interface] = values, packed
         return packed
 
-    def read_one(self, interface: str, name: str) -> Packed:
-        """The current value of one property, likewise; raises KeyError if it was never told."""
-        source = self.interfaces[interface]
-        try:
-            return check_value(source.spec.properties[name].signature, source.properties()[name])
-        except Exception:
-            self._report(f"{interface}.{name}")
-            return self.told[interface][name]
+    def constant(self, interface: str, name: str) -> Packed | None:
+        """The value of a property that never changes, None for another one."""
+        if self.interfaces[interface].spec.properties[name].emits is Emits.CONST:
+            return self.told[interface].get(name)
+        return None
 
     def _report(self, name: str) -> None:
         """Log the exception at work, once: anyone may ask for properties as often as they like."""

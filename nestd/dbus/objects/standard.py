@@ -82,8 +82,16 @@ class StandardInterfaces:
 
     def _get(self, call: Call) -> Sequence[object]:
         interface, _ = self._property(call.path, str(call.args[0]), str(call.args[1]))
-        exported, name = self._exported(call.path), str(call.args[1])
-        return [exported.read_one(interface.spec.name, name)]
+        return [self._exported(call.path).read(interface.spec.name)[str(call.args[1])]]
+
+    def constant(self, call: Call) -> Sequence[object] | None:
+        """The answer to a Get of a property that never changes, None to another call."""
+        if call.member != "Get":
+            return None
+        interface, name = str(call.args[0]), str(call.args[1])
+        source, _ = self._property(call.path, interface, name)
+        value = self._objects[call.path].constant(source.spec.name, name)
+        return None if value is None else [value]
 
     def _get_all(self, call: Call) -> Sequence[object]:
         names = self._interfaces(call.path, str(call.args[0]))

@@ -147,8 +147,16 @@ class ObjectTree:
         settled = self._settled
         if settled is None:
             return route
-        late = replace(route, run=_after(settled, route.run), inline=False)
-        return replace(route, now=lambda: route if settled.is_settled else late)
+        answer = cast("Callable[[Call], Sequence[object]]", route.run)
+
+        def at_once(call: Call) -> Sequence[object] | None:
+            known = self._standard.constant(call)
+            if known is not None:
+                return known
+            return answer(call) if settled.is_settled else None
+
+        late = replace(route, run=_after(settled, answer), inline=False)
+        return replace(route, run=at_once, otherwise=late)
 
     def _translated(self, handler: Handler) -> Handler:
         async def run(call: Call) -> Sequence[object]:

@@ -29,7 +29,7 @@ from reprlib import repr as shortened
 
 from nestd.formats.modprobe import kernel_params
 from nestd.formats.modprobe.kernel_params import Parameter
-from nestd.formats.modprobe.logical_lines import LogicalLine, logical_lines
+from nestd.formats.modprobe.logical_lines import BLANK, LogicalLine, logical_lines
 from nestd.formats.modprobe.modprobe_d import Directive, Options, parse
 from nestd.formats.modprobe.module_options import JoinedOptions, join
 from nestd.formats.modprobe.next_load import text_for_people
@@ -155,7 +155,7 @@ class _Edit:
         """DATA with a new line at its end, or before an unfinished last line."""
         line = b"options " + self.module + b" " + assignment
         # The unfinished line that is split off has its line end, like most lines.
-        lines = deque(logical_lines(data, kmod=self.kmod, blank=False), maxlen=1)
+        lines = deque(logical_lines(data, kmod=self.kmod, skip=BLANK), maxlen=1)
         last = lines[-1] if lines else None
         if last is not None and not last.terminated and not last.unfinished:
             # Never a "\r" here: it would become part of the foreign line.

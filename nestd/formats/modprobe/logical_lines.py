@@ -21,7 +21,8 @@ _PIECE = re.compile(
     rb"(?P<plain>[^\\\n]+)|(?P<wrap>\\\n)|(?P<escape>\\.)|(?P<last>\\)|\n", re.DOTALL
 )
 _SIMPLE = re.compile(rb"[^\\\n\0]+\n")  # one physical line that means what it looks like
-_BLANK = re.compile(rb"(?:[\t ]*\n|#[^\\\n]*\n)+")  # lines that say nothing
+BLANK = re.compile(rb"(?:[\t ]*\n|#[^\\\n]*\n)+")
+"""Most comments and empty lines."""
 
 
 @dataclass(frozen=True)
@@ -98,17 +99,19 @@ class _Builder:
         )
 
 
-def logical_lines(data: bytes, *, kmod: int, blank: bool = True) -> Iterator[LogicalLine]:
+def logical_lines(
+    data: bytes, *, kmod: int, skip: re.Pattern[bytes] | None = None
+) -> Iterator[LogicalLine]:
     """The logical lines of a file's bytes, as version KMOD of libkmod reads them.
 
-    They cover the file without gaps, comments and empty lines included. Without BLANK most
-    comments and empty lines are skipped, which is much faster.
+    They cover the file without gaps, comments and empty lines included. Physical lines that SKIP
+    matches, BLANK for instance, are left out, which is much faster.
     """
     line, position = 1, 0
     while position < len(data):
-        silent = None if blank else _BLANK.match(data, position)
-        if silent is not None:
-            end = silent.end()
+        skipped = None if skip is None else skip.match(data, position)
+        if skipped is not None:
+            end = skipped.end()
         else:
             found = _simple(data, position, line) or _joined(data, position, line, kmod)
             yield found

@@ -79,10 +79,9 @@ def next_load(files: Sequence[ConfigFile], cmdline: bytes, module: str, *, kmod:
     KMOD is the major version of the installed kmod.
     """
     name = module.replace("-", "_").encode()
+    parsed = [(file, modprobe_d.parse(file.data, kmod=kmod, about=name)) for file in files]
     directives = [
-        (path_for_people(file.path), directive)
-        for file in files
-        for directive in modprobe_d.parse(file.data, kmod=kmod)
+        (path_for_people(file.path), directive) for file, found in parsed for directive in found
     ]
     directives += [
         (kernel_cmdline.PATH, directive) for directive in kernel_cmdline.parse(cmdline, kmod=kmod)
@@ -100,7 +99,12 @@ def next_load(files: Sequence[ConfigFile], cmdline: bytes, module: str, *, kmod:
         mistyped_blacklist=_mistyped_blacklist(cmdline, name, kmod),
         comment_in_options=_comments(joined, paths),
         bad_lines=(
-            *(bad for file in files for bad in _bad_lines_of(file, kmod)),
+            *(
+                bad
+                for file, found in parsed
+                if any(isinstance(each, BadLine) for each in found)
+                for bad in _bad_lines_of(file, kmod)
+            ),
             *_bad_lines(kernel_cmdline.PATH, kernel_cmdline.parse(cmdline, kmod=kmod)),
         ),
     )
@@ -123,7 +127,9 @@ def _text(data: bytes) -> str:
 
 @lru_cache(maxsize=8)  # they are the same for every module; costly only where there are many
 def _bad_lines_of(file: ConfigFile, kmod: int) -> tuple[Origin, ...]:
-    return tuple(_bad_lines(path_for_people(file.path), modprobe_d.parse(file.data, kmod=kmod)))
+    # No module has this name: what is left are the bad lines and a few patterns.
+    directives = modprobe_d.parse(file.data, kmod=kmod, about=b"/")
+    return tuple(_bad_lines(path_for_people(file.path), directives))
 
 
 def _bad_lines(path: str, directives: Iterable[Directive]) -> Iterator[Origin]:

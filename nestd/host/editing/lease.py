@@ -55,7 +55,11 @@ class Lease:
 
     def names(self, path: Path) -> bool:
         """Whether PATH names this very file."""
-        ours, theirs = os.fstat(self.fd), os.lstat(path)
+        ours = os.fstat(self.fd)
+        try:
+            theirs = os.lstat(path)
+        except FileNotFoundError:
+            return False
         return (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino)
 
     def _take(self, deadline: float) -> bool:

@@ -223,9 +223,15 @@ def _swap(source: Path, target: Path, expected: bytes) -> None:
     exchange, SOURCE is renamed to TARGET, and what TARGET was is linked to the backup's name.
     """
     with _leased(target, expected) as lease:
-        if not exchange(source, target):
-            _link_and_rename(source, target)
-        elif lease.is_wanted or not lease.names(source) or read_regular(source) != expected:
+        try:
+            exchanged = exchange(source, target)
+            if not exchanged:
+                _link_and_rename(source, target)
+        except FileNotFoundError:  # moved away, to be written anew
+            raise _changed(target) from None
+        if exchanged and (
+            lease.is_wanted or not lease.names(source) or read_regular(source) != expected
+        ):
             exchange(source, target)
             raise _changed(target)
 

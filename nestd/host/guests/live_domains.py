@@ -29,15 +29,17 @@ class LiveDomains:
 
     def read(self, path: Path) -> Domain | None:
         """The domain, None where its file cannot be read."""
+        known = self._known.get(path)
         try:
+            if known is not None and known[0] == fingerprint.of(os.stat(path)):
+                return known[1]
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
             self._known.pop(path, None)
             return None
         try:
             now = fingerprint.of(os.fstat(fd))
-            if self._known.get(path, (None,))[0] != now:
-                self._known[path] = (now, _parse(path, os.read(fd, _READ_BYTES)))
+            self._known[path] = (now, _parse(path, os.read(fd, _READ_BYTES)))
         except OSError:
             return None
         finally:

@@ -13,7 +13,7 @@ from nestd.host.guests.live_domains import LiveDomains
 from nestd.host.guests.nested_runs import NestedRuns, NestedRunsReader
 from nestd.host.kernel import kvm_holders
 from nestd.host.kernel.kvm_holders import KvmHolder
-from nestd.host.libvirt import domains as libvirt_domains
+from nestd.host.libvirt.domains import DomainLook
 from nestd.host.root import Root
 
 
@@ -49,13 +49,14 @@ class GuestLook:
 
     def __init__(self, root: Root) -> None:
         self._root = root
-        self._domains = LiveDomains()
+        self._domains = DomainLook(root)
+        self._live_domains = LiveDomains()
         self._known: dict[int, _Process] = {}
 
     def __call__(self) -> tuple[GuestFacts, ...]:
         """All virtual machines, by PID."""
-        files = libvirt_domains.status_files(self._root)
-        names = libvirt_domains.names_of(files)
+        domains = self._domains()
+        files, names = domains.files, domains.names
         boot = processes.boot_time(self._root)
         found: dict[int, _Process] = {}
 
@@ -67,7 +68,7 @@ class GuestLook:
         holders = kvm_holders.scan_with(self._root, describe)
         self._known = found
         runs = NestedRunsReader(self._root)
-        self._domains.forget_all_but({path for pid, path in files.items() if pid in found})
+        self._live_domains.forget_all_but({path for pid, path in files.items() if pid in found})
         return tuple(
             self._facts(found[holder.pid], holder, files.get(holder.pid), runs)
             for holder in holders
@@ -96,7 +97,7 @@ class GuestLook:
             holder=holder,
             arguments=process.arguments,
             libvirts=file is not None,
-            domain=None if file is None else self._domains.read(file),
+            domain=None if file is None else self._live_domains.read(file),
             started=process.started,
             runs=runs.of(holder.pid),
         )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """KVM's counters in debugfs of how often a virtual machine has entered a guest of its own.
 
-/sys/kernel/debug/kvm has a directory PID-FD for each virtual machine, whose files are sums over
+/sys/kernel/debug/kvm has a directory TID-FD for each virtual machine, whose files are sums over
 its virtual CPUs. x86 counts nested_run (virt/kvm and arch/x86/kvm/x86.c; Linux 5.10 does not show
 it), IBM Z the SIE instructions of the guest (arch/s390/kvm/vsie.c); POWER counts neither. Under
 lockdown nested_run cannot be read, and guest_mode, a sample of this instant, can.
@@ -49,6 +49,7 @@ class NestedRunsReader:
     """One look into debugfs, whose directories are listed once."""
 
     def __init__(self, root: Root) -> None:
+        self._root = root
         self._directories: Mapping[int, list[Path]] | None = None
         try:
             names = os.listdir(root.at(DIRECTORY))
@@ -65,7 +66,8 @@ class NestedRunsReader:
         """The sum over all virtual machines of the process PID."""
         if self._directories is None:
             return NestedRuns(uncounted=Uncounted.NO_DEBUGFS)
-        found = [_read_one(directory) for directory in self._directories.get(pid, ())]
+        directories = self._directories.get(pid) or self._of_threads(pid)
+        found = [_read_one(directory) for directory in directories]
         if not found:
             return NestedRuns(uncounted=Uncounted.NO_DIRECTORY)
         failed = next((each for each in found if each.uncounted is not Uncounted.COUNTED), found[0])
@@ -75,6 +77,15 @@ class NestedRunsReader:
             name=failed.name,
             running_now=any(each.running_now for each in found),
         )
+
+    def _of_threads(self, pid: int) -> list[Path]:
+        """KVM names a directory after the thread that made the machine, QEMU's first one."""
+        assert self._directories is not None
+        try:
+            threads = os.listdir(self._root.at(f"/proc/{pid}/task"))
+        except OSError:
+            return []
+        return [path for each in threads for path in self._directories.get(int(each), ())]
 
 
 def _read_one(directory: Path) -> NestedRuns:

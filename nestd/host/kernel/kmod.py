@@ -80,9 +80,9 @@ async def modprobe(
 
 async def parameter_types(base: Path, release: str, name: str) -> dict[str, ParameterType]:
     """The parameters that the module's file declares, from modinfo(8)'s parmtype fields."""
-    if _has_fifo(base / "lib/modules" / release):
-        return {}
     try:
+        if _has_fifo(base / "lib/modules" / release):
+            return {}
         answer = await program.run(
             "modinfo", "-b", str(base), "-k", release, "-F", "parmtype", name, timeout=QUERY_SECONDS
         )

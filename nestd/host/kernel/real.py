@@ -16,7 +16,7 @@ from nestd.host.kernel import kmod
 from nestd.host.kernel.interface import KernelEvent, LoadError, LoadTimeout, NotThisMachine
 from nestd.host.kernel.kernel_log import KernelLog
 from nestd.host.kernel.kvm_device import arm_nests
-from nestd.host.kernel.sysfs import ModuleFacts, read_module
+from nestd.host.kernel.sysfs import ModuleFacts, ModuleReader
 from nestd.host.kernel.uevents import UeventWatch
 from nestd.host.root import Root
 
@@ -45,11 +45,12 @@ class RealKernel:
         self.machine = os.uname().machine
         self.release = os.uname().release
         self._device_before = _identity(root)
+        self._modules = ModuleReader(root, self.release)
         self._nests: bool | None = None
 
     def read_module(self, name: str) -> ModuleFacts:
         """See Kernel."""
-        return read_module(self._root, self.release, name)
+        return self._modules.read(name)
 
     def nests(self) -> bool | None:
         """See Kernel. Asked once: arm64's KVM is part of the kernel image and stays as booted."""
@@ -136,6 +137,7 @@ class FilesOnly(RealKernel):
     def __init__(self, root: Root) -> None:
         super().__init__(root)
         self.release = _installed_release(root, self.release)
+        self._modules = ModuleReader(root, self.release)
         self.machine = _described_machine(root) or self.machine
 
     def nests(self) -> bool | None:

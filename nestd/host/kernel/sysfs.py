@@ -3,25 +3,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
+import time
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
-from pathlib import Path
 from types import MappingProxyType
 from typing import TypeVar
 
 from nestd.host import fingerprint
 from nestd.host.files import read_regular
-from nestd.host.fingerprint import Fingerprint
+from nestd.host.fingerprint import TICK_SECONDS, Fingerprint
 from nestd.host.root import Root
 
 _T = TypeVar("_T")
 
 _SYSFS_BYTES = 64 << 10  # of a file; the kernel shows a page, which has 4 to 64 KiB
+_DEP, _BUILTIN = "modules.dep", "modules.builtin"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _DEVICE = ("/sys/devices/virtual/misc/kvm", "/dev/kvm")
 # What is not there, or goes at this moment (ENODEV: sysfs, of a module that is being unloaded).
@@ -62,33 +64,117 @@ class ModuleFacts:
 
 
 def read_module(root: Root, release: str, name: str) -> ModuleFacts:
-    """The facts about NAME (spelled with "_"), also of one that comes or goes at this moment.
+    """One look at NAME, see ModuleReader.read()."""
+    return ModuleReader(root, release).read(name)
 
-    Never raises OSError: what cannot be read is not taken for absent, see ModuleFacts.error.
+
+class ModuleReader:
+    """Reads modules below ROOT for the kernel RELEASE; what cannot have changed is kept.
+
+    A parameter that nobody may write is as the load made it, and each load makes a directory of
+    its own in sysfs; all else is looked at each time. Of files that are not sysfs's (--root) the
+    time stamps tell.
     """
-    directory, errors = root.at(f"/sys/module/{name}"), _Errors()
-    initstate = errors.collect(lambda: _text(directory / "initstate"), "")
-    # A built-in module has a directory without initstate; so has one that is just coming, but that
-    # one is also listed in modules.dep (libkmod, kmod_module_get_initstate).
-    unknown = Availability.LOADABLE
-    listed = errors.collect(lambda: listed_availability(root, release, name), unknown)
-    availability = Availability.LOADABLE if initstate else listed
-    if availability is Availability.MISSING and errors.collect(lambda: _exists(directory), False):
-        availability = Availability.BUILTIN
-    nothing: tuple[dict[str, str], set[str]] = ({}, set())
-    no_one: list[str] = []
-    parameters, writable = errors.collect(lambda: _parameters(directory / "parameters"), nothing)
-    return ModuleFacts(
-        name=name,
-        availability=availability,
-        initstate=initstate,
-        refcount=_integer(errors.collect(lambda: _text(directory / "refcnt"), "")),
-        holders=tuple(sorted(errors.collect(lambda: _entries(directory / "holders"), no_one))),
-        parameters=MappingProxyType(parameters),
-        writable=frozenset(writable),
-        on_disk=listed is Availability.LOADABLE,
-        error=errors.first,
+
+    def __init__(self, root: Root, release: str) -> None:
+        self._root = root
+        self._release = release
+        self._directory = f"{root.at('/sys/module')}/"
+        self._lists = [_list(root, release, name) for name in (_DEP, _BUILTIN)]
+        self._glance = _glance_at_sysfs if root.is_this_machine else _glance_at_files
+        self._known: dict[str, tuple[object, ModuleFacts]] = {}
+
+    def read(self, name: str) -> ModuleFacts:
+        """The facts about NAME (spelled with "_"), also of one that comes or goes at this moment.
+
+        The object is the one of the look before where nothing has changed. Never raises OSError:
+        what cannot be read is not taken for absent, see ModuleFacts.error.
+        """
+        known, glance = self._known.get(name), None
+        with contextlib.suppress(OSError):
+            writable = known[1].writable if known is not None else ()
+            glance = self._glance(self._directory + name, writable), self._versions()
+            if known is not None and known[0] == glance:
+                return known[1]
+        facts = self._read(name)
+        if known is not None and facts == known[1]:
+            facts = known[1]
+        if facts.in_transit or facts.error or (known is None and facts.writable):
+            glance = None  # its start may change parameters yet; what can be written is known now
+        self._known[name] = glance or _NOTHING_SEEN, facts
+        return facts
+
+    def _versions(self) -> object:
+        return [_version(path) for path in self._lists]
+
+    def _read(self, name: str) -> ModuleFacts:
+        directory, errors = self._directory + name, _Errors()
+        initstate = errors.collect(lambda: _text(f"{directory}/initstate"), "")
+        # A built-in module has a directory without initstate; so has one that is just coming, but
+        # that one is also listed in modules.dep (libkmod, kmod_module_get_initstate).
+        unknown = Availability.LOADABLE
+        listed = errors.collect(
+            lambda: listed_availability(self._root, self._release, name), unknown
+        )
+        availability = Availability.LOADABLE if initstate else listed
+        if availability is Availability.MISSING and errors.collect(
+            lambda: _exists(directory), False
+        ):
+            availability = Availability.BUILTIN
+        nothing: tuple[dict[str, str], set[str]] = ({}, set())
+        no_one: list[str] = []
+        parameters, writable = errors.collect(
+            lambda: _parameters(f"{directory}/parameters"), nothing
+        )
+        holders = errors.collect(lambda: _entries(f"{directory}/holders"), no_one)
+        return ModuleFacts(
+            name=name,
+            availability=availability,
+            initstate=initstate,
+            refcount=_integer(errors.collect(lambda: _text(f"{directory}/refcnt"), "")),
+            holders=tuple(sorted(holders)),
+            parameters=MappingProxyType(parameters),
+            writable=frozenset(writable),
+            on_disk=listed is Availability.LOADABLE,
+            error=errors.first,
+        )
+
+
+_NOTHING_SEEN = object()  # equal to no glance
+
+
+def _glance_at_sysfs(directory: str, writable: Iterable[str]) -> object:
+    """What differs where anything of a module does, with WRITABLE parameters. Raises OSError."""
+    try:
+        found = os.stat(directory)
+    except FileNotFoundError:
+        return None
+    files = [f"{directory}/parameters/{name}" for name in sorted(writable)]
+    return (
+        *(found.st_ino, found.st_dev, found.st_ctime_ns),
+        _entries(f"{directory}/holders"),
+        *(read_regular(path, _SYSFS_BYTES) for path in (f"{directory}/initstate", *files)),
+        read_regular(f"{directory}/refcnt", _SYSFS_BYTES),
     )
+
+
+def _glance_at_files(directory: str, _writable: Iterable[str]) -> object:
+    """The same for files on a disk. Raises OSError also where their time stamps do not tell yet."""
+    stamps: list[tuple[object, ...]] = []
+    newest = 0.0
+    for place in (directory, f"{directory}/holders", f"{directory}/parameters"):
+        try:
+            with os.scandir(place) as entries:
+                found = [(each.name, each.stat()) for each in entries]
+        except FileNotFoundError:
+            stamps.append((place,))
+            continue
+        for name, each in sorted(found):
+            newest = max(newest, each.st_ctime)
+            stamps.append((name, each.st_mode, each.st_size, each.st_ino, each.st_ctime_ns))
+    if time.time() - newest < TICK_SECONDS:
+        raise BlockingIOError
+    return stamps
 
 
 class _Errors:
@@ -108,24 +194,23 @@ class _Errors:
 
 def listed_availability(root: Root, release: str, name: str) -> Availability:
     """What depmod's lists say of NAME: modules.builtin, then modules.dep. Raises OSError."""
-    directory = root.at(f"/lib/modules/{release}")
-    if name in _listed(directory / "modules.builtin"):
+    if name in _listed(_list(root, release, _BUILTIN)):
         return Availability.BUILTIN
-    if name in _listed(directory / "modules.dep"):
+    if name in _listed(_list(root, release, _DEP)):
         return Availability.LOADABLE
     return Availability.MISSING
 
 
 def needed_modules(root: Root, release: str, name: str) -> tuple[str, ...]:
     """The modules that NAME's load needs, in the order of loading (modules.dep). Raises OSError."""
-    path = root.at(f"/lib/modules/{release}/modules.dep")
+    path = _list(root, release, _DEP)
     version = _version(path)
     return _needs_in_list(path, version, name)[::-1] if version else ()
 
 
 def installed_modules(root: Root, release: str) -> frozenset[str]:
     """The modules that depmod lists for RELEASE. Raises OSError."""
-    return _listed(root.at(f"/lib/modules/{release}/modules.dep"))
+    return _listed(_list(root, release, _DEP))
 
 
 def read_lists(root: Root, release: str, names: Iterable[str]) -> None:
@@ -175,18 +260,24 @@ def load_time(root: Root, name: str) -> float | None:
 def modules_disabled(root: Root) -> bool:
     """Whether kernel.modules_disabled forbids loading and unloading until the next boot."""
     try:
-        return _text(root.at("/proc/sys/kernel/modules_disabled")) == "1"
+        return _text(str(root.at("/proc/sys/kernel/modules_disabled"))) == "1"
     except OSError:
         return False  # the kernel's own refusal will tell
 
 
-def _listed(path: Path) -> frozenset[str]:
+@lru_cache(maxsize=8)
+def _list(root: Root, release: str, name: str) -> str:
+    """The path of one of depmod's lists."""
+    return str(root.at(f"/lib/modules/{release}/{name}"))
+
+
+def _listed(path: str) -> frozenset[str]:
     """The modules of one of depmod's lists."""
     version = _version(path)
     return _names_in_list(path, version) if version else frozenset()
 
 
-def _version(path: Path) -> Fingerprint | None:
+def _version(path: str) -> Fingerprint | None:
     """The file's fingerprint, None if there is no file. Raises OSError."""
     try:
         return fingerprint.of(os.stat(path))
@@ -197,14 +288,14 @@ def _version(path: Path) -> Fingerprint | None:
 
 
 @lru_cache(maxsize=8)
-def _names_in_list(path: Path, _version: Fingerprint) -> frozenset[str]:
+def _names_in_list(path: str, _version: Fingerprint) -> frozenset[str]:
     """The modules' names of a list whose lines begin with the path of a .ko file."""
     lines = (read_regular(path) or b"").splitlines()
     return frozenset(_module_of(line.split(b":", 1)[0]) for line in lines)
 
 
 @lru_cache(maxsize=16)
-def _needs_in_list(path: Path, _version: Fingerprint, name: str) -> tuple[str, ...]:
+def _needs_in_list(path: str, _version: Fingerprint, name: str) -> tuple[str, ...]:
     """What follows NAME in a list, after a colon."""
     for line in (read_regular(path) or b"").splitlines():
         file, _, needed = line.partition(b":")
@@ -218,10 +309,10 @@ def _module_of(file: bytes) -> str:
     return stem.decode("ascii", "replace")
 
 
-def _parameters(directory: Path) -> tuple[dict[str, str], set[str]]:
+def _parameters(directory: str) -> tuple[dict[str, str], set[str]]:
     values, writable, mode = {}, set(), 0
     for name in sorted(_entries(directory)):
-        path = directory / name
+        path = f"{directory}/{name}"
         try:
             mode = os.stat(path).st_mode
             if not mode & stat.S_IRUSR:
@@ -237,7 +328,7 @@ def _parameters(directory: Path) -> tuple[dict[str, str], set[str]]:
     return values, writable
 
 
-def _entries(directory: Path) -> list[str]:
+def _entries(directory: str) -> list[str]:
     try:
         return os.listdir(directory)
     except OSError as error:
@@ -246,7 +337,7 @@ def _entries(directory: Path) -> list[str]:
         raise
 
 
-def _exists(path: Path) -> bool:
+def _exists(path: str) -> bool:
     try:
         os.stat(path)
     except OSError as error:
@@ -256,7 +347,7 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def _text(path: Path) -> str:
+def _text(path: str) -> str:
     try:
         data = read_regular(path, _SYSFS_BYTES) or b""
     except OSError as error:

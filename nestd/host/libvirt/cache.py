@@ -8,7 +8,7 @@ from pathlib import Path
 
 from nestd.formats.libvirt_xml.qemu_capabilities import QemuCapabilities, parse
 from nestd.formats.libvirt_xml.safe_xml import XmlError
-from nestd.host.files import read_regular
+from nestd.host.files import matching, read_regular
 from nestd.host.root import Root
 
 DIRECTORY = "/var/cache/libvirt/qemu/capabilities"
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 def read_cache(root: Root, machine: str) -> QemuCapabilities | None:
     """What libvirt noted last of a QEMU for MACHINE; None where it has not looked at one yet."""
-    for path in sorted(root.at(DIRECTORY).glob("*.xml"), key=_age):
+    for path in sorted(matching(root.at(DIRECTORY), "*.xml"), key=_age):
         try:
             found = parse((read_regular(path) or b"").decode("utf-8", "replace"))
         except (OSError, XmlError) as error:

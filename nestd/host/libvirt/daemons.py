@@ -48,14 +48,14 @@ def installed(root: Root) -> tuple[str, ...]:
     return tuple(
         name
         for name in NAMES
-        if any(root.at(f"{directory}/{name}").exists() for directory in PROGRAM_DIRECTORIES)
+        if any(os.path.exists(root.at(f"{directory}/{name}")) for directory in PROGRAM_DIRECTORIES)
     )
 
 
 def program_file(root: Root, name: str) -> str:
     """The path of the daemon's program; the usual path if it is not installed."""
     places = [f"{directory}/{name}" for directory in PROGRAM_DIRECTORIES]
-    return next((place for place in places if root.at(place).exists()), places[0])
+    return next((place for place in places if os.path.exists(root.at(place))), places[0])
 
 
 def config_file(name: str) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from nestd.formats.printable import printable
-from nestd.host.files import read_regular
+from nestd.host import fingerprint
+from nestd.host.files import matching, read_regular
+from nestd.host.fingerprint import Fingerprint
 from nestd.host.root import Root
 
 _STATE = "/run/libvirt/qemu"
@@ -20,14 +23,44 @@ def status_files(root: Root) -> dict[int, Path]:
     driver.pid is the daemon's own and has no XML.
     """
     files = {}
-    for path in root.at(_STATE).glob("*.pid"):
-        if not path.with_suffix(".xml").exists():
+    for path in matching(root.at(_STATE), "*.pid"):
+        if not os.path.exists(path.with_suffix(".xml")):
             continue
         try:
             files[int(read_regular(path) or b"")] = path.with_suffix(".xml")
         except (OSError, ValueError):
             continue
     return files
+
+
+@dataclass(frozen=True)
+class SystemDomains:
+    """The running domains of libvirt's system daemon: status files and names, by QEMU's PID."""
+
+    files: Mapping[int, Path]
+    names: Mapping[int, str]
+
+
+class DomainLook:
+    """The domains of one host, listed again once their directory has changed.
+
+    libvirt and QEMU make and remove these files, or rename others over them, all of which changes
+    the directory's time.
+    """
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._known: tuple[Fingerprint, SystemDomains] | None = None
+
+    def __call__(self) -> SystemDomains:
+        """Those that run now."""
+        now = fingerprint.settled(self._root.at(_STATE))
+        if self._known is not None and self._known[0] == now:
+            return self._known[1]
+        files = status_files(self._root)
+        found = SystemDomains(files, names_of(files))
+        self._known = (now, found) if now is not None else None
+        return found
 
 
 def names_by_pid(root: Root) -> dict[int, str]:

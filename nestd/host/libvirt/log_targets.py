@@ -51,7 +51,12 @@ def missing_directory(root: Root, path: str, *, sees_all: bool = True) -> str:
     directory = os.path.dirname(path)
     if not sees_all and not may_reach(root, directory):
         return ""
-    return "" if root.at(directory).is_dir() else directory
+    try:
+        return "" if stat.S_ISDIR(os.stat(root.at(directory)).st_mode) else directory
+    except (FileNotFoundError, NotADirectoryError):
+        return directory
+    except OSError:
+        return ""  # nobody can tell
 
 
 def sizes(root: Root, paths: Iterable[str]) -> Mapping[str, int]:

@@ -46,7 +46,7 @@ NO_VIRTUALBOX = VirtualBox()
 
 def find_virtualbox(root: Root) -> VirtualBox:
     """Look for it. Blocks, where it is here: dpkg's list has some megabytes."""
-    sign = next((path for path in _SIGNS if root.at(path).exists()), "")
+    sign = next((path for path in _SIGNS if os.path.exists(root.at(path))), "")
     if not sign:
         return NO_VIRTUALBOX
     return VirtualBox(sign, next(_versions(root), ()))

@@ -7,6 +7,7 @@ order of their names, whichever directory each is in.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -132,9 +133,14 @@ class _Reader:
             names = ["modules.softdep"]
             names += ["modules.weakdep"] if self._kmod >= READS_WEAKDEP else []
             for name in names:
-                path = f"/lib/modules/{os.fsdecode(release)}/{name}"
-                if os.path.exists(self._follow(path)):
-                    self._paths[name.encode()] = path
+                self._add_pseudo_file(name, f"/lib/modules/{os.fsdecode(release)}/{name}")
+
+    def _add_pseudo_file(self, name: str, path: str) -> None:
+        try:
+            if os.path.exists(self._follow(path)):
+                self._paths[name.encode()] = path
+        except OSError as error:
+            self._problem(path, f"cannot be read: {error.strerror}")
 
     def list_directory(self, directory: str) -> None:
         """Add the directory's files; a file in place of the directory counts as one of its name."""
@@ -164,7 +170,8 @@ class _Reader:
     def add_old_file(self) -> None:
         """Note /etc/modprobe.conf, which only libkmod's predecessor read."""
         self._ignored.append(_OLD_FILE)
-        self._follow(_OLD_FILE)
+        with contextlib.suppress(OSError):  # nor does kmod read it
+            self._follow(_OLD_FILE)
 
     def read(self) -> ModprobeConfig:
         """Read every file that was not masked."""

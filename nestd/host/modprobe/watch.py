@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """modprobe.d as it is at each look, parsed again only if something behind it has changed.
 
-Each look compares the time stamps of everything that was read, so that no answer is older than its
-question; inotify reports changes in between.
+inotify reports each change, and no answer is older than its question: before one is given, the
+queue of events has to be empty, and no mount may have appeared or gone. Where that proves nothing -
+the file system is also changed elsewhere (NFS), the kernel's limit of watches is reached, an event
+is still unread - the time stamps of everything that was read are compared instead.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -21,10 +24,17 @@ from nestd.host.inotify import DirectoryWatch
 from nestd.host.modprobe.boot_loads import BootLoads, read_boot_loads
 from nestd.host.modprobe.config import ModprobeConfig, directories, read_config
 from nestd.host.modprobe.kvm_conf import OwnFile, read_own
+from nestd.host.mounts import MountWatch, file_systems, type_at
 from nestd.host.root import Root
 
+# File systems that nobody but this kernel changes. Of /proc only the kernel's release is read.
+_LOCAL = ("bcachefs", "btrfs", "erofs", "ext4", "f2fs", "proc", "squashfs", "tmpfs", "xfs", "zfs")
+# Editors empty kvm.conf, or move it away, before they write it: so long nobody believes that.
+_SHRUNK_SECONDS = 0.03
+_SHRUNK_READS = 8  # at most, where it goes on
+
 _Read = tuple[ModprobeConfig, OwnFile, BootLoads]
-_Stamps = dict[Path, Optional[Fingerprint]]  # None: there is nothing
+_Stamps = dict[str, Optional[Fingerprint]]  # by place; None: there is nothing
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +44,10 @@ class Look:
     """The files at one moment, and the time stamps of all that they depend on."""
 
     read: _Read
+    places: frozenset[Path]
     stamps: _Stamps
     is_fresh: bool  # changed so lately that the stamps alone would not show another change
+    is_local: bool  # all of it is changed by this kernel alone
     hints: int  # of a change that had come before it
 
 
@@ -48,8 +60,10 @@ class ConfigWatch:
         self._read: _Read | None = None
         self._stamps: _Stamps | None = None  # None: read again whatever they are
         self._is_fresh = False
+        self._is_proven = False  # whether the queues of events alone prove that nothing changed
         self._hints = 0
         self._watch: DirectoryWatch | None = None
+        self._mounts: MountWatch | None = None
         self._watched: frozenset[Path] = frozenset()
         self._on_change: Callable[[], None] = lambda: None
 
@@ -57,15 +71,23 @@ class ConfigWatch:
         """Call ON_CHANGE after each change from now on; it is to have the files read again."""
         self._on_change = on_change
         try:
-            self._watch = DirectoryWatch((), on_change)
+            self._watch = DirectoryWatch((), self._changed)
         except OSError as error:
             log.warning("modprobe.d is not watched, but read at every look: %s", error.strerror)
+        with contextlib.suppress(OSError):
+            self._mounts = MountWatch()
         self.read()
+
+    def _changed(self) -> None:
+        self.forget()
+        self._on_change()
 
     def close(self) -> None:
         """Stop watching."""
-        if self._watch is not None:
-            self._watch.close()
+        for watch in (self._watch, self._mounts):
+            if watch is not None:
+                watch.close()
+        self._watch = self._mounts = None
 
     def forget(self) -> None:
         """Read again at the next look, whatever the time stamps say."""
@@ -75,10 +97,14 @@ class ConfigWatch:
     @property
     def is_current(self) -> bool:
         """Whether nothing has changed since the files were read."""
-        known = self._stamps
-        if self._read is None or known is None or (self._is_fresh and not self._is_quiet):
+        known, is_quiet = self._stamps, self._is_quiet
+        same_mounts = self._mounts is not None and not self._mounts.has_changed()
+        if known is not None and self._is_proven and is_quiet and same_mounts:
+            return True
+        if known is None or (self._is_fresh and not is_quiet) or _stamps(known) != known:
+            self._is_proven = False  # until all is read again
             return False
-        return _stamps(known) == known
+        return True
 
     def read(self) -> _Read:
         """The files as they are now, kvm.conf, and what is loaded by name at boot.
@@ -100,16 +126,45 @@ class ConfigWatch:
         started, hints = time.time(), self._hints
         config, loads = read_config(self._root, self._kmod), read_boot_loads(self._root)
         own = read_own(self._root, config.files)
-        stamps = _stamps(config.places | loads.places)
-        is_settled = all(stamp.is_settled(started) for stamp in stamps.values() if stamp)
-        return Look((config, own, loads), stamps, not is_settled, hints)
+        began = started
+        for _ in range(_SHRUNK_READS):
+            if not self._has_just_shrunk(own, began):
+                break
+            time.sleep(_SHRUNK_SECONDS / 2)
+            began = time.time()
+            config = read_config(self._root, self._kmod)
+            own = read_own(self._root, config.files)
+        places = config.places | loads.places
+        stamps = _stamps(map(str, places))
+        is_fresh = not all(stamp.is_settled(started) for stamp in stamps.values() if stamp)
+        return Look((config, own, loads), places, stamps, is_fresh, _is_local(places), hints)
+
+    def _has_just_shrunk(self, own: OwnFile, began: float) -> bool:
+        """Whether kvm.conf held less than before at the time when it BEGAN to be read, and since
+        so lately that an editor may be at it.
+        """
+        before = None if self._read is None else self._read[1].data
+        if before is None or len(own.data or b"") >= len(before):
+            return False
+        try:
+            changed = os.stat(own.place.parent if own.data is None else own.place).st_mtime
+        except OSError:
+            return False
+        return abs(began - changed) < _SHRUNK_SECONDS
 
     def take(self, look: Look) -> None:
         """Go by what a LOOK has seen, on the event loop."""
         self._read, self._stamps = look.read, look.stamps
         self._is_fresh = look.is_fresh
-        places = frozenset(look.stamps)
+        places = look.places
         unwatched = self._watch is None or places != self._watched
+        self._is_proven = (
+            look.is_local
+            and look.hints == self._hints
+            and not unwatched
+            and self._watch is not None
+            and self._watch.is_complete
+        )
         if look.hints != self._hints or (look.is_fresh and unwatched):
             self._stamps = None  # another change might not show
         self._follow_links(places)
@@ -135,10 +190,10 @@ class ConfigWatch:
             except OSError:
                 continue  # a loop of links, which are watched
         self._watch.watch(places, dependent)
-        self._on_change()  # what changed since it was read was told to nobody
+        self._changed()  # what changed since it was read was told to nobody
 
 
-def _stamps(places: Iterable[Path]) -> _Stamps:
+def _stamps(places: Iterable[str]) -> _Stamps:
     """The fingerprints of PLACES, links not followed."""
     stamps: _Stamps = {}
     for place in places:
@@ -147,3 +202,12 @@ def _stamps(places: Iterable[Path]) -> _Stamps:
         except OSError:
             stamps[place] = None
     return stamps
+
+
+def _is_local(places: Iterable[Path]) -> bool:
+    """Whether a change of one of PLACES is always one that inotify tells of."""
+    try:
+        found = file_systems()
+    except OSError:
+        return False
+    return all(type_at(str(each.parent), found) in _LOCAL for each in places)

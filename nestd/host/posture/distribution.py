@@ -19,7 +19,7 @@ from defusedxml.common import DefusedXmlException
 
 from nestd.formats import kernel_advice
 from nestd.host import program
-from nestd.host.files import read_regular
+from nestd.host.files import matching, read_regular
 from nestd.host.root import Root
 
 _SECONDS = 20.0
@@ -102,7 +102,7 @@ class Distribution:
 
     def _update_files(self) -> Iterator[Path]:
         for directory in _UPDATES:
-            yield from self._root.at(directory).glob("*/repodata/*updateinfo.xml*")
+            yield from matching(self._root.at(directory), "*/repodata/*updateinfo.xml*")
 
     def _text(self, path: str) -> str:
         try:

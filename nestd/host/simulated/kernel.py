@@ -24,9 +24,9 @@ from nestd.host.inotify import DirectoryWatch
 from nestd.host.kernel.interface import Change, KernelEvent, LoadError
 from nestd.host.kernel.sysfs import (
     ModuleFacts,
+    ModuleReader,
     installed_modules,
     modules_disabled,
-    read_module,
 )
 from nestd.host.modprobe.config import read_cmdline, read_config
 from nestd.host.root import Root
@@ -63,6 +63,7 @@ class SimulatedKernel:
         self.machine = kind.machine
         self.release = kind.release
         self._machines = Machines(root, kind.name)
+        self._modules = ModuleReader(root, kind.release)
         asked = simulation or Simulation(kind.name)
         if root.at(MACHINES).is_dir():  # it lives on as it was left
             _check_kind(root, kind)
@@ -99,7 +100,7 @@ class SimulatedKernel:
 
     def read_module(self, name: str) -> ModuleFacts:
         """See Kernel."""
-        return read_module(self._root, self.release, name)
+        return self._modules.read(name)
 
     async def parameter_types(self, name: str) -> Mapping[str, ParameterType]:
         """See Kernel."""

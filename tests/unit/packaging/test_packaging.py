@@ -72,7 +72,7 @@ def test_both_kinds_end_debug_sessions_before_nestd_stops() -> None:
 @pytest.mark.parametrize("script", ["post", "preun", "transfiletriggerin"])
 def test_systemd_is_spoken_to_only_where_it_runs(script: str) -> None:
     [lines] = re.findall(
-        rf"^%{script}(?! selinux)\b.*\n((?:.+\n)+)", SPEC.read_text(), re.MULTILINE
+        rf"^%{script}(?! selinux| -n)\b.*\n((?:.+\n)+)", SPEC.read_text(), re.MULTILINE
     )
     assert "-d /run/systemd/system ]" in lines.split("systemctl")[0].split("busctl")[0]
 
@@ -90,6 +90,19 @@ def test_copyright_says_what_files_say() -> None:
         ]
         assert f"SPDX-License-Identifier: {stated}" in path.read_text()[:500], name
     assert all(any(CHECKOUT.glob(name)) for names, _ in stanzas for name in names.split())
+
+
+def test_the_rpm_names_the_version_of_the_collection() -> None:
+    galaxy = (CHECKOUT / "packaging" / "ansible" / "galaxy.yml").read_text()
+    [version] = re.findall(r"^version: (.+)$", galaxy, re.MULTILINE)
+    assert f"%global collection_version {version}\n" in SPEC.read_text()
+
+
+def test_the_metrics_are_written_by_who_has_no_rights_where_that_is_asked_for() -> None:
+    units = CHECKOUT / "systemd"
+    [user] = re.findall(r"^User=(.+)$", (units / "nestd-metrics.service").read_text(), re.MULTILINE)
+    assert f"u {user} - " in (units / "nestd-metrics.sysusers").read_text()
+    assert "disable nestd-metrics.timer\n" in (units / "90-nestd.preset").read_text()
 
 
 @pytest.mark.parametrize(

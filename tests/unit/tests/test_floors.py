@@ -28,7 +28,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
 }
 # cli/local runs the client side's own programs, and keeps its files.
 LOCAL = "nestd.cli.local"
-LOCAL_MAY_IMPORT = ("nestd.host.program", "nestd.host.state.file")
+LOCAL_MAY_IMPORT = ("nestd.host.program", "nestd.host.state.state_file")
 ONLY_IN: Mapping[str, tuple[str, ...]] = {
     "dbus_next": ("nestd.dbus",),
     "pyudev": ("nestd.host",),

@@ -21,7 +21,7 @@ from used_programs import Module, UsedPrograms
 
 TESTS = Path(tiers.__file__).parent
 CHECKOUT = TESTS.parent
-IN_IMAGES = ("confined/in_image", "vm/guest", "vm/other_guests")
+IN_IMAGES = ("confined/in_image", "vm/guest", "vm/nesting_guest", "vm/other_guests")
 # The code that runs these asks first which of them there is.
 PACKAGE_MANAGERS = {"apt-get", "dnf"}
 EVERYWHERE = {need.name for need in tiers.EVERYWHERE} | PACKAGE_MANAGERS

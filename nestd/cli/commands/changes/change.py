@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
 
-from nestd.cli.commands.changes import outcome
+from nestd.cli.commands.changes import guests_affected, outcome, stop_machines
 from nestd.cli.commands.changes.apply import Request, apply
 from nestd.cli.commands.host.status import default_verdict
 from nestd.cli.invocation.argument_types import assignment
@@ -29,6 +29,7 @@ def add_to(commands: Any) -> None:
     help_ = "for good, after every reboot too; without: show the state"
     parser.add_argument("value", nargs="?", choices=["on", "off"], help=help_)
     _add_change(parser)
+    stop_machines.add_options(parser)
 
     about = "Set parameters of a KVM module"
     parser = add_command(commands, "set", set_parameters, about, changes=True)
@@ -85,6 +86,7 @@ async def nested(session: Session, chosen: Namespace) -> Exit:
             text = "Which: on or off? Without one of them, nested shows the state."
             raise CliError(text, "For example:\n  nestctl nested on --dry-run", Exit.USAGE)
         return await _show_nested(session, host)
+    stop_machines.check_options(chosen)
     module = session.main_module(host)
     enabled = chosen.value == "on"
     request = Request(
@@ -93,6 +95,12 @@ async def nested(session: Session, chosen: Namespace) -> Exit:
         run=lambda: session.client.set_nested(module.name, enabled, chosen.when, _options(chosen)),
         again=f"nestctl nested {chosen.value}",
     )
+    if not enabled:
+        await guests_affected.tell(session)
+    if chosen.stop_machines:
+        found = await session.client.plan(module.name, request.parameters, "now")
+        if stop_machines.is_needed(found):
+            return await stop_machines.change(session, request, chosen)
     return await _plan_or_change(session, request, chosen)
 
 

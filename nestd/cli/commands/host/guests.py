@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl guests and vms: the virtual machines that run, and what they have of nesting."""
+"""nestctl guests and vms: the virtual machines that run, and what they have of nesting.
+
+guests deny and allow are in commands.machines.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
-from nestd.cli.invocation.parser import add_command
+from nestd.cli.commands.machines import definitions
+from nestd.cli.invocation.parser import Parser, add_command
 from nestd.cli.invocation.session import Session
 from nestd.cli.screen.elements import Columns, columns
 from nestd.cli.service.errors import Exit
@@ -28,6 +32,10 @@ def add_to(commands: Any) -> None:
     parser = add_command(commands, "guests", guests, about)
     help_ = "go on, and tell who runs a guest of its own now"
     parser.add_argument("--watch", action="store_true", help=help_)
+    inner = parser.add_subparsers(
+        prog="nestctl guests", title="commands", metavar="COMMAND", parser_class=Parser
+    )
+    definitions.add_to(inner)
     add_command(commands, "vms", vms, "List the KVM virtual machines that run")
 
 

@@ -39,12 +39,12 @@ def add_to(commands: Any) -> None:
 async def run(session: Session, chosen: Namespace) -> Exit:
     """Print or write the metrics."""
     client = session.client
-    results = json.loads(await client.describe()).get("results", {})
+    totals = json.loads(await client.describe()).get("totals", {})
     families = [
         *_state(await client.host()),
         *_guests(await client.guests()),
         _findings(await client.validate()),
-        _results(results),
+        _results(totals),
     ]
     text = textfile(families) if chosen.textfile else openmetrics(families)
     if chosen.output is None:
@@ -78,6 +78,13 @@ def _modules(host: Host) -> Iterator[Family]:
     text = "The state of the module: in-sync, reload-pending, overridden, config-error and so on."
     states = [_one(module=each.name, state=each.state) for each in modules]
     yield Family("nestd_module_state", text, states)
+    text = "Parameters of the module that its next load changes."
+    drift = [
+        Sample(len(each.pending), {"module": each.name})
+        for each in modules
+        if each.pending is not None
+    ]
+    yield Family("nestd_module_drift", text, drift)
 
 
 def _jobs(host: Host) -> Iterator[Family]:
@@ -128,11 +135,11 @@ def _findings(findings: Sequence[Finding]) -> Family:
     return Family("nestd_finding", text, samples)
 
 
-def _results(results: Mapping[str, Mapping[str, int]]) -> Family:
+def _results(totals: Mapping[str, Mapping[str, int]]) -> Family:
     text = "Changes, reloads and debug sessions that have ended, by kind and result."
     samples = [
         Sample(count, {"kind": kind, "result": result})
-        for kind, counts in sorted(results.items())
+        for kind, counts in sorted(totals.items())
         for result, count in sorted(counts.items())
     ]
     return Family("nestd_results", text, samples, Kind.COUNTER)

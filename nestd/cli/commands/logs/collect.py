@@ -38,6 +38,7 @@ def add_to(logs: Any) -> None:
     parser.add_argument("-o", "--output", metavar="FILE", help=help_)
     help_ = "of logs, for example 500M (default: nestd's, 100M)"
     parser.add_argument("--max-size", type=byte_count, metavar="SIZE", help=help_)
+    parser.add_argument("--dry-run", action="store_true", help="ask nestd, but collect nothing")
 
 
 async def run(session: Session, chosen: Namespace) -> Exit:
@@ -45,6 +46,8 @@ async def run(session: Session, chosen: Namespace) -> Exit:
     if chosen.output == "-" and sys.stdout.isatty():
         text = "An archive is not written to a terminal."
         raise CliError(text, "Name a file:\n  nestctl log collect -o FILE", Exit.USAGE)
+    if chosen.dry_run:
+        return await _foretell(session, chosen)
     options = {} if chosen.max_size is None else {"max_bytes": Variant("t", chosen.max_size)}
     if chosen.output == "-":
         return await _to_standard_output(session, options)
@@ -57,6 +60,16 @@ async def run(session: Session, chosen: Namespace) -> Exit:
     session.screen.say((f"{path} is written: {words.size(size)}.", GOOD))
     session.screen.say("It is readable by you only. See what is in it before you send it:")
     session.screen.commands(f"tar -tzf {shlex.quote(str(path))}")
+    return Exit.DONE
+
+
+async def _foretell(session: Session, chosen: Namespace) -> Exit:
+    host = await session.client.host()
+    path = chosen.output or _usual_name()
+    if session.screen.is_json:
+        session.screen.json({"archive": str(Path(path).absolute()), "bytes": None})
+    else:
+        session.screen.say(f"{path} would be written, with nestd {host.version}.")
     return Exit.DONE
 
 

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from nestd.cli.commands.logs.filters import add_filters, chosen_filters
+from nestd.cli.commands.logs.foreseen import check_limits, session_changes
 from nestd.cli.invocation.argument_types import byte_count, duration, is_duration
 from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
 from nestd.cli.screen import words
 from nestd.cli.screen.elements import GOOD, STRONG
+from nestd.cli.service.client import Options
 from nestd.cli.service.errors import DAEMON_UNAVAILABLE, CliError, Exit
 from nestd.cli.service.values import Host, LogDaemon
 from nestd.dbus.connection.wire import Variant
@@ -47,6 +49,7 @@ def add_to(logs: Any) -> None:
     help_ = "return at once; it ends by itself"
     parser.add_argument("--no-wait", dest="wait", action="store_false", help=help_)
     parser.add_argument("--stop", action="store_true", help="end a session that runs")
+    parser.add_argument("--dry-run", action="store_true", help="tell what would change, do nothing")
 
 
 def _log_files(outputs: str) -> list[Path]:
@@ -102,15 +105,18 @@ async def run(session: Session, chosen: Namespace) -> Exit:
     _sort_out(chosen)
     daemon = chosen.daemon or _usual_daemon(await session.client.host())
     if chosen.stop:
-        return await _stop(session, daemon)
+        return await _stop(session, daemon, dry_run=chosen.dry_run)
     filters = chosen_filters(chosen)
     if filters is None:
         filters = preset(_DEFAULT_PRESET).filters
+    check_limits(filters, chosen.seconds)
     options: dict[str, Variant] = {}
     if chosen.outputs is not None:
         options["outputs"] = Variant("s", chosen.outputs)
     if chosen.max_size is not None:
         options["max_bytes"] = Variant("t", chosen.max_size)
+    if chosen.dry_run:
+        return await _foretell(session, daemon, filters, options)
     written = _Written(daemon, [chosen.outputs or "", await _outputs(session, daemon)])
     try:
         await session.client.start_debug(daemon, filters, chosen.seconds, options)
@@ -152,14 +158,32 @@ async def _outputs(session: Session, daemon: str) -> str:
     return ""
 
 
-async def _stop(session: Session, daemon: str) -> Exit:
+async def _foretell(session: Session, daemon: str, filters: str, options: Options) -> Exit:
+    """Tell what starting a session would change."""
+    changed, warnings, now = await session_changes(session, daemon, filters, options)
+    if session.screen.is_json:
+        session.screen.json({"changed": changed, "warnings": warnings, "log_daemon": now})
+        return Exit.DONE
+    if changed:
+        session.screen.say(f"{daemon} would write debug logs.")
+    else:
+        session.screen.say(f"{daemon} writes these debug logs already: nothing to do.")
+    for warning in warnings:
+        session.screen.warn(warning)
+    return Exit.DONE
+
+
+async def _stop(session: Session, daemon: str, *, dry_run: bool) -> Exit:
     """End a session, if there is one."""
     before = await session.client.log_daemon(daemon)
-    await session.client.stop_debug(daemon)
+    if not dry_run:
+        await session.client.stop_debug(daemon)
     if session.screen.is_json:
         changed = bool(before.debug_until)
         after = await session.client.log_daemon(daemon)
         session.screen.json({"changed": changed, "log_daemon": after})
+    elif before.debug_until and dry_run:
+        session.screen.say(f"{daemon} would log again what it did before.")
     elif before.debug_until:
         session.screen.say((f"{daemon} logs again what it did before.", GOOD))
     else:

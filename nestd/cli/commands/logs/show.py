@@ -10,13 +10,14 @@ from typing import Any
 
 from nestd.cli.commands.changes import outcome
 from nestd.cli.commands.host.status import debug_session
-from nestd.cli.commands.logs import collect, debug
+from nestd.cli.commands.logs import collect, debug, foreseen
 from nestd.cli.commands.logs.filters import add_filters, chosen_filters
 from nestd.cli.invocation.parser import Parser, add_command
 from nestd.cli.invocation.session import Session
 from nestd.cli.screen import words
 from nestd.cli.screen.elements import BAD, DIM, STRONG, WARN, Cell, fields, styled
 from nestd.cli.screen.output import Screen
+from nestd.cli.service.client import Options
 from nestd.cli.service.errors import DAEMON_UNAVAILABLE, CliError, Exit
 from nestd.cli.service.values import LogDaemon
 from nestd.dbus.connection.wire import Variant
@@ -151,12 +152,7 @@ async def set_filters(session: Session, chosen: Namespace) -> Exit:
     canonical, warnings = await client.check_filters(daemon, filters, chosen.outputs or "")
     options = {} if chosen.outputs is None else {"outputs": Variant("s", chosen.outputs)}
     if chosen.dry_run:
-        plan = await client.plan_filters(daemon, canonical, options)
-        if session.screen.is_json:
-            session.screen.json(plan)
-        else:
-            outcome.show_plan(session, plan, chosen.when)
-        return Exit.DONE
+        return await _foretell(session, chosen, canonical, options)
     try:
         await client.set_filters(daemon, canonical, chosen.when, options)
     except CliError as error:
@@ -176,6 +172,27 @@ async def tell_set(session: Session, daemon: str, when: str) -> None:
     else:
         session.screen.say(_done(when, after))
         session.screen.show(fields(_rows(after, now[after.name])))
+
+
+async def _foretell(session: Session, chosen: Namespace, filters: str, options: Options) -> Exit:
+    """Tell what setting those filters would do, or what it would be refused with."""
+    plan = await session.client.plan_filters(chosen.daemon, filters, options)
+    now = await session.client.log_daemon(chosen.daemon)
+    foreseen.check_setting(now, chosen.when)
+    if not session.screen.is_json:
+        outcome.show_plan(session, plan, chosen.when)
+        return Exit.DONE
+    running = await _running(session, now.name)
+    session.screen.json(
+        {
+            **plan._asdict(),
+            "changed": foreseen.setting_changes(
+                chosen.when, plan.diff, running, filters, chosen.outputs
+            ),
+            "log_daemon": _document(now, {now.name: running}),
+        }
+    )
+    return Exit.DONE
 
 
 def _with_remedy(error: CliError, chosen: Namespace) -> CliError:

@@ -24,11 +24,9 @@ class ActionModule(ActionBase):
             text = "dest is missing." if not unknown else f"There is no option {unknown[0]}."
             return dict(result, failed=True, msg=text)
         dest = self._destination(str(given["dest"]), task_vars["inventory_hostname"])
-        if self._task.check_mode:
-            return dict(result, changed=True, dest=dest)
         made = self._collect(given, task_vars)
-        if made.get("failed"):
-            return dict(result, **made)
+        if made.get("failed") or self._task.check_mode:
+            return dict(result, **dict(made, dest=dest))
         try:
             fetched = self._fetch(made["dest"], dest, task_vars)
         finally:

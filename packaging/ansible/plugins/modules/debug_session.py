@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
 from __future__ import annotations
@@ -62,7 +61,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 daemon:
-  description: The daemon's settings afterwards, as C(nestctl log show --json) has them.
+  description: The daemon's settings afterwards, as C(nestctl describe) has them.
   returned: success
   type: dict
 error:
@@ -99,33 +98,22 @@ def main():
 
 
 def _started(module, nestctl):
-    given = dict(module.params)
-    if given["filters"] is None and given["preset"] is None:
-        given["preset"] = "qemu"
-    name = given["daemon"]
-    words = logs.words(given)
-    # Checks the filters and outputs as the session would.
-    plan = nestctl.json("log", "set", name, *words, "--dry-run", "--at-start")
-    daemon = logs.show(nestctl, name)
-    logs.check_running(daemon)
-    wanted = logs.wanted_filters(nestctl, given)
-    changed = not daemon["debug_until"] or daemon["debug_filters"] != wanted
-    for warning in plan["warnings"] if changed else ():
+    given = module.params
+    command = ["log", "debug", given["daemon"], *logs.words(given), "--for", given["duration"]]
+    command += [] if given["max_size"] is None else ["--max-size", given["max_size"]]
+    plan = nestctl.json(*command, "--dry-run")
+    for warning in plan["warnings"] if plan["changed"] else ():
         module.warn(warning)
-    if changed and not module.check_mode:
-        size = [] if given["max_size"] is None else ["--max-size", given["max_size"]]
-        nestctl.json("log", "debug", name, *words, "--for", given["duration"], *size, "--no-wait")
-        daemon = logs.show(nestctl, name)
-    return {"changed": changed, "daemon": daemon}
+    daemon = plan["log_daemon"]
+    if plan["changed"] and not module.check_mode:
+        daemon = nestctl.json(*command, "--no-wait")
+    return {"changed": plan["changed"], "daemon": daemon}
 
 
 def _stopped(module, nestctl):
-    daemon = logs.show(nestctl, module.params["daemon"])
-    changed = bool(daemon["debug_until"])
-    if changed and not module.check_mode:
-        nestctl.json("log", "debug", daemon["name"], "--stop")
-        daemon = logs.show(nestctl, daemon["name"])
-    return {"changed": changed, "daemon": daemon}
+    dry_run = ["--dry-run"] if module.check_mode else []
+    found = nestctl.json("log", "debug", module.params["daemon"], "--stop", *dry_run)
+    return {"changed": found["changed"], "daemon": found["log_daemon"]}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
 from __future__ import annotations
@@ -115,36 +114,21 @@ def main():
 
 
 def _set(module, nestctl):
-    daemon, when = module.params["daemon"], module.params["when"]
-    command = ["log", "set", daemon, *logs.words(module.params)]
-    plan = nestctl.json(*command, "--dry-run", _WHEN[when])
-    before = logs.show(nestctl, daemon)
-    if when != "start":
-        logs.check_no_session(before)
-    if when == "runtime":
-        logs.check_running(before)
+    when = module.params["when"]
+    command = ["log", "set", module.params["daemon"], *logs.words(module.params), _WHEN[when]]
+    plan = nestctl.json(*command, "--dry-run")
     diff = "" if when == "runtime" else plan["diff"]
-    changed = bool(diff) or (when != "start" and _differs(nestctl, module.params, before))
-    for warning in plan["warnings"] if changed else ():
+    for warning in plan["warnings"] if plan["changed"] else ():
         module.warn(warning)
-    after = before
-    if changed and not module.check_mode:
-        after = nestctl.json(*command, _WHEN[when])
+    daemon = plan["log_daemon"]
+    if plan["changed"] and not module.check_mode:
+        daemon = nestctl.json(*command)
     return {
-        "changed": changed,
+        "changed": plan["changed"],
         "diff": {"prepared": diff},
         "steps": plan["steps"] if diff else [],
-        "daemon": after,
+        "daemon": daemon,
     }
-
-
-def _differs(nestctl, given, daemon):
-    """Whether the running daemon uses other filters or outputs than those that are wanted."""
-    running = daemon["running"]
-    if running is None:
-        return False
-    filters, outputs = logs.wanted_filters(nestctl, given), logs.wanted_outputs(given)
-    return running["filters"] != filters or outputs not in (None, running["outputs"])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
 from __future__ import annotations

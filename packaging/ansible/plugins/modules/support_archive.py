@@ -1,4 +1,3 @@
-#!/usr/bin/python
 # SPDX-License-Identifier: LGPL-2.1-or-later
 
 from __future__ import annotations
@@ -65,10 +64,13 @@ def main():
     module = AnsibleModule(argument_spec=options, supports_check_mode=True)
     path, size = module.params["dest"], module.params["max_size"]
     words = [] if size is None else ["--max-size", size]
+    words += ["--dry-run"] if module.check_mode else []
     try:
         Nestctl(module).json("log", "collect", "--output", path, *words)
     except Refused as refused:
         refused.fail(module)
+    if module.check_mode:
+        module.exit_json(changed=True, dest=path)
     module.exit_json(changed=True, dest=path, size=os.stat(path).st_size)
 
 

@@ -134,6 +134,29 @@ def test_an_intel_model_that_libvirt_gave_no_vmx_has_none(intel: Host) -> None:
     assert (found, "live XML" in by) == ("no", True)
 
 
+@pytest.mark.parametrize("model", ["core2duo", "coreduo-v1", "Snowridge-v1", "Snowridge"])
+def test_an_intel_model_that_once_had_vmx_is_not_guessed(intel: Host, model: str) -> None:
+    add_machine(intel.root, 7, ["qemu-kvm", "-cpu", model])
+    add_domain(intel.root, 7, "a", "<cpu mode='custom' check='full'><model>x</model></cpu>")
+    assert intel.exposed() == ("unknown", f"QEMU's -cpu {model} does not tell whether it has vmx")
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (["-global", "cpu.vmx=on"], "unknown"),
+        (["-global", "driver=host-x86_64-cpu,property=vmx,value=on"], "unknown"),
+        (["-readconfig", "/etc/qemu.conf"], "unknown"),
+        (["-global", "ICH9-LPC.disable_s3=1"], "no"),
+    ],
+)
+def test_what_stands_elsewhere_may_decide(intel: Host, words: list[str], answer: str) -> None:
+    add_machine(intel.root, 7, ["qemu-kvm", "-cpu", "Skylake-Client,vmx=off", *words])
+    add_domain(intel.root, 7, "a", custom("disable", "vmx"))
+    found, by = intel.exposed()
+    assert (found, "-global or -readconfig" in by) == (answer, answer == "unknown")
+
+
 @pytest.mark.parametrize("cpu", ["host", "Skylake-Client,vmx=on"])
 def test_where_the_host_does_not_nest_nobody_has_it(intel: Host, cpu: str) -> None:
     intel.nested("N\n")
@@ -261,6 +284,15 @@ class TestUsage:
         """Linux 5.10."""
         add_machine(intel.root, 7, self.QEMU, counts={"halt_exits": "9\n"})
         assert intel.nesting() == ("unknown", 0, "this kernel's KVM does not count it")
+
+    def test_a_machine_that_another_thread_made(self, intel: Host) -> None:
+        """As Cloud Hypervisor's: KVM names its directory after the thread."""
+        path = "/usr/bin/cloud-hypervisor"
+        add_machine(intel.root, 7, [path, "--cpus", "boot=1"], executable=path)
+        write(intel.root, "/proc/7/task/7/comm", "")
+        write(intel.root, "/proc/7/task/12/comm", "")
+        write(intel.root, "/sys/kernel/debug/kvm/12-9/nested_run", "3\n")
+        assert intel.nesting() == ("used", 3, "nested_run in debugfs")
 
     def test_no_debugfs(self, intel: Host) -> None:
         add_machine(intel.root, 7, self.QEMU)

@@ -376,7 +376,7 @@ def test_a_change_that_was_cut_off_is_undone(host: Host) -> None:
     async def cut_off(daemon: LogDaemon) -> None:
         prepared = await daemon.prepare("1:qemu", None, LogWhen.NOW)
         assert prepared.running is not None
-        daemon._pending.begin(daemon._service.process(), prepared.running, None)
+        await daemon._pending.begin(daemon._service.process(), prepared.running, None)
         await daemon._runtime.apply(prepared.settings)
 
     async def start_again(daemon: LogDaemon) -> None:
@@ -544,6 +544,28 @@ def test_what_a_session_has_written_is_told(host: Host, monkeypatch: pytest.Monk
         assert daemon.state.debug == NO_SESSION
 
     run(host, test)
+
+
+@pytest.mark.parametrize("days", [1, -1])
+def test_a_clock_that_is_set_neither_ends_a_session_nor_prolongs_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    monkeypatch.setattr(debug_keeper, "LOOK_SECONDS", 0.05)
+    clock = time.time_ns
+
+    async def test(daemon: LogDaemon) -> None:
+        await daemon.debug.start(daemon.prepare_debug("qemu", None, 600, None), 0)
+        before = daemon.state.debug.until
+        monkeypatch.setattr(time, "time_ns", lambda: clock() + days * 86_400_000_000_000)
+        while daemon.state.debug.until == before:
+            await asyncio.sleep(0.02)
+        moved = daemon.state.debug.until - before - days * 86_400_000_000
+        assert abs(moved) < 2_000_000  # microseconds: it ends when it was to end
+        assert host.settings != BEFORE
+        await daemon.debug.stop(0)
+
+    run(host, test)
+    assert host.settings == BEFORE
 
 
 def test_a_session_that_cannot_be_noted_down_does_not_begin(host: Host) -> None:

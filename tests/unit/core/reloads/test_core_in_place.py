@@ -24,6 +24,10 @@ from nestd.host.simulated.kernel import KMOD, SimulatedKernel
 from nestd.host.state.records import Records
 
 
+async def _killed(self: Execution, transaction: object) -> None:
+    """In the place of the last step."""
+
+
 def test_a_module_that_has_gone_meanwhile_leaves_nothing_behind(tmp_path: Path) -> None:
     root = Root(tmp_path)
     kernel = SimulatedKernel(root, KINDS["power"])
@@ -49,7 +53,7 @@ def test_after_a_crash_only_what_nestd_wrote_is_taken_back(
         await view.start()
         reloads = Reloads(view, Records(root))
         with monkeypatch.context() as crash:
-            crash.setattr(Execution, "finish", lambda self, transaction: None)
+            crash.setattr(Execution, "finish", _killed)
             await direct.set_in_place(reloads, view.facts(), "kvm_hv", {"nested": "0"}, None, 0)
         view.kernel.write_parameter("kvm_hv", "one_vm_per_core", "1")
         await recover(reloads)

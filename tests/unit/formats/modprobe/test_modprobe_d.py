@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nestd.formats.modprobe.logical_lines import LogicalLine, logical_lines
+from nestd.formats.modprobe import modprobe_d, shell_pattern
+from nestd.formats.modprobe.logical_lines import BLANK, LogicalLine, logical_lines
 from nestd.formats.modprobe.modprobe_d import (
     Alias,
     BadLine,
@@ -192,11 +194,48 @@ def test_dashes_become_underscores_outside_of_brackets(name: bytes, normal: byte
 
 @given(st.lists(st.sampled_from([b"\\", b"\n", b"#", b" ", b"\t", b"a", b"\0", b"\\\n"])))
 def test_only_lines_that_say_nothing_are_left_out(pieces: list[bytes]) -> None:
-    def meaningful(*, blank: bool) -> list[LogicalLine]:
-        lines = logical_lines(b"".join(pieces), kmod=30, blank=blank)
+    def meaningful(skip: re.Pattern[bytes] | None) -> list[LogicalLine]:
+        lines = logical_lines(b"".join(pieces), kmod=30, skip=skip)
         return [line for line in lines if line.text.strip(b"\t ") and line.text[:1] != b"#"]
 
-    assert meaningful(blank=False) == meaningful(blank=True)
+    assert meaningful(BLANK) == meaningful(None)
+
+
+def concerns(directive: Directive, module: bytes) -> bool:
+    """Whether a load of MODULE depends on it."""
+    if isinstance(directive, BadLine):
+        return True
+    if isinstance(directive, (Options, Blacklist)):
+        return directive.module == module
+    name = directive.alias if isinstance(directive, Alias) else directive.module
+    return shell_pattern.matches(name, module)
+
+
+_KEYWORDS = (b"options", b"blacklist", b"install", b"remove", b"softdep", b"weakdep", b"alias")
+_PIECES = (
+    *_KEYWORDS,
+    *(b" ", b"\t", b"\n", b" ", b"\n", b"#", b"\\", b"\\\n", b"\0", b"\r", b"\xff", b"include"),
+    *(b"kvm_intel", b"kvm-intel", b"kvm", b"_", b"-", b"*", b"?", b"[", b"]", b"[!k]", b"a=1"),
+)
+
+
+@settings(max_examples=1000)
+@given(st.lists(st.sampled_from(_PIECES)), st.sampled_from([28, 33, 34]))
+@example([b"options", b" ", b"other", b" "], 30)
+@example([b"options", b" ", b" ", b"kvm_intel", b" ", b"a=1", b"\n"], 30)
+@example([b"alias", b" ", b"a", b" ", b"[", b"\n"], 30)
+def test_of_other_modules_only_what_is_plain_is_left_out(pieces: list[bytes], kmod: int) -> None:
+    data = b"".join(pieces)
+    for module in (b"kvm_intel", b"kvm", b"a"):
+        whole = [each for each in parse(data, kmod=kmod) if concerns(each, module)]
+        part = parse(data, kmod=kmod, about=module)
+        assert [each for each in part if concerns(each, module)] == whole
+
+
+def test_plain_lines_about_others_are_not_even_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modprobe_d, "_directive", None)  # whoever calls it fails
+    data = b"options snd_hda_intel power_save=1\nalias net-pf-3 off\n# x\nblacklist kvm\n"
+    assert parse(data, kmod=30, about=b"kvm_intel") == ()
 
 
 def test_comments_cost_next_to_nothing() -> None:

@@ -13,7 +13,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,13 +42,16 @@ class Script:
     machines: Sequence[tuple[int, str, str, str]] = ()
     machines_known: bool = True
     guests: Sequence[Mapping[str, Any]] = ()  # nested_runs grows with each call
+    vendor: str = "intel"
     state: str = "in-sync"
     nested: str = "yes"
     nested_next: str = "yes"
     availability: str = "loadable"
     archive: bytes = b""
     archive_pause: float = 0.0  # seconds before each 64 KiB of it
+    blockers: Sequence[tuple[str, str, int, str]] = ()
     failures: Mapping[str, BusError] = field(default_factory=dict)
+    before: Mapping[str, Callable[[], None]] = field(default_factory=dict)  # it answers
     log_file: Path = Path("/nonexistent")
     filters: str = "3:remote"
     calls: list[Call] = field(default_factory=list)
@@ -68,6 +71,8 @@ class _Scripted(Interface):
 
     async def _answer(self, call: Call) -> Sequence[object]:
         self.script.calls.append(call)
+        if call.member in self.script.before:
+            await asyncio.to_thread(self.script.before[call.member])
         if call.member in self.script.failures:
             raise self.script.failures[call.member]
         return list(self.answer(call))
@@ -82,7 +87,7 @@ class _Manager(_Scripted):
     def properties(self) -> Mapping[str, object]:
         return {
             "Version": "1.2.3",
-            "Vendor": "intel",
+            "Vendor": self.script.vendor,
             "HostModule": MODULE,
             "HostVirtualization": "kvm",
             "MachineCount": len(self.script.machines),
@@ -156,8 +161,13 @@ class _Module(_Scripted):
 
     def answer(self, call: Call) -> Sequence[object]:
         answers: dict[str, Sequence[object]] = {
-            "ListBlockers": [[]],
-            "Plan": [{"warnings": Variant("as", [])}],
+            "ListBlockers": [self.script.blockers],
+            "Plan": [
+                {
+                    "warnings": Variant("as", []),
+                    "blockers": Variant("a(ssus)", self.script.blockers),
+                }
+            ],
             "SetNested": ["/"],
             "SetParameters": ["/"],
         }

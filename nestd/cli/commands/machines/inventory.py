@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Which guests would be stopped for a reload, what happens to each, and which may not be."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from nestd.cli.invocation.session import Session
+from nestd.cli.local.domains import RUNNING, Domain, Domains
+from nestd.cli.local.virsh import VirshError
+from nestd.cli.service.values import Blocker, Guest, Host
+from nestd.formats.libvirt_xml import domain_xml
+from nestd.formats.libvirt_xml.nesting_edit import FEATURES, requires
+from nestd.formats.libvirt_xml.safe_xml import XmlError
+
+SAVE, SHUTDOWN = "save", "shutdown"
+_LOOKS = 4  # libvirt's probes of QEMU, which its own start begins, last a second or two
+_PAUSE = 1.0
+
+
+class Machine(NamedTuple):
+    """A running guest; domain is None where libvirt's system daemon does not know it."""
+
+    guest: Guest
+    domain: Domain | None
+
+
+class Stop(NamedTuple):
+    """What is asked for: save or shutdown, and whether nesting is off afterwards."""
+
+    how: str
+    switches_off: bool
+
+
+async def look(session: Session, module: str) -> tuple[list[Machine], list[Blocker]]:
+    """The guests that run, and what else holds the module; what is about to go is waited for."""
+    for remaining in reversed(range(_LOOKS)):
+        domains = {each.pid: each for each in await Domains().all() if each.pid}
+        found = await session.client.guests()
+        machines = [Machine(each, domains.get(each.pid)) for each in found]
+        blockers = await session.client.blockers(module)
+        others = [each for each in blockers if each.kind != "machine"]
+        strange = bool(others) or any(each.domain is None for each in machines)
+        if not strange or not remaining:
+            break
+        await asyncio.sleep(_PAUSE)
+    return machines, others
+
+
+def obstacle(machine: Machine, stop: Stop) -> Blocker | None:
+    """Why it may not be stopped."""
+    domain = machine.domain
+    if domain is None:
+        why = f"no guest of libvirt's system daemon but of {machine.guest.vmm}: end it there"
+    elif not domain.persistent:
+        why = "transient: libvirt would not know it any more, once it is stopped"
+    elif domain.state != RUNNING:
+        why = f"{domain.state}: it runs afterwards, or its state is lost"
+    else:
+        why = _loss(machine.guest, stop)
+    return Blocker("machine", machine.guest.name, machine.guest.pid, why) if why else None
+
+
+def _loss(guest: Guest, stop: Stop) -> str:
+    """Saved in the middle of running a guest of its own, it would boot afresh without nesting."""
+    if stop.how != SAVE or not stop.switches_off or is_free_of_nesting(guest):
+        return ""
+    if guest.nesting == "used":
+        return "it has run guests of its own: without nesting its saved state would be lost"
+    return f"it may have run guests of its own ({guest.nesting_by}), and its saved state be lost"
+
+
+def is_free_of_nesting(guest: Guest) -> bool:
+    """Whether it has surely run no guest of its own."""
+    return guest.nesting == "not-used" or (guest.exposed == "no" and guest.nesting != "used")
+
+
+async def needs_nesting(host: Host, machine: Machine, stop: Stop) -> bool:
+    """Whether libvirt will not start it again while nesting is off."""
+    feature = FEATURES.get(host.vendor)
+    if machine.domain is None or feature is None or not stop.switches_off:
+        return False
+    uuid = machine.domain.uuid
+    domains = Domains()
+    try:
+        text = await (domains.live(uuid) if stop.how == SAVE else domains.definition(uuid))
+        return requires(domain_xml.parse(text), feature)
+    except (VirshError, XmlError):
+        return False

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Stops guests and starts them again, with a record of those that are off meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from typing import Callable, NamedTuple
+
+from nestd.cli.commands.machines.inventory import SAVE, Machine, Stop, obstacle
+from nestd.cli.invocation.session import Session
+from nestd.cli.local import stopped_machines
+from nestd.cli.local.domains import RUNNING, SHUT_OFF, Domain, Domains
+from nestd.cli.local.stopped_machines import Stopped
+from nestd.cli.local.virsh import VirshError, VirshTimeout
+from nestd.cli.screen import words
+from nestd.cli.service.errors import CliError
+
+_PAUSE = 0.5
+_RESTORED = "restored"
+
+
+class StopFailed(CliError):
+    """A guest was not stopped."""
+
+
+class Back(NamedTuple):
+    """How a guest came back; how is "restored", "booted", "runs", "asked", "gone", "failed"."""
+
+    name: str
+    how: str
+    why: str = ""
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        told = {
+            "restored": "goes on where it was",
+            "booted": "has booted anew",
+            "runs": "runs, and was not stopped",
+            "asked": "still runs, and may yet shut down as it was asked to",
+            "gone": "is no longer there",
+        }
+        return f"{self.name} {told.get(self.how, self.why)}"
+
+
+async def stop_all(session: Session, machines: Sequence[Machine], stop: Stop, limit: float) -> None:
+    """Stop them. Raises StopFailed for one that cannot be saved or is not off in time."""
+    with session.screen.waiting() as tell:
+        if stop.how == SAVE:
+            await _save(session, machines, stop, limit, tell)
+        else:
+            await _shut_down(machines, limit, tell)
+
+
+async def _save(
+    session: Session,
+    machines: Sequence[Machine],
+    stop: Stop,
+    limit: float,
+    tell: Callable[[str], None],
+) -> None:
+    for machine in machines:
+        domain = machine.domain
+        assert domain is not None
+        # It may have begun to run a guest of its own since the first look.
+        now = {each.pid: each for each in await session.client.guests()}
+        if machine.guest.pid not in now:
+            raise StopFailed(f"{domain.name} has ended meanwhile.")
+        in_the_way = obstacle(machine._replace(guest=now[machine.guest.pid]), stop)
+        if in_the_way is not None:
+            raise StopFailed(f"{words.blocker(in_the_way)}: {in_the_way.detail}.")
+        _remember([domain], saved=True)
+        tell(f"{domain.name} is being saved ...")
+        try:
+            await Domains().save(domain.uuid, limit)
+        except VirshTimeout:
+            text = f"{domain.name} could not be saved within {words.duration(limit)}."
+            raise StopFailed(text) from None
+        except VirshError as error:
+            raise StopFailed(f"{domain.name} cannot be saved: {error.reason}") from error
+
+
+async def _shut_down(
+    machines: Sequence[Machine], limit: float, tell: Callable[[str], None]
+) -> None:
+    domains = [machine.domain for machine in machines if machine.domain is not None]
+    _remember(domains, saved=False)
+    for domain in domains:
+        try:
+            await Domains().shut_down(domain.uuid)
+        except VirshError as error:
+            raise StopFailed(f"{domain.name} cannot be shut down: {error.reason}") from error
+    deadline = time.monotonic() + limit
+    while True:
+        found = await Domains().these([each.uuid for each in domains])
+        running = [each.name for each in found if each.state != SHUT_OFF]
+        if not running:
+            return
+        tell(f"Waiting for {words.listed(running)} to shut down ...")
+        if time.monotonic() > deadline:
+            names = ", ".join(running)
+            raise StopFailed(f"Not shut down within {words.duration(limit)}: {names}.")
+        await asyncio.sleep(_PAUSE)
+
+
+def _remember(domains: Iterable[Domain], *, saved: bool) -> None:
+    before = stopped_machines.read()
+    new = [Stopped(each.uuid, each.name, saved) for each in domains]
+    known = {each.uuid for each in new}
+    stopped_machines.write([*(each for each in before if each.uuid not in known), *new])
+
+
+async def start_all(session: Session, settle: float) -> list[Back]:
+    """Start those of the record; it keeps the ones that do not start.
+
+    One that is just being saved or shut down is waited for, SETTLE seconds at most.
+    """
+    record = stopped_machines.read()
+    found: list[Back] = []
+    left: list[Stopped] = []
+    with session.screen.waiting() as tell:
+        for index, each in enumerate(record, start=1):
+            tell(f"{each.name} is being started ...")
+            found.append(await _start(each, settle))
+            left += [each] if found[-1].how in ("failed", "asked") else []
+            stopped_machines.write([*left, *record[index:]])
+    return found
+
+
+async def _start(machine: Stopped, settle: float) -> Back:
+    try:
+        domain = await _settled(machine, settle)
+        if domain is None:
+            return Back(machine.name, "gone")
+        if domain.state == RUNNING:
+            return Back(domain.name, "runs" if machine.saved or settle else "asked")
+        if domain.state != SHUT_OFF:
+            return Back(domain.name, "failed", f"is {domain.state}")
+        await _start_once(domain, settle)
+        state, reason = await Domains().reason(domain.uuid)
+    except VirshError as error:
+        kept = "; its saved state stays" if machine.saved else ""
+        return Back(machine.name, "failed", f"did not start: {error.reason}{kept}")
+    if state != RUNNING:
+        return Back(machine.name, "failed", f"was started, and is {state} ({reason})")
+    return Back(machine.name, "restored" if reason == _RESTORED else "booted")
+
+
+async def _start_once(domain: Domain, settle: float) -> None:
+    """Start it, unless a virsh that outlived its nestctl does so at this moment."""
+    try:
+        await Domains().start(domain.uuid)
+    except VirshError:
+        now = await _settled(Stopped(domain.uuid, domain.name, saved=True), settle)
+        if now is None or now.state != RUNNING:
+            raise
+
+
+async def _settled(machine: Stopped, settle: float) -> Domain | None:
+    """The domain, once libvirt does nothing with it any more: a save goes on without nestctl."""
+    deadline = time.monotonic() + settle
+    while True:
+        found = await Domains().these([machine.uuid])
+        if not found or found[0].state == SHUT_OFF or time.monotonic() >= deadline:
+            return found[0] if found else None
+        runs = machine.saved and found[0].state == RUNNING
+        if runs and not await Domains().is_busy(machine.uuid):
+            return found[0]
+        await asyncio.sleep(_PAUSE)

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""libvirt's own client, virsh(1), for what changes guests: it is run as the caller."""
+
+from __future__ import annotations
+
+import os
+
+from nestd.cli.service.errors import CliError, Exit
+from nestd.host import program
+
+SECONDS = 60.0
+_INSTALL = (
+    "Install it:\n"
+    "  apt install libvirt-clients   # Debian, Ubuntu\n"
+    "  dnf install libvirt-client   # Fedora, RHEL"
+)
+
+
+class VirshError(CliError):
+    """libvirt refused, or did not answer; reason is its own last line."""
+
+    def __init__(self, text: str, reason: str, code: Exit = Exit.FAILED) -> None:
+        super().__init__(text, code=code)
+        self.reason = reason
+
+
+class VirshTimeout(VirshError):
+    """It has not ended in time."""
+
+
+async def virsh(*arguments: str, timeout: float = SECONDS) -> str:
+    """What virsh prints. Raises VirshError; VirshTimeout after TIMEOUT seconds."""
+    uri = os.environ.get("LIBVIRT_DEFAULT_URI", "qemu:///system")
+    try:
+        done = await program.run("virsh", "--quiet", "--connect", uri, *arguments, timeout=timeout)
+    except FileNotFoundError as error:
+        raise CliError("This is done with virsh, which is not installed.", _INSTALL) from error
+    except TimeoutError as error:
+        raise VirshTimeout("libvirt does not answer.", "it does not answer") from error
+    if done.status:
+        reason = done.complaint.removeprefix("error: ")
+        raise VirshError(f"libvirt says: {reason}", reason)
+    return done.stdout.decode("utf-8", "replace")

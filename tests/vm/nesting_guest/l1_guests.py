@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Guests that can be hypervisors: libvirt's domains that boot l1.S, or one that just shuts down."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+SECONDS = 240  # this machine is emulated
+SYS_NESTED = Path("/sys/module/kvm_amd/parameters/nested")
+WHOLE = "<cpu mode='host-passthrough'/>"
+DISABLED = "<cpu mode='host-passthrough'><feature policy='disable' name='svm'/></cpu>"
+REQUIRED = (
+    "<cpu mode='custom' match='exact' check='partial'><model fallback='allow'>qemu64</model>"
+    "<feature policy='require' name='svm'/></cpu>"
+)
+_IMAGE = Path("/run/l1.img")
+# Waits for the next tick until the power button was pressed, then switches off.
+_OBEDIENT = "ba0206 b80001 ef fb f4 ba0006 ed f6c401 74f5 ba0406 b80020 ef f4 ebfd"
+_DOMAIN = """\
+<domain type='kvm'>
+  <name>{name}</name>
+  <memory unit='MiB'>32</memory>
+  <vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='pc'>hvm</type><boot dev='fd'/></os>
+  <features><acpi/></features>
+  {cpu}
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <disk type='file' device='floppy'>
+      <driver name='qemu' type='raw'/><source file='{image}'/><target dev='fda'/><readonly/>
+    </disk>
+    <serial type='file'><source path='/var/log/libvirt/qemu/{name}.serial'/></serial>
+  </devices>
+</domain>
+"""
+
+
+def run(*words: str) -> str:
+    done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    return done.stdout.strip()
+
+
+def virsh(*words: str) -> str:
+    return run("virsh", "--quiet", *words)
+
+
+def nestctl(*words: str, code: int = 0) -> str:
+    """Standard output and then standard error."""
+    done = subprocess.run(["nestctl", *words], capture_output=True, text=True, timeout=SECONDS)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def guests() -> Mapping[str, Mapping[str, object]]:
+    """What nestctl tells of each, by its name."""
+    return {each["name"]: each for each in json.loads(nestctl("guests", "--json"))["guests"]}
+
+
+def state(name: str) -> str:
+    return virsh("domstate", "--reason", name)
+
+
+def define(name: str, cpu: str, *, obedient: bool = False) -> None:
+    image = _IMAGE.with_name("obedient.img") if obedient else _IMAGE
+    xml = Path(f"/run/{name}.xml")
+    xml.write_text(_DOMAIN.format(name=name, cpu=cpu, image=image))
+    virsh("define", str(xml))
+
+
+def start(name: str) -> None:
+    """Start it, and wait until it listens to its power button."""
+    serial(name).unlink(missing_ok=True)
+    virsh("start", name)
+    wait_until(lambda: "svm\n" in told_by(name))
+
+
+def serial(name: str) -> Path:
+    return Path(f"/var/log/libvirt/qemu/{name}.serial")
+
+
+def told_by(name: str) -> str:
+    """What the guest wrote: "svm" or "no svm"."""
+    return serial(name).read_text() if serial(name).exists() else ""
+
+
+def press_power_button(name: str) -> None:
+    virsh("shutdown", name, "--mode", "acpi")
+
+
+def wait_until(condition: object) -> None:
+    assert callable(condition)
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "never came"
+        time.sleep(0.5)
+
+
+@contextmanager
+def domains() -> Iterator[None]:
+    """A host without domains, which it is again afterwards."""
+    source = Path(__file__).with_name("l1.S")
+    run("as", "--32", "-o", "/run/l1.o", str(source))
+    link = ("-m", "elf_i386", "-Ttext", "0x7c00", "--oformat", "binary")
+    run("ld", *link, "-o", str(_IMAGE), "/run/l1.o")
+    code = bytes.fromhex(_OBEDIENT)
+    floppy = code.ljust(510, b"\0") + b"\x55\xaa" + bytes(1440 * 1024 - 512)
+    _IMAGE.with_name("obedient.img").write_bytes(floppy)
+    try:
+        yield
+    finally:
+        for name in virsh("list", "--name").split():
+            virsh("destroy", name)
+        for name in virsh("list", "--all", "--name").split():
+            virsh("undefine", name, "--managed-save")
