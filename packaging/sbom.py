@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import sys
 from datetime import datetime, timezone
@@ -41,7 +42,8 @@ def document(files: list[Path]) -> Json:
     own["primaryPackagePurpose"] = "APPLICATION"
     needed = [_package(name, "", LICENCES[name], f"pkg:pypi/{name}") for name in requirements()]
     bundled = _bundled_by_the_page()
-    told = [_file(path) for path in files]
+    top = Path(os.path.commonpath([path.resolve().parent for path in files])) if files else HERE
+    told = [_file(path, str(path.resolve().relative_to(top))) for path in files]
     created = datetime.fromtimestamp(build.epoch(), timezone.utc)
     names = "".join(sorted(each["checksums"][0]["checksumValue"] for each in told))
     digest = hashlib.sha256(f"{own['versionInfo']} {names}".encode()).hexdigest()
@@ -115,11 +117,11 @@ def _package(name: str, version: str, licence: str, locator: str) -> Json:
     return found
 
 
-def _file(path: Path) -> Json:
+def _file(path: Path, name: str) -> Json:
     content = path.read_bytes()
     return {
-        "fileName": f"./{path.name}",
-        "SPDXID": f"SPDXRef-File-{_id(path.name)}",
+        "fileName": f"./{name}",
+        "SPDXID": f"SPDXRef-File-{_id(name)}",
         "checksums": [
             {"algorithm": "SHA256", "checksumValue": hashlib.sha256(content).hexdigest()},
             {"algorithm": "SHA1", "checksumValue": hashlib.sha1(content).hexdigest()},

@@ -28,7 +28,8 @@ DENIED = """async () => {
     const nestd = cockpit.dbus("org.nestd1", { bus: "system" });
     try {
         const path = "/org/nestd1/module/kvm_intel";
-        await nestd.call(path, "org.nestd1.Module", "SetNested", [false, "now", {}]);
+        const change = [{ ple_gap: "77" }, "now", {}];
+        await nestd.call(path, "org.nestd1.Module", "SetParameters", change);
         return "changed";
     } catch (error) {
         return `${error.name} ${error.problem}`;

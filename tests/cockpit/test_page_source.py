@@ -83,6 +83,17 @@ def test_built_page_is_complete(dist: Path) -> None:
     assert all((dist / font).exists() for font in fonts)
 
 
+def test_rpm_says_what_is_bundled(dist: Path) -> None:
+    text = (dist / "LICENSES.txt").read_text()
+    bundled = re.findall(r"^(\S+) (\d\S*): (\S+)$", text, re.MULTILINE)
+    spec = (SOURCE.parent / "nestd.spec").read_text()
+    said = re.findall(r"^Provides: +bundled\(npm\((\S+)\)\) = (\S+)$", spec, re.MULTILINE)
+    assert sorted(said) == sorted((name, version) for name, version, _ in bundled)
+    [licences] = re.findall(r"^License: +(.* AND OFL-1\.1)$", spec, re.MULTILINE)
+    assert {licence for *_, licence in bundled} <= set(licences.split(" AND "))
+    assert "SIL OPEN FONT LICENSE" in text
+
+
 def test_page_asks_no_other_host_for_anything(dist: Path) -> None:
     for name in ("index.html", "index.css", "manifest.json"):
         assert "://" not in re.sub(r"http://www\.w3\.org/\S+", "", (dist / name).read_text()), name

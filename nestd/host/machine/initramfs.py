@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nestd.host import program
-from nestd.host.files import read_regular
+from nestd.host.files import matching, read_regular
 from nestd.host.root import Root
 
 _SECONDS = 30.0
@@ -96,10 +96,10 @@ def _find(root: Root, release: str) -> _Found:
             continue
         try:
             os.listdir(root.at(directory))
-        except PermissionError:
-            unseen.append(directory)
+        except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError:
+            unseen.append(directory)
             continue
         images += _in(root, directory, release)
         unseen += _of_unknown_release(root, directory, images)
@@ -137,8 +137,8 @@ def _package(root: Root, release: str) -> str:
 def _matches(root: Root, directory: str, patterns: Collection[str]) -> Iterator[str]:
     place = root.at(directory)
     for pattern in patterns:
-        for path in sorted(place.glob(pattern)):
-            if path.is_file():
+        for path in sorted(matching(place, pattern)):
+            if os.path.isfile(path):
                 yield f"{directory}/{path.relative_to(place)}"
 
 
@@ -146,7 +146,10 @@ def _distinct(root: Root, paths: Collection[str]) -> Iterator[str]:
     """The same file once, be it found by several names (/lib is a link to /usr/lib)."""
     seen = set()
     for path in paths:
-        status = root.at(path).stat()
+        try:
+            status = os.stat(root.at(path))
+        except OSError:
+            continue  # gone meanwhile, or it cannot be looked at
         if (status.st_dev, status.st_ino) not in seen:
             seen.add((status.st_dev, status.st_ino))
             yield path

@@ -121,6 +121,16 @@ def test_the_sbom_names_what_nestd_needs_and_has(tmp_path: Path) -> None:
     assert sums["SHA256"] == hashlib.sha256(b"x").hexdigest()
 
 
+def test_the_sbom_tells_files_of_one_name_apart(tmp_path: Path) -> None:
+    (tmp_path / "RHEL").mkdir()
+    paths = (tmp_path / "a.rpm", tmp_path / "RHEL" / "a.rpm")
+    for path in paths:
+        path.write_text(str(path))
+    files = _sbom(*paths)["files"]
+    assert [file["fileName"] for file in files] == ["./a.rpm", "./RHEL/a.rpm"]
+    assert len({file["SPDXID"] for file in files}) == 2
+
+
 def test_the_sbom_of_the_same_files_is_the_same(tmp_path: Path) -> None:
     (tmp_path / "a.deb").write_text("x")
     assert _sbom(tmp_path / "a.deb") == _sbom(tmp_path / "a.deb")

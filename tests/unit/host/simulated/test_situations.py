@@ -159,7 +159,8 @@ def test_each_step_takes_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("kind", KINDS)
 def test_guests_as_libvirt_shows_them(tmp_path: Path, kind: str) -> None:
     root = Root(tmp_path)
-    host(tmp_path, f"{kind},guests=3")
+    asked = ",kvm-arm-mode=nested" if kind == "arm64" else ""
+    host(tmp_path, f"{kind},guests=3{asked}")
     found = kvm_holders.scan(root, domains.names_by_pid(root))
     assert sorted(each.guest for each in found) == ["guest1", "guest2", "guest3"]
     assert len(kvm_holders.machine_ids(root)) == 3
