@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from struct import Struct, unpack_from
 from struct import error as struct_error
-from typing import NamedTuple
+from typing import Callable, NamedTuple, TypeVar
 
 METHOD_CALL, METHOD_RETURN, ERROR, SIGNAL = 1, 2, 3, 4
 NO_REPLY_EXPECTED, INTERACTIVE = 1, 4
@@ -22,6 +23,9 @@ MAX_REPLY = 16 << 20
 """Bytes in a reply, to us or from us."""
 _MAX_MESSAGE = 128 << 20
 _NUMBERS = {ord("l"): Struct("<III"), ord("B"): Struct(">III")}
+
+
+_Value = TypeVar("_Value")
 
 
 class ProtocolError(Exception):
@@ -92,6 +96,43 @@ def read_size(received: bytes | bytearray, at: int = 0) -> Size:
     if header + body > _MAX_MESSAGE:
         raise ProtocolError("the bus sent a message longer than D-Bus allows")
     return Size(received[at + 1], header, body)
+
+
+def header_of(message: bytes, serial: int, fields: Mapping[int, object]) -> Header:
+    """The header of a message that has these fields, by their codes."""
+
+    def text(code: int) -> str:
+        value = fields.get(code, "")
+        return value if isinstance(value, str) else ""
+
+    def number(code: int) -> int:
+        value = fields.get(code, 0)
+        return value if isinstance(value, int) else 0
+
+    return Header(
+        kind=message[1],
+        serial=serial,
+        path=text(1),
+        interface=text(2),
+        member=text(3),
+        error_name=text(4),
+        reply_serial=number(5),
+        sender=text(7),
+        signature=text(8),
+        fds=number(9),
+        wants_reply=message[1] == METHOD_CALL and not message[2] & NO_REPLY_EXPECTED,
+        interactive=bool(message[2] & INTERACTIVE),
+    )
+
+
+def guarded(parse: Callable[[], _Value]) -> _Value:
+    """Whatever goes wrong in dbus_next over a stranger's bytes is a ProtocolError."""
+    try:
+        return parse()
+    except ProtocolError:
+        raise
+    except (Exception, RecursionError) as error:
+        raise ProtocolError(f"a value cannot be read: {type(error).__name__}") from error
 
 
 def read_known_fields(message: bytes) -> dict[int, object] | None:
