@@ -47,6 +47,19 @@ def test_each_source_file_names_its_licence() -> None:
     assert without == []
 
 
+def test_each_test_file_has_a_name_of_its_own() -> None:
+    names: dict[str, str] = {}
+    twice = []
+    for path in sources():
+        name = str(path.relative_to(CHECKOUT))
+        # Those of the emulated machine are collected in there, by themselves.
+        if re.match(r"tests/(?!vm/guest/).*/test_[^/]*\.py$", name):
+            twice += [(names[path.name], name)] if path.name in names else []
+            names[path.name] = name
+    assert len(names) > 100
+    assert twice == [], "pytest imports test files by their base name"
+
+
 @pytest.mark.needs("shellcheck")
 def test_shell_scripts_are_sound() -> None:
     hidden = [path for path in (CHECKOUT / ".ci" / "run",) if path.exists()]

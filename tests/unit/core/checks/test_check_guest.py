@@ -152,7 +152,8 @@ def test_ids_are_stable(hosts: Mapping[str, Situation], tmp_path: Path) -> None:
 
 def test_there_are_many_guests_of_all_architectures() -> None:
     assert len(GUESTS) >= 40
-    assert {expected(guest)["host"] for guest in GUESTS} == {"intel", "amd", "power", "s390"}
+    kinds = {"intel", "amd", "power", "s390", "arm64"}
+    assert {expected(guest)["host"] for guest in GUESTS} == kinds
 
 
 @pytest.mark.libvirt
