@@ -58,7 +58,7 @@ def _bash(*words: str) -> list[str]:
 
 def test_bash(tmp_path: Path) -> None:
     assert _bash("nestctl", "ne") == ["nested"]
-    assert _bash("nestctl", "--simulate", "") == ["intel", "amd", "power", "s390"]
+    assert _bash("nestctl", "--simulate", "") == ["intel", "amd", "power", "s390", "arm64"]
     assert _bash("nestctl", "--simulate", "amd", "st") == ["status"]
     assert _bash("nestctl", "nested", "o") == ["on", "off"]
     assert _bash("nestctl", "nested", "on", "--wh") == ["--when-idle"]
@@ -85,7 +85,7 @@ def _fish(line: str) -> list[str]:
 @pytest.mark.needs("fish")
 def test_fish(tmp_path: Path) -> None:
     assert _fish("nestctl ne") == ["nested"]
-    assert _fish("nestctl --simulate a") == ["amd"]
+    assert _fish("nestctl --simulate a") == ["amd", "arm64"]
     assert _fish("nestctl --simulate amd st") == ["status"]
     assert set(_fish("nestctl nested o")) == {"on", "off"}
     assert _fish("nestctl nested on --wh") == ["--when-idle"]

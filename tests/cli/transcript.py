@@ -65,7 +65,10 @@ def _run(nestd: Nestd, command: str) -> str:
         _wait_until(nestd, lambda state: _runs(state, arguments[0]))
     elif program == "end":
         nestd.end_machine(arguments[0])
-        _wait_until(nestd, lambda state: not _runs(state, arguments[0]))
+        # A job that waits looks a few times before it says anew what it waits for.
+        _wait_until(
+            nestd, lambda state: arguments[0] not in str((state["machines"], state["jobs"]))
+        )
     elif program == "write":
         _write(nestd, arguments[0], arguments[1].replace("\\n", "\n"))
     elif program == "mkdir":

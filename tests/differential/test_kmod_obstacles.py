@@ -57,7 +57,7 @@ def test_obstacles_are_modprobes(tmp_path: Path, lines: str) -> None:
 
 
 async def _obstacles(root: Root) -> set[str]:
-    view = HostView(root, FilesOnly(root), await kmod.version(), "none")
+    view = HostView(root, FilesOnly(root), (await kmod.find_kmod()).version, "none")
     await view.read_types()
     found = {each.kind for each in view.snapshot().modules["kvm_intel"].load_obstacles}
     view.close()

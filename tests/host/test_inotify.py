@@ -39,6 +39,7 @@ def test_modprobe_d_is_read_at_every_look_where_it_cannot_be_watched(
         await view.start()
         assert view.facts().module("kvm_intel").next_load.effective("nested") is None
         root.at("/etc/modprobe.d/zz.conf").write_text("options kvm_intel nested=0\n")
+        await view.settled()
         assert view.facts().module("kvm_intel").next_load.effective("nested") is not None
         view.close()
 

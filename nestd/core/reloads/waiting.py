@@ -99,12 +99,14 @@ class Waiting:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _wait(self, waiter: _Waiter) -> None:
-        job, pause = waiter.job, FIRST_PAUSE
+        job, pause, explained = waiter.job, FIRST_PAUSE, False
         while self._waiters.get(job.id) is waiter:
             waiter.hint.clear()
-            if not await self._stays_in_use(job) and await self._try(waiter):
+            # A new job says at once what it waits for.
+            in_use = await self._stays_in_use(job) if explained else self._in_use(job)
+            if not in_use and await self._try(waiter):
                 return
-            announced = await self._explain(job)
+            announced, explained = await self._explain(job), True
             if await self._sleep(waiter.hint, None if announced else pause):
                 pause = FIRST_PAUSE
             else:

@@ -102,6 +102,7 @@ class Dispatcher:
             uid = await self._uid_of(sender)
             if sender in self._looked_up:
                 self._queue.belongs(sender, uid)
+                self._pace.belongs(sender, uid)
 
     def _start(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -30,6 +30,7 @@ class _Account:
         self.ahead = 0.0
         self.updated = 0.0
         self.pausing = asyncio.Lock()
+        self.paused = 0  # calls that wait since the user is ahead
         self.calls = 0
 
 
@@ -84,14 +85,21 @@ class Pace:
 
     async def _pause(self, account: _Account) -> None:
         """Wait until the user is no longer ahead: one of its calls after the other."""
-        async with account.pausing:
-            while self._ahead(account):
-                await asyncio.sleep(min(account.ahead / _SHARE, _LONGEST_PAUSE))
+        account.paused += 1
+        try:
+            async with account.pausing:
+                while self._ahead(account):
+                    await asyncio.sleep(min(account.ahead / _SHARE, _LONGEST_PAUSE))
+        finally:
+            account.paused -= 1
 
     def is_ahead(self, user: User) -> bool:
-        """Whether a user has had more than its share, and others have calls at work."""
+        """Whether a user has had more than its share, and others have calls at work.
+
+        Nor does a new call overtake those that wait for that: they would count as too many.
+        """
         account = self._accounts.get(user)
-        return account is not None and self._ahead(account)
+        return account is not None and (account.paused > 0 or self._ahead(account))
 
     @contextmanager
     def charged(self, user: User) -> Iterator[None]:
@@ -104,6 +112,13 @@ class Pace:
             self._charge(account, started)
             if len(self._accounts) > _MOST_ACCOUNTS:
                 self._forget_idle(time.monotonic())
+
+    def belongs(self, sender: str, user: User) -> None:
+        """The calls of SENDER, which counted by itself, are this user's."""
+        account = self._accounts.pop(sender, None)
+        if account is not None:
+            kept = self._accounts.setdefault(user, account)
+            kept.ahead += 0.0 if kept is account else account.ahead
 
     def _ahead(self, account: _Account) -> bool:
         if account.ahead <= _AHEAD_SECONDS:
