@@ -8,6 +8,7 @@ the logs.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -165,11 +166,15 @@ def test_guide_row_11_technology_preview(vendor: str, tmp_path: Path) -> None:
 
 
 def test_guide_row_12_architectures(tmp_path: Path) -> None:
-    """Intel, AMD, POWER9 or IBM Z; no other."""
+    """Intel, AMD, POWER9 or IBM Z; since the guide arm64 too, and no other."""
     for vendor in ("intel", "amd", "power", "s390"):
         found = findings(make_situation(tmp_path / vendor, vendor))
         assert found["architecture"].verdict is Verdict.PASS
-    refused = findings(make_situation(tmp_path / "arm", "arm"))["architecture"]
+    arm64 = findings(make_situation(tmp_path / "arm", "arm"))["architecture"]
+    assert arm64.verdict is Verdict.PASS and "since Linux 6.16" in arm64.summary
+    situation = make_situation(tmp_path / "riscv", "arm")
+    other = replace(situation, facts=replace(situation.facts, machine="riscv64"))
+    refused = findings(other)["architecture"]
     assert refused.verdict is Verdict.FAIL
     assert "Intel, AMD, POWER9 or IBM Z" in refused.hint
 

@@ -347,6 +347,8 @@ async def job_properties(client: Client) -> None:
     async with _waiting_job(client) as job:
         since = await client.get(job, JOB, "Since")
         assert before <= since <= time.time() * 1e6
+        blockers = await client.blockers("kvm_amd")
+        await client.becomes(job, JOB, "Blockers", blockers)  # soon, not at once
         await _compare(
             client,
             job,
@@ -357,7 +359,7 @@ async def job_properties(client: Client) -> None:
                 "Subject": AMD,
                 "StartedByUid": 0,
                 "State": "waiting",
-                "Blockers": await client.blockers("kvm_amd"),
+                "Blockers": blockers,
                 "Error": "",
                 "Since": since,
             },
