@@ -72,6 +72,7 @@ def test_a_hang_up_reads_the_settings_again(bus: PrivateBus, tmp_path: Path) -> 
 
     async def put_right(client: Client) -> None:
         await client.wait_for_property(INTEL, "Nested", "yes")
+        await client.wait_for(lambda signal: signal.member == "JobRemoved")
 
     with running_nestd(bus.address, tmp_path, "--simulate", "intel") as nestd:
         run(nestd, begin)
