@@ -17,19 +17,19 @@ async def events(history: History, uid: int, *, sees_all: bool) -> list[dict[str
 
 async def _event(history: History, entry: Entry, *, private: bool) -> dict[str, Variant]:
     """One of a{sv}; what is PRIVATE is for those who may see it."""
-    told = {
+    reply = {
         "time": Variant("t", entry.time),
         "kind": Variant("s", entry.kind.value),
         "subject": Variant("s", entry.subject),
         "result": Variant("s", entry.result.value),
     }
     if not private:
-        return told
+        return reply
     if entry.uid is not None:
-        told["uid"] = Variant("u", entry.uid)
-    told["asked"] = Variant("s", entry.asked)
-    told["error"] = Variant("s", entry.error)
+        reply["uid"] = Variant("u", entry.uid)
+    reply["asked"] = Variant("s", entry.asked)
+    reply["error"] = Variant("s", entry.error)
     if entry.undo is not None:
-        told["before"] = Variant("a{ss}", dict(entry.undo.before))
-        told["undoable"] = Variant("b", await history.undoable(entry))
-    return told
+        reply["before"] = Variant("a{ss}", dict(entry.undo.before))
+        reply["undoable"] = Variant("b", await history.undoable(entry))
+    return reply

@@ -144,7 +144,7 @@ class ModuleInterface(DeclaredInterface):
         when = arguments.when(word, When)
         reader = await self._reader(call)
         plan = await self._changes.plan(self._name, arguments.strings(parameters), when, reader)
-        told = {
+        reply = {
             "diff": Variant("s", plan.diff),
             "steps": Variant("as", plan.steps),
             "blockers": Variant("a(ssus)", blockers(plan.blockers)),
@@ -152,8 +152,8 @@ class ModuleInterface(DeclaredInterface):
             "token": Variant("s", plan.token),
         }
         if plan.refusal is not None:
-            told["refusal"] = Variant("(ss)", (NAMES[type(plan.refusal)], str(plan.refusal)))
-        return [told]
+            reply["refusal"] = Variant("(ss)", (NAMES[type(plan.refusal)], str(plan.refusal)))
+        return [reply]
 
     @reads("ListBlockers")
     async def _list_blockers(self, call: Call) -> Sequence[object]:

@@ -29,9 +29,9 @@ class Inspector:
     async def validate(self, reader: Reader = EVERYBODY) -> tuple[Finding, ...]:
         """Whether the host is fit for nested virtualization, told as READER may know it."""
         async with self._looking:
-            around = await self._surroundings(self._view.snapshot().host_module)
+            surroundings = await self._surroundings(self._view.snapshot().host_module)
         logs = log_settings(self._log_states())
-        found = validate(self._situation(around, reader))
+        found = validate(self._situation(surroundings, reader))
         return (*found, *([] if logs is None else [logs]))
 
     async def check_guest(self, domain_xml: str) -> GuestReport:
@@ -43,6 +43,6 @@ class Inspector:
         kernel = self._view.kernel
         return await read_surroundings(self._view.root, kernel.machine, kernel.release, module)
 
-    def _situation(self, around: Surroundings, reader: Reader = EVERYBODY) -> Situation:
+    def _situation(self, surroundings: Surroundings, reader: Reader = EVERYBODY) -> Situation:
         facts = self._view.facts().for_reader(sees_all=reader.sees_files)
-        return Situation(facts, self._view.derived(facts), around)
+        return Situation(facts, self._view.derived(facts), surroundings)

@@ -30,6 +30,6 @@ def _line(text: bytes, found: list[bytes]) -> bytes:
         return text
     if not found:
         return HIDDEN_LINE
-    told = b" ".join(found)
-    complete = told.split() == text.split()
-    return told if complete else told + _HIDDEN_REST
+    shown = b" ".join(found)
+    complete = shown.split() == text.split()
+    return shown if complete else shown + _HIDDEN_REST

@@ -124,8 +124,8 @@ class Screen:
     def failure(self, error: CliError) -> None:
         """Print an error and the next step: on standard error, with --json on standard output."""
         if self.is_json and not isinstance(error, OutputError):
-            told = {"name": error.name, "text": error.text, "blockers": error.blockers}
-            self.json({"error": told})
+            refusal = {"name": error.name, "text": error.text, "blockers": error.blockers}
+            self.json({"error": refusal})
             return
         self.show_aside(styled(("nestctl: ", BAD), error.text))
         for line in error.hint.splitlines():
@@ -159,11 +159,11 @@ class Screen:
             with terminal.waiting() as show:
                 yield show
             return
-        told: list[str] = []
+        said: list[str] = []
 
         def say(sentence: str) -> None:
-            if not self.is_json and told[-1:] != [sentence]:
-                told.append(sentence)
+            if not self.is_json and said[-1:] != [sentence]:
+                said.append(sentence)
                 self.say(sentence)
 
         yield say

@@ -302,10 +302,10 @@ class Client:
                 take_descriptor=take_descriptor,
             )
         except BusError as error:
-            told = explain(error)
+            known = explain(error)
             if error.name in _BLOCKED:
-                raise Blocked(told.text, told.hint, told.code, told.name) from error
-            raise told from error
+                raise Blocked(known.text, known.hint, known.code, known.name) from error
+            raise known from error
 
 
 def _types(table: InterfaceTable, member: str) -> str:

@@ -181,7 +181,7 @@ class Plan(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A change or reload of the past; time in microseconds since 1970. uid -1: not told.
+    """A change or reload of the past; time in microseconds since 1970. uid -1: not decided.
 
     before is what a change replaced in a file, by parameter or as "filters" and "outputs"; undoable
     whether the file is still as the change left it.
@@ -332,7 +332,7 @@ def host(
 
 def _nested(manager: Mapping[str, Any], module: Module | None) -> Nested:
     decides = module.decides("nested") if module else None
-    told = manager.get("NestedDecidedBy") or KERNEL_DEFAULT
+    decided = manager.get("NestedDecidedBy") or KERNEL_DEFAULT
     backend = manager.get("Backend", "")
     return Nested(
         running=manager.get("Nested") or (module.nested if module else "unknown"),
@@ -340,7 +340,7 @@ def _nested(manager: Mapping[str, Any], module: Module | None) -> Nested:
         configured=module.nested_configured if module else "unset",
         next=module.nested_next if module else "default",
         state=module.state if module else "builtin" if backend == "builtin" else "missing",
-        decided_by=decides.place if decides else None if told == KERNEL_DEFAULT else told,
+        decided_by=decides.place if decides else None if decided == KERNEL_DEFAULT else decided,
     )
 
 

@@ -22,8 +22,7 @@ from nestd.core.errors import InvalidArgument, LimitsExceeded
 from nestd.core.journal_events import NOTICE, Event, about
 from nestd.core.modules.next_loads import next_loads
 from nestd.core.modules.view import HostView
-from nestd.host.collect import log_files
-from nestd.host.collect import sources as collected
+from nestd.host.collect import log_files, sources
 from nestd.host.collect.log_files import Place
 from nestd.host.collect.patient_pipe import GivenUp, PatientPipe, Stalled
 from nestd.host.collect.spool import spool
@@ -110,15 +109,13 @@ class SupportArchives:
         for name, source, text in await self._texts():
             await self._thread(pipe, writer.text, "nestd", name, source, text)
         if root.is_this_machine:
-            for output in collected.OUTPUTS:
+            for output in sources.OUTPUTS:
                 await self._output(pipe, writer, output)
         else:
             what = "the journal, versions of programs"
             writer.index.leave_out(what, "these are another machine's files")
-        await self._thread(
-            pipe, self._files, writer, collected.configuration(self._view.kmod), None
-        )
-        await self._thread(pipe, self._files, writer, collected.LOGS, max_bytes)
+        await self._thread(pipe, self._files, writer, sources.configuration(self._view.kmod), None)
+        await self._thread(pipe, self._files, writer, sources.LOGS, max_bytes)
         await self._thread(pipe, writer.end)
 
     async def _texts(self) -> list[tuple[str, str, bytes]]:
@@ -136,7 +133,7 @@ class SupportArchives:
         ]
 
     async def _output(
-        self, pipe: PatientPipe, writer: ArchiveWriter, output: collected.Output
+        self, pipe: PatientPipe, writer: ArchiveWriter, output: sources.Output
     ) -> None:
         command = " ".join(output.command)
         with tempfile.TemporaryFile() as file:

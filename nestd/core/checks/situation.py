@@ -29,7 +29,7 @@ class Situation:
 
     facts: HostFacts
     snapshot: Snapshot
-    around: Surroundings
+    surroundings: Surroundings
 
     @cached_property
     def vendor(self) -> Vendor:
@@ -40,7 +40,7 @@ class Situation:
             return Vendor.POWER
         if self.facts.machine == "s390x":
             return Vendor.S390
-        flags = self.around.processor.flags
+        flags = self.surroundings.processor.flags
         return next((_CPU_VENDORS[flag] for flag in _CPU_VENDORS if flag in flags), Vendor.NONE)
 
     @cached_property
@@ -79,5 +79,5 @@ class Situation:
     @property
     def power_generation(self) -> int:
         """The N of POWERN; 0 for another processor, or where it is not known."""
-        found = re.match(r"POWER(\d+)", self.around.processor.model)
+        found = re.match(r"POWER(\d+)", self.surroundings.processor.model)
         return int(found.group(1)) if found else 0

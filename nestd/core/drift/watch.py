@@ -65,8 +65,8 @@ class DriftWatch:
         for module, causes in self._causes.read().items():
             if module in self._view.modules and isinstance(causes, dict):
                 self._dealt_with[module] = causes
-        memory = self._kvm_conf.read()
-        self._known = Identity(memory.get("inode", 0), memory.get("changed", 0))
+        remembered = self._kvm_conf.read()
+        self._known = Identity(remembered.get("inode", 0), remembered.get("changed", 0))
         self._view.listen(self._look)
         self._changes.on_change.append(self._on_change)
         self._changes.reloads.jobs.on_end.append(self._on_job_end)

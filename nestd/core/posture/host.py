@@ -78,8 +78,11 @@ def guests(standing: Standing) -> Sequence[Finding]:
     exposed = [each for each in standing.guests if each.exposure.answer is Answer.YES]
     unknown = [each for each in standing.guests if each.exposure.answer is Answer.UNKNOWN]
     using = [each for each in standing.guests if each.usage.nesting is Nesting.USED]
-    untold = [each for each in standing.guests if each.usage.nesting is Nesting.UNKNOWN]
-    found = [_exposed(exposed, unknown, _TAKE[standing.snapshot.vendor]), _using(using, untold)]
+    unclear = [each for each in standing.guests if each.usage.nesting is Nesting.UNKNOWN]
+    found = [
+        _exposed(exposed, unknown, _TAKE[standing.snapshot.vendor]),
+        _using(using, unclear),
+    ]
     return found if standing.machines_known else list(map(_of_some, found))
 
 
@@ -108,13 +111,14 @@ def _exposed(exposed: Sequence[Guest], unknown: Sequence[Guest], take: str) -> F
     )
 
 
-def _using(using: Sequence[Guest], untold: Sequence[Guest]) -> Finding:
-    also = f" Of {_named(untold)} it is not known." if untold else ""
+def _using(using: Sequence[Guest], unclear: Sequence[Guest]) -> Finding:
+    also = f" Of {_named(unclear)} it is not known." if unclear else ""
     if using:
         return note("using-guests", f"Machines that have run guests: {_named(using)}.{also}")
-    if untold:
+    if unclear:
         return note(
-            "using-guests", f"Whether machines have run guests is not known: {_named(untold)}."
+            "using-guests",
+            f"Whether machines have run guests is not known: {_named(unclear)}.",
         )
     return passed("using-guests", "No running machine has run a guest of its own.")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""An object on the bus: the base class of its interfaces, and what was last told of it."""
+"""An object on the bus: the base class of its interfaces, and the last announced properties."""
 
 from __future__ import annotations
 
@@ -61,15 +61,15 @@ class Exported:
         self.handlers = {each.spec.name: _handlers(each) for each in interfaces}
         self._reported: set[str] = set()
         self._known: dict[str, tuple[Mapping[str, object], Mapping[str, Packed]]] = {}
-        self.told: dict[str, Mapping[str, Packed]] = {name: {} for name in self.interfaces}
-        self.told = self.read_all()
+        self.announced: dict[str, Mapping[str, Packed]] = {name: {} for name in self.interfaces}
+        self.announced = self.read_all()
 
     def read_all(self) -> dict[str, Mapping[str, Packed]]:
         """Current properties of all interfaces."""
         return {name: self.read(name) for name in self.interfaces}
 
     def read(self, interface: str) -> Mapping[str, Packed]:
-        """Current properties of an interface. Never fails: one that cannot be had stays as told.
+        """Current properties of an interface. Never fails: an unreadable one stays as announced.
 
         Values that come in the same mapping as before are packed as before.
         """
@@ -79,10 +79,10 @@ class Exported:
             values = source.properties()
         except Exception:
             self._report(interface)
-            return dict(self.told[interface])
+            return dict(self.announced[interface])
         if known is not None and values is known[0]:
             return known[1]
-        packed = dict(self.told[interface])
+        packed = dict(self.announced[interface])
         for name, spec in source.spec.properties.items():
             try:
                 packed[name] = check_value(spec.signature, values[name])
@@ -94,7 +94,7 @@ class Exported:
     def constant(self, interface: str, name: str) -> Packed | None:
         """The value of a property that never changes, None for another one."""
         if self.interfaces[interface].spec.properties[name].emits is Emits.CONST:
-            return self.told[interface].get(name)
+            return self.announced[interface].get(name)
         return None
 
     def _report(self, name: str) -> None:
@@ -104,10 +104,10 @@ class Exported:
             _log.exception("%s of %s cannot be read", name, self.path)
 
     def changes(self) -> Iterator[Change]:
-        """What has changed since it was told last, and is told herewith."""
+        """The changes since the last announcement; they count as announced from now on."""
         for name, source in self.interfaces.items():
-            before, now = self.told[name], self.read(name)
-            self.told[name] = now
+            before, now = self.announced[name], self.read(name)
+            self.announced[name] = now
             changed = [key for key in now if key not in before or now[key] != before[key]]
             emits = {key: source.spec.properties[key].emits for key in changed}
             values = {key: now[key] for key in changed if emits[key] is Emits.VALUE}

@@ -12,7 +12,7 @@ from nestd.dbus.connection.wire import BusError, Call, Route
 from nestd.dbus.objects.exported import Exported, Handler, Interface
 from nestd.dbus.objects.freedesktop import OBJECT_MANAGER, PROPERTIES
 from nestd.dbus.objects.interface import InterfaceSpec
-from nestd.dbus.objects.standard import (
+from nestd.dbus.objects.standard_interfaces import (
     StandardInterfaces,
     unknown_interface,
     unknown_method,
@@ -72,7 +72,9 @@ class ObjectTree:
         exported = self._objects[path] = Exported(path, interfaces)
         self._routes.clear()
         if self._managed(path):
-            self._emit(self._manager_path, OBJECT_MANAGER, "InterfacesAdded", path, exported.told)
+            self._emit(
+                self._manager_path, OBJECT_MANAGER, "InterfacesAdded", path, exported.announced
+            )
 
     def unexport(self, path: str) -> None:
         """Take an object away, and signal it if it was below the manager; raises KeyError."""

@@ -13,8 +13,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nestd.host import program
+from nestd.host import fingerprint, program
 from nestd.host.files import matching, read_regular
+from nestd.host.fingerprint import Fingerprint
 from nestd.host.root import Root
 
 _SECONDS = 30.0
@@ -55,8 +56,8 @@ class _Found:
 
 
 # The last answer of each image's list, good as long as the image is the same: listing takes
-# seconds, and anybody may ask. By path; with module, time of change and size.
-_known: dict[Path, tuple[tuple[str, int, int], bool | None]] = {}
+# seconds, and anybody may ask. By path; with module and fingerprint.
+_known: dict[Path, tuple[tuple[str, Fingerprint], bool | None]] = {}
 
 
 async def look(root: Root, release: str, module: str) -> Initramfs:
@@ -66,10 +67,9 @@ async def look(root: Root, release: str, module: str) -> Initramfs:
     for path in found.images:
         image = root.at(path)
         try:
-            status = image.stat()
+            identity = module, fingerprint.of(image.stat())
         except OSError:
             continue
-        identity = (module, status.st_mtime_ns, status.st_size)
         if _known.get(image, (None,))[0] != identity:
             _known[image] = (identity, await _lists(image, module))
         here = Initramfs(path, _known[image][1], found.unseen)

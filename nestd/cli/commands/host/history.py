@@ -39,5 +39,5 @@ async def run(session: Session, chosen: Namespace) -> Exit:
 def _row(entry: Entry) -> tuple[str, ...]:
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry.time / 1e6))
     who = f"uid {entry.uid}" if entry.uid >= 0 else ""
-    told = ", ".join(filter(None, (entry.asked, who, entry.error)))
-    return at, entry.kind, entry.subject, entry.result, told or "-"
+    details = ", ".join(filter(None, (entry.asked, who, entry.error)))
+    return at, entry.kind, entry.subject, entry.result, details or "-"

@@ -134,9 +134,9 @@ async def _watch(session: Session, view: _View) -> None:
         while not lost.done():
             changed.clear()
             host = await _read(session)
-            told = [*_drain(ends), *(_events(before, host) if seen else ())]
-            if not seen or told or _counts_down(host) or host != before:
-                view.update(host, told)
+            events = [*_drain(ends), *(_events(before, host) if seen else ())]
+            if not seen or events or _counts_down(host) or host != before:
+                view.update(host, events)
             before, seen = host, True
             pause = _COUNTDOWN_SECONDS if _counts_down(host) else None
             await _next(changed, lost, pause)

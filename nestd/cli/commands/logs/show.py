@@ -109,8 +109,8 @@ async def _running(session: Session, daemon: str) -> tuple[str, str] | None:
 
 def _document(daemon: LogDaemon, running: dict[str, tuple[str, str] | None]) -> dict[str, object]:
     now = running[daemon.name]
-    told = {"filters": now[0], "outputs": now[1]} if now else None
-    return {**daemon._asdict(), "running": told}
+    used = {"filters": now[0], "outputs": now[1]} if now else None
+    return {**daemon._asdict(), "running": used}
 
 
 def _runs(daemon: LogDaemon) -> str:

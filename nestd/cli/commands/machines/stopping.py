@@ -35,14 +35,14 @@ class Back(NamedTuple):
     @property
     def text(self) -> str:
         """In words."""
-        told = {
+        outcomes = {
             "restored": "goes on where it was",
             "booted": "has booted anew",
             "runs": "runs, and was not stopped",
             "asked": "still runs, and may yet shut down as it was asked to",
             "gone": "is no longer there",
         }
-        return f"{self.name} {told.get(self.how, self.why)}"
+        return f"{self.name} {outcomes.get(self.how, self.why)}"
 
 
 async def stop_all(session: Session, machines: Sequence[Machine], stop: Stop, limit: float) -> None:

@@ -34,11 +34,11 @@ def kvm(situation: Situation) -> Finding | None:
     if mode.mode == arm_mode.NONE:
         word = f"{arm_mode.PARAMETER}={arm_mode.NONE}"
         return fail("kvm", f"KVM is switched off: the kernel command line has {word}.", away)
-    if mode.mode == arm_mode.NESTED and 0 < situation.around.gic < _FIRST_GIC:
+    if mode.mode == arm_mode.NESTED and 0 < situation.surroundings.gic < _FIRST_GIC:
         return fail(
             "kvm",
             f"This host lost KVM by {_ASKED}: that takes a GICv3 interrupt controller, and here is"
-            f" a GICv{situation.around.gic}.",
+            f" a GICv{situation.surroundings.gic}.",
             away,
         )
     if situation.is_virtual:
@@ -117,17 +117,17 @@ def nested(situation: Situation) -> Finding | None:
 
 
 def _switch_on(situation: Situation) -> str:
-    if situation.around.gic and situation.around.gic < _FIRST_GIC:
+    if situation.surroundings.gic and situation.surroundings.gic < _FIRST_GIC:
         return (
-            f"Do not boot this host with {_ASKED}: it has a GICv{situation.around.gic} interrupt"
-            " controller, with which KVM would then not run at all."
+            f"Do not boot this host with {_ASKED}: it has a GICv{situation.surroundings.gic}"
+            " interrupt controller, with which KVM would then not run at all."
         )
     if version(situation.facts.release) < _FIRST_LINUX:
         return "Boot Linux 6.16 or later first."
     if _is_asked(situation):
         return "See what is said of the processor."
     unsure = f" On a host with a GICv2 interrupt controller {_ASKED} costs KVM: look at first."
-    caution = "" if situation.around.gic else f"{unsure} grep GIC /proc/interrupts"
+    caution = "" if situation.surroundings.gic else f"{unsure} grep GIC /proc/interrupts"
     words = [word for word in situation.facts.arm_mode.words if word != _ASKED]
     return advice(situation.facts.boot_setup, words, [_ASKED]) + caution
 

@@ -16,7 +16,7 @@ _UDEV = (
 
 def device(situation: Situation) -> Finding | None:
     """Whether it is there and QEMU may open it."""
-    module, node = situation.module, situation.around.device
+    module, node = situation.module, situation.surroundings.device
     if module is None and not situation.snapshot.backend:
         return None
     name = "KVM" if module is None else module.name

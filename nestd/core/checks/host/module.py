@@ -92,7 +92,7 @@ def initramfs(situation: Situation) -> Finding | None:
     found = situation.module
     if found is None or situation.builtin:
         return None
-    image = situation.around.initramfs
+    image = situation.surroundings.initramfs
     if image.holds is None:
         return note(
             "initramfs",

@@ -38,7 +38,7 @@ def cpu(situation: Situation) -> Finding | None:
     """Guide, 10 and 12: hardware virtualization, and why there is none."""
     if situation.facts.machine not in MODULES:
         return None
-    if not situation.around.processor.known:
+    if not situation.surroundings.processor.known:
         return note("cpu", "What this host's processor can do is not known: no /proc/cpuinfo.")
     if situation.facts.machine.startswith("ppc64"):
         return _power(situation)
@@ -46,7 +46,7 @@ def cpu(situation: Situation) -> Finding | None:
 
 
 def _x86(situation: Situation) -> Finding:
-    flags = situation.around.processor.flags
+    flags = situation.surroundings.processor.flags
     for name, flag in _X86_NAMES.values():
         if flag in flags:
             return passed("cpu", f"The processor has hardware virtualization: {name} ({flag}).")
@@ -67,8 +67,8 @@ def _x86(situation: Situation) -> Finding:
 
 
 def _power(situation: Situation) -> Finding:
-    generation, mmu = situation.power_generation, situation.around.processor.mmu
-    if situation.around.processor.platform == _LPAR:
+    generation, mmu = situation.power_generation, situation.surroundings.processor.mmu
+    if situation.surroundings.processor.platform == _LPAR:
         return fail(
             "cpu",
             "This host is a logical partition (LPAR, platform pSeries), where KVM does not give"
@@ -98,7 +98,7 @@ def _power(situation: Situation) -> Finding:
 
 
 def _s390(situation: Situation) -> Finding:
-    processor = situation.around.processor
+    processor = situation.surroundings.processor
     if "sie" not in processor.flags:
         return fail(
             "cpu",

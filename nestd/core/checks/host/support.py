@@ -31,7 +31,7 @@ def preview(situation: Situation) -> Finding | None:
 
 def system(situation: Situation) -> Finding:
     """Guide, 13: the operating system of L0."""
-    found = situation.around.system
+    found = situation.surroundings.system
     if found.id != "rhel":
         name = found.pretty_name or found.id or "an unknown system"
         return note(

@@ -23,7 +23,7 @@ _NOT_ON = "VERR_SVM_HOST_SVME_NOT_ENABLED or its like for VMX"
 
 def virtualbox(situation: Situation) -> Finding | None:
     """Whether KVM and the VirtualBox that is installed agree on who switches it on."""
-    found, core = situation.around.virtualbox, situation.facts.modules.get("kvm")
+    found, core = situation.surroundings.virtualbox, situation.facts.modules.get("kvm")
     if not found.sign or core is None or not situation.facts.machine.endswith(("86", "86_64")):
         return None
     value = core.parameters.get(_PARAMETER)
