@@ -28,7 +28,7 @@ import tiers
 CHECKOUT = Path(__file__).resolve().parent.parent
 REPORTS = CHECKOUT / ".cache" / "tests"
 # Seconds for one run of pytest.
-LIMIT = 30 * 60
+LIMIT = 45 * 60
 ON_OLDEST = ("tests/unit", "tests/host", "tests/bus", "tests/system")
 
 
