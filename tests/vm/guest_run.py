@@ -20,7 +20,7 @@ CHECKOUT = HERE.parent.parent
 TESTS = HERE / "guest"
 SHARES = CHECKOUT / ".cache" / "guest"
 # Seconds from power on to power off; a single test has a limit of its own in guest/run.sh.
-LIMIT = 25 * 60
+LIMIT = 40 * 60
 
 
 @dataclass(frozen=True)
