@@ -198,6 +198,8 @@ def _with_a_job(machine: Container, call: tuple[str, ...]) -> Iterator[tuple[str
         "busctl", "--json=short", "call", *MODULE, "Reload", "sa{sv}", "idle", "0"
     )
     [path] = json.loads(reload)["data"]
+    blockers = ("busctl", "get-property", JOB[0], path, JOB[2], "Blockers")
+    assert wait_for(lambda: machine.output(*blockers).strip() != "a(ssus) 0", SECONDS)
     try:
         yield tuple(word.replace(ID, path.rpartition("/")[2]) for word in call)
     finally:
