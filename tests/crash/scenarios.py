@@ -94,6 +94,9 @@ class RemoteKernel:
         self._root = root
         self._requests = requests
 
+    def nests(self) -> bool | None:
+        return None
+
     def read_module(self, name: str) -> ModuleFacts:
         return read_module(self._root, self.release, name)
 

@@ -159,9 +159,12 @@ def _around_loop(script: str, end: str) -> tuple[str, str]:
 
 def _with_a_license() -> Iterator[Path]:
     """The files that name one in a header."""
+    made = {"__pycache__", "node_modules", "dist"}
     for top in ("nestd", "packaging", "systemd", "tests"):
         for path in (CHECKOUT / top).rglob("*"):
-            if path.is_file() and b"SPDX-License-Identifier: " in path.read_bytes()[:500]:
+            if not made.isdisjoint(path.parts) or not path.is_file():
+                continue
+            if b"SPDX-License-Identifier: " in path.read_bytes()[:500]:
                 yield path
 
 
