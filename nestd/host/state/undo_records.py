@@ -7,7 +7,7 @@ import logging
 
 from nestd.host.files import read_regular
 from nestd.host.root import Root
-from nestd.host.state.state_file import write_state_file
+from nestd.host.state.state_file import UNFINISHED, write_state_file
 
 _DIRECTORY = "/run/nestd/logs"
 _LIMIT = 4 << 20  # bytes
@@ -26,8 +26,12 @@ class UndoRecords:
         write_state_file(self._directory / name, record)
 
     def read(self, name: str) -> bytes | None:
-        """The record NAME, None if there is no readable one."""
+        """The record NAME of an earlier process, None if there is no readable one.
+
+        What a kill left half written is removed.
+        """
         try:
+            (self._directory / (name + UNFINISHED)).unlink(missing_ok=True)
             return read_regular(self._directory / name, _LIMIT)
         except OSError as error:
             log.warning("%s cannot be read and is ignored: %s", self._directory / name, error)
