@@ -196,8 +196,10 @@ def _by_arguments(guest: Guest, arguments: QemuArguments, feature: str) -> Findi
     where = "the -cpu in <qemu:commandline>, which decides,"
     if said == "on" or (not said and arguments.model in ("host", "max")):
         return passed("cpu", f"The guest gets {feature} from {where} {arguments.model}.")
-    what = f"denies it {feature}" if said else f"is {arguments.model}, without {feature}"
-    value = guest.domain.qemu_arguments[_last_cpu(guest.domain.qemu_arguments) + 1]
+    what = f"denies it {feature}" if said else f"is {arguments.model or 'empty'}, without {feature}"
+    given = guest.domain.qemu_arguments
+    behind = _last_cpu(given) + 1
+    value = given[behind] if behind < len(given) and given[behind] else "host"
     words = [word for word in value.split(",") if word.lstrip("+-").split("=")[0] != feature]
     return fail(
         "cpu",

@@ -403,6 +403,8 @@ class TestWhatDecides:
             (["--cpu", "Penryn,vendor=GenuineIntel"], "fail"),
             (["-cpu", "Penryn", "-smbios", "type=2", "-cpu", "max"], "pass"),
             (["-cpu", "host", "-cpu", "Penryn"], "fail"),
+            (["-smbios", "type=2", "-cpu"], "fail"),
+            (["-cpu", ""], "fail"),
             (["-smbios", "type=2"], "pass"),
         ],
     )
