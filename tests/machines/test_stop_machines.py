@@ -193,7 +193,7 @@ def test_one_that_may_have_loaded_kvm_is_not_saved_without_a_warning(
         plan = guests.nestctl(*words)
         as_json = guests.nestctl(*words, "--json")
     assert (plan.code, as_json.code, states(guests)) == (0, 0, RUNS)
-    warning = f"Warning: alpha {warned}: if KVM is loaded in it, its saved state does not come back"
+    warning = f"Warning: alpha {warned}: if KVM is loaded in it, its saved state may be lost"
     for each in (plan, as_json):
         assert (warning in each.err) == bool(warned), each.err
         assert "beta" not in each.err

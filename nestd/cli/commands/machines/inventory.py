@@ -99,9 +99,9 @@ async def prospect(host: Host, machine: Machine, stop: Stop) -> Prospect:
         # Nothing tells from outside whether a guest has loaded KVM, which its saved state then has.
         has = "has" if guest.exposed == "yes" else "may have"
         text = (
-            f"{guest.name} {has} nesting: if KVM is loaded in it, its saved state does not come"
-            " back without nesting, and it boots anew. To have it shut down instead: nestctl nested"
-            f" off --stop-machines {SHUTDOWN}"
+            f"{guest.name} {has} nesting: if KVM is loaded in it, its saved state may be lost"
+            " without nesting, and it boots anew. To have it shut down instead: nestctl nested off"
+            f" --stop-machines {SHUTDOWN}"
         )
         return found._replace(warning=text)
     return found
