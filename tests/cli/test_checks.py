@@ -11,7 +11,7 @@ from private_bus import PrivateBus
 from run_nestctl import nestctl
 from scripted_nestd import OWN, Script, scripted_nestd
 
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 
 FINDINGS = [
     ("cpu", "pass", "The processor has VMX.", ""),

@@ -10,7 +10,8 @@ from typing import Any
 
 from nestd.core.logs.settings.units import NoServiceManager, UnitError, UnitFacts
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import SERVICE_UNKNOWN, BusError, Signal, Variant
+from nestd.dbus.errors import SERVICE_UNKNOWN, BusError
+from nestd.dbus.values import Signal, Variant
 
 _NAME = "org.freedesktop.systemd1"
 _PATH = "/org/freedesktop/systemd1"

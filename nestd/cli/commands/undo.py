@@ -15,7 +15,7 @@ from nestd.cli.invocation.session import Session
 from nestd.cli.screen.words import KVM_CONF
 from nestd.cli.service.errors import CliError, Exit
 from nestd.cli.service.values import Entry, Plan
-from nestd.dbus.connection.wire import Variant
+from nestd.dbus.values import Variant
 
 _LOGS = "logs"
 _FILTERS, _OUTPUTS = "filters", "outputs"

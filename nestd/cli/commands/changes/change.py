@@ -19,7 +19,7 @@ from nestd.cli.screen.elements import GOOD, STRONG, fields
 from nestd.cli.service.client import Options
 from nestd.cli.service.errors import CliError, Exit
 from nestd.cli.service.values import Host, Module
-from nestd.dbus.connection.wire import Variant
+from nestd.dbus.values import Variant
 
 
 def add_to(commands: Any) -> None:

@@ -19,7 +19,7 @@ from nestd.cli.screen.elements import Element, paragraphs
 from nestd.cli.screen.output import Screen
 from nestd.cli.service.errors import CliError, Exit
 from nestd.cli.service.values import Host, Inhibitor, Job, Module
-from nestd.dbus.connection.wire import Signal
+from nestd.dbus.values import Signal
 
 _SETTLE_SECONDS = 0.05  # signals come in bunches
 _MOST_EVENTS = 200

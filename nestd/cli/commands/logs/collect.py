@@ -24,7 +24,7 @@ from nestd.cli.screen.elements import GOOD
 from nestd.cli.screen.output import OutputError, discard_output
 from nestd.cli.service.client import Options
 from nestd.cli.service.errors import CliError, Exit
-from nestd.dbus.connection.wire import Variant
+from nestd.dbus.values import Variant
 
 _CHUNK = 256 << 10
 _GZIP = 31  # zlib's code for a gzip header

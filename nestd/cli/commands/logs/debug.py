@@ -21,7 +21,7 @@ from nestd.cli.screen.elements import GOOD, STRONG
 from nestd.cli.service.client import Options
 from nestd.cli.service.errors import DAEMON_UNAVAILABLE, CliError, Exit
 from nestd.cli.service.values import Host, LogDaemon
-from nestd.dbus.connection.wire import Variant
+from nestd.dbus.values import Variant
 from nestd.formats.libvirt.log_presets import preset
 
 _TICK_SECONDS = 1.0

@@ -20,7 +20,7 @@ from nestd.cli.screen.output import Screen
 from nestd.cli.service.client import Options
 from nestd.cli.service.errors import DAEMON_UNAVAILABLE, CliError, Exit
 from nestd.cli.service.values import LogDaemon
-from nestd.dbus.connection.wire import Variant
+from nestd.dbus.values import Variant
 from nestd.formats.libvirt.log_presets import PRESETS
 
 _LEVELS = "Levels: " + ", ".join(f"{level} {name}" for level, name in words.LEVELS.items()) + "."
