@@ -103,11 +103,11 @@ class SystemdUnits:
     def _on_job(self, signal: Signal) -> None:
         if self._waiting:
             self._jobs[str(signal.args[1])] = str(signal.args[3])
-            task = asyncio.ensure_future(self._tell())
+            task = asyncio.ensure_future(self._notify())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self._ended:
             self._ended.notify_all()
 

@@ -200,13 +200,13 @@ class Connection:
             elif header.kind == messages.SIGNAL:
                 self._on_signal(header, message)
             elif header.reply_serial in self._refused:
-                told = header.sender == BUS and header.error_name in _TAKES_NONE
-                self._refused[header.reply_serial] |= told
+                takes_none = header.sender == BUS and header.error_name in _TAKES_NONE
+                self._refused[header.reply_serial] |= takes_none
             elif header.reply_serial in self._takes_descriptor:
                 self._on_descriptor(header, message, descriptors)
             elif header.kind in (messages.METHOD_RETURN, messages.ERROR):
                 self._on_reply(header, message)
-        except Exception:  # a message must not end the connection, whatever it met in us
+        except Exception:  # a message must not end the connection, whatever goes wrong here
             _log.exception("A message from %s could not be handled", header.sender)
         finally:
             for descriptor in descriptors:

@@ -46,7 +46,7 @@ async def validate(session: Session, chosen: Namespace) -> Exit:
     findings = await session.client.validate()
     ready = not any(each.verdict == "fail" for each in findings)
     text = f"This host is {'' if ready else 'not '}ready for nested virtualization."
-    return _tell(session.screen, findings, ready, text, everything=chosen.all)
+    return _report(session.screen, findings, ready, text, everything=chosen.all)
 
 
 async def check_guest(session: Session, chosen: Namespace) -> Exit:
@@ -75,7 +75,7 @@ async def _print_guests(session: Session, documents: Sequence[str]) -> Exit:
 async def _check_one(session: Session, chosen: Namespace, xml: str) -> Exit:
     ready, findings = await session.client.check_guest(xml)
     text = f"This guest can{'' if ready else 'not'} run virtual machines on this host."
-    return _tell(session.screen, findings, ready, text, everything=chosen.all)
+    return _report(session.screen, findings, ready, text, everything=chosen.all)
 
 
 async def posture(session: Session, chosen: Namespace) -> Exit:
@@ -89,7 +89,7 @@ async def posture(session: Session, chosen: Namespace) -> Exit:
     return Exit.DONE if safe else Exit.FAILED
 
 
-def _tell(
+def _report(
     screen: Screen, findings: Sequence[Finding], ready: bool, text: str, *, everything: bool
 ) -> Exit:
     if screen.is_json:
