@@ -19,8 +19,8 @@ from nestd.core.model import Snapshot
 from nestd.core.services import Services
 from nestd.core.shared_work import SharedAnswers
 from nestd.dbus.connection.protocol import Packed, check_value
-from nestd.dbus.connection.wire import Call
 from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.dbus.values import Call
 from nestd.formats.api import manager
 from nestd.formats.api.names import job_path, log_daemon_path, module_path
 

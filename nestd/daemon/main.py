@@ -32,7 +32,7 @@ from nestd.daemon.logs import Logs
 from nestd.daemon.notify import notify, start_watchdog
 from nestd.daemon.options import Options
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 from nestd.formats.api.names import BUS_NAME
 from nestd.host.kernel.interface import Kernel
 from nestd.host.kernel.kmod import Kmod, find_kmod
