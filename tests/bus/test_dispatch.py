@@ -12,7 +12,7 @@ from nestd.dbus.connection.callers import MAX_CALLS_PER_SENDER
 from nestd.dbus.connection.dispatch import Dispatcher
 from nestd.dbus.connection.messages import Header, Outgoing
 from nestd.dbus.connection.protocol import encode_call, read_header
-from nestd.dbus.connection.wire import Call, Route
+from nestd.dbus.values import Call, Route
 
 CALLER = ":1.1"
 
