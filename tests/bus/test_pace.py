@@ -39,7 +39,8 @@ def test_a_hundred_calls_of_one_user_get_no_more_than_one_of_another() -> None:
         async def greedy() -> None:
             nonlocal done
             while not ended.is_set():
-                done += await pace.run(1000, busy(1))
+                await pace.run(1000, busy(1))
+                done += 1
 
         clients = [asyncio.ensure_future(greedy()) for _ in range(100)]
         for _ in range(CALLS):
@@ -88,3 +89,22 @@ def test_calls_at_work_count_for_the_user_once_it_is_known() -> None:
         somebody_else.cancel()
 
     asyncio.run(asyncio.wait_for(body(), 60))
+
+
+def test_calls_at_work_take_a_fifth_of_the_time_while_calls_flood_in() -> None:
+    steps = 20
+
+    async def body() -> float:
+        pace = Pace()
+        left = iter(range(steps))
+
+        async def greedy(user: User) -> None:
+            for _ in left:
+                pace.flood()
+                await pace.run(user, busy(1))
+
+        started = time.monotonic()
+        await asyncio.gather(*(greedy(f":1.{number}") for number in range(5)))
+        return time.monotonic() - started
+
+    assert steps * STEP < 0.4 * asyncio.run(body()), "five users, each alone within its half"

@@ -34,6 +34,7 @@ _TURN_SECONDS = 0.005
 MOST_WAITING = 256
 """Calls of one sender that may wait for their turn: further ones are refused as they arrive, which
 is what bounds how long a flood of them lasts."""
+_FLOOD_CALLS = 64  # that arrive between two turns
 _LOOK_UP_FROM = 4  # calls of a sender that wait: then it matters whose they are
 _LARGE_BODY = 16 << 10  # bytes; up to here it is read at once, in a few milliseconds
 _LARGE_SECONDS = 0.5  # enough for all that is no waiting
@@ -65,6 +66,7 @@ class Dispatcher:
         self._pace = Pace()
         self._queue = FairQueue()
         self._planned = False
+        self._arrived = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._large = asyncio.Lock()
 
@@ -72,6 +74,7 @@ class Dispatcher:
         """Answer a call in its turn; message is None if it was too long to be read."""
         if not header.wants_reply and self._changes_nothing(header):
             return
+        self._arrived += 1
         waiting = self._queue.waiting(header.sender)
         if waiting >= MOST_WAITING:
             self._answer_error(header, _TOO_MANY)
@@ -84,6 +87,9 @@ class Dispatcher:
 
     def turn(self) -> None:
         """Handle what has arrived, as far as its turn has come."""
+        if self._arrived >= _FLOOD_CALLS:
+            self._pace.flood()
+        self._arrived = 0
         if not self._planned and self._queue:
             self._turn()
 

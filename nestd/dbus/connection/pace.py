@@ -3,6 +3,9 @@
 
 What a call costs is measured: each step of its coroutine, from one wait to the next. A user who is
 ahead of its share waits before the next step of any of its calls.
+
+While calls flood in, all that are at work take a fifth of the loop's time: whose the calls are that
+are still on their way is not known before they have been read.
 """
 
 from __future__ import annotations
@@ -16,6 +19,9 @@ from typing import Any, TypeVar, cast
 from nestd.dbus.connection.fair_queue import User
 
 _SHARE = 0.5
+_FLOOD_SHARE = 0.2  # of all users together
+_FLOOD_SECONDS = 0.25  # after the last sign of it
+_MOST_AHEAD = 0.05  # seconds of all together: a flood that begins is no reason to wait for long
 _AHEAD_SECONDS = 0.005  # that one may be ahead of its share: most calls take less
 _LONGEST_PAUSE = 0.05
 _MOST_ACCOUNTS = 64  # then those of users who have nothing to do are forgotten
@@ -62,6 +68,8 @@ class Pace:
 
     def __init__(self) -> None:
         self._accounts: dict[User, _Account] = {}
+        self._everybody = _Account()
+        self._flood_ends = 0.0
 
     async def run(self, user: User, work: Awaitable[_Result]) -> _Result:
         """Do a user's WORK, a coroutine, at that user's pace."""
@@ -79,7 +87,7 @@ class Pace:
         step, value = work.send, None
         try:
             while True:
-                if self._ahead(account.current):
+                if self._pause_seconds(account.current):
                     yield from self._pause(account).__await__()
                 started = time.monotonic()
                 try:
@@ -101,8 +109,8 @@ class Pace:
         account.current.paused += 1
         try:
             async with account.current.pausing:
-                while self._ahead(account.current):
-                    await asyncio.sleep(min(account.current.ahead / _SHARE, _LONGEST_PAUSE))
+                while seconds := self._pause_seconds(account.current):
+                    await asyncio.sleep(seconds)
         finally:
             account.current.paused -= 1
 
@@ -134,20 +142,33 @@ class Pace:
             if kept is not account:
                 account.join(kept)
 
+    def flood(self) -> None:
+        """Many calls have arrived at once."""
+        self._flood_ends = time.monotonic() + _FLOOD_SECONDS
+
+    def _pause_seconds(self, account: _Account) -> float:
+        """How long the next step has to wait; 0 for not at all."""
+        seconds = account.ahead / _SHARE if self._ahead(account) else 0.0
+        now, everybody = time.monotonic(), self._everybody
+        if now < self._flood_ends:
+            _settle(everybody, now, _FLOOD_SHARE)
+            if everybody.ahead > _AHEAD_SECONDS:
+                seconds = max(seconds, everybody.ahead / _FLOOD_SHARE)
+        return min(seconds, _LONGEST_PAUSE)
+
     def _ahead(self, account: _Account) -> bool:
         if account.ahead <= _AHEAD_SECONDS:
             return False
         now = time.monotonic()
-        self._settle(account, now)
+        _settle(account, now, _SHARE)
         return account.ahead > _AHEAD_SECONDS and self._others(account, now)
 
     def _charge(self, account: _Account, started: float) -> None:
-        account.ahead += time.monotonic() - started
-        self._settle(account, time.monotonic())
-
-    def _settle(self, account: _Account, now: float) -> None:
-        account.ahead = max(0.0, account.ahead - (now - account.updated) * _SHARE)
-        account.updated = now
+        now = time.monotonic()
+        for each, share in ((account, _SHARE), (self._everybody, _FLOOD_SHARE)):
+            each.ahead += now - started
+            _settle(each, now, share)
+        self._everybody.ahead = min(self._everybody.ahead, _MOST_AHEAD)
 
     def _others(self, account: _Account, now: float) -> bool:
         """Whether anybody else has or had something to do just now."""
@@ -163,3 +184,8 @@ class Pace:
             if not each.calls and now - each.updated > _OTHERS_SECONDS + each.ahead / _SHARE
         ]:
             del self._accounts[user]
+
+
+def _settle(account: _Account, now: float, share: float) -> None:
+    account.ahead = max(0.0, account.ahead - (now - account.updated) * share)
+    account.updated = now
