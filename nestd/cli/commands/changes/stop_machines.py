@@ -43,7 +43,7 @@ def add_options(parser: Parser) -> None:
 def check_options(chosen: Namespace) -> None:
     """Raises CliError for options that do not go together."""
     if not chosen.stop_machines and (chosen.yes or chosen.time_limit):
-        raise CliError("--yes and --time-limit go with --stop-machines.", code=Exit.USAGE)
+        raise CliError("--yes and --time-limit need --stop-machines.", code=Exit.USAGE)
     if chosen.stop_machines and chosen.when != "now":
         text = "--stop-machines reloads now: --when-idle and --at-boot stop no machine."
         raise CliError(text, code=Exit.USAGE)
@@ -75,7 +75,7 @@ def _refuse(machines: Sequence[Machine], others: Sequence[Blocker], stop: Stop) 
     found += others
     if found:
         lines = "\n".join(f"  {formatting.blocker(each)}: {each.detail}" for each in found)
-        text = "Not all that is in the way can be stopped. Nothing was done."
+        text = "Not everything in the way can be stopped. Nothing was done."
         raise CliError(text, lines, Exit.BLOCKED, BUSY, tuple(found))
 
 
@@ -87,7 +87,7 @@ async def _show_machines(
     needing = [one.guest.name for one in machines if await inventory.needs_nesting(host, one, stop)]
     if session.screen.is_json:
         return needing
-    what = "is saved to disk, and goes on" if stop.how == SAVE else "is shut down, and boots anew"
+    what = "is saved to disk, and goes on" if stop.how == SAVE else "is shut down, and boots again"
     name = request.module.name
     session.screen.say((f"For the reload of {name} these machines are stopped:", STRONG))
     rows = [(one.guest.name, str(one.guest.pid), what) for one in machines]
@@ -99,7 +99,9 @@ async def _show_machines(
         )
     left = [each.name for each in stopped_machines.read()]
     if left:
-        session.screen.note(f"Also started then, stopped by an earlier run: {', '.join(left)}.")
+        session.screen.note(
+            f"Also started then, because an earlier run stopped them: {', '.join(left)}."
+        )
     return needing
 
 
@@ -155,7 +157,7 @@ def _undone(session: Session, error: CliError, back: Sequence[Started]) -> CliEr
         report_started(session, back)
     text = f"{error.text} No setting was changed."
     if rebooted:
-        text += f" Shut down already, and booted anew: {', '.join(rebooted)}."
+        text += f" Shut down already, and booted again: {', '.join(rebooted)}."
     missing = _failed(back)
     if missing:
         text += f" Not back: {', '.join(missing)}."

@@ -52,9 +52,9 @@ def obstacle(machine: Machine, stop: Stop) -> Blocker | None:
     """Why it may not be stopped."""
     domain = machine.domain
     if domain is None:
-        why = f"no guest of libvirt's system daemon but of {machine.guest.vmm}: end it there"
+        why = f"not managed by libvirt's system daemon but by {machine.guest.vmm}: end it there"
     elif not domain.persistent:
-        why = "transient: libvirt would not know it any more, once it is stopped"
+        why = "transient: libvirt would forget it once it is stopped"
     elif domain.state != RUNNING:
         why = f"{domain.state}: it runs afterwards, or its state is lost"
     else:
