@@ -178,8 +178,12 @@ class Dispatcher:
                     return
             route = route.otherwise
         self._callers.admit(header.sender, len(message))
-        user = self._queue.user_of(header.sender)
-        self._start(self._pace.run(user, self._work(header, route, message)))
+        self._start(self._paced(header, route, message))
+        self._plan()  # no turn before the call has begun: it may have ended then
+
+    async def _paced(self, header: Header, route: Route, message: bytes) -> None:
+        user = self._queue.user_of(header.sender)  # of now: it may have been looked up meanwhile
+        await self._pace.run(user, self._work(header, route, message))
 
     async def _work(self, header: Header, route: Route, message: bytes) -> None:
         try:
