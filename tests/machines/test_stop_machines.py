@@ -167,6 +167,41 @@ def test_one_that_has_run_guests_of_its_own_is_not_saved_into_a_loss(
     assert bool(script.calls_of("SetNested")) == (not refused)
 
 
+@pytest.mark.parametrize(
+    ("value", "how", "exposed", "warned"),
+    [
+        ("off", "save", "yes", "has nesting"),
+        ("off", "save", "unknown", "may have nesting"),
+        ("off", "save", "no", ""),
+        ("off", "shutdown", "yes", ""),
+        ("on", "save", "yes", ""),
+    ],
+)
+def test_one_that_may_have_loaded_kvm_is_not_saved_without_a_warning(
+    value: str,
+    how: str,
+    exposed: str,
+    warned: str,
+    bus: PrivateBus,
+    guests: Guests,
+    script: Script,
+) -> None:
+    """Nothing tells from outside whether it has; its saved state then needs nesting."""
+    script.guests = [{**script.guests[0], "exposed": exposed}, script.guests[1]]
+    words = ("nested", value, "--stop-machines", how, "--dry-run")
+    with scripted_nestd(bus.address, script):
+        plan = guests.nestctl(*words)
+        as_json = guests.nestctl(*words, "--json")
+    assert (plan.code, as_json.code, states(guests)) == (0, 0, RUNS)
+    warning = f"Warning: alpha {warned}: if KVM is loaded in it, its saved state may be lost"
+    for each in (plan, as_json):
+        assert (warning in each.err) == bool(warned), each.err
+        assert "beta" not in each.err
+    alpha, beta = json.loads(as_json.out)["machines"]
+    assert (alpha["name"], alpha["waits"], beta["warning"]) == ("alpha", False, "")
+    assert bool(alpha["warning"]) == bool(warned)
+
+
 KILLS = [
     (how, when, word, count)
     for how, word in (("save", "managedsave"), ("shutdown", "shutdown"))

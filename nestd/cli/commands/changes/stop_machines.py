@@ -58,16 +58,20 @@ def is_needed(plan: Plan) -> bool:
 async def change(session: Session, request: Request, chosen: Namespace) -> Exit:
     """Stop the guests, change, start them again; refused by name before anything is stopped."""
     check_is_this_machine(session)
-    stop = Stop(chosen.stop_machines, chosen.value == "off")
+    stop = _stop(chosen)
     with stopped_machines.only_one():
         machines, others = await inventory.look(session, request.module.name)
         _refuse(machines, others, stop)
-        needing = await _show_machines(session, request, machines, stop)
+        needing = await _show_machines(session, request, machines, chosen)
         if chosen.dry_run:
             return Exit.DONE
         if not chosen.yes and not await is_confirmed(session, "Go on?"):
             raise CliError("Nothing was done.")
         return await _change(session, request, machines, stop, chosen, needing)
+
+
+def _stop(chosen: Namespace) -> Stop:
+    return Stop(chosen.stop_machines, chosen.value == "off")
 
 
 def _refuse(machines: Sequence[Machine], others: Sequence[Blocker], stop: Stop) -> None:
@@ -80,29 +84,32 @@ def _refuse(machines: Sequence[Machine], others: Sequence[Blocker], stop: Stop) 
 
 
 async def _show_machines(
-    session: Session, request: Request, machines: Sequence[Machine], stop: Stop
+    session: Session, request: Request, machines: Sequence[Machine], chosen: Namespace
 ) -> list[str]:
     """Name each with what will happen to it; gives those that libvirt will not start again."""
     host = await session.client.host()
-    needing = [one.guest.name for one in machines if await inventory.needs_nesting(host, one, stop)]
-    if session.screen.is_json:
-        return needing
-    what = "is saved to disk, and goes on" if stop.how == SAVE else "is shut down, and boots again"
-    name = request.module.name
-    session.screen.say((f"For the reload of {name} these machines are stopped:", STRONG))
-    rows = [(one.guest.name, str(one.guest.pid), what) for one in machines]
-    session.screen.show(columns(["NAME", "PID", "WHAT HAPPENS"], rows))
-    for each in needing:
-        kept = "; its saved state stays" if stop.how == SAVE else ""
-        session.screen.warn(
-            f"{each} requires nesting: libvirt does not start it while that is off{kept}."
-        )
+    stop = _stop(chosen)
+    found = [await inventory.prospect(host, one, stop) for one in machines]
     left = [each.name for each in stopped_machines.read()]
-    if left:
+    if session.screen.is_json:
+        if chosen.dry_run:
+            session.screen.json({"changed": False, "machines": found, "also_started": left})
+    else:
+        what = (
+            "is saved to disk, and goes on" if stop.how == SAVE else "is shut down, and boots again"
+        )
+        name = request.module.name
+        session.screen.say((f"For the reload of {name} these machines are stopped:", STRONG))
+        rows = [(each.name, str(each.pid), what) for each in found]
+        session.screen.show(columns(["NAME", "PID", "WHAT HAPPENS"], rows))
+    for each in found:
+        if each.warning:
+            session.screen.warn(each.warning)
+    if left and not session.screen.is_json:
         session.screen.note(
             f"Also started then, because an earlier run stopped them: {', '.join(left)}."
         )
-    return needing
+    return [each.name for each in found if each.waits]
 
 
 async def _change(
