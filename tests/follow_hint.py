@@ -9,9 +9,7 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 _ADD = re.compile(r"With virsh edit (?:\S+|'.*'), add this inside <([\w:]+)>:\n(.*)", re.DOTALL)
-_REPLACE = re.compile(
-    r"With virsh edit (?:\S+|'.*'), replace (.*?) by this:\n(.*)", re.DOTALL
-)
+_REPLACE = re.compile(r"With virsh edit (?:\S+|'.*'), replace (.*?) by this:\n(.*)", re.DOTALL)
 _REMOVE = re.compile(r"With virsh edit (?:\S+|'.*'), remove (.*)\.")
 
 

@@ -100,7 +100,7 @@ async def prospect(host: Host, machine: Machine, stop: Stop) -> Prospect:
         has = "has" if guest.exposed == "yes" else "may have"
         text = (
             f"{guest.name} {has} nesting: if KVM is loaded in it, its saved state may be lost"
-            " without nesting, and it boots anew. To have it shut down instead: nestctl nested off"
+            " without nesting, and it boots again. To have it shut down instead: nestctl nested off"
             f" --stop-machines {SHUTDOWN}"
         )
         return found._replace(warning=text)
