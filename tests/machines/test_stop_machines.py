@@ -109,6 +109,34 @@ def test_one_that_does_not_shut_down_in_time_ends_the_whole(
     assert (resumed.code, resumed.out.splitlines()[-1]) == (0, "deaf has booted again.")
 
 
+@pytest.mark.parametrize(
+    ("instead", "told"),
+    [
+        ("echo 'error: no space' >&2; exit 1", "beta cannot be saved: no space."),
+        ("exec sleep 600", "beta could not be saved within 45 s."),
+    ],
+)
+def test_one_that_cannot_be_saved_ends_the_whole(
+    instead: str, told: str, bus: PrivateBus, guests: Guests, script: Script
+) -> None:
+    saves = guests.libvirtd.root / "saves"
+    saves.unlink(missing_ok=True)
+    wrapper = f"""\
+case " $* " in *" managedsave "*)
+    echo x >> {saves}
+    if [ "$(wc -l < {saves})" = 2 ]; then {instead}; fi;;
+esac"""
+    # The first of them is to be saved within it on a busy machine, too.
+    limit = ("--time-limit", "45s") if "sleep" in instead else ()
+    with guests.virsh_that(wrapper):
+        done = stop(bus, guests, script, "save", "--yes", *limit)
+    assert (done.code, script.calls_of("SetNested")) == (1, [])
+    assert f"nestctl: {told} No setting was changed." in done.err
+    assert states(guests) == {"alpha": "running (restored)", "beta": "running (booted)"}
+    assert "alpha goes on where it was." in done.out
+    assert "beta runs, and was not stopped." in done.out
+
+
 def test_a_change_that_fails_brings_them_back(
     bus: PrivateBus, guests: Guests, script: Script
 ) -> None:
