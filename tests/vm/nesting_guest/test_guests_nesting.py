@@ -182,7 +182,7 @@ def test_shut_down_for_a_reload_they_boot_anew() -> None:
     virsh("start", "obedient")
     time.sleep(20)  # until it listens to its power button, which it cannot tell
     told = nestctl("nested", "off", "--stop-machines", "shutdown", "--yes")
-    assert "obedient has booted anew." in told
+    assert "obedient has booted again." in told
     assert SYS_NESTED.read_text().strip() == "0"
     assert state("obedient") == "running (booted)"
 

@@ -43,7 +43,7 @@ def add_options(parser: Parser) -> None:
 def check_options(chosen: Namespace) -> None:
     """Raises CliError for options that do not go together."""
     if not chosen.stop_machines and (chosen.yes or chosen.time_limit):
-        raise CliError("--yes and --time-limit go with --stop-machines.", code=Exit.USAGE)
+        raise CliError("--yes and --time-limit need --stop-machines.", code=Exit.USAGE)
     if chosen.stop_machines and chosen.when != "now":
         text = "--stop-machines reloads now: --when-idle and --at-boot stop no machine."
         raise CliError(text, code=Exit.USAGE)
@@ -79,7 +79,7 @@ def _refuse(machines: Sequence[Machine], others: Sequence[Blocker], stop: Stop) 
     found += others
     if found:
         lines = "\n".join(f"  {formatting.blocker(each)}: {each.detail}" for each in found)
-        text = "Not all that is in the way can be stopped. Nothing was done."
+        text = "Not everything in the way can be stopped. Nothing was done."
         raise CliError(text, lines, Exit.BLOCKED, BUSY, tuple(found))
 
 
@@ -96,7 +96,7 @@ async def _show_machines(
             session.screen.json({"changed": False, "machines": found, "also_started": left})
     else:
         what = (
-            "is saved to disk, and goes on" if stop.how == SAVE else "is shut down, and boots anew"
+            "is saved to disk, and goes on" if stop.how == SAVE else "is shut down, and boots again"
         )
         name = request.module.name
         session.screen.say((f"For the reload of {name} these machines are stopped:", STRONG))
@@ -106,7 +106,9 @@ async def _show_machines(
         if each.warning:
             session.screen.warn(each.warning)
     if left and not session.screen.is_json:
-        session.screen.note(f"Also started then, stopped by an earlier run: {', '.join(left)}.")
+        session.screen.note(
+            f"Also started then, because an earlier run stopped them: {', '.join(left)}."
+        )
     return [each.name for each in found if each.waits]
 
 
@@ -162,7 +164,7 @@ def _undone(session: Session, error: CliError, back: Sequence[Started]) -> CliEr
         report_started(session, back)
     text = f"{error.text} No setting was changed."
     if rebooted:
-        text += f" Shut down already, and booted anew: {', '.join(rebooted)}."
+        text += f" Shut down already, and booted again: {', '.join(rebooted)}."
     missing = _failed(back)
     if missing:
         text += f" Not back: {', '.join(missing)}."

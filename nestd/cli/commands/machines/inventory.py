@@ -61,9 +61,9 @@ def obstacle(machine: Machine, stop: Stop) -> Blocker | None:
     """Why it may not be stopped."""
     domain = machine.domain
     if domain is None:
-        why = f"no guest of libvirt's system daemon but of {machine.guest.vmm}: end it there"
+        why = f"not managed by libvirt's system daemon but by {machine.guest.vmm}: end it there"
     elif not domain.persistent:
-        why = "transient: libvirt would not know it any more, once it is stopped"
+        why = "transient: libvirt would forget it once it is stopped"
     elif domain.state != RUNNING:
         why = f"{domain.state}: it runs afterwards, or its state is lost"
     else:
@@ -100,7 +100,7 @@ async def prospect(host: Host, machine: Machine, stop: Stop) -> Prospect:
         has = "has" if guest.exposed == "yes" else "may have"
         text = (
             f"{guest.name} {has} nesting: if KVM is loaded in it, its saved state may be lost"
-            " without nesting, and it boots anew. To have it shut down instead: nestctl nested off"
+            " without nesting, and it boots again. To have it shut down instead: nestctl nested off"
             f" --stop-machines {SHUTDOWN}"
         )
         return found._replace(warning=text)

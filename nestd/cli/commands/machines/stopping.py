@@ -37,7 +37,7 @@ class Started(NamedTuple):
         """In words."""
         outcomes = {
             "restored": "goes on where it was",
-            "booted": "has booted anew",
+            "booted": "has booted again",
             "runs": "runs, and was not stopped",
             "asked": "still runs, and may yet shut down as it was asked to",
             "gone": "is no longer there",

@@ -299,7 +299,7 @@ class TestUsage:
         assert intel.nesting() == (
             "unknown",
             0,
-            "debugfs cannot be read, and KVM's counts are there",
+            "debugfs, which has KVM's counts, cannot be read",
         )
 
     def test_no_directory_of_this_machine(self, intel: Host) -> None:
