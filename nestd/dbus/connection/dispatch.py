@@ -193,6 +193,8 @@ class Dispatcher:
 
     async def _work(self, header: Header, route: Route, message: bytes) -> None:
         try:
+            while self._is_congested():  # since it was taken: it may have had to wait for its share
+                await asyncio.sleep(_CONGESTED_SECONDS)
             if read_size(message).body > _LARGE_BODY:
                 await self._serve_large(header, route, message)
             else:
