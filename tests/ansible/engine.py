@@ -121,17 +121,19 @@ class Ansible:
         }
 
 
-def make(requirement: str) -> Ansible:
-    """Install that ansible-core below .cache unless it is there, and the collection with it.
+def make(*requirements: str, interpreter: str = sys.executable) -> Ansible:
+    """Install them, ansible-core among them, below .cache, and the collection with them.
 
-    Raises subprocess.CalledProcessError.
+    What is there already is taken. Raises subprocess.CalledProcessError.
     """
-    place = CHECKOUT / ".cache/ansible" / requirement.replace("==", "-")
+    name = "-".join([*requirements, Path(os.path.realpath(interpreter)).name])
+    place = CHECKOUT / ".cache/ansible" / name.replace("==", "-").replace(".*", "")
     python = place / "bin/python"
-    if not (place / "bin/ansible-playbook").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
+    if not (place / "installed").exists():
+        subprocess.run([interpreter, "-m", "venv", "--clear", place], check=True)
         install = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-        subprocess.run([*install, requirement], check=True)
+        subprocess.run([*install, *requirements], check=True)
+        (place / "installed").touch()
     collections = place / "collections"
     build(place / "bin", place)
     return Ansible(place / "bin", collections)

@@ -8,7 +8,6 @@ then starts Python. So every playbook runs against it as it stands.
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +31,8 @@ class SimulatedHost:
     simulate: str = "intel"
     files: Files = ()  # type: ignore[assignment]
     machines: Sequence[str] = ()
+    # What Ansible's modules run on.
+    interpreter: str = "/usr/bin/python3"
 
 
 @dataclass
@@ -80,7 +81,7 @@ def _start(stack: contextlib.ExitStack, place: Path, host: SimulatedHost) -> Mem
         "#!/bin/sh\n"
         f"export DBUS_SYSTEM_BUS_ADDRESS={shlex.quote(bus.address)}\n"
         f'export PATH={shlex.quote(str(programs))}:"$PATH"\n'
-        f'exec {shlex.quote(os.environ.get("HOST_PYTHON", "/usr/bin/python3"))} "$@"\n'
+        f'exec {shlex.quote(host.interpreter)} "$@"\n'
     )
     python.chmod(0o755)
     return Member(host, nestd, python)
