@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,8 +18,9 @@ import fleet
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 COLLECTION = CHECKOUT / "packaging/ansible"
-# The oldest that the collection supports, and the newest that this Python can run.
-OLDEST, NEWEST = "ansible-core==2.14.18", "ansible-core"
+# The oldest that the collection supports, and of those that it was seen with the newest that this
+# Python can run: a release of tomorrow is tried on purpose, not by chance.
+OLDEST, NEWEST = "ansible-core==2.14.18", "ansible-core<2.22"
 # For a playbook; on an idle machine the longest takes one minute.
 SECONDS = 1200
 
@@ -127,7 +129,7 @@ def make(*requirements: str, interpreter: str = sys.executable) -> Ansible:
     What is there already is taken. Raises subprocess.CalledProcessError.
     """
     name = "-".join([*requirements, Path(os.path.realpath(interpreter)).name])
-    place = CHECKOUT / ".cache/ansible" / name.replace("==", "-").replace(".*", "")
+    place = CHECKOUT / ".cache/ansible" / re.sub(r"[=<*]+", "-", name)
     python = place / "bin/python"
     if not (place / "installed").exists():
         subprocess.run([interpreter, "-m", "venv", "--clear", place], check=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The collection's scenario of molecule: the role is applied, changes nothing again, is verified."""
+"""The collection's scenario of molecule: the role is applied, then changes nothing, is verified."""
 
 from __future__ import annotations
 
