@@ -22,11 +22,11 @@ from nestd.core.history.foreign import ForeignWatch
 from nestd.core.history.history import History
 from nestd.core.history.logs import LogsWatch
 from nestd.core.logs.daemons import LogDaemons
-from nestd.core.modules.shared_look import SharedLook
 from nestd.core.modules.view import HostView
 from nestd.core.reloads.queue import Reloads
 from nestd.core.reloads.recovery import recover
 from nestd.core.services import Services
+from nestd.core.shared_work import SharedLook
 from nestd.daemon import settings
 from nestd.daemon.logs import Logs
 from nestd.daemon.notify import notify, start_watchdog

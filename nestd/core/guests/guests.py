@@ -15,8 +15,8 @@ from nestd.core.guests.guest import Exposure, Guest, Nesting
 from nestd.core.guests.usage import usage
 from nestd.core.hidden import EVERYBODY, NAMELESS, Reader
 from nestd.core.model import Answer, Machine, Snapshot
-from nestd.core.modules.shared_look import SharedLook
 from nestd.core.modules.view import HostView
+from nestd.core.shared_work import SharedLook
 from nestd.formats.vmm_arguments import QemuArguments, read_qemu
 from nestd.host.guests.look import GuestFacts, GuestLook
 from nestd.host.kernel.sysfs import load_time

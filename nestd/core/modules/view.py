@@ -18,9 +18,9 @@ from nestd.core.model import Machine, Snapshot
 from nestd.core.modules.derive import derive
 from nestd.core.modules.facts import HostFacts, RestOfHost, with_nested
 from nestd.core.modules.machine_count import MachineCount
-from nestd.core.modules.shared_look import SharedLook
 from nestd.core.modules.vendors import modules_of
 from nestd.core.modules.wording import no_module
+from nestd.core.shared_work import SharedLook
 from nestd.formats.modprobe.kernel_params import ParameterType
 from nestd.host.kernel import kvm_holders
 from nestd.host.kernel.interface import Kernel, KernelEvent

@@ -178,8 +178,12 @@ class Dispatcher:
                     return
             route = route.otherwise
         self._callers.admit(header.sender, len(message))
-        user = self._queue.user_of(header.sender)
-        self._start(self._pace.run(user, self._work(header, route, message)))
+        self._start(self._paced(header, route, message))
+        self._plan()  # no turn before the call has begun: it may have ended then
+
+    async def _paced(self, header: Header, route: Route, message: bytes) -> None:
+        user = self._queue.user_of(header.sender)  # of now: it may have been looked up meanwhile
+        await self._pace.run(user, self._work(header, route, message))
 
     async def _work(self, header: Header, route: Route, message: bytes) -> None:
         try:
@@ -188,7 +192,7 @@ class Dispatcher:
             else:
                 await self._serve(header, route, _read_soon(header, route, message))
         except asyncio.CancelledError:
-            self._answer_error(header, BusError(errors.FAILED, "The call was given up."))
+            self._answer_error(header, BusError(errors.FAILED, "The call was cancelled."))
             raise
         finally:
             self._callers.release(header.sender, len(message))
@@ -257,7 +261,7 @@ def _read_call(header: Header, route: Route, message: bytes) -> Call:
     )
 
 
-_TOO_MANY = BusError(errors.LIMITS_EXCEEDED, "Too many calls are waiting, try again later.")
+_TOO_MANY = BusError(errors.LIMITS_EXCEEDED, "Too many calls are waiting: try again later.")
 
 
 def _wrong_signature(header: Header, route: Route) -> str:
