@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from browser import Opener, Screen, expect
+from page import BRIDGE_IN_C, Bridge
 
 pytestmark = pytest.mark.cockpit
 
@@ -120,27 +121,42 @@ def test_at_the_next_boot_only_writes(opened: Opener) -> None:
     assert "options kvm_intel nested=0" in screen.nestd.kvm_conf.read_text()
 
 
-def test_edit_by_hand_is_shown_and_its_line_opened(opened: Opener) -> None:
-    screen = opened()
+def test_edit_by_hand_is_shown_and_its_line_opened(opened: Opener, tmp_path: Path) -> None:
+    screen = opened(bridge=_bridge_on_the_simulated_host(tmp_path))
     other = screen.nestd.root / "etc/modprobe.d/zz-other.conf"
     other.write_text("# by hand\noptions kvm_intel nested=0\n")
     card = screen.card("Nested virtualization")
-    link = card.get_by_role("button", name="/etc/modprobe.d/zz-other.conf:2")
-    expect(link).to_be_visible()
-    link.click()
-    expect(screen.dialog()).to_contain_text("zz-other.conf:2")
+    card.get_by_role("button", name="/etc/modprobe.d/zz-other.conf:2").click()
+    dialog = screen.dialog()
+    expect(dialog.locator("mark")).to_have_text("options kvm_intel nested=0")
+    expect(dialog).to_contain_text("# by hand")
+    screen.inspect("lines")
     screen.page.keyboard.press("Escape")
-    expect(screen.dialog()).to_be_hidden()
+    expect(dialog).to_be_hidden()
+
+
+def _bridge_on_the_simulated_host(directory: Path) -> Bridge:
+    """One whose session has the simulated host's /etc/modprobe.d."""
+    program = directory / "bridge"
+    mount = 'mount --bind "$SIMULATED_ROOT/etc/modprobe.d" /etc/modprobe.d'
+    run = f'exec {BRIDGE_IN_C.program} "$@"'
+    program.write_text(f"#!/bin/sh\nexec unshare --mount sh -c '{mount} && {run}' sh \"$@\"\n")
+    program.chmod(0o755)
+    return Bridge(str(program))
 
 
 def test_overridden_change_is_refused_with_the_winner(opened: Opener) -> None:
-    screen = opened()
-    cmdline = screen.nestd.root / "proc/cmdline"
-    (screen.nestd.root / "etc/modprobe.d/zz-other.conf").write_text("options kvm_intel nested=1\n")
-    assert cmdline.exists()
-    expect(screen.card("Nested virtualization")).to_contain_text("zz-other.conf:1")
+    screen = opened("intel,overridden")
+    expect(screen.card("Nested virtualization")).to_contain_text("/etc/modprobe.d/site.conf:2")
     dialog = screen.ask_for_change()
-    expect(dialog).to_contain_text("/etc/modprobe.d/zz-other.conf:1")
+    expect(dialog).to_contain_text("this would be refused")
+    expect(dialog).to_contain_text("/etc/modprobe.d/site.conf:2")
+    dialog.get_by_role("button", name="Apply").click()
+    refusal = dialog.locator(".pf-v6-c-alert.pf-m-danger")
+    expect(refusal).to_contain_text("change it there")
+    screen.inspect("overridden-refused")
+    dialog.get_by_role("button", name="Cancel").click()
+    expect(screen.switch).not_to_be_checked()
 
 
 def test_apply_waits_for_the_plan_of_what_is_chosen(opened: Opener) -> None:
