@@ -20,15 +20,8 @@ from enum import Enum
 
 from nestd.core.hidden import EVERYBODY, Reader
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import (
-    ACCESS_DENIED,
-    AUTH_REQUIRED,
-    LIMITS_EXCEEDED,
-    NO_REPLY,
-    BusError,
-    Call,
-    Variant,
-)
+from nestd.dbus.errors import ACCESS_DENIED, AUTH_REQUIRED, LIMITS_EXCEEDED, NO_REPLY, BusError
+from nestd.dbus.values import Call, Variant
 
 _BUS = "org.freedesktop.DBus"
 _BUS_PATH = "/org/freedesktop/DBus"
@@ -156,7 +149,7 @@ class Authorizer:
     @contextlib.contextmanager
     def _counted(self, uid: int) -> Iterator[None]:
         if self._questions[uid] >= MOST_QUESTIONS:
-            text = f"{MOST_QUESTIONS} calls of yours wait for authorization already."
+            text = f"{MOST_QUESTIONS} of your calls already wait for authorization."
             raise BusError(LIMITS_EXCEEDED, text)
         self._questions[uid] += 1
         try:

@@ -30,7 +30,7 @@ from users import acting_as, nobody
 
 from nestd.bus.authorization import MOST_QUESTIONS, QUIET_SECONDS, Action
 from nestd.dbus.connection.callers import MAX_CALLS_PER_SENDER
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 
 QUICK = 4.0  # seconds, far below nestd's own limits, for those who have no part in the trouble
 
@@ -168,7 +168,7 @@ def test_access_is_told_without_a_prompt(bus: PrivateBus, intel: Nestd) -> None:
         [access] = await client.call(ROOT, MANAGER, "CheckAccess", "as", names)
         assert access == {"reload-modules": "yes", "collect-logs": "no"}
         assert await client.call(ROOT, MANAGER, "CheckAccess", "as", []) == ({},)
-        with pytest.raises(BusError, match='InvalidArgs: "fly" is none of collect-logs, '):
+        with pytest.raises(BusError, match='InvalidArgs: "fly" is not one of collect-logs, '):
             await client.call(ROOT, MANAGER, "CheckAccess", "as", ["fly"])
 
     as_nobody(bus, test)

@@ -12,7 +12,8 @@ import pytest
 from private_bus import PrivateBus
 from running_nestd import MANAGER, MODULE, ROOT, Client, Nestd, client_of, running_nestd
 
-from nestd.dbus.connection.wire import BusError, Variant
+from nestd.dbus.errors import BusError
+from nestd.dbus.values import Variant
 
 INTEL = f"{ROOT}/module/kvm_intel"
 OWN = "org.nestd1.Error."
@@ -335,7 +336,7 @@ def test_power_changes_in_place(bus: PrivateBus, tmp_path: Path) -> None:
         plan = await client.plan("kvm_hv", {"nested": "1"}, "now")
         assert plan["steps"] == [
             "write /etc/modprobe.d/kvm.conf",
-            "set nested=1 on the running kvm_hv; guests that run keep what they have",
+            "set nested=1 on the running kvm_hv; running guests keep what they have",
         ]
 
     with running_nestd(bus.address, tmp_path, "--simulate", "power") as nestd:

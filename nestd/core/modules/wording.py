@@ -25,7 +25,7 @@ def place(at: Assignment | Origin) -> str:
 def precedence(module: str, own: str, winner: Assignment) -> str:
     """What overrides kvm.conf, whose path is OWN, as the beginning of a sentence."""
     assigned = f"{winner.parameter}={winner.value or ''}"
-    return f"{place(winner)} sets {assigned} for {module} and decides over {own}"
+    return f"{place(winner)} sets {assigned} for {module} and overrides {own}"
 
 
 def refusal(module: str, bad: Assignment) -> str:

@@ -73,7 +73,7 @@ class ConfigWatch:
         try:
             self._watch = DirectoryWatch((), self._changed)
         except OSError as error:
-            log.warning("modprobe.d is not watched, but read at every look: %s", error.strerror)
+            log.warning("modprobe.d is not watched, but read each time: %s", error.strerror)
         with contextlib.suppress(OSError):
             self._mounts = MountWatch()
         self.read()

@@ -62,7 +62,7 @@ async def _patiently(session: Session, request: Request) -> int:
         await asyncio.wait({asking}, timeout=_PATIENCE_SECONDS)
         if not asking.done() and session.screen.is_live:
             with session.screen.waiting() as show:
-                show(f"Waiting for nestd, which is at work on {request.module.name} ...")
+                show(f"Waiting for nestd, which is working on {request.module.name} ...")
                 await asyncio.wait({asking})
         return await asking
     finally:
@@ -93,7 +93,7 @@ def _with_remedy(error: CliError, request: Request) -> CliError:
 async def _waited(session: Session, module: str, number: int, *, stay: bool) -> bool:
     """Whether a waiting job has succeeded, at once or after waiting for it."""
     if stay:
-        outcome.tell_waiting(session, number)
+        outcome.explain_interrupt(session, number)
         await jobs.follow(session, number)
         return True
     if await session.client.blockers(module):

@@ -14,19 +14,19 @@ from nestd.cli.commands.host.status import default_verdict
 from nestd.cli.invocation.argument_types import assignment
 from nestd.cli.invocation.parser import Parser, add_command, add_wait, add_when
 from nestd.cli.invocation.session import Session
-from nestd.cli.screen import state, words
+from nestd.cli.screen import formatting, state
 from nestd.cli.screen.elements import GOOD, STRONG, fields
 from nestd.cli.service.client import Options
 from nestd.cli.service.errors import CliError, Exit
 from nestd.cli.service.values import Host, Module
-from nestd.dbus.connection.wire import Variant
+from nestd.dbus.values import Variant
 
 
 def add_to(commands: Any) -> None:
     """Add the commands."""
     about = "Switch nested virtualization on or off, or show it"
     parser = add_command(commands, "nested", nested, about, changes=True)
-    help_ = "for good, after every reboot too; without: show the state"
+    help_ = "permanently, also after every reboot; without: show the state"
     parser.add_argument("value", nargs="?", choices=["on", "off"], help=help_)
     _add_change(parser)
     stop_machines.add_options(parser)
@@ -46,7 +46,7 @@ def add_to(commands: Any) -> None:
     about = "Load a KVM module that was unloaded"
     parser = add_command(commands, "load", load, about, changes=True)
     parser.add_argument("module", metavar="MODULE", help="for example kvm")
-    about = "Take a KVM module out until it is loaded again"
+    about = "Unload a KVM module until it is loaded again"
     parser = add_command(commands, "unload", unload, about, changes=True)
     help_ = "for example kvm, which frees the processor for VirtualBox"
     parser.add_argument("module", metavar="MODULE", help=help_)
@@ -91,7 +91,7 @@ async def nested(session: Session, chosen: Namespace) -> Exit:
     enabled = chosen.value == "on"
     request = Request(
         module=module,
-        parameters={words.NESTED: str(int(enabled))},
+        parameters={formatting.NESTED: str(int(enabled))},
         run=lambda: session.client.set_nested(module.name, enabled, chosen.when, _options(chosen)),
         again=f"nestctl nested {chosen.value}",
     )

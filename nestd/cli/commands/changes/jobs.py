@@ -11,7 +11,7 @@ from typing import Any
 from nestd.cli.invocation.argument_types import job_number
 from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
-from nestd.cli.screen import words
+from nestd.cli.screen import formatting
 from nestd.cli.screen.elements import columns
 from nestd.cli.service.errors import RELOAD_FAILED, ROLLED_BACK, CliError, Exit
 from nestd.cli.service.values import JOB_ENDS, Job
@@ -19,8 +19,8 @@ from nestd.cli.service.values import JOB_ENDS, Job
 
 def add_to(commands: Any) -> None:
     """Add the commands."""
-    add_command(commands, "jobs", show, "List reloads that wait or are under way")
-    about = "Give up a waiting reload"
+    add_command(commands, "jobs", show, "List reloads that are waiting or running")
+    about = "Cancel a waiting reload"
     parser = add_command(commands, "cancel", cancel, about, changes=True)
     parser.add_argument("job", type=job_number, metavar="JOB", help="its number")
 
@@ -32,7 +32,7 @@ async def show(session: Session, chosen: Namespace) -> Exit:
         session.screen.json({"jobs": host.jobs})
         return Exit.DONE
     if not host.jobs:
-        session.screen.say("No job waits or is under way.")
+        session.screen.say("No job is waiting or running.")
         return Exit.DONE
     rows = [
         (str(each.id), f"{each.kind} of {each.module}", each.state, _age(each), _waits_for(each))
@@ -47,11 +47,11 @@ async def show(session: Session, chosen: Namespace) -> Exit:
 
 
 def _age(job: Job) -> str:
-    return words.duration(time.time() - job.since / 1e6) if job.since else "-"
+    return formatting.duration(time.time() - job.since / 1e6) if job.since else "-"
 
 
 def _waits_for(job: Job) -> str:
-    return words.listed([words.blocker(each) for each in job.blockers]) or "-"
+    return formatting.listed([formatting.blocker(each) for each in job.blockers]) or "-"
 
 
 async def cancel(session: Session, chosen: Namespace) -> Exit:
@@ -61,7 +61,7 @@ async def cancel(session: Session, chosen: Namespace) -> Exit:
     if session.screen.is_json:
         session.screen.json({"changed": True, "job": job.id})
         return Exit.DONE
-    session.screen.say(f"Job {job.id} is cancelled. {words.KVM_CONF} stays as it is written:")
+    session.screen.say(f"Job {job.id} is cancelled. {formatting.KVM_CONF} stays as it is written:")
     session.screen.say(f"the next load of {job.module} or the next boot uses it.")
     return Exit.DONE
 
@@ -81,7 +81,7 @@ async def follow(session: Session, number: int, *, quiet: bool = False) -> Exit:
             if job.state in JOB_ENDS:
                 return _result(job)
             if session.screen.is_live or not quiet:
-                tell(words.job(job))
+                tell(formatting.job(job))
             await changed.wait()
 
 

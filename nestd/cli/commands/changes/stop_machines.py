@@ -15,14 +15,14 @@ from nestd.cli.commands.changes.apply import Request
 from nestd.cli.commands.machines import inventory
 from nestd.cli.commands.machines.definitions import check_is_this_machine
 from nestd.cli.commands.machines.inventory import SAVE, SHUTDOWN, Machine, Stop
-from nestd.cli.commands.machines.resume import result, tell_back
-from nestd.cli.commands.machines.stopping import Back, start_all, stop_all
+from nestd.cli.commands.machines.resume import report_started, result
+from nestd.cli.commands.machines.stopping import Started, start_all, stop_all
 from nestd.cli.invocation.argument_types import duration
 from nestd.cli.invocation.parser import Parser
 from nestd.cli.invocation.question import is_confirmed
 from nestd.cli.invocation.session import Session
 from nestd.cli.local import stopped_machines
-from nestd.cli.screen import words
+from nestd.cli.screen import formatting
 from nestd.cli.screen.elements import STRONG, columns
 from nestd.cli.service.errors import BUSY, CliError, Exit
 from nestd.cli.service.values import Blocker, Plan
@@ -43,7 +43,7 @@ def add_options(parser: Parser) -> None:
 def check_options(chosen: Namespace) -> None:
     """Raises CliError for options that do not go together."""
     if not chosen.stop_machines and (chosen.yes or chosen.time_limit):
-        raise CliError("--yes and --time-limit go with --stop-machines.", code=Exit.USAGE)
+        raise CliError("--yes and --time-limit need --stop-machines.", code=Exit.USAGE)
     if chosen.stop_machines and chosen.when != "now":
         text = "--stop-machines reloads now: --when-idle and --at-boot stop no machine."
         raise CliError(text, code=Exit.USAGE)
@@ -58,11 +58,11 @@ def is_needed(plan: Plan) -> bool:
 async def change(session: Session, request: Request, chosen: Namespace) -> Exit:
     """Stop the guests, change, start them again; refused by name before anything is stopped."""
     check_is_this_machine(session)
-    stop = Stop(chosen.stop_machines, chosen.value == "off")
+    stop = _stop(chosen)
     with stopped_machines.only_one():
         machines, others = await inventory.look(session, request.module.name)
         _refuse(machines, others, stop)
-        needing = await _tell_machines(session, request, machines, stop)
+        needing = await _show_machines(session, request, machines, chosen)
         if chosen.dry_run:
             return Exit.DONE
         if not chosen.yes and not await is_confirmed(session, "Go on?"):
@@ -70,37 +70,46 @@ async def change(session: Session, request: Request, chosen: Namespace) -> Exit:
         return await _change(session, request, machines, stop, chosen, needing)
 
 
+def _stop(chosen: Namespace) -> Stop:
+    return Stop(chosen.stop_machines, chosen.value == "off")
+
+
 def _refuse(machines: Sequence[Machine], others: Sequence[Blocker], stop: Stop) -> None:
     found = [each for one in machines if (each := inventory.obstacle(one, stop))]
     found += others
     if found:
-        lines = "\n".join(f"  {words.blocker(each)}: {each.detail}" for each in found)
-        text = "Not all that is in the way can be stopped. Nothing was done."
+        lines = "\n".join(f"  {formatting.blocker(each)}: {each.detail}" for each in found)
+        text = "Not everything in the way can be stopped. Nothing was done."
         raise CliError(text, lines, Exit.BLOCKED, BUSY, tuple(found))
 
 
-async def _tell_machines(
-    session: Session, request: Request, machines: Sequence[Machine], stop: Stop
+async def _show_machines(
+    session: Session, request: Request, machines: Sequence[Machine], chosen: Namespace
 ) -> list[str]:
     """Name each with what will happen to it; gives those that libvirt will not start again."""
     host = await session.client.host()
-    needing = [one.guest.name for one in machines if await inventory.needs_nesting(host, one, stop)]
-    if session.screen.is_json:
-        return needing
-    what = "is saved to disk, and goes on" if stop.how == SAVE else "is shut down, and boots anew"
-    name = request.module.name
-    session.screen.say((f"For the reload of {name} these machines are stopped:", STRONG))
-    rows = [(one.guest.name, str(one.guest.pid), what) for one in machines]
-    session.screen.show(columns(["NAME", "PID", "WHAT HAPPENS"], rows))
-    for each in needing:
-        kept = "; its saved state stays" if stop.how == SAVE else ""
-        session.screen.warn(
-            f"{each} requires nesting: libvirt does not start it while that is off{kept}."
-        )
+    stop = _stop(chosen)
+    found = [await inventory.prospect(host, one, stop) for one in machines]
     left = [each.name for each in stopped_machines.read()]
-    if left:
-        session.screen.note(f"Also started then, stopped by an earlier run: {', '.join(left)}.")
-    return needing
+    if session.screen.is_json:
+        if chosen.dry_run:
+            session.screen.json({"changed": False, "machines": found, "also_started": left})
+    else:
+        what = (
+            "is saved to disk, and goes on" if stop.how == SAVE else "is shut down, and boots again"
+        )
+        name = request.module.name
+        session.screen.say((f"For the reload of {name} these machines are stopped:", STRONG))
+        rows = [(each.name, str(each.pid), what) for each in found]
+        session.screen.show(columns(["NAME", "PID", "WHAT HAPPENS"], rows))
+    for each in found:
+        if each.warning:
+            session.screen.warn(each.warning)
+    if left and not session.screen.is_json:
+        session.screen.note(
+            f"Also started then, because an earlier run stopped them: {', '.join(left)}."
+        )
+    return [each.name for each in found if each.waits]
 
 
 async def _change(
@@ -131,15 +140,15 @@ async def _change(
     else:
         done = outcome.what_happened(request.module, after, "now", bool(number))
         outcome.show(session, host, after.name, request.parameters, done)
-        tell_back(session, back)
+        report_started(session, back)
     return result(back) if set(_failed(back)) - set(needing) else _done(session, back)
 
 
-def _failed(back: Sequence[Back]) -> list[str]:
+def _failed(back: Sequence[Started]) -> list[str]:
     return [each.name for each in back if each.how in ("failed", "asked")]
 
 
-def _done(session: Session, back: Sequence[Back]) -> Exit:
+def _done(session: Session, back: Sequence[Started]) -> Exit:
     """Done, with the guests that wait for nesting, as was said before."""
     waiting = _failed(back)
     if waiting and not session.screen.is_json:
@@ -148,14 +157,14 @@ def _done(session: Session, back: Sequence[Back]) -> Exit:
     return Exit.DONE
 
 
-def _undone(session: Session, error: CliError, back: Sequence[Back]) -> CliError:
+def _undone(session: Session, error: CliError, back: Sequence[Started]) -> CliError:
     """The error, with what it means for each guest."""
     rebooted = [each.name for each in back if each.how == "booted"]
     if not session.screen.is_json:
-        tell_back(session, back)
+        report_started(session, back)
     text = f"{error.text} No setting was changed."
     if rebooted:
-        text += f" Shut down already, and booted anew: {', '.join(rebooted)}."
+        text += f" Shut down already, and booted again: {', '.join(rebooted)}."
     missing = _failed(back)
     if missing:
         text += f" Not back: {', '.join(missing)}."

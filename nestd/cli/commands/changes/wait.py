@@ -12,7 +12,7 @@ from nestd.cli.commands.changes import jobs
 from nestd.cli.invocation.argument_types import duration, job_number
 from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
-from nestd.cli.screen import words
+from nestd.cli.screen import formatting
 from nestd.cli.service.errors import Exit
 from nestd.cli.service.values import JOB_ENDS, Job
 
@@ -22,7 +22,7 @@ def add_to(commands: Any) -> None:
     about = "Wait until a job has ended"
     parser = add_command(commands, "wait", run, about)
     parser.add_argument("job", type=job_number, metavar="JOB", help="its number")
-    help_ = "at most so long, for example 90s or 10m (default: until it has ended)"
+    help_ = "at most this long, for example 90s or 10m (default: until it has ended)"
     parser.add_argument("--for", dest="seconds", type=duration, metavar="TIME", help=help_)
 
 
@@ -36,7 +36,7 @@ async def run(session: Session, chosen: Namespace) -> Exit:
     if session.screen.is_json:
         session.screen.json({"job": job})
     else:
-        session.screen.say(f"{words.job(job)}.")
+        session.screen.say(f"{formatting.job(job)}.")
     return _status(job)
 
 

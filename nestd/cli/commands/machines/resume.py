@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nestd.cli.commands.machines.definitions import check_is_this_machine
-from nestd.cli.commands.machines.stopping import Back, start_all
+from nestd.cli.commands.machines.stopping import Started, start_all
 from nestd.cli.invocation.parser import Parser, add_command
 from nestd.cli.invocation.session import Session
 from nestd.cli.local import stopped_machines
@@ -16,7 +16,7 @@ from nestd.cli.screen.elements import GOOD
 from nestd.cli.service.errors import CliError, Exit
 
 _SETTLE_SECONDS = 120.0
-AGAIN = "Try again when the cause is removed:\n  nestctl machines resume"
+AGAIN = "Try again once the cause is removed:\n  nestctl machines resume"
 
 
 def add_to(commands: Any) -> None:
@@ -38,10 +38,10 @@ async def show(session: Session, chosen: Namespace) -> Exit:
     if session.screen.is_json:
         session.screen.json({"machines": record})
     elif record:
-        session.screen.say(f"Yet to be started: {', '.join(each.name for each in record)}.")
+        session.screen.say(f"To be started: {', '.join(each.name for each in record)}.")
         session.screen.commands("nestctl machines resume")
     else:
-        session.screen.say("No guest has yet to be started.")
+        session.screen.say("No guest is to be started.")
     return Exit.DONE
 
 
@@ -53,13 +53,13 @@ async def resume(session: Session, chosen: Namespace) -> Exit:
     if session.screen.is_json:
         session.screen.json({"machines": found})
     elif not found:
-        session.screen.say("No guest has yet to be started.")
+        session.screen.say("No guest is to be started.")
     else:
-        tell_back(session, found)
+        report_started(session, found)
     return result(found)
 
 
-def tell_back(session: Session, found: Sequence[Back]) -> None:
+def report_started(session: Session, found: Sequence[Started]) -> None:
     """Say how each came back."""
     for each in found:
         good = each.how in ("restored", "booted", "runs")
@@ -69,9 +69,9 @@ def tell_back(session: Session, found: Sequence[Back]) -> None:
             session.screen.warn(f"{each.text}.")
 
 
-def result(found: Sequence[Back]) -> Exit:
+def result(found: Sequence[Started]) -> Exit:
     """Done where all are back. Raises CliError otherwise."""
     missing = [each.name for each in found if each.how in ("failed", "asked")]
     if missing:
-        raise CliError(f"Not all guests are back: {', '.join(missing)}.", AGAIN)
+        raise CliError(f"Not all guests are running again: {', '.join(missing)}.", AGAIN)
     return Exit.DONE

@@ -17,9 +17,10 @@ _HINTS: Mapping[str, str] = MappingProxyType(
     {
         "kvm": _KVM,
         "qemu": "QEMU emulates this machine's processor without KVM. Start it with KVM and -cpu"
-        " host, on a host that nests.",
+        " host, on a host that supports nesting.",
         "microsoft": "On the Hyper-V host, with this machine switched off: Set-VMProcessor -VMName"
-        " NAME -ExposeVirtualizationExtensions $true. In Azure choose a size that nests (version 3"
+        " NAME -ExposeVirtualizationExtensions $true. In Azure, choose a size that supports"
+        " nesting (version 3"
         " and later of the D and E series).",
         "wsl": "In Windows, write nestedVirtualization=true below [wsl2] in"
         " %UserProfile%\\.wslconfig (Windows 11), and kernelCommandLine= there for parameters of"
@@ -31,11 +32,11 @@ _HINTS: Mapping[str, str] = MappingProxyType(
         "xen": "On the Xen host, write nestedhvm=1 to this machine's configuration (xl.cfg, an HVM"
         f" guest). {_COLD}",
         "parallels": "With this machine switched off: prlctl set NAME --nested-virt on",
-        "amazon": "Amazon EC2 gives it to metal instances, and to the newer instance types that are"
-        " listed for nested virtualization, where it is a CPU option of the launch.",
+        "amazon": "Amazon EC2 has it on metal instances, and on the newer instance types that are"
+        " listed for nested virtualization, where it is a CPU option at launch.",
         "google": "gcloud compute instances update NAME --advanced-machine-features"
         " enableNestedVirtualization=true (not on E2 and AMD types), or"
-        " --enable-nested-virtualization when the machine is made.",
+        " --enable-nested-virtualization when you create the machine.",
     }
 )
 _UNKNOWN = (

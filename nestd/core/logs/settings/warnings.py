@@ -31,9 +31,9 @@ def standing_warnings(root: Root, name: str, config: LogConfig) -> tuple[str, ..
         for path in file_paths(config.outputs)
         if (directory := log_targets.missing_directory(root, path, sees_all=False))
     }
-    told = tuple(f"{path} cannot be logged to: " for path in missing)
-    others = [each for each in found if not each.startswith(told)]
-    why = "cannot start: a directory that it is to log to is missing"
+    prefixes = tuple(f"{path} cannot be logged to: " for path in missing)
+    others = [each for each in found if not each.startswith(prefixes)]
+    why = "cannot start: the directory of a log file is missing"
     return (*others, *(f"{name} {why}: {each}." for each in dict.fromkeys(missing.values())))
 
 
@@ -56,9 +56,9 @@ def _unread(root: Root, mode: Mode, used: Collection[str]) -> Iterator[str]:
             why = f"this host uses {MONOLITHIC}, which reads {config_file(MONOLITHIC)}"
         else:
             why = f"{name} is not installed"
-        yield f"{path} sets what is logged, and nobody reads it: {why}."
+        yield f"{path} sets what is logged, but no daemon reads it: {why}."
     if _sets_logging(root, CLIENT):
-        yield f"{CLIENT} sets what is logged, and no daemon reads it: it is for libvirt's clients."
+        yield f"{CLIENT} sets what is logged, but no daemon reads it: it is for libvirt's clients."
 
 
 def _sets_logging(root: Root, path: str) -> bool:
