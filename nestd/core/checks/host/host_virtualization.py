@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from nestd.core.checks.finding import Finding, note, passed, warn
-from nestd.core.checks.situation import CONTAINERS, Situation
+from nestd.core.checks.situation import Situation
+from nestd.formats.virtualization import is_container
 
 _ID = "host-virtualization"
 
@@ -36,7 +37,7 @@ def host_virtualization(situation: Situation) -> Finding:
     kind = situation.snapshot.virtualization
     if kind == "none":
         return passed(_ID, "This host runs on bare metal.")
-    if kind in CONTAINERS:
+    if is_container(kind):
         return note(
             _ID,
             f"nestd runs in a container ({kind}): the kernel, its modules and the processor are"
