@@ -5,21 +5,27 @@ import { useState } from "react";
 
 import { _ } from "./cockpit";
 
-/** Text of several lines with a button that copies COPIED, or all of it. */
-export function CopyText({ text, copied }: { text: string; copied?: string }) {
-    const [done, setDone] = useState(false);
-    const copy = async (): Promise<void> => {
-        await writeClipboard(copied ?? text);
-        setDone(true);
-    };
+/** Text of several lines with a button that copies it. */
+export function CopyText({ text }: { text: string }) {
     return (
         <div className="nestd-copy">
             <pre className="nestd-text" tabIndex={0}>{text}</pre>
-            <Tooltip content={done ? _("Copied") : _("Copy")} onTooltipHidden={() => setDone(false)}>
-                <Button variant="plain" aria-label={done ? _("Copied") : _("Copy")} icon={<CopyIcon />}
-                        onClick={() => void copy()} />
-            </Tooltip>
+            <CopyButton text={text} />
         </div>
+    );
+}
+
+export function CopyButton({ text, isInline = false }: { text: string; isInline?: boolean }) {
+    const [done, setDone] = useState(false);
+    const copy = async (): Promise<void> => {
+        await writeClipboard(text);
+        setDone(true);
+    };
+    return (
+        <Tooltip content={done ? _("Copied") : _("Copy")} onTooltipHidden={() => setDone(false)}>
+            <Button variant="plain" hasNoPadding={isInline} aria-label={done ? _("Copied") : _("Copy")} icon={<CopyIcon />}
+                    onClick={() => void copy()} />
+        </Tooltip>
     );
 }
 
