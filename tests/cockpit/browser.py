@@ -66,9 +66,8 @@ class Screen:
     def inspect(self, name: str) -> None:
         """Keep a picture of what is there now; nothing in it shuts people out or is cut off."""
         self.shoot(name)
-        assert violations(self.page) == []
-        assert self.page.evaluate(WIDER) == []
-        assert self.errors == []
+        faults = violations(self.page) + self.page.evaluate(WIDER) + self.errors
+        assert faults == [], "\n".join(faults)
 
 
 def violations(page: Any) -> list[str]:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-import { Button, Tooltip } from "@patternfly/react-core";
+import { Button } from "@patternfly/react-core";
+import CheckIcon from "@patternfly/react-icons/dist/esm/icons/check-icon";
 import CopyIcon from "@patternfly/react-icons/dist/esm/icons/copy-icon";
 import { useState } from "react";
 
@@ -21,11 +22,10 @@ export function CopyButton({ text, isInline = false }: { text: string; isInline?
         await writeClipboard(text);
         setDone(true);
     };
+    const name = done ? _("Copied") : _("Copy");
     return (
-        <Tooltip content={done ? _("Copied") : _("Copy")} onTooltipHidden={() => setDone(false)}>
-            <Button variant="plain" hasNoPadding={isInline} aria-label={done ? _("Copied") : _("Copy")} icon={<CopyIcon />}
-                    onClick={() => void copy()} />
-        </Tooltip>
+        <Button variant="plain" hasNoPadding={isInline} aria-label={name} title={name} icon={done ? <CheckIcon /> : <CopyIcon />}
+                onClick={() => void copy()} onBlur={() => setDone(false)} />
     );
 }
 
