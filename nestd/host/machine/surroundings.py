@@ -19,7 +19,7 @@ from nestd.host.root import Root
 
 @dataclass(frozen=True)
 class Surroundings:
-    """libvirt is None where it noted nothing.
+    """libvirt is None where it has no record.
 
     gic is the version of arm64's interrupt controller, 0 where it is not known.
     """
