@@ -30,7 +30,7 @@ from nestd.core.modules.values import NESTED, acceptable, differing, unverifiabl
 from nestd.core.modules.vendors import nested_holders
 from nestd.core.modules.wording import (
     NESTED_WITH_HUGE_PAGES,
-    cmdline_word,
+    cmdline_words,
     precedence,
     refusal,
 )
@@ -87,6 +87,7 @@ class Change:
     overridden: Mapping[str, Assignment]  # by parameter, who decides instead
     refused: Assignment | None  # one that would make the next load fail
     prevented: tuple[str, LoadObstacle] | None  # a module that could not be loaded again, and why
+    words: Mapping[str, list[str]]  # of the kernel command line, those that override, by parameter
     boot_setup: BootSetup  # how the kernel command line is changed here
     token: str
     from_plan: bool  # the caller gave the token, and wants this or nothing
@@ -135,6 +136,7 @@ def make_change(
     wanted, effect = _effect(module, after, checked, when)
     if effect is Effect.RELOAD:
         check_reloadable(module)
+    lost = {key: it for key, it in after.overridden.items() if key in checked}
     change = Change(
         module=name,
         parameters=checked,
@@ -146,7 +148,8 @@ def make_change(
         data=after.host.own.base,
         effect=effect,
         wanted=wanted,
-        overridden={key: it for key, it in after.overridden.items() if key in checked},
+        overridden=lost,
+        words={key: cmdline_words(facts, name, it) for key, it in lost.items() if not it.line},
         refused=after.refused,
         prevented=first_prevented(after.host, name),
         boot_setup=facts.boot_setup,
@@ -215,7 +218,7 @@ def overridden(change: Change, winner: Assignment) -> str:
         return said
     value = change.parameters[winner.parameter]
     add = [f"{change.module}.{winner.parameter}={value}"] if value else []
-    return f"{said} {advice(change.boot_setup, [cmdline_word(change.module, winner)], add)}"
+    return f"{said} {advice(change.boot_setup, change.words[winner.parameter], add)}"
 
 
 def check_loadable(module: KvmModule, asked: Mapping[str, str]) -> None:
@@ -243,7 +246,8 @@ def check_loadable(module: KvmModule, asked: Mapping[str, str]) -> None:
 
 def _builtin_advice(module: KvmModule, asked: Mapping[str, str]) -> str:
     present = {each.parameter: each for each in module.next_load.assignments}
-    remove = [cmdline_word(module.name, present[name]) for name in asked if name in present]
+    found = (present[name] for name in asked if name in present)
+    remove = [word for each in found for word in cmdline_words(module.host, module.name, each)]
     add = [f"{module.name}.{name}={value}" for name, value in asked.items() if value]
     return advice(module.host.boot_setup, remove, add) if remove or add else ""
 

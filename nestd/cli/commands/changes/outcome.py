@@ -12,6 +12,7 @@ from nestd.cli.service.errors import CliError
 from nestd.cli.service.values import Blocker, Host, Job, Module, Plan
 
 _REFUSED = "would be refused"
+_AS_ASKED = "everything is as asked already"
 
 
 def what_happened(before: Module, after: Module, when: str, reloaded: bool) -> str:
@@ -116,7 +117,8 @@ def show_plan(session: Session, plan: Plan, when: str) -> None:
     elif plan.refusal is not None:
         screen.say(f"Nothing would be done: this would be refused. {plan.refusal.text}")
     else:
-        screen.say("Nothing would be done: everything is as asked already.")
+        done = f"{words.KVM_CONF} says so already" if plan.warnings else _AS_ASKED
+        screen.say(f"Nothing would be done: {done}.")
     if plan.diff:
         screen.say("")
         screen.diff(plan.diff)
