@@ -23,7 +23,7 @@ from shimmed import Shim
 
 import nestd
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import Signal, Variant
+from nestd.dbus.values import Signal, Variant
 
 START_SECONDS = 30
 SIGNAL_SECONDS = 20

@@ -22,9 +22,10 @@ from typing import Any
 from contract import contract
 
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import BusError, Call, Variant
+from nestd.dbus.errors import BusError
 from nestd.dbus.objects.exported import Handler, Interface
 from nestd.dbus.objects.tree import ObjectTree
+from nestd.dbus.values import Call, Variant
 from nestd.formats.api.names import BUS_NAME, MANAGER_PATH
 
 _SECONDS = 20

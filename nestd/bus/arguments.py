@@ -14,7 +14,7 @@ from nestd.bus.authorization import Action
 from nestd.core.errors import InvalidArgument
 from nestd.core.logs.change import LogWhen
 from nestd.core.model import When
-from nestd.dbus.connection.wire import Variant
+from nestd.dbus.values import Variant
 from nestd.formats.printable import quoted
 
 _LONGEST_LABEL = 256

@@ -20,15 +20,8 @@ from enum import Enum
 
 from nestd.core.hidden import EVERYBODY, Reader
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import (
-    ACCESS_DENIED,
-    AUTH_REQUIRED,
-    LIMITS_EXCEEDED,
-    NO_REPLY,
-    BusError,
-    Call,
-    Variant,
-)
+from nestd.dbus.errors import ACCESS_DENIED, AUTH_REQUIRED, LIMITS_EXCEEDED, NO_REPLY, BusError
+from nestd.dbus.values import Call, Variant
 
 _BUS = "org.freedesktop.DBus"
 _BUS_PATH = "/org/freedesktop/DBus"

@@ -17,8 +17,8 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Callable, ClassVar, TypeVar
 
 from nestd.bus.authorization import Action, Authorizer
-from nestd.dbus.connection.wire import Call
 from nestd.dbus.objects.exported import Handler, Interface
+from nestd.dbus.values import Call
 
 _Method = TypeVar("_Method", bound=Callable[..., Awaitable[Sequence[object]]])
 _MEMBER, _ACTIONS = "_nestd_member", "_nestd_actions"

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from nestd.core import errors
-from nestd.dbus.connection import wire
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus import errors as dbus_errors
+from nestd.dbus.errors import BusError
 
 _OWN = "org.nestd1.Error."
 _STANDARD = "org.freedesktop.DBus.Error."
@@ -22,11 +22,11 @@ NAMES: Mapping[type[errors.NestdError], str] = MappingProxyType(
         errors.DaemonUnavailable: _OWN + "DaemonUnavailable",
         errors.FileChanged: _OWN + "FileChanged",
         errors.Inhibited: _OWN + "Inhibited",
-        errors.InvalidArgument: wire.INVALID_ARGS,
+        errors.InvalidArgument: dbus_errors.INVALID_ARGS,
         errors.InvalidFilter: _OWN + "InvalidFilter",
         errors.InvalidOutput: _OWN + "InvalidOutput",
         errors.InvalidParameter: _OWN + "InvalidParameter",
-        errors.LimitsExceeded: wire.LIMITS_EXCEEDED,
+        errors.LimitsExceeded: dbus_errors.LIMITS_EXCEEDED,
         errors.Missing: _OWN + "Missing",
         errors.NoSuchJob: _OWN + "NoSuchJob",
         errors.NotRestored: _OWN + "NotRestored",

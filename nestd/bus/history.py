@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from nestd.core.history.entry import Entry
 from nestd.core.history.history import History
-from nestd.dbus.connection.wire import Variant
+from nestd.dbus.values import Variant
 
 
 async def events(history: History, uid: int, *, sees_all: bool) -> list[dict[str, Variant]]:

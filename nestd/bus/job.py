@@ -10,8 +10,8 @@ from nestd.bus.declared import DeclaredInterface, needs
 from nestd.bus.module import blockers
 from nestd.core.reloads.jobs import Job
 from nestd.core.reloads.queue import Reloads
-from nestd.dbus.connection.wire import Call
 from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.dbus.values import Call
 from nestd.formats.api import job
 from nestd.formats.api.names import module_path
 

@@ -11,8 +11,9 @@ from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer
 from nestd.bus.declared import DeclaredInterface
 from nestd.core.journal_events import NOTICE, Event, about
-from nestd.dbus.connection.wire import INVALID_ARGS, BusError, Call
+from nestd.dbus.errors import INVALID_ARGS, BusError
 from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.dbus.values import Call
 from nestd.formats.api import log_control
 
 _log = logging.getLogger(__name__)

@@ -17,8 +17,8 @@ from nestd.core.history.entry import Kind
 from nestd.core.history.history import History, Request
 from nestd.core.history.undo import undo_of_logs
 from nestd.core.logs.change import LogWhen
-from nestd.dbus.connection.wire import Call, Variant
 from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.dbus.values import Call, Variant
 from nestd.formats.api import log_daemon
 from nestd.formats.libvirt import log_filters, log_outputs
 

@@ -12,15 +12,15 @@ from nestd.bus import arguments
 from nestd.bus.authorization import Action, Authorizer, Verdict
 from nestd.bus.declared import DeclaredInterface, needs, reads
 from nestd.bus.history import events
-from nestd.bus.shared import SharedAnswers
 from nestd.core.blocking.inhibitors import Inhibitor
 from nestd.core.errors import NoSuchJob
 from nestd.core.hidden import Reader
 from nestd.core.model import Snapshot
 from nestd.core.services import Services
+from nestd.core.shared_work import SharedAnswers
 from nestd.dbus.connection.protocol import Packed, check_value
-from nestd.dbus.connection.wire import Call
 from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.dbus.values import Call
 from nestd.formats.api import manager
 from nestd.formats.api.names import job_path, log_daemon_path, module_path
 
@@ -41,7 +41,7 @@ class ManagerInterface(DeclaredInterface):
     def __init__(self, services: Services, authorizer: Authorizer) -> None:
         super().__init__(authorizer)
         self._services = services
-        self._shared = SharedAnswers()
+        self._shared: SharedAnswers[Sequence[object]] = SharedAnswers()
         snapshot = services.view.snapshot()
         self._vendor, self._host_module = snapshot.vendor, snapshot.host_module
         self._told: tuple[Snapshot, Mapping[str, object]] | None = None

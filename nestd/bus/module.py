@@ -20,8 +20,8 @@ from nestd.core.history.undo import undo_of
 from nestd.core.model import Blocker, Module, When
 from nestd.core.modules.values import NESTED
 from nestd.core.services import Services
-from nestd.dbus.connection.wire import Call, Variant
 from nestd.dbus.objects.interface import InterfaceSpec
+from nestd.dbus.values import Call, Variant
 from nestd.formats.api import module
 from nestd.formats.api.names import NO_OBJECT, job_path
 

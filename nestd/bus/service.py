@@ -16,8 +16,8 @@ from nestd.core.modules.view import HostView
 from nestd.core.reloads.jobs import Job
 from nestd.core.services import Services
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import Call
 from nestd.dbus.objects.tree import ObjectTree
+from nestd.dbus.values import Call
 from nestd.formats.api.names import (
     BUS_NAME,
     LOG_CONTROL_PATH,

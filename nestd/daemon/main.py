@@ -22,17 +22,17 @@ from nestd.core.history.foreign import ForeignWatch
 from nestd.core.history.history import History
 from nestd.core.history.logs import LogsWatch
 from nestd.core.logs.daemons import LogDaemons
-from nestd.core.modules.shared_look import SharedLook
 from nestd.core.modules.view import HostView
 from nestd.core.reloads.queue import Reloads
 from nestd.core.reloads.recovery import recover
 from nestd.core.services import Services
+from nestd.core.shared_work import SharedLook
 from nestd.daemon import settings
 from nestd.daemon.logs import Logs
 from nestd.daemon.notify import notify, start_watchdog
 from nestd.daemon.options import Options
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 from nestd.formats.api.names import BUS_NAME
 from nestd.host.kernel.interface import Kernel
 from nestd.host.kernel.kmod import Kmod, find_kmod

@@ -7,7 +7,7 @@ _nestctl() {
     for ((index = 1; index < COMP_CWORD; index++)); do
         word=${COMP_WORDS[index]}
         case $word in
-            --for|--max-size|--output|--outputs|--preset|--root|--simulate|--stop-machines|--time-limit|--token|--who|--why|-o) ((index++)) ;;
+            --for|--max-size|--output|--outputs|--preset|--root|--simulate|--stop-machines|--time-limit|--token|--who|--why|--with|-o) ((index++)) ;;
             -*) ;;
             *)
                 command=${command:+$command }$word
@@ -21,6 +21,9 @@ _nestctl() {
             ;;
         " --root")
             files=-f
+            ;;
+        "describe --with")
+            words="$(printf '%s\n' checks guests posture)"
             ;;
         "metrics --output")
             files=-f
@@ -104,7 +107,7 @@ _nestctl() {
                     words="--help --json"
                     ;;
                 "describe")
-                    words="--help --json"
+                    words="--help --json --with"
                     ;;
                 "metrics")
                     words="--help --json --textfile --output"

@@ -8,7 +8,7 @@ function __nestctl_command
     for word in $words
         if test $skip = yes
             set skip no
-        else if contains -- $word --for --max-size --output --outputs --preset --root --simulate --stop-machines --time-limit --token --who --why -o
+        else if contains -- $word --for --max-size --output --outputs --preset --root --simulate --stop-machines --time-limit --token --who --why --with -o
             set skip yes
         else if not string match -q -- '-*' $word
             set command $command $word
@@ -88,6 +88,7 @@ complete -c nestctl -n 'test (__nestctl_command) = "posture"' -s h -l help -d 's
 complete -c nestctl -n 'test (__nestctl_command) = "posture"' -l json -d 'print JSON with stable keys'
 complete -c nestctl -n 'test (__nestctl_command) = "describe"' -s h -l help -d 'show this help message and exit'
 complete -c nestctl -n 'test (__nestctl_command) = "describe"' -l json -d 'print JSON with stable keys'
+complete -c nestctl -n 'test (__nestctl_command) = "describe"' -l with -x -a '(printf \'%s\\n\' checks guests posture)' -d 'with what else is asked for: checks, guests, posture; may be given several times'
 complete -c nestctl -n 'test (__nestctl_command) = "metrics"' -s h -l help -d 'show this help message and exit'
 complete -c nestctl -n 'test (__nestctl_command) = "metrics"' -l json -d 'print JSON with stable keys'
 complete -c nestctl -n 'test (__nestctl_command) = "metrics"' -l textfile -d 'in the text format that node_exporter\'s textfile collector reads'

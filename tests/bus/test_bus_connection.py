@@ -34,7 +34,8 @@ from toy_process import service_environment
 
 from nestd.dbus.connection import messages, stream
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import BusError, Call, Route, Signal
+from nestd.dbus.errors import BusError
+from nestd.dbus.values import Call, Route, Signal
 
 BUS = "org.freedesktop.DBus"
 BUS_PATH = "/org/freedesktop/DBus"

@@ -23,7 +23,7 @@ from raw_client import (
 
 from nestd.dbus.connection import messages
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import Call, Route
+from nestd.dbus.values import Call, Route
 
 BUS = "org.freedesktop.DBus"
 

@@ -17,10 +17,11 @@ from toy_service import MACHINE_ID, NAME, ROOT
 
 from nestd.dbus.connection.dispatch import INTERNAL_ERROR
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import BusError, Signal, Variant
+from nestd.dbus.errors import BusError
 from nestd.dbus.objects.exported import Exported, Interface
 from nestd.dbus.objects.introspection import parse
 from nestd.dbus.objects.tree import ObjectTree
+from nestd.dbus.values import Signal, Variant
 
 ERROR = "org.freedesktop.DBus.Error."
 BUS = "org.freedesktop.DBus"

@@ -12,7 +12,7 @@ from contract import FILES, contract
 from nestd.dbus.connection.callers import MAX_BYTES, MAX_CALLS, MAX_CALLS_PER_SENDER, Callers
 from nestd.dbus.connection.matching import MatchRule
 from nestd.dbus.connection.messages import Header
-from nestd.dbus.connection.wire import LIMITS_EXCEEDED, BusError
+from nestd.dbus.errors import LIMITS_EXCEEDED, BusError
 from nestd.dbus.objects.interface import Emits, InterfaceSpec
 from nestd.formats.api import module
 

@@ -26,7 +26,7 @@ from nestd.dbus.connection.messages import (
     read_known_fields,
     read_size,
 )
-from nestd.dbus.connection.wire import Variant
+from nestd.dbus.values import Variant
 
 PACKAGE = Path(nestd.__file__).parent
 TEXT = st.text(st.characters(blacklist_characters="\0", blacklist_categories=["Cs"]), max_size=20)

@@ -15,11 +15,11 @@ import toy_service
 from raw_client import RawClient, message
 from toy_process import Toy
 
-from nestd.dbus.connection import wire
+from nestd.dbus import errors
 from nestd.dbus.connection.messages import Header
 from nestd.dbus.connection.stream import MessageStream
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 
 PEER = "org.freedesktop.DBus.Peer"
 
@@ -89,7 +89,7 @@ def test_an_answer_without_a_descriptor_and_an_error_are_told_apart(toy: Toy) ->
             await client.call(*at, "Echo", "s", ["x"], take_descriptor=True)
         with pytest.raises(BusError) as refused:
             await client.call(*at, "NoSuchMethod", take_descriptor=True)
-        assert refused.value.name == wire.UNKNOWN_METHOD
+        assert refused.value.name == errors.UNKNOWN_METHOD
         assert await client.call(*at, "Echo", "s", ["still well"]) == ("still well",)
 
     _with_client(toy, use)

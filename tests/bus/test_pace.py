@@ -70,3 +70,21 @@ def test_what_a_call_returns_and_raises_comes_through() -> None:
         assert task.cancelled()
 
     asyncio.run(body())
+
+
+def test_calls_at_work_count_for_the_user_once_it_is_known() -> None:
+    async def body() -> None:
+        pace, sender, user = Pace(), ":1.1", 1000
+        somebody_else = asyncio.ensure_future(pace.run(1001, asyncio.sleep(60)))
+        await pace.run(user, busy(1))
+        calls = [asyncio.ensure_future(pace.run(sender, busy(2))) for _ in range(16)]
+        while not pace.is_ahead(sender):
+            await asyncio.sleep(0)
+        pace.belongs(sender, user)
+        assert pace.is_ahead(user), "some of its calls wait for its share"
+        await asyncio.wait(calls)
+        while pace.is_ahead(user):
+            await asyncio.sleep(0.01)
+        somebody_else.cancel()
+
+    asyncio.run(asyncio.wait_for(body(), 60))

@@ -11,9 +11,11 @@ from raw_client import PATH, SENDER, RawClient, string
 from toy_process import Toy
 from toy_service import NAME, ROOT, Child
 
-from nestd.dbus.connection import messages, protocol, wire
-from nestd.dbus.connection.wire import BusError, Call, Variant
+from nestd.dbus import errors
+from nestd.dbus.connection import messages, protocol
+from nestd.dbus.errors import BusError
 from nestd.dbus.objects.tree import ObjectTree
+from nestd.dbus.values import Call, Resolve, Variant
 
 ERROR = "org.freedesktop.DBus.Error."
 PROPERTIES = "org.freedesktop.DBus.Properties"
@@ -42,7 +44,7 @@ def test_object_that_is_removed_by_the_call_before(toy: Toy, interface: str) -> 
 class _NoBus:
     """What an object tree needs of a connection."""
 
-    def on_call(self, resolve: wire.Resolve) -> None:
+    def on_call(self, resolve: Resolve) -> None:
         self.resolve = resolve
 
     def emit(self, *signal: object) -> None:
@@ -80,7 +82,7 @@ def test_object_that_goes_while_a_reader_waits(member: str, args: tuple[str, ...
         unsettled.event.set()
         with pytest.raises(BusError) as caught:
             await reading
-        assert caught.value.name == wire.UNKNOWN_OBJECT
+        assert caught.value.name == errors.UNKNOWN_OBJECT
 
     asyncio.run(body())
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import toy_service
 from private_bus import PrivateBus, die_with_parent
 from raw_client import RawClient, string
+from running_nestd import shipped_environment
 
 import nestd
 
@@ -33,6 +34,13 @@ class Toy:
     def resident(self) -> int:
         """Bytes of memory."""
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * 4096
+
+    def gives_back(self, before: int, growth: int) -> bool:
+        """Whether it has at most GROWTH bytes more than BEFORE within some seconds."""
+        deadline = time.monotonic() + 20
+        while self.resident() - before > growth and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return self.resident() - before <= growth
 
     def client(self) -> RawClient:
         return RawClient(self.bus.address)
@@ -66,8 +74,9 @@ def toy_service_on(bus: PrivateBus, log: Path) -> Iterator[Toy]:
 
 
 def service_environment() -> dict[str, str]:
-    """For programs of ours, installed or not."""
-    return {**os.environ, "PYTHONPATH": str(Path(nestd.__file__).parents[1])}
+    """For programs of ours, installed or not; the unit file's settings concern memory."""
+    checkout = str(Path(nestd.__file__).parents[1])
+    return {**os.environ, **shipped_environment(), "PYTHONPATH": checkout}
 
 
 def _wait_for_name(address: str) -> None:

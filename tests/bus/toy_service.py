@@ -11,10 +11,11 @@ import time
 from collections.abc import Mapping, Sequence
 
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import INVALID_ARGS, BusError, Call
+from nestd.dbus.errors import INVALID_ARGS, BusError
 from nestd.dbus.objects.exported import Handler
 from nestd.dbus.objects.introspection import parse
 from nestd.dbus.objects.tree import Interface, ObjectTree
+from nestd.dbus.values import Call
 
 NAME = "org.example.Toy"
 ROOT = "/org/example/Toy"

@@ -11,7 +11,7 @@ from private_bus import PrivateBus
 from run_nestctl import nestctl
 from scripted_nestd import OWN, Script, scripted_nestd
 
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 
 FINDINGS = [
     ("cpu", "pass", "The processor has VMX.", ""),
@@ -58,6 +58,21 @@ def test_a_guest_from_a_file(bus: PrivateBus, tmp_path: Path, ready: bool, code:
     assert document["ready"] is ready
     last = "This guest can run" if ready else "This guest cannot run"
     assert result.out.splitlines()[-1].startswith(last)
+
+
+def test_several_guests_of_a_file_are_one_json_document(bus: PrivateBus, tmp_path: Path) -> None:
+    guests = tmp_path / "guests.xml"
+    names = ["<name>web1</name>", "<!-- <name>old</name> --><name> a&amp;b </name>", ""]
+    guests.write_text("\n".join(f"<domain>{name}</domain>" for name in names))
+    with scripted_nestd(bus.address, Script(ready=False, findings=[BAD])):
+        result = nestctl(bus.address, "check-guest", "--json", str(guests))
+    document = json.loads(result.out)
+    assert (result.code, result.err) == (1, "")
+    assert [(each["name"], each["ready"]) for each in document["guests"]] == [
+        *(("web1", False), ("a&b", False), ("", False))
+    ]
+    assert document["ready"] is False
+    assert document["findings"] == [document["guests"][0]["findings"][0]] * 3
 
 
 def test_a_guest_by_name_is_looked_up_with_virsh(

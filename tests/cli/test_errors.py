@@ -18,8 +18,8 @@ from running_nestd import Nestd
 from scripted_nestd import OWN, Script, scripted_nestd
 
 from nestd.cli.service.errors import Exit, explain
-from nestd.dbus.connection import wire
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus import errors
+from nestd.dbus.errors import BusError
 
 STANDARD = "org.freedesktop.DBus.Error."
 
@@ -33,10 +33,10 @@ STANDARD = "org.freedesktop.DBus.Error."
         (OWN + "InvalidFilter", Exit.USAGE),
         (OWN + "RolledBack", Exit.FAILED),
         (OWN + "NotSupported", Exit.FAILED),
-        (wire.ACCESS_DENIED, Exit.NOT_AUTHORIZED),
-        (wire.AUTH_REQUIRED, Exit.NOT_AUTHORIZED),
-        (wire.SERVICE_UNKNOWN, Exit.NOT_REACHABLE),
-        (wire.NO_REPLY, Exit.NOT_REACHABLE),
+        (errors.ACCESS_DENIED, Exit.NOT_AUTHORIZED),
+        (errors.AUTH_REQUIRED, Exit.NOT_AUTHORIZED),
+        (errors.SERVICE_UNKNOWN, Exit.NOT_REACHABLE),
+        (errors.NO_REPLY, Exit.NOT_REACHABLE),
         (STANDARD + "Spawn.ChildExited", Exit.NOT_REACHABLE),
         ("com.example.Odd", Exit.FAILED),
     ],
@@ -71,7 +71,7 @@ def test_no_service(bus: PrivateBus) -> None:
 
 
 def test_not_authorized(bus: PrivateBus) -> None:
-    refusal = BusError(wire.ACCESS_DENIED, "Not authorized: org.nestd1.reload-modules is denied.")
+    refusal = BusError(errors.ACCESS_DENIED, "Not authorized: org.nestd1.reload-modules is denied.")
     with scripted_nestd(bus.address, Script(failures={"SetNested": refusal})):
         result = nestctl(bus.address, "nested", "on")
     assert result.code == 4
@@ -236,9 +236,9 @@ def test_other_failures_as_json(bus: PrivateBus) -> None:
         "blockers": [],
     }
     for result, code, name in (
-        (nowhere, 5, wire.DISCONNECTED),
-        (absent, 5, wire.SERVICE_UNKNOWN),
-        (usage, 2, wire.INVALID_ARGS),
+        (nowhere, 5, errors.DISCONNECTED),
+        (absent, 5, errors.SERVICE_UNKNOWN),
+        (usage, 2, errors.INVALID_ARGS),
     ):
         assert (result.code, json.loads(result.out)["error"]["name"]) == (code, name)
         assert result.err == ""

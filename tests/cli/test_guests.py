@@ -10,8 +10,8 @@ from private_bus import PrivateBus
 from run_nestctl import nestctl, start_nestctl
 from scripted_nestd import OWN, Script, scripted_nestd
 
-from nestd.dbus.connection import wire
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus import errors
+from nestd.dbus.errors import BusError
 
 QUIET = {"pid": 7, "name": "web1", "vmm": "qemu", "unit": "", "exposed": "yes", "exposed_by": "x"}
 QUIET |= {"nesting": "not-used", "nested_runs": 0, "nesting_by": "x"}
@@ -53,7 +53,7 @@ def test_watch_tells_by_the_growing_count_who_runs_one_now(bus: PrivateBus) -> N
 
 
 def test_a_service_of_version_1_0_lists_machines(bus: PrivateBus) -> None:
-    unknown = BusError(wire.UNKNOWN_METHOD, "no such method")
+    unknown = BusError(errors.UNKNOWN_METHOD, "no such method")
     script = Script(machines=MACHINES, failures={"ListGuests": unknown})
     with scripted_nestd(bus.address, script):
         result = nestctl(bus.address, "guests")

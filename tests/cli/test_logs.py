@@ -18,7 +18,8 @@ from run_nestctl import COMMAND, environment, nestctl, start_nestctl
 from running_nestd import Nestd
 from scripted_nestd import OWN, Script, scripted_nestd
 
-from nestd.dbus.connection.wire import BusError, Variant
+from nestd.dbus.errors import BusError
+from nestd.dbus.values import Variant
 
 ARCHIVE = gzip.compress(os.urandom(3_000_000))
 

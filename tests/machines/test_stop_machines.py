@@ -17,7 +17,7 @@ from private_bus import PrivateBus
 from real_guests import Guests, Result
 from scripted_nestd import OWN, Script, scripted_nestd
 
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 
 pytestmark = pytest.mark.machines
 NAMES = ("alpha", "beta")

@@ -12,7 +12,8 @@ from running_nestd import BUS_NAME, MANAGER, MODULE, PROPERTIES, ROOT
 from users import acting_as
 
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import BusError, Variant
+from nestd.dbus.errors import BusError
+from nestd.dbus.values import Variant
 
 INTEL = f"{ROOT}/module/kvm_intel"
 LOG_CONTROL = "/org/freedesktop/LogControl1"

@@ -30,7 +30,7 @@ from users import acting_as, nobody
 
 from nestd.bus.authorization import MOST_QUESTIONS, QUIET_SECONDS, Action
 from nestd.dbus.connection.callers import MAX_CALLS_PER_SENDER
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 
 QUICK = 4.0  # seconds, far below nestd's own limits, for those who have no part in the trouble
 

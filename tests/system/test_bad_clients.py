@@ -21,7 +21,7 @@ from raw_client import REPLY_SERIAL, RawClient, Received, array, pad, string
 from running_nestd import BUS_NAME, JOB, MANAGER, MODULE, PROPERTIES, ROOT, Nestd, running_nestd
 
 from nestd.dbus.connection import protocol
-from nestd.dbus.connection.wire import Variant
+from nestd.dbus.values import Variant
 
 MIB = 1 << 20
 MOST_GROWTH = 20 * MIB

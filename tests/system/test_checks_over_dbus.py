@@ -12,7 +12,7 @@ import pytest
 from private_bus import PrivateBus
 from running_nestd import MANAGER, ROOT, Client, Nestd, client_of, on_host, running_nestd
 
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 
 INVALID_ARGS = "org.freedesktop.DBus.Error.InvalidArgs"
 LIMITS_EXCEEDED = "org.freedesktop.DBus.Error.LimitsExceeded"

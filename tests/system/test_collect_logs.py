@@ -22,7 +22,8 @@ from running_nestd import BUS_NAME, MANAGER, ROOT, Nestd
 
 from nestd.core.archive.archives import MOST_AT_ONCE, MOST_LOG_BYTES
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import BusError, Variant
+from nestd.dbus.errors import BusError
+from nestd.dbus.values import Variant
 
 MIB = 1 << 20
 PASSWORD = b"s3cret-Passw0rd"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from running_nestd import MODULE, PROPERTIES, ROOT, Client, Nestd, client_of
 
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 from nestd.host.modprobe.config import MOST_BYTES
 
 INTEL = f"{ROOT}/module/kvm_intel"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from running_nestd import Client, Nestd, client_of
 
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 
 IO_ERROR = "org.freedesktop.DBus.Error.IOError"
 

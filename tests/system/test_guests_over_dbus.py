@@ -14,7 +14,7 @@ from private_bus import PrivateBus
 from running_nestd import BUS_NAME, MANAGER, ROOT, Client, Nestd, on_host
 
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import Signal, Variant
+from nestd.dbus.values import Signal, Variant
 
 KEYS = {
     "pid": "u",

@@ -19,7 +19,7 @@ from situations import S390_NESTED, findings, make_situation
 from nestd.core.checks.finding import Finding, Verdict
 from nestd.core.checks.guest.check_guest import GuestReport, check_guest, read_domain
 from nestd.core.checks.situation import Situation
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 
 CONFLICT = "org.nestd1.Error.Conflict"
 CLASH = "kvm-s390: A KVM host that supports nesting cannot back its KVM guests with huge pages"

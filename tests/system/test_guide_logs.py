@@ -17,7 +17,7 @@ from private_bus import PrivateBus
 from running_nestd import MANAGER, ROOT, Client, Nestd, client_of, running_nestd
 
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 from nestd.formats.libvirt.log_presets import preset
 
 LOG_DAEMON = "org.nestd1.LogDaemon"

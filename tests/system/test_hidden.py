@@ -15,7 +15,8 @@ from private_bus import PrivateBus, private_bus
 from running_nestd import BUS_NAME, MANAGER, MODULE, PROPERTIES, ROOT, Nestd, running_nestd
 from users import nobody
 
-from nestd.dbus.connection.wire import BusError, Variant
+from nestd.dbus.errors import BusError
+from nestd.dbus.values import Variant
 
 LOG_DAEMON = "org.nestd1.LogDaemon"
 LIBVIRTD = f"{ROOT}/log/libvirtd"

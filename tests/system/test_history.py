@@ -11,7 +11,7 @@ import pytest
 from private_bus import PrivateBus
 from running_nestd import MANAGER, MODULE, ROOT, Client, Nestd, client_of, on_host, running_nestd
 
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 
 LOG_DAEMON = "org.nestd1.LogDaemon"
 INTEL = f"{ROOT}/module/kvm_intel"

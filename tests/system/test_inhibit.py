@@ -15,7 +15,7 @@ from running_nestd import JOB, MANAGER, ROOT, Client, Nestd, client_of, running_
 
 from nestd.dbus.connection import protocol
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 
 LIMIT = 16
 

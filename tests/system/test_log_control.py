@@ -13,7 +13,8 @@ from private_bus import PrivateBus
 from running_nestd import BUS_NAME, PROPERTIES, Client, Nestd, client_of
 from users import nobody
 
-from nestd.dbus.connection.wire import BusError, Variant
+from nestd.dbus.errors import BusError
+from nestd.dbus.values import Variant
 
 INTERFACE = "org.freedesktop.LogControl1"
 

@@ -18,7 +18,8 @@ from libvirtd import Libvirtd
 from private_bus import PrivateBus
 from running_nestd import MANAGER, ROOT, Client, Nestd, client_of, running_nestd
 
-from nestd.dbus.connection.wire import BusError, Variant
+from nestd.dbus.errors import BusError
+from nestd.dbus.values import Variant
 
 pytestmark = pytest.mark.libvirtd
 LOG_DAEMON = "org.nestd1.LogDaemon"

@@ -12,7 +12,8 @@ import pytest
 from private_bus import PrivateBus
 from running_nestd import MANAGER, MODULE, ROOT, Client, Nestd, client_of, running_nestd
 
-from nestd.dbus.connection.wire import BusError, Variant
+from nestd.dbus.errors import BusError
+from nestd.dbus.values import Variant
 
 INTEL = f"{ROOT}/module/kvm_intel"
 OWN = "org.nestd1.Error."

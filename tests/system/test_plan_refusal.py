@@ -10,7 +10,7 @@ import pytest
 from running_nestd import MANAGER, ROOT, Nestd, client_of
 
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 
 FILES = {
     "Overridden": {"etc/modprobe.d/zz.conf": "options kvm_intel nested=1\n"},

@@ -21,7 +21,7 @@ from users import nobody
 
 from nestd.bus.authorization import Action
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import Call, Route, Variant
+from nestd.dbus.values import Call, Route, Variant
 
 POLICY = Path(__file__).parents[2] / "systemd" / "org.nestd1.policy"
 LIBVIRTD, LOG_DAEMON = f"{ROOT}/log/libvirtd", "org.nestd1.LogDaemon"

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from running_nestd import Nestd, client_of
 
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import Call
 from nestd.dbus.objects.exported import Handler, Interface
 from nestd.dbus.objects.introspection import parse
 from nestd.dbus.objects.tree import ObjectTree
+from nestd.dbus.values import Call
 
 LOGIN1 = """
 <node><interface name="org.freedesktop.login1.Manager">

@@ -11,7 +11,7 @@ import pytest
 from private_bus import PrivateBus
 from running_nestd import MANAGER, ROOT, Nestd, client_of, running_nestd
 
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 
 MODULE = "sys/module/kvm_intel"
 PATHS = (

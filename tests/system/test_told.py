@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from running_nestd import Client, Nestd, client_of
 
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 
 
 def run(nestd: Nestd, test: Callable[[Client], Awaitable[None]]) -> list[str]:

@@ -15,7 +15,7 @@ from private_bus import PrivateBus
 from running_nestd import MANAGER, MODULE, PROPERTIES, ROOT, Client, Nestd, client_of, running_nestd
 from shimmed import Shim
 
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 
 INTEL = f"{ROOT}/module/kvm_intel"
 DAEMON = f"{ROOT}/log/virtqemud"

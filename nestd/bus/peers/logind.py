@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 
 _NAME = "org.freedesktop.login1"
 _PATH = "/org/freedesktop/login1"

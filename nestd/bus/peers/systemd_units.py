@@ -10,7 +10,8 @@ from typing import Any
 
 from nestd.core.logs.settings.units import NoServiceManager, UnitError, UnitFacts
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import SERVICE_UNKNOWN, BusError, Signal, Variant
+from nestd.dbus.errors import SERVICE_UNKNOWN, BusError
+from nestd.dbus.values import Signal, Variant
 
 _NAME = "org.freedesktop.systemd1"
 _PATH = "/org/freedesktop/systemd1"
@@ -102,11 +103,11 @@ class SystemdUnits:
     def _on_job(self, signal: Signal) -> None:
         if self._waiting:
             self._jobs[str(signal.args[1])] = str(signal.args[3])
-            task = asyncio.ensure_future(self._tell())
+            task = asyncio.ensure_future(self._notify())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self._ended:
             self._ended.notify_all()
 

@@ -16,8 +16,8 @@ from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
 from nestd.cli.local.private_service import PrivateService
 from nestd.cli.screen import elements
+from nestd.cli.screen.formatting import VENDORS
 from nestd.cli.screen.output import Screen
-from nestd.cli.screen.words import VENDORS
 from nestd.cli.service.errors import CliError
 
 MACHINES = "simulated/machines"

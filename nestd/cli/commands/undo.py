@@ -12,10 +12,10 @@ from nestd.cli.commands.changes.apply import Request, apply
 from nestd.cli.commands.logs import show
 from nestd.cli.invocation.parser import add_command, add_wait, add_when
 from nestd.cli.invocation.session import Session
-from nestd.cli.screen.words import KVM_CONF
+from nestd.cli.screen.formatting import KVM_CONF
 from nestd.cli.service.errors import CliError, Exit
 from nestd.cli.service.values import Entry, Plan
-from nestd.dbus.connection.wire import Variant
+from nestd.dbus.values import Variant
 
 _LOGS = "logs"
 _FILTERS, _OUTPUTS = "filters", "outputs"
@@ -51,7 +51,7 @@ async def run(session: Session, chosen: Namespace) -> Exit:
         run=lambda: client.set_parameters(module.name, before, chosen.when, options),
         again="nestctl undo",
     )
-    _tell(session, entry)
+    _name_change(session, entry)
     status = await apply(session, request, chosen.when, stay=chosen.wait)
     for warning in plan.warnings if status is Exit.DONE else ():
         session.screen.warn(warning)
@@ -70,9 +70,9 @@ async def _undo_logs(session: Session, entry: Entry, chosen: Namespace) -> Exit:
     if chosen.dry_run:
         plan = await client.plan_filters(daemon.name, filters, options)
         return _show_plan(session, entry, plan, when)
-    _tell(session, entry)
+    _name_change(session, entry)
     await client.set_filters(daemon.name, filters, when, options)
-    await show.tell_set(session, daemon.name, when)
+    await show.report_set(session, daemon.name, when)
     return Exit.DONE
 
 
@@ -106,12 +106,12 @@ def _show_plan(session: Session, entry: Entry, plan: Plan, when: str) -> Exit:
     if session.screen.is_json:
         session.screen.json(plan)
         return Exit.DONE
-    _tell(session, entry)
+    _name_change(session, entry)
     outcome.show_plan(session, plan, when)
     return Exit.DONE
 
 
-def _tell(session: Session, entry: Entry) -> None:
+def _name_change(session: Session, entry: Entry) -> None:
     if not session.screen.is_json:
         session.screen.say(f"To take back: {_named(entry)}.")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nestd.cli.screen.words import KVM_CONF, NESTED, on_off, plain
+from nestd.cli.screen.formatting import KVM_CONF, NESTED, on_off, plain
 from nestd.cli.service.values import Host, Module
 from nestd.formats.modprobe.load_obstacle import LoadObstacle, ObstacleKind, sentence
 

@@ -27,7 +27,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text as RichText
 
-from nestd.cli.screen import words
+from nestd.cli.screen import formatting
 from nestd.cli.screen.elements import (
     DIM,
     STRONG,
@@ -95,7 +95,7 @@ class Terminal:
 
             def show(left: float, size: str) -> None:
                 at = seconds - left
-                text = words.duration(left)
+                text = formatting.duration(left)
                 progress.update(task, completed=at, left=text, size=size, refresh=True)
 
             yield show

@@ -25,7 +25,8 @@ from nestd.cli.service.values import (
     Plan,
 )
 from nestd.dbus.connection.transport import BUS, Connection
-from nestd.dbus.connection.wire import BusError, Signal, Variant
+from nestd.dbus.errors import BusError
+from nestd.dbus.values import Signal, Variant
 from nestd.formats.api import job, log_daemon, manager, module
 from nestd.formats.api.names import BUS_NAME, MANAGER_PATH, module_path
 from nestd.formats.api.table import InterfaceTable

@@ -8,8 +8,8 @@ from enum import IntEnum
 from types import MappingProxyType
 
 from nestd.cli.service.values import Blocker
-from nestd.dbus.connection import wire
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus import errors
+from nestd.dbus.errors import BusError
 
 _OWN = "org.nestd1.Error."
 BUSY = _OWN + "Busy"
@@ -21,7 +21,7 @@ RELOAD_FAILED = _OWN + "ReloadFailed"
 ROLLED_BACK = _OWN + "RolledBack"
 STALE_PLAN = _OWN + "StalePlan"
 OVERRIDDEN = _OWN + "Overridden"
-UNKNOWN_MEMBER = wire.UNKNOWN_METHOD
+UNKNOWN_MEMBER = errors.UNKNOWN_METHOD
 
 
 class Exit(IntEnum):
@@ -54,35 +54,35 @@ class CliError(Exception):
         self.text = text
         self.hint = hint
         self.code = code
-        self.name = name or (wire.INVALID_ARGS if code is Exit.USAGE else wire.FAILED)
+        self.name = name or (errors.INVALID_ARGS if code is Exit.USAGE else errors.FAILED)
         self.blockers = blockers
 
 
 _CODES: Mapping[str, Exit] = MappingProxyType(
     {
-        wire.INVALID_ARGS: Exit.USAGE,
+        errors.INVALID_ARGS: Exit.USAGE,
         _OWN + "InvalidParameter": Exit.USAGE,
         INVALID_FILTER: Exit.USAGE,
         _OWN + "InvalidOutput": Exit.USAGE,
         _OWN + "NoSuchJob": Exit.USAGE,
         BUSY: Exit.BLOCKED,
         INHIBITED: Exit.BLOCKED,
-        wire.ACCESS_DENIED: Exit.NOT_AUTHORIZED,
-        wire.AUTH_REQUIRED: Exit.NOT_AUTHORIZED,
-        wire.DISCONNECTED: Exit.NOT_REACHABLE,
-        wire.NAME_HAS_NO_OWNER: Exit.NOT_REACHABLE,
-        wire.NO_REPLY: Exit.NOT_REACHABLE,
-        wire.SERVICE_UNKNOWN: Exit.NOT_REACHABLE,
+        errors.ACCESS_DENIED: Exit.NOT_AUTHORIZED,
+        errors.AUTH_REQUIRED: Exit.NOT_AUTHORIZED,
+        errors.DISCONNECTED: Exit.NOT_REACHABLE,
+        errors.NAME_HAS_NO_OWNER: Exit.NOT_REACHABLE,
+        errors.NO_REPLY: Exit.NOT_REACHABLE,
+        errors.SERVICE_UNKNOWN: Exit.NOT_REACHABLE,
     }
 )
 _HINTS: Mapping[str, str] = MappingProxyType(
     {
-        wire.ACCESS_DENIED: "Ask an administrator, or try again as root:\n  sudo nestctl ...",
-        wire.AUTH_REQUIRED: "Try again on a terminal, where a password can be asked for, or as"
+        errors.ACCESS_DENIED: "Ask an administrator, or try again as root:\n  sudo nestctl ...",
+        errors.AUTH_REQUIRED: "Try again on a terminal, where a password can be asked for, or as"
         " root:\n  sudo nestctl ...",
         UNKNOWN_MEMBER: "Restart it:\n  systemctl restart nestd",
-        wire.DISCONNECTED: "See what happened:\n  journalctl -u nestd -u dbus",
-        wire.NO_REPLY: "See what it is doing:\n  systemctl status nestd",
+        errors.DISCONNECTED: "See what happened:\n  journalctl -u nestd -u dbus",
+        errors.NO_REPLY: "See what it is doing:\n  systemctl status nestd",
         _OWN + "ConfigUnparsable": "Correct the file by hand, then try again.",
         _OWN + "FileChanged": "Save and close it where it is being edited, then try again.",
         _OWN + "NotRestored": "Remove the cause, then let nestd put it back:\n"
@@ -96,9 +96,9 @@ _NOT_RUNNING = CliError(
     "Start it:\n  systemctl start nestd\n"
     "Or look without the service:\n  nestctl --standalone status",
     Exit.NOT_REACHABLE,
-    wire.SERVICE_UNKNOWN,
+    errors.SERVICE_UNKNOWN,
 )
-_NO_SERVICE = (wire.SERVICE_UNKNOWN, wire.NAME_HAS_NO_OWNER)
+_NO_SERVICE = (errors.SERVICE_UNKNOWN, errors.NAME_HAS_NO_OWNER)
 
 
 def explain(error: BusError) -> CliError:
@@ -109,7 +109,7 @@ def explain(error: BusError) -> CliError:
         hint = "See why:\n  systemctl status nestd"
         text = f"nestd cannot be started: {error.text or error.name}"
         return CliError(f"{text.rstrip('.')}.", hint, Exit.NOT_REACHABLE, error.name)
-    if error.name == wire.AUTH_REQUIRED:
+    if error.name == errors.AUTH_REQUIRED:
         text = "This needs authentication."
     elif error.name == UNKNOWN_MEMBER:
         text = "The nestd that runs is older than this nestctl, and cannot do this."
@@ -126,7 +126,7 @@ def no_bus(error: Exception) -> CliError:
         "Without a system bus, for instance in a container, look with:\n"
         "  nestctl --standalone status",
         Exit.NOT_REACHABLE,
-        wire.DISCONNECTED,
+        errors.DISCONNECTED,
     )
 
 

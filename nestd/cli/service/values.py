@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Callable, NamedTuple, TypeVar, Union
 
-from nestd.dbus.connection.wire import Variant
+from nestd.dbus.values import Variant
 from nestd.formats.modprobe.load_obstacle import LoadObstacle
 
 Properties = Mapping[str, Variant]

@@ -24,8 +24,8 @@ from nestd.core.modules.next_loads import next_loads
 from nestd.core.modules.view import HostView
 from nestd.host.collect import log_files, sources
 from nestd.host.collect.log_files import Place
-from nestd.host.collect.patient_pipe import GivenUp, PatientPipe, Stalled
 from nestd.host.collect.spool import spool
+from nestd.host.collect.timed_pipe import Cancelled, TimedPipe, WriteTimeout
 from nestd.host.machine import versions
 from nestd.host.machine.host_name import host_name
 
@@ -35,7 +35,7 @@ MOST_LOG_BYTES = 16 << 30
 CONFIG_BYTES = 1 << 20  # of each file
 OUTPUT_BYTES = 16 << 20  # of each program
 OUTPUT_SECONDS = 60.0
-PATIENCE_SECONDS = 30.0  # for a client to take the next part, at most some 100 KiB
+CLIENT_TIMEOUT = 30.0  # for a client to take the next part, at most some 100 KiB
 MOST_SECONDS = 3600.0  # for a whole archive, however slow its client is
 
 log = logging.getLogger(__name__)
@@ -49,11 +49,11 @@ class SupportArchives:
         self,
         view: HostView,
         describe: Callable[[], Awaitable[str]],
-        patience: float = PATIENCE_SECONDS,
+        client_timeout: float = CLIENT_TIMEOUT,
     ) -> None:
         self._view = view
         self._describe = describe
-        self._patience = patience
+        self._client_timeout = client_timeout
         # Not asyncio's own threads: clients that do not read would block everyone else's work.
         self._threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="collect")
         self._at_work: set[asyncio.Task[None]] = set()
@@ -79,13 +79,13 @@ class SupportArchives:
         max_bytes = self.log_bytes(max_bytes)
         if len(self._at_work) >= MOST_AT_ONCE:
             raise LimitsExceeded(f"{MOST_AT_ONCE} archives are being collected: try again later.")
-        pipe = PatientPipe(self._patience)
+        pipe = TimedPipe(self._client_timeout)
         task = asyncio.get_running_loop().create_task(self._run(pipe, max_bytes, uid))
         self._at_work.add(task)
         task.add_done_callback(self._at_work.discard)
-        return pipe.give_away()
+        return pipe.take_read_end()
 
-    async def _run(self, pipe: PatientPipe, max_bytes: int, uid: int) -> None:
+    async def _run(self, pipe: TimedPipe, max_bytes: int, uid: int) -> None:
         deadline = asyncio.get_running_loop().call_later(MOST_SECONDS, pipe.cancel)
         started = time.monotonic()
         fields = about(Event.LOGS_COLLECTED, caller_uid=uid)
@@ -95,7 +95,7 @@ class SupportArchives:
             log.info("Logs were collected in %.1f s", time.monotonic() - started)
         except BrokenPipeError:
             log.info("Collecting logs was given up: the client went away")
-        except (Stalled, GivenUp):
+        except (WriteTimeout, Cancelled):
             log.warning("Collecting logs was given up: the client does not read")
         except Exception:
             log.exception("Collecting logs failed")
@@ -103,7 +103,7 @@ class SupportArchives:
             deadline.cancel()
             pipe.close()
 
-    async def _collect(self, pipe: PatientPipe, max_bytes: int) -> None:
+    async def _collect(self, pipe: TimedPipe, max_bytes: int) -> None:
         root, when = self._view.root, time.strftime("%Y%m%d-%H%M%S", time.gmtime())
         writer = ArchiveWriter(root, pipe, f"nestd-{host_name(root)}-{when}", max_bytes)
         for name, source, text in await self._texts():
@@ -132,9 +132,7 @@ class SupportArchives:
             ("versions", "the programs", f"{about}{programs}".encode()),
         ]
 
-    async def _output(
-        self, pipe: PatientPipe, writer: ArchiveWriter, output: sources.Output
-    ) -> None:
+    async def _output(self, pipe: TimedPipe, writer: ArchiveWriter, output: sources.Output) -> None:
         command = " ".join(output.command)
         with tempfile.TemporaryFile() as file:
             try:
@@ -166,9 +164,7 @@ class SupportArchives:
         if max_bytes is not None and not found:
             writer.leave_out(places[0].directory, "there are no logs of libvirt")
 
-    async def _thread(
-        self, pipe: PatientPipe, function: Callable[..., _T], *arguments: object
-    ) -> _T:
+    async def _thread(self, pipe: TimedPipe, function: Callable[..., _T], *arguments: object) -> _T:
         """Run FUNCTION in a worker thread, and never return before the thread has finished."""
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._threads, function, *arguments)

@@ -18,14 +18,14 @@ from nestd.formats.redaction.redact import Redactor
 from nestd.formats.tar_stream import TarStream
 from nestd.host.collect.log_files import FoundFile, open_found
 from nestd.host.collect.log_reader import LogReader, reader
-from nestd.host.collect.patient_pipe import PatientPipe
+from nestd.host.collect.timed_pipe import TimedPipe
 from nestd.host.root import Root
 
 
 class ArchiveWriter:
     """One archive on its way into a pipe."""
 
-    def __init__(self, root: Root, pipe: PatientPipe, directory: str, max_bytes: int) -> None:
+    def __init__(self, root: Root, pipe: TimedPipe, directory: str, max_bytes: int) -> None:
         self._root = root
         self._pipe = pipe
         self._stream = TarStream(directory)

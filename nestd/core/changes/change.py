@@ -104,15 +104,15 @@ class Change:
         return not self.edits and self.effect is Effect.NONE
 
     @property
-    def hopeless(self) -> bool:
+    def ineffective(self) -> bool:
         """Whether a load could not have the requested effect: see check_effective()."""
-        stuck = self.effect is Effect.RELOAD and self.prevented is not None
-        return self.when is not When.BOOT and (stuck or bool(self.overridden or self.refused))
+        prevented = self.effect is Effect.RELOAD and self.prevented is not None
+        return self.when is not When.BOOT and (prevented or bool(self.overridden or self.refused))
 
     @property
     def diff(self) -> str:
         """What changes in kvm.conf, as a unified diff."""
-        if self.hopeless or not self.edits:
+        if self.ineffective or not self.edits:
             return ""
         return unified_diff(self.old or b"", self.data, self.path)
 
@@ -183,7 +183,7 @@ def check_effective(change: Change) -> None:
 
     For the next boot it is written nevertheless; the module's state then shows the obstacle.
     """
-    if not change.hopeless:
+    if not change.ineffective:
         return
     if change.effect is Effect.RELOAD:
         check_unobstructed(change.prevented)

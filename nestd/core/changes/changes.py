@@ -74,16 +74,16 @@ class Changes:
         change = make_change(facts, module, parameters, when)
         image = await initramfs.holding(self.view.root, facts.release, module)
         reloads = change.effect is Effect.RELOAD
-        along = users(facts, module) if reloads else ()
+        dependents = users(facts, module) if reloads else ()
         found = await self.reloads.blockers(module) if reloads else ()
         in_the_way = self.view.hidden.blockers(found, reader)
         return plan.Plan(
             diff=await asyncio.to_thread(plan.diff, facts, change),
-            steps=plan.steps(change, along),
+            steps=plan.steps(change, dependents),
             blockers=in_the_way,
             warnings=(
                 *plan.warnings(facts, change, image),
-                *plan.along_warnings(facts, along),
+                *plan.dependents_warnings(facts, dependents),
             ),
             token=change.token,
             refusal=self._refusal(facts, change, in_the_way),
@@ -130,7 +130,7 @@ class Changes:
         self.reloads.check_ours()
         if change.effect is Effect.RELOAD:
             check_modules_enabled(facts)
-            self._check_along(facts, change.module)
+            self._check_dependents(facts, change.module)
 
     async def request(
         self, module: str, parameters: Mapping[str, str], when: When, token: str | None = None
@@ -183,9 +183,9 @@ class Changes:
         check_modules_enabled(found.host)
         check_next_load(found)
         self.reloads.check_ours()
-        self._check_along(found.host, module)
+        self._check_dependents(found.host, module)
 
-    def _check_along(self, facts: HostFacts, module: str) -> None:
+    def _check_dependents(self, facts: HostFacts, module: str) -> None:
         """Refuse a reload of MODULE after which a module of its chain would not come back."""
         for name in users(facts, module):
             check_next_load(facts.module(name))

@@ -15,11 +15,11 @@ from nestd.core.modules.obstacles import load_obstacles
 from nestd.core.modules.values import NESTED, answer
 from nestd.core.modules.vendors import nested_holders
 from nestd.core.modules.wording import place
+from nestd.formats.excerpt import excerpt
 from nestd.formats.modprobe.load_obstacle import sentence
 from nestd.formats.modprobe.next_load import NextLoad
 from nestd.formats.modprobe.shown_options import shown_options
 from nestd.formats.unified_diff import unified_diff
-from nestd.formats.veil import veiled
 
 
 @dataclass(frozen=True)
@@ -44,22 +44,22 @@ def diff(facts: HostFacts, change: Change) -> str:
     known = {name: facts.module(name).parameters for name in facts.modules}
 
     def shown(data: bytes) -> bytes:
-        return veiled(data, shown_options(data, known, kmod=facts.kmod))
+        return excerpt(data, shown_options(data, known, kmod=facts.kmod))
 
     return unified_diff(shown(change.old or b""), shown(change.data), change.path)
 
 
-def steps(change: Change, along: Sequence[str]) -> tuple[str, ...]:
+def steps(change: Change, dependents: Sequence[str]) -> tuple[str, ...]:
     """The steps in order, as phrases; none if the request would be refused.
 
-    The modules ALONG use the changed one: they are unloaded before it and loaded after it.
+    The modules DEPENDENTS use the changed one: they are unloaded before it and loaded after it.
     """
     module = change.module
-    if change.hopeless:
+    if change.ineffective:
         return ()
     assigned = " ".join(f"{name}={value or ''}" for name, value in change.wanted.items())
-    unloads = [f"unload {name}" for name in (*along, module)]
-    loads = [f"load {name} with modprobe" for name in (module, *along)]
+    unloads = [f"unload {name}" for name in (*dependents, module)]
+    loads = [f"load {name} with modprobe" for name in (module, *dependents)]
     verify = f"verify that {module} runs" + (f" with {assigned}" if assigned else "")
     found = [f"write {change.path}"] if change.edits else []
     if change.effect is Effect.IN_PLACE:
@@ -68,15 +68,15 @@ def steps(change: Change, along: Sequence[str]) -> tuple[str, ...]:
         # The write comes after the unload, which is what may be refused.
         found = [*unloads, *found, *loads, verify]
     elif change.effect is Effect.RELOAD:
-        names = " and ".join((module, *along))
+        names = " and ".join((module, *dependents))
         found += [f"wait until nothing uses {names}", *unloads, *loads, verify]
     return tuple(found)
 
 
-def along_warnings(facts: HostFacts, along: Sequence[str]) -> tuple[str, ...]:
-    """What a reload changes in modules that are only reloaded ALONG with it, as sentences."""
+def dependents_warnings(facts: HostFacts, dependents: Sequence[str]) -> tuple[str, ...]:
+    """What a reload changes in modules that are only reloaded because they use it, as sentences."""
     found = []
-    for name in along:
+    for name in dependents:
         module = facts.module(name)
         for parameter in module.pending:
             winner = module.next_load.effective(parameter)
@@ -95,9 +95,9 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
     INITRAMFS is the path of the initial RAM disk that holds the module, "" for none.
     """
     module = change.module
-    found = ["As things are, this would be refused."] if change.hopeless else []
+    found = ["As things are, this would be refused."] if change.ineffective else []
     found += [overridden(change, each) for each in change.overridden.values()]
-    after = facts.with_own(change.base if change.hopeless else change.data).module(module)
+    after = facts.with_own(change.base if change.ineffective else change.data).module(module)
     commented = {(each.file, each.line) for each in after.next_load.comment_in_options}
     found += [
         sentence(module, each)

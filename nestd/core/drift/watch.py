@@ -188,11 +188,11 @@ class DriftWatch:
             return
         policy = self._policy
         self._remember(drift, policy.value)
-        self._tell(drift, policy)
+        self._report(drift, policy)
         if policy is OnDrift.REAPPLY and drift.remedy is not None:
             self._add_task(self._put_right(drift, drift.remedy))
 
-    def _tell(self, drift: Drift, policy: OnDrift) -> None:
+    def _report(self, drift: Drift, policy: OnDrift) -> None:
         if policy is OnDrift.REPORT:
             outlook = f"nothing is done about it (on_drift = {policy.value})"
         elif drift.remedy is None:

@@ -42,7 +42,7 @@ _CAPABILITIES = MappingProxyType(
 
 
 @dataclass(frozen=True)
-class HostThen:
+class HostAtStart:
     """The host as it was when a machine started.
 
     nested is what runs now; module is "" where no module is known to decide; reloaded is None
@@ -57,14 +57,16 @@ class HostThen:
 
 
 @dataclass(frozen=True)
-class Words:
+class CommandLine:
     """A command line; qemu is None where the monitor is not QEMU or nothing can be read."""
 
     words: tuple[str, ...]
     qemu: QemuArguments | None
 
 
-def exposure(host: HostThen, vmm: str, arguments: Words, domain: Domain | None) -> Exposure:
+def exposure(
+    host: HostAtStart, vmm: str, arguments: CommandLine, domain: Domain | None
+) -> Exposure:
     """Decide for the machine of a monitor VMM, which libvirt describes as DOMAIN where it may be
     read."""
     if arguments.qemu is None and domain is None:
@@ -83,13 +85,13 @@ def exposure(host: HostThen, vmm: str, arguments: Words, domain: Domain | None) 
     )
 
 
-def _names(host: HostThen) -> tuple[str, ...]:
+def _names(host: HostAtStart) -> tuple[str, ...]:
     feature = FEATURES.get(host.vendor)
     return _CAPABILITIES.get(host.machine) or ((feature,) if feature else ())
 
 
 def _by_domain(
-    host: HostThen, feature: str, qemu: QemuArguments | None, domain: Domain | None
+    host: HostAtStart, feature: str, qemu: QemuArguments | None, domain: Domain | None
 ) -> Exposure | None:
     if domain is None or domain.cpu is None or (qemu is not None and qemu.cpus > 1):
         return None  # the last of several -cpu decides, which libvirt did not write
@@ -108,7 +110,7 @@ def _by_domain(
 
 
 def _by_arguments(
-    host: HostThen, feature: str, qemu: QemuArguments | None, domain: Domain | None
+    host: HostAtStart, feature: str, qemu: QemuArguments | None, domain: Domain | None
 ) -> Exposure | None:
     if qemu is None:
         return None
@@ -128,7 +130,7 @@ def _by_arguments(
     return _unknown(f"QEMU's -cpu {qemu.model} does not tell whether it has {feature}")
 
 
-def _by_host(host: HostThen, by: str) -> Exposure:
+def _by_host(host: HostAtStart, by: str) -> Exposure:
     """What is given wherever the host nests."""
     if not host.module:
         return _unknown(f"{by}, but which module gives this machine its processor is not known")
@@ -156,7 +158,7 @@ def _capability(machine: str, qemu: QemuArguments | None, domain: Domain | None)
     return _unknown("its command line cannot be read")
 
 
-def _other_monitor(host: HostThen, vmm: str, words: tuple[str, ...]) -> Exposure:
+def _other_monitor(host: HostAtStart, vmm: str, words: tuple[str, ...]) -> Exposure:
     if vmm == CLOUD_HYPERVISOR:
         said = cloud_hypervisor_nested(words)
         if said == "off":

@@ -10,13 +10,13 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
-from nestd.core.guests.exposure import HostThen, Words, exposure
+from nestd.core.guests.exposure import CommandLine, HostAtStart, exposure
 from nestd.core.guests.guest import Exposure, Guest, Nesting
 from nestd.core.guests.usage import usage
 from nestd.core.hidden import EVERYBODY, NAMELESS, Reader
 from nestd.core.model import Answer, Machine, Snapshot
-from nestd.core.modules.shared_look import SharedLook
 from nestd.core.modules.view import HostView
+from nestd.core.shared_work import SharedLook
 from nestd.formats.vmm_arguments import QemuArguments, read_qemu
 from nestd.host.guests.look import GuestFacts, GuestLook
 from nestd.host.kernel.sysfs import load_time
@@ -47,21 +47,23 @@ class Guests:
         machine = Machine(
             holder.pid, holder.guest or holder.executable, holder.executable, holder.unit
         )
-        words = _words(facts)
-        used = usage(facts.runs, words.qemu)
+        command_line = _command_line(facts)
+        used = usage(facts.runs, command_line.qemu)
         if used.nesting is Nesting.USED:
             given = Exposure(Answer.YES, f"it has run a guest of its own ({used.by})")
         else:
-            then = self._host_then(facts, snapshot, loaded)
-            given = exposure(then, holder.executable, words, facts.domain)
+            then = self._host_at_start(facts, snapshot, loaded)
+            given = exposure(then, holder.executable, command_line, facts.domain)
         return Guest(machine, given, used)
 
-    def _host_then(self, facts: GuestFacts, snapshot: Snapshot, loaded: float | None) -> HostThen:
+    def _host_at_start(
+        self, facts: GuestFacts, snapshot: Snapshot, loaded: float | None
+    ) -> HostAtStart:
         module = snapshot.modules.get(snapshot.host_module)
         reloaded = None
         if loaded is not None and facts.started is not None:
             reloaded = loaded > facts.started + _SLACK_SECONDS
-        return HostThen(
+        return HostAtStart(
             machine=self._view.kernel.machine,
             vendor=snapshot.vendor,
             module=snapshot.host_module,
@@ -75,9 +77,9 @@ def _nameless(guest: Guest) -> Guest:
     return Guest(NAMELESS, exposure, usage)
 
 
-def _words(facts: GuestFacts) -> Words:
+def _command_line(facts: GuestFacts) -> CommandLine:
     words = facts.arguments or ()
-    return Words(words[1:], _read_qemu(words[1:]) if words and _is_qemu(facts) else None)
+    return CommandLine(words[1:], _read_qemu(words[1:]) if words and _is_qemu(facts) else None)
 
 
 @lru_cache(maxsize=1024)  # a process keeps its command line

@@ -85,9 +85,9 @@ def _what(before: _Seen, now: _Seen) -> str:
 
     if now.config.error:
         return "the file was edited: libvirt cannot read it as it is"
-    told = []
+    changed = []
     if now.config.filters != before.config.filters:
-        told.append(f"filters: {log_filters.canonical(now.config.filters) or 'none'}")
+        changed.append(f"filters: {log_filters.canonical(now.config.filters) or 'none'}")
     if now.config.outputs != before.config.outputs:
-        told.append(f"outputs: {log_outputs.canonical(now.config.outputs) or 'the default'}")
-    return "the file was edited" + (f": {'; '.join(told)}" if told else "")
+        changed.append(f"outputs: {log_outputs.canonical(now.config.outputs) or 'the default'}")
+    return "the file was edited" + (f": {'; '.join(changed)}" if changed else "")

@@ -117,7 +117,7 @@ class LogDaemon:
         self._state = await asyncio.to_thread(self._read, self.unit)
         self.debug.wake()
 
-    def tell_unread(self, warnings: tuple[str, ...]) -> None:
+    def set_unread(self, warnings: tuple[str, ...]) -> None:
         """Set the WARNINGS about files that look like this daemon's but that it does not read."""
         if warnings != self._unread:
             kept = self._state.warnings[len(self._unread) :]
@@ -171,7 +171,7 @@ class LogDaemon:
             sees = reader.sees_files
             found = log_request.warnings(self.root, file.outcome, change.settings, sees_all=sees)
             shown = sees or privacy.may_read(self.root, file.path)
-            diff = file.diff if shown else file.veiled_diff
+            diff = file.diff if shown else file.public_diff
             return LogPlan(diff, self._steps(file), (*found, *self._warnings(file)))
 
         return await asyncio.to_thread(work_out)
@@ -267,10 +267,10 @@ class LogDaemon:
                 for listener in self.on_applied:
                     listener(self)
                 self.on_change()
-        self._tell(change, uid)
+        self._log_change(change, uid)
         return change
 
-    def _tell(self, change: LogChange, uid: int) -> None:
+    def _log_change(self, change: LogChange, uid: int) -> None:
         settings, when = change.settings, change.when.value
         filters = log_filters.canonical(settings.filters)
         outputs = log_outputs.canonical(settings.outputs or ())
@@ -283,9 +283,9 @@ class LogDaemon:
             file="" if change.file is None else change.file.path,
             caller_uid=uid,
         )
-        told = f"{filters or 'none'}{'; outputs: ' if outputs else ''}{outputs}"
+        settings_text = f"{filters or 'none'}{'; outputs: ' if outputs else ''}{outputs}"
         text = "User %d set the log filters of %s (%s): %s"
-        log.log(NOTICE, text, uid, self.name, when, told, extra=fields)
+        log.log(NOTICE, text, uid, self.name, when, settings_text, extra=fields)
 
     async def _apply(self, change: LogChange) -> None:
         """Make it; a daemon started for it keeps running, as if a client had connected."""

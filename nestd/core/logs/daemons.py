@@ -138,7 +138,7 @@ class LogDaemons:
                 await daemon.resume()
         self._installed = found
         self._daemons = _in_use(found)
-        await self._tell_unread()
+        await self._find_unread()
         self._changed()
 
     async def _names(self, *, units: bool) -> tuple[str, ...]:
@@ -153,7 +153,7 @@ class LogDaemons:
         there = {name for name, path in self._elsewhere.items() if self._root.at(path).exists()}
         return tuple(name for name in libvirt_daemons.NAMES if name in usual or name in there)
 
-    async def _tell_unread(self) -> None:
+    async def _find_unread(self) -> None:
         """Attach the warnings about files that nobody reads to the daemon that runs machines."""
         if not self._daemons:
             return
@@ -163,7 +163,7 @@ class LogDaemons:
         unread = await asyncio.to_thread(unread_files, self._root, found, self._daemons.keys())
         main = next((name for name in _MAIN if name in self._daemons), None)
         for name, daemon in self._daemons.items():
-            daemon.tell_unread(unread if name == main else ())
+            daemon.set_unread(unread if name == main else ())
 
     def _new(self, name: str) -> LogDaemon:
         from nestd.core.logs.daemon import LogDaemon  # a host without libvirt needs none of it

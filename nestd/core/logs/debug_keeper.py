@@ -193,7 +193,7 @@ class DebugKeeper:
         if session is not self._session:
             self._session = session
             self._on_change()
-        self._tell_written(session.grown(await self._sizes(session)))
+        self._log_written(session.grown(await self._sizes(session)))
         if self._written > session.max_bytes:
             await self._end(f"more than {session.max_bytes} bytes were logged")
             return
@@ -203,7 +203,7 @@ class DebugKeeper:
             await self._apply(session, session.target)
             self._unsure = False
 
-    def _tell_written(self, count: int) -> None:
+    def _log_written(self, count: int) -> None:
         if count != self._written:
             self._written = count
             self._on_change()

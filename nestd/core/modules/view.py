@@ -18,9 +18,9 @@ from nestd.core.model import Machine, Snapshot
 from nestd.core.modules.derive import derive
 from nestd.core.modules.facts import HostFacts, RestOfHost, with_nested
 from nestd.core.modules.machine_count import MachineCount
-from nestd.core.modules.shared_look import SharedLook
 from nestd.core.modules.vendors import modules_of
 from nestd.core.modules.wording import no_module
+from nestd.core.shared_work import SharedLook
 from nestd.formats.modprobe.kernel_params import ParameterType
 from nestd.host.kernel import kvm_holders
 from nestd.host.kernel.interface import Kernel, KernelEvent
@@ -67,7 +67,7 @@ class HostView:
         self._types: Mapping[str, Mapping[str, ParameterType]] = {}
         self._config = ConfigWatch(root, kmod)
         self._files = SharedLook(self._read_files)
-        self._telling: asyncio.Task[None] | None = None
+        self._notifying: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._snapshot: Snapshot | None = None
         self._facts: HostFacts | None = None  # of this turn of the event loop
@@ -90,7 +90,7 @@ class HostView:
         self.kernel.close()
         self._config.close()
         self.machine_count.close()
-        for pending in (self._look, self._telling):
+        for pending in (self._look, self._notifying):
             if pending is not None:
                 pending.cancel()
 
@@ -247,17 +247,17 @@ class HostView:
     def _notify(self) -> None:
         self._look = None
         if self.is_settled:
-            self._tell_listeners()
-        elif self._telling is None or self._telling.done():
-            self._telling = asyncio.create_task(self._tell_after_reading())
+            self._notify_listeners()
+        elif self._notifying is None or self._notifying.done():
+            self._notifying = asyncio.create_task(self._notify_after_reading())
         else:  # what is being read may be older than this hint
             self._notify_soon()
 
-    async def _tell_after_reading(self) -> None:
+    async def _notify_after_reading(self) -> None:
         await self.settled()
-        self._tell_listeners()
+        self._notify_listeners()
 
-    def _tell_listeners(self) -> None:
+    def _notify_listeners(self) -> None:
         for listener in self._listeners:
             listener()
         if any(module.in_transit for module in self.shared_facts().modules.values()):

@@ -313,7 +313,8 @@ class Reloads:
             if not isinstance(error, Exception):
                 raise  # cut off at any step: the record is for the next start
             await self.view.settled()
-            _name_cause(error, load_hint(self.view.facts().module(job.module)))
+            modules = map(self.view.facts().module, transaction.modules)
+            _name_cause(error, next(filter(None, map(load_hint, modules)), ""))
             if isinstance(error, (ReloadFailed, NotRestored)):
                 self.unfinished.add(execution.recorded or transaction)
             elif not isinstance(error, RolledBack):

@@ -2,6 +2,6 @@
 """One connection to a bus: bytes, messages, calls out and calls in, matches.
 
 stream reads and writes bytes, protocol parses and builds messages, dispatch passes calls to
-handlers with a fair share for each sender, wire holds the values that the rest of the program
-uses. Imports nothing of nestd. Begin with transport.
+handlers with a fair share for each sender. Imports of nestd only the floor's values and errors.
+Begin with transport.
 """

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from nestd.dbus.connection.wire import LIMITS_EXCEEDED, BusError
+from nestd.dbus.errors import LIMITS_EXCEEDED, BusError
 
 MAX_CALLS_PER_SENDER = 16
 MAX_CALLS = 1024

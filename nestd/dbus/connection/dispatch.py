@@ -16,12 +16,14 @@ from collections.abc import Awaitable, Coroutine, Sequence
 from contextlib import AbstractContextManager
 from typing import Callable, cast
 
-from nestd.dbus.connection import protocol, wire
+from nestd.dbus import errors
+from nestd.dbus.connection import protocol
 from nestd.dbus.connection.callers import Callers
 from nestd.dbus.connection.fair_queue import FairQueue
 from nestd.dbus.connection.messages import Header, Outgoing, ProtocolError, read_size
 from nestd.dbus.connection.pace import Pace
-from nestd.dbus.connection.wire import BusError, Call, Route
+from nestd.dbus.errors import BusError
+from nestd.dbus.values import Call, Resolve, Route
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ class Dispatcher:
         uid_of: Callable[[str], Awaitable[int]],
         gathering: Callable[[], AbstractContextManager[None]],
     ) -> None:
-        self.resolve: wire.Resolve | None = None
+        self.resolve: Resolve | None = None
         self._callers = Callers()
         self._send = send
         self._is_congested = is_congested
@@ -152,14 +154,14 @@ class Dispatcher:
     def _handle(self, header: Header, message: bytes | None) -> None:
         try:
             if self.resolve is None:
-                raise BusError(wire.UNKNOWN_OBJECT, "There is no such object.")
+                raise BusError(errors.UNKNOWN_OBJECT, "There is no such object.")
             if header.fds:
-                raise BusError(wire.INVALID_ARGS, "No method here takes file descriptors.")
+                raise BusError(errors.INVALID_ARGS, "No method here takes file descriptors.")
             if message is None:
-                raise BusError(wire.LIMITS_EXCEEDED, "The message body is longer than 1 MiB.")
+                raise BusError(errors.LIMITS_EXCEEDED, "The message body is longer than 1 MiB.")
             route = self._route(header)
             if route.in_signature != header.signature:
-                raise BusError(wire.INVALID_ARGS, _wrong_signature(header, route))
+                raise BusError(errors.INVALID_ARGS, _wrong_signature(header, route))
             self._run(header, route, message)
         except BusError as error:
             self._answer_error(header, error)
@@ -176,8 +178,12 @@ class Dispatcher:
                     return
             route = route.otherwise
         self._callers.admit(header.sender, len(message))
-        user = self._queue.user_of(header.sender)
-        self._start(self._pace.run(user, self._work(header, route, message)))
+        self._start(self._paced(header, route, message))
+        self._plan()  # no turn before the call has begun: it may have ended then
+
+    async def _paced(self, header: Header, route: Route, message: bytes) -> None:
+        user = self._queue.user_of(header.sender)  # of now: it may have been looked up meanwhile
+        await self._pace.run(user, self._work(header, route, message))
 
     async def _work(self, header: Header, route: Route, message: bytes) -> None:
         try:
@@ -186,7 +192,7 @@ class Dispatcher:
             else:
                 await self._serve(header, route, _read_soon(header, route, message))
         except asyncio.CancelledError:
-            self._answer_error(header, BusError(wire.FAILED, "The call was given up."))
+            self._answer_error(header, BusError(errors.FAILED, "The call was given up."))
             raise
         finally:
             self._callers.release(header.sender, len(message))
@@ -212,7 +218,7 @@ class Dispatcher:
             gives = header.wants_reply and "h" in route.out_signature
             if gives and not await self._takes_descriptors(header.sender):
                 # The answer would get lost on the way: dbus-broker disconnects the caller for it.
-                raise BusError(wire.NOT_SUPPORTED, "The answer is a file descriptor.")
+                raise BusError(errors.NOT_SUPPORTED, "The answer is a file descriptor.")
             result = await cast("Awaitable[Sequence[object]]", route.run(call))
             self._answer(header, route, result)
         except BusError as error:
@@ -237,7 +243,7 @@ class Dispatcher:
     def _answer_unknown(self, header: Header) -> None:
         """Log the current exception, which is a bug of ours; the caller gets no details."""
         _log.exception("%s.%s on %s failed", header.interface, header.member, header.path)
-        self._answer_error(header, BusError(wire.FAILED, INTERNAL_ERROR))
+        self._answer_error(header, BusError(errors.FAILED, INTERNAL_ERROR))
 
 
 async def _read_soon(header: Header, route: Route, message: bytes) -> Call:
@@ -249,13 +255,13 @@ def _read_call(header: Header, route: Route, message: bytes) -> Call:
     try:
         args = protocol.read_body(message, header)
     except ProtocolError:
-        raise BusError(wire.INVALID_ARGS, "The message body cannot be read.") from None
+        raise BusError(errors.INVALID_ARGS, "The message body cannot be read.") from None
     return Call(
         header.sender, header.path, route.interface, header.member, args, header.interactive
     )
 
 
-_TOO_MANY = BusError(wire.LIMITS_EXCEEDED, "Too many calls are waiting, try again later.")
+_TOO_MANY = BusError(errors.LIMITS_EXCEEDED, "Too many calls are waiting, try again later.")
 
 
 def _wrong_signature(header: Header, route: Route) -> str:

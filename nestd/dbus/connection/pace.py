@@ -32,6 +32,19 @@ class _Account:
         self.pausing = asyncio.Lock()
         self.paused = 0  # calls that wait since the user is ahead
         self.calls = 0
+        self.joined: _Account | None = None  # the user's, once it is known whose calls these are
+
+    @property
+    def current(self) -> _Account:
+        """The account that counts now for calls that began on this one."""
+        return self.joined or self
+
+    def join(self, other: _Account) -> None:
+        """Move what is on this account to the OTHER one, with the calls at work."""
+        other.ahead += self.ahead
+        other.paused += self.paused
+        other.calls += self.calls
+        self.joined = other
 
 
 class _Awaitable:
@@ -57,7 +70,7 @@ class Pace:
         try:
             return cast("_Result", await _Awaitable(self._steps(account, cast("Any", work))))
         finally:
-            account.calls -= 1
+            account.current.calls -= 1
             if len(self._accounts) > _MOST_ACCOUNTS:
                 self._forget_idle(time.monotonic())
 
@@ -66,7 +79,7 @@ class Pace:
         step, value = work.send, None
         try:
             while True:
-                if self._ahead(account):
+                if self._ahead(account.current):
                     yield from self._pause(account).__await__()
                 started = time.monotonic()
                 try:
@@ -74,7 +87,7 @@ class Pace:
                 except StopIteration as end:
                     return end.value
                 finally:
-                    self._charge(account, started)
+                    self._charge(account.current, started)
                 step, value = work.send, None
                 try:
                     value = yield future
@@ -85,13 +98,13 @@ class Pace:
 
     async def _pause(self, account: _Account) -> None:
         """Wait until the user is no longer ahead: one of its calls after the other."""
-        account.paused += 1
+        account.current.paused += 1
         try:
-            async with account.pausing:
-                while self._ahead(account):
-                    await asyncio.sleep(min(account.ahead / _SHARE, _LONGEST_PAUSE))
+            async with account.current.pausing:
+                while self._ahead(account.current):
+                    await asyncio.sleep(min(account.current.ahead / _SHARE, _LONGEST_PAUSE))
         finally:
-            account.paused -= 1
+            account.current.paused -= 1
 
     def is_ahead(self, user: User) -> bool:
         """Whether a user has had more than its share, and others have calls at work.
@@ -118,7 +131,8 @@ class Pace:
         account = self._accounts.pop(sender, None)
         if account is not None:
             kept = self._accounts.setdefault(user, account)
-            kept.ahead += 0.0 if kept is account else account.ahead
+            if kept is not account:
+                account.join(kept)
 
     def _ahead(self, account: _Account) -> bool:
         if account.ahead <= _AHEAD_SECONDS:

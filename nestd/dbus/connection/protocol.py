@@ -38,7 +38,7 @@ from nestd.dbus.connection.messages import (
     read_size,
 )
 from nestd.dbus.connection.signatures import ALIGNMENT, end_of_type
-from nestd.dbus.connection.wire import Variant
+from nestd.dbus.values import Variant
 
 # A package of nestd for a distribution without dbus_next has it there: for nestd, and no other
 # program.

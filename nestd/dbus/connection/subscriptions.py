@@ -10,7 +10,7 @@ from typing import Callable
 
 from nestd.dbus.connection.matching import MatchRule
 from nestd.dbus.connection.messages import Header
-from nestd.dbus.connection.wire import Signal
+from nestd.dbus.values import Signal
 
 _log = logging.getLogger(__name__)
 

@@ -10,20 +10,22 @@ import os
 from collections.abc import Sequence
 from typing import Callable
 
-from nestd.dbus.connection import messages, protocol, wire
+from nestd.dbus import errors
+from nestd.dbus.connection import messages, protocol
 from nestd.dbus.connection.dispatch import Dispatcher
 from nestd.dbus.connection.matching import MatchRule
 from nestd.dbus.connection.messages import Header, ProtocolError
 from nestd.dbus.connection.stream import MessageStream
 from nestd.dbus.connection.subscriptions import Subscription, Subscriptions
-from nestd.dbus.connection.wire import BusError, Signal
+from nestd.dbus.errors import BusError
+from nestd.dbus.values import Resolve, Signal
 
 _log = logging.getLogger(__name__)
 
 BUS = "org.freedesktop.DBus"
 _BUS_PATH = "/org/freedesktop/DBus"
 _PEER = "org.freedesktop.DBus.Peer"
-_TAKES_NONE = (wire.NOT_SUPPORTED, wire.FAILED)
+_TAKES_NONE = (errors.NOT_SUPPORTED, errors.FAILED)
 """What dbus-daemon and dbus-broker answer for a client that takes no descriptors."""
 _DO_NOT_QUEUE = 4
 _OWNED = (1, 4)  # primary owner, already owner
@@ -114,7 +116,7 @@ class Connection:
         self._pending[serial] = future
         if take_descriptor:
             self._takes_descriptor.add(serial)
-        late = BusError(wire.NO_REPLY, f"{destination} did not answer within {timeout:g} s.")
+        late = BusError(errors.NO_REPLY, f"{destination} did not answer within {timeout:g} s.")
         timer = self._loop.call_later(timeout, _fail, future, late)
         try:
             self._stream.send(message)
@@ -147,7 +149,7 @@ class Connection:
         """Release a name; everything sent before has then reached the bus. Raises BusError."""
         await self._call_bus("ReleaseName", "s", name)
 
-    def on_call(self, resolve: wire.Resolve) -> None:
+    def on_call(self, resolve: Resolve) -> None:
         """Answer calls by the routes that RESOLVE returns for (path, interface, member)."""
         self._dispatcher.resolve = resolve
 
@@ -172,7 +174,7 @@ class Connection:
         try:
             (owner,) = await self._call_bus("GetNameOwner", "s", name)
         except BusError as error:
-            if error.name == wire.NAME_HAS_NO_OWNER:
+            if error.name == errors.NAME_HAS_NO_OWNER:
                 return ""
             raise
         return str(owner)
@@ -198,13 +200,13 @@ class Connection:
             elif header.kind == messages.SIGNAL:
                 self._on_signal(header, message)
             elif header.reply_serial in self._refused:
-                told = header.sender == BUS and header.error_name in _TAKES_NONE
-                self._refused[header.reply_serial] |= told
+                takes_none = header.sender == BUS and header.error_name in _TAKES_NONE
+                self._refused[header.reply_serial] |= takes_none
             elif header.reply_serial in self._takes_descriptor:
                 self._on_descriptor(header, message, descriptors)
             elif header.kind in (messages.METHOD_RETURN, messages.ERROR):
                 self._on_reply(header, message)
-        except Exception:  # a message must not end the connection, whatever it met in us
+        except Exception:  # a message must not end the connection, whatever goes wrong here
             _log.exception("A message from %s could not be handled", header.sender)
         finally:
             for descriptor in descriptors:
@@ -236,7 +238,7 @@ class Connection:
         if header.signature == "h" and len(descriptors) == 1:
             future.set_result((descriptors.pop(),))
         else:
-            _fail(future, BusError(wire.FAILED, "The answer is no file descriptor."))
+            _fail(future, BusError(errors.FAILED, "The answer is no file descriptor."))
 
     def _on_reply(self, header: Header, message: bytes | None) -> None:
         future = self._pending.pop(header.reply_serial, None)
@@ -244,12 +246,12 @@ class Connection:
             return
         try:
             if message is None:
-                raise BusError(wire.LIMITS_EXCEEDED, "The answer is longer than 16 MiB.")
+                raise BusError(errors.LIMITS_EXCEEDED, "The answer is longer than 16 MiB.")
             if header.fds:
-                raise BusError(wire.FAILED, "The answer carries file descriptors.")
+                raise BusError(errors.FAILED, "The answer carries file descriptors.")
             args = protocol.read_body(message, header)
         except ProtocolError:
-            future.set_exception(BusError(wire.FAILED, "The answer cannot be read."))
+            future.set_exception(BusError(errors.FAILED, "The answer cannot be read."))
         except BusError as error:
             future.set_exception(error)
         else:
@@ -287,7 +289,7 @@ class Connection:
     # The end
 
     def _on_lost(self, error: Exception) -> None:
-        self._finish(BusError(wire.DISCONNECTED, f"The message bus is gone: {error}."))
+        self._finish(BusError(errors.DISCONNECTED, f"The message bus is gone: {error}."))
 
     def _finish(self, error: BusError | None) -> None:
         if self._end.done():
@@ -299,7 +301,7 @@ class Connection:
 
     def _gone(self) -> BusError:
         lost = self._end.result()
-        return BusError(wire.DISCONNECTED, lost.text if lost else "The connection is closed.")
+        return BusError(errors.DISCONNECTED, lost.text if lost else "The connection is closed.")
 
     def _next_serial(self) -> int:
         return next(self._serials) % 0xFFFFFFFF + 1

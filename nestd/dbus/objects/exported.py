@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from nestd.dbus.connection.protocol import Packed, check_value
-from nestd.dbus.connection.wire import PROPERTY_READ_ONLY, BusError, Call
+from nestd.dbus.errors import PROPERTY_READ_ONLY, BusError
 from nestd.dbus.objects.interface import Emits, InterfaceSpec
+from nestd.dbus.values import Call
 
 _log = logging.getLogger(__name__)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from nestd.dbus.connection import wire
-from nestd.dbus.connection.wire import BusError, Call, Variant
+from nestd.dbus import errors
+from nestd.dbus.errors import BusError
 from nestd.dbus.objects.exported import Exported, Interface
 from nestd.dbus.objects.freedesktop import INTROSPECTABLE, OBJECT_MANAGER, PEER, PROPERTIES
 from nestd.dbus.objects.interface import InterfaceSpec, PropertySpec
+from nestd.dbus.values import Call, Variant
 
 _DOCTYPE = """<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspection 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/introspect.dtd">
@@ -51,11 +52,11 @@ class StandardInterfaces:
         name, value = str(call.args[1]), call.args[2]
         interface, spec = self._property(call.path, str(call.args[0]), name)
         if not spec.writable:
-            raise BusError(wire.PROPERTY_READ_ONLY, f"The property {name} cannot be set.")
+            raise BusError(errors.PROPERTY_READ_ONLY, f"The property {name} cannot be set.")
         assert isinstance(value, Variant)
         if value.signature != spec.signature:
             text = f'{name} takes "{spec.signature}", not "{value.signature}".'
-            raise BusError(wire.INVALID_ARGS, text)
+            raise BusError(errors.INVALID_ARGS, text)
         await interface.set_property(call, name, value.value)
         self._refresh()
         return []
@@ -77,7 +78,7 @@ class StandardInterfaces:
 
     def _get_machine_id(self, call: Call) -> Sequence[object]:
         if not self._machine_id:
-            raise BusError(wire.FAILED, "This machine has no machine ID.")
+            raise BusError(errors.FAILED, "This machine has no machine ID.")
         return [self._machine_id]
 
     def _get(self, call: Call) -> Sequence[object]:
@@ -126,24 +127,24 @@ class StandardInterfaces:
             found = self._exported(path).interfaces[candidate]
             if name in found.spec.properties:
                 return found, found.spec.properties[name]
-        raise BusError(wire.UNKNOWN_PROPERTY, f"There is no property {_shown(name)}.")
+        raise BusError(errors.UNKNOWN_PROPERTY, f"There is no property {_shown(name)}.")
 
 
 def unknown_object(path: str) -> BusError:
     """There is nothing at the path."""
-    return BusError(wire.UNKNOWN_OBJECT, f"There is no object {_shown(path)}.")
+    return BusError(errors.UNKNOWN_OBJECT, f"There is no object {_shown(path)}.")
 
 
 def unknown_interface(path: str, interface: str) -> BusError:
     """The object lacks the interface."""
     text = f"The object {_shown(path)} has no interface {_shown(interface)}."
-    return BusError(wire.UNKNOWN_INTERFACE, text)
+    return BusError(errors.UNKNOWN_INTERFACE, text)
 
 
 def unknown_method(path: str, member: str) -> BusError:
     """The object, or the interface that was named, lacks the method."""
     text = f"The object {_shown(path)} has no such method {_shown(member)}."
-    return BusError(wire.UNKNOWN_METHOD, text)
+    return BusError(errors.UNKNOWN_METHOD, text)
 
 
 def _shown(name: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Protocol, cast
 
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import BusError, Call, Route
+from nestd.dbus.errors import BusError
 from nestd.dbus.objects.exported import Exported, Handler, Interface
 from nestd.dbus.objects.freedesktop import OBJECT_MANAGER, PROPERTIES
 from nestd.dbus.objects.interface import InterfaceSpec
@@ -18,6 +18,7 @@ from nestd.dbus.objects.standard_interfaces import (
     unknown_method,
     unknown_object,
 )
+from nestd.dbus.values import Call, Route
 
 __all__ = ["Interface", "ObjectTree"]
 

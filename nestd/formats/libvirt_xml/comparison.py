@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Whether two XML texts of a domain say the same, however libvirt orders and indents them."""
+"""Whether two XML texts define the same domain, however libvirt orders and indents them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from xml.etree.ElementTree import Element
 from nestd.formats.libvirt_xml import domain_xml, safe_xml
 
 
-def say_the_same(one: str, other: str) -> bool:
-    """Compare elements, attributes and words. Raises safe_xml.XmlError."""
+def equivalent(one: str, other: str) -> bool:
+    """Compare elements, attributes and text. Raises safe_xml.XmlError."""
     first, second = (
         safe_xml.parse(text, domain_xml.ROOT, domain_xml.MOST_ELEMENTS) for text in (one, other)
     )
@@ -19,5 +19,5 @@ def say_the_same(one: str, other: str) -> bool:
 
 def _plain(element: Element) -> Any:
     children = sorted(map(_plain, element), key=repr)
-    words = [(text or "").strip() for text in (element.text, *(each.tail for each in element))]
-    return element.tag, sorted(element.attrib.items()), sorted(words), children
+    texts = [(text or "").strip() for text in (element.text, *(each.tail for each in element))]
+    return element.tag, sorted(element.attrib.items()), sorted(texts), children

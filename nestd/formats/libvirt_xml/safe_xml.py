@@ -46,7 +46,7 @@ def parse(text: str, root: str, most_elements: int, until: Until | None = None) 
     return element
 
 
-class _Enough(Exception):
+class _StopReading(Exception):
     """Everything that the caller wants has been read."""
 
 
@@ -57,7 +57,7 @@ def _read(text: str, root: str, most_elements: int, until: Until | None) -> Elem
     try:
         parser.feed(text)
         element = parser.close()
-    except _Enough:
+    except _StopReading:
         element = builder.root
     except XmlError as error:
         return str(error)
@@ -91,7 +91,7 @@ class _LimitedBuilder:
         if self._depth > MOST_DEPTH:
             raise XmlError(f"The XML's elements are nested more than {MOST_DEPTH} deep.")
         if (self._depth, tag) == self._until:
-            raise _Enough
+            raise _StopReading
         element = self._builder.start(tag, dict(attributes))
         self.root = element if self.root is None else self.root
 

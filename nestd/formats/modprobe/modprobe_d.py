@@ -157,7 +157,7 @@ def normalize(name: bytes) -> bytes | None:
     return _DASH.sub(lambda found: b"_" if found.group() == b"-" else found.group(), name)
 
 
-class _Words:
+class _WordReader:
     """The words of a line, taken one by one as strtok_r(3) does."""
 
     def __init__(self, text: bytes) -> None:
@@ -181,7 +181,7 @@ class _Words:
 
 
 def _directive(line: LogicalLine, kmod: int) -> Directive:
-    words = _Words(line.text)
+    words = _WordReader(line.text)
     keyword = words.word()
     if keyword == b"alias":
         alias, module = words.module(), words.module()

@@ -62,9 +62,9 @@ _known: dict[Path, tuple[tuple[str, Fingerprint], bool | None]] = {}
 
 
 async def look(root: Root, release: str, module: str) -> Initramfs:
-    """Look into RELEASE's images for MODULE; of several the one that holds it is told."""
+    """Look into RELEASE's images for MODULE; the first that holds it, else one that may."""
     found = await asyncio.to_thread(_find, root, release)
-    told = Initramfs(unseen=found.unseen)
+    result = Initramfs(unseen=found.unseen)
     for path in found.images:
         image = root.at(path)
         try:
@@ -76,9 +76,9 @@ async def look(root: Root, release: str, module: str) -> Initramfs:
         here = Initramfs(path, _known[image][1], found.unseen)
         if here.holds:
             return here
-        if not told.path or here.holds is None:
-            told = here
-    return told
+        if not result.path or here.holds is None:
+            result = here
+    return result
 
 
 async def holding(root: Root, release: str, module: str) -> str:

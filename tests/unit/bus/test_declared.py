@@ -11,8 +11,8 @@ import pytest
 
 from nestd.bus.authorization import Action, Authorizer
 from nestd.bus.declared import DeclaredInterface, needs, reads
-from nestd.dbus.connection.wire import Call
 from nestd.dbus.objects.introspection import parse
+from nestd.dbus.values import Call
 
 XML = """<node><interface name="a.b"><method name="Read"/><method name="Change"/>
 <property name="Level" type="s" access="readwrite"/></interface></node>"""

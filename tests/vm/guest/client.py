@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nestd.dbus.connection.transport import Connection
-from nestd.dbus.connection.wire import BusError, Signal, Variant
+from nestd.dbus.errors import BusError
+from nestd.dbus.values import Signal, Variant
 
 NAME = "org.nestd1"
 ROOT = "/org/nestd1"

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from client import JOB, ROOT, Client, run
 
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 
 SECONDS = 120
 MACHINES = 20

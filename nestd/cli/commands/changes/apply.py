@@ -93,7 +93,7 @@ def _with_remedy(error: CliError, request: Request) -> CliError:
 async def _waited(session: Session, module: str, number: int, *, stay: bool) -> bool:
     """Whether a waiting job has succeeded, at once or after waiting for it."""
     if stay:
-        outcome.tell_waiting(session, number)
+        outcome.explain_interrupt(session, number)
         await jobs.follow(session, number)
         return True
     if await session.client.blockers(module):

@@ -14,12 +14,12 @@ from nestd.cli.commands.host.status import default_verdict
 from nestd.cli.invocation.argument_types import assignment
 from nestd.cli.invocation.parser import Parser, add_command, add_wait, add_when
 from nestd.cli.invocation.session import Session
-from nestd.cli.screen import state, words
+from nestd.cli.screen import formatting, state
 from nestd.cli.screen.elements import GOOD, STRONG, fields
 from nestd.cli.service.client import Options
 from nestd.cli.service.errors import CliError, Exit
 from nestd.cli.service.values import Host, Module
-from nestd.dbus.connection.wire import Variant
+from nestd.dbus.values import Variant
 
 
 def add_to(commands: Any) -> None:
@@ -93,7 +93,7 @@ async def nested(session: Session, chosen: Namespace) -> Exit:
     enabled = chosen.value == "on"
     request = Request(
         module=module,
-        parameters={words.NESTED: str(int(enabled))},
+        parameters={formatting.NESTED: str(int(enabled))},
         run=lambda: session.client.set_nested(module.name, enabled, chosen.when, _options(chosen)),
         again=f"nestctl nested {chosen.value}",
     )

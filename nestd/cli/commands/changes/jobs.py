@@ -11,7 +11,7 @@ from typing import Any
 from nestd.cli.invocation.argument_types import job_number
 from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
-from nestd.cli.screen import words
+from nestd.cli.screen import formatting
 from nestd.cli.screen.elements import columns
 from nestd.cli.service.errors import RELOAD_FAILED, ROLLED_BACK, CliError, Exit
 from nestd.cli.service.values import JOB_ENDS, Job
@@ -47,11 +47,11 @@ async def show(session: Session, chosen: Namespace) -> Exit:
 
 
 def _age(job: Job) -> str:
-    return words.duration(time.time() - job.since / 1e6) if job.since else "-"
+    return formatting.duration(time.time() - job.since / 1e6) if job.since else "-"
 
 
 def _waits_for(job: Job) -> str:
-    return words.listed([words.blocker(each) for each in job.blockers]) or "-"
+    return formatting.listed([formatting.blocker(each) for each in job.blockers]) or "-"
 
 
 async def cancel(session: Session, chosen: Namespace) -> Exit:
@@ -61,7 +61,7 @@ async def cancel(session: Session, chosen: Namespace) -> Exit:
     if session.screen.is_json:
         session.screen.json({"changed": True, "job": job.id})
         return Exit.DONE
-    session.screen.say(f"Job {job.id} is cancelled. {words.KVM_CONF} stays as it is written:")
+    session.screen.say(f"Job {job.id} is cancelled. {formatting.KVM_CONF} stays as it is written:")
     session.screen.say(f"the next load of {job.module} or the next boot uses it.")
     return Exit.DONE
 
@@ -81,7 +81,7 @@ async def follow(session: Session, number: int, *, quiet: bool = False) -> Exit:
             if job.state in JOB_ENDS:
                 return _result(job)
             if session.screen.is_live or not quiet:
-                tell(words.job(job))
+                tell(formatting.job(job))
             await changed.wait()
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from nestd.cli.invocation.session import Session
-from nestd.cli.screen import state, words
+from nestd.cli.screen import formatting, state
 from nestd.cli.screen.elements import GOOD, STRONG, WARN, Columns, columns, indented
 from nestd.cli.service.errors import CliError
 from nestd.cli.service.values import Blocker, Host, Job, Module, Plan
@@ -27,10 +27,10 @@ def what_happened(before: Module, after: Module, when: str, reloaded: bool) -> s
     if before.parameters != after.parameters:
         return f"{name} took it at once, without a reload. VMs that run keep what they have."
     if not after.loaded:
-        return f"Written to {words.KVM_CONF}; {name} is not loaded."
+        return f"Written to {formatting.KVM_CONF}; {name} is not loaded."
     if when == "boot":
-        return f"Written to {words.KVM_CONF} for the next boot; {name} runs on as it is."
-    return f"Written to {words.KVM_CONF}; {name} needs no reload for it."
+        return f"Written to {formatting.KVM_CONF} for the next boot; {name} runs on as it is."
+    return f"Written to {formatting.KVM_CONF}; {name} needs no reload for it."
 
 
 def changed(before: Module, after: Module) -> bool:
@@ -42,7 +42,7 @@ def show(session: Session, host: Host, name: str, parameters: Collection[str], d
     """Print what was done and the present state."""
     module = host.modules[name]
     session.screen.say((done, GOOD))
-    if module is host.main and list(parameters) in ([], [words.NESTED]):
+    if module is host.main and list(parameters) in ([], [formatting.NESTED]):
         session.screen.say((state.headline(host), STRONG))
     elif parameters:
         session.screen.show(_parameters(module, parameters))
@@ -52,13 +52,16 @@ def show_side_effect(
     session: Session, before: Module, after: Module, parameters: Collection[str]
 ) -> None:
     """Print that nested has changed, or will, as a side effect of other parameters."""
-    if words.NESTED in parameters or not parameters:
+    if formatting.NESTED in parameters or not parameters:
         return
     if before.nested != after.nested and "unknown" not in (before.nested, after.nested):
-        now, was = words.on_off(after.nested), words.on_off(before.nested)
+        now, was = formatting.on_off(after.nested), formatting.on_off(before.nested)
         session.screen.warn(f"Nested virtualization is {now} with this; it was {was}.")
     elif before.nested_at_boot != after.nested_at_boot:
-        was, will = words.on_off(before.nested_at_boot), words.on_off(after.nested_at_boot)
+        was, will = (
+            formatting.on_off(before.nested_at_boot),
+            formatting.on_off(after.nested_at_boot),
+        )
         text = f"Nested virtualization will be {will} after a reboot with this; it would be {was}."
         session.screen.warn(text)
 
@@ -71,18 +74,18 @@ def show_job(
     if job is not None and not job.blockers:
         job = job._replace(blockers=blockers)  # nestd has yet to look at them
     if written:
-        screen.say(f"Written to {words.KVM_CONF}.")
+        screen.say(f"Written to {formatting.KVM_CONF}.")
     if job is None:
         return
-    screen.say((f"{words.job(job)}.", STRONG))
+    screen.say((f"{formatting.job(job)}.", STRONG))
     screen.say("Nothing is stopped for it. To see it, or to give it up:")
     screen.commands("nestctl watch", f"nestctl cancel {job.id}")
 
 
-def tell_waiting(session: Session, number: int) -> None:
+def explain_interrupt(session: Session, number: int) -> None:
     """Print what Ctrl-C does while nestctl waits for a job."""
     if session.private:
-        text = f"Ctrl-C ends the waiting, and nestd; {words.KVM_CONF} stays as written."
+        text = f"Ctrl-C ends the waiting, and nestd; {formatting.KVM_CONF} stays as written."
     else:
         text = f"Ctrl-C ends nestctl only: job {number} goes on."
     session.screen.note(text)
@@ -95,7 +98,7 @@ def _parameters(module: Module, names: Iterable[str]) -> Columns:
         following = winner.value if winner else "kernel's default"
         place = winner.place if winner else "-"
         running = module.parameters.get(name, "-")
-        rows.append((name, words.plain(running), words.plain(following), place))
+        rows.append((name, formatting.plain(running), formatting.plain(following), place))
     return columns(["PARAMETER", "RUNNING", "NEXT LOAD", "DECIDED BY"], rows)
 
 
@@ -128,11 +131,11 @@ def show_plan(session: Session, plan: Plan, when: str) -> None:
         screen.say((text.get(when, "In the way of a reload now:"), WARN))
         screen.show(blockers_table(plan.blockers))
     for warning in plan.warnings:
-        if plan.steps or not _is_told(warning, plan):
+        if plan.steps or not _repeats_refusal(warning, plan):
             screen.warn(warning)
 
 
-def _is_told(warning: str, plan: Plan) -> bool:
+def _repeats_refusal(warning: str, plan: Plan) -> bool:
     """Whether a warning says no more than the refusal does."""
     if plan.refusal is None:
         return False

@@ -15,14 +15,14 @@ from nestd.cli.commands.changes.apply import Request
 from nestd.cli.commands.machines import inventory
 from nestd.cli.commands.machines.definitions import check_is_this_machine
 from nestd.cli.commands.machines.inventory import SAVE, SHUTDOWN, Machine, Stop
-from nestd.cli.commands.machines.resume import result, tell_back
-from nestd.cli.commands.machines.stopping import Back, start_all, stop_all
+from nestd.cli.commands.machines.resume import report_started, result
+from nestd.cli.commands.machines.stopping import Started, start_all, stop_all
 from nestd.cli.invocation.argument_types import duration
 from nestd.cli.invocation.parser import Parser
 from nestd.cli.invocation.question import is_confirmed
 from nestd.cli.invocation.session import Session
 from nestd.cli.local import stopped_machines
-from nestd.cli.screen import words
+from nestd.cli.screen import formatting
 from nestd.cli.screen.elements import STRONG, columns
 from nestd.cli.service.errors import BUSY, CliError, Exit
 from nestd.cli.service.values import Blocker, Plan
@@ -62,7 +62,7 @@ async def change(session: Session, request: Request, chosen: Namespace) -> Exit:
     with stopped_machines.only_one():
         machines, others = await inventory.look(session, request.module.name)
         _refuse(machines, others, stop)
-        needing = await _tell_machines(session, request, machines, stop)
+        needing = await _show_machines(session, request, machines, stop)
         if chosen.dry_run:
             return Exit.DONE
         if not chosen.yes and not await is_confirmed(session, "Go on?"):
@@ -74,12 +74,12 @@ def _refuse(machines: Sequence[Machine], others: Sequence[Blocker], stop: Stop) 
     found = [each for one in machines if (each := inventory.obstacle(one, stop))]
     found += others
     if found:
-        lines = "\n".join(f"  {words.blocker(each)}: {each.detail}" for each in found)
+        lines = "\n".join(f"  {formatting.blocker(each)}: {each.detail}" for each in found)
         text = "Not all that is in the way can be stopped. Nothing was done."
         raise CliError(text, lines, Exit.BLOCKED, BUSY, tuple(found))
 
 
-async def _tell_machines(
+async def _show_machines(
     session: Session, request: Request, machines: Sequence[Machine], stop: Stop
 ) -> list[str]:
     """Name each with what will happen to it; gives those that libvirt will not start again."""
@@ -131,15 +131,15 @@ async def _change(
     else:
         done = outcome.what_happened(request.module, after, "now", bool(number))
         outcome.show(session, host, after.name, request.parameters, done)
-        tell_back(session, back)
+        report_started(session, back)
     return result(back) if set(_failed(back)) - set(needing) else _done(session, back)
 
 
-def _failed(back: Sequence[Back]) -> list[str]:
+def _failed(back: Sequence[Started]) -> list[str]:
     return [each.name for each in back if each.how in ("failed", "asked")]
 
 
-def _done(session: Session, back: Sequence[Back]) -> Exit:
+def _done(session: Session, back: Sequence[Started]) -> Exit:
     """Done, with the guests that wait for nesting, as was said before."""
     waiting = _failed(back)
     if waiting and not session.screen.is_json:
@@ -148,11 +148,11 @@ def _done(session: Session, back: Sequence[Back]) -> Exit:
     return Exit.DONE
 
 
-def _undone(session: Session, error: CliError, back: Sequence[Back]) -> CliError:
+def _undone(session: Session, error: CliError, back: Sequence[Started]) -> CliError:
     """The error, with what it means for each guest."""
     rebooted = [each.name for each in back if each.how == "booted"]
     if not session.screen.is_json:
-        tell_back(session, back)
+        report_started(session, back)
     text = f"{error.text} No setting was changed."
     if rebooted:
         text += f" Shut down already, and booted anew: {', '.join(rebooted)}."

@@ -12,7 +12,7 @@ from nestd.cli.commands.changes import jobs
 from nestd.cli.invocation.argument_types import duration, job_number
 from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
-from nestd.cli.screen import words
+from nestd.cli.screen import formatting
 from nestd.cli.service.errors import Exit
 from nestd.cli.service.values import JOB_ENDS, Job
 
@@ -36,7 +36,7 @@ async def run(session: Session, chosen: Namespace) -> Exit:
     if session.screen.is_json:
         session.screen.json({"job": job})
     else:
-        session.screen.say(f"{words.job(job)}.")
+        session.screen.say(f"{formatting.job(job)}.")
     return _status(job)
 
 

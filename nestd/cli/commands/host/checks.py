@@ -14,7 +14,7 @@ from nestd.cli.screen.elements import BAD, DIM, GOOD, STRONG, WARN, Text, detail
 from nestd.cli.screen.output import Screen
 from nestd.cli.service.errors import Exit
 from nestd.cli.service.values import Finding
-from nestd.formats.libvirt_xml.documents import split_domains
+from nestd.formats.libvirt_xml.documents import domain_name, split_domains
 
 _STYLES = {"pass": GOOD, "note": "cyan", "warn": WARN, "fail": BAD}
 _GUIDE = frozenset(
@@ -56,21 +56,36 @@ async def validate(session: Session, chosen: Namespace) -> Exit:
     if ready and not session.screen.is_json:
         at_boot = (await session.client.host()).nested.at_boot
         text = f"{text[:-1]}{_UNTIL_BOOT.get(at_boot, '')}."
-    return _tell(session.screen, findings, ready, text, everything=chosen.all)
+    return _report(session.screen, findings, ready, text, everything=chosen.all)
 
 
 async def check_guest(session: Session, chosen: Namespace) -> Exit:
     """Check a guest, or each of a file with several; fails where one is not ready."""
     documents = split_domains(await domain_xml(chosen.guest))
-    if len(documents) > 1 and not session.screen.is_json:
+    if session.screen.is_json:
+        return await _print_guests(session, documents)
+    if len(documents) > 1:
         session.screen.say(f"There are {len(documents)} guests in it, each checked by itself.")
     return max([await _check_one(session, chosen, xml) for xml in documents])
+
+
+async def _print_guests(session: Session, documents: Sequence[str]) -> Exit:
+    """One JSON document for all of them: ready if each is, and the findings of all in order."""
+    answers = [await session.client.check_guest(xml) for xml in documents]
+    guests = [
+        {"name": domain_name(xml), "ready": ready, "findings": findings}
+        for xml, (ready, findings) in zip(documents, answers)
+    ]
+    all_ready = all(ready for ready, _ in answers)
+    found = [finding for _, findings in answers for finding in findings]
+    session.screen.json({"ready": all_ready, "findings": found, "guests": guests})
+    return Exit.DONE if all_ready else Exit.FAILED
 
 
 async def _check_one(session: Session, chosen: Namespace, xml: str) -> Exit:
     ready, findings = await session.client.check_guest(xml)
     text = f"This guest can{'' if ready else 'not'} run virtual machines on this host."
-    return _tell(session.screen, findings, ready, text, everything=chosen.all)
+    return _report(session.screen, findings, ready, text, everything=chosen.all)
 
 
 async def posture(session: Session, chosen: Namespace) -> Exit:
@@ -84,7 +99,7 @@ async def posture(session: Session, chosen: Namespace) -> Exit:
     return Exit.DONE if safe else Exit.FAILED
 
 
-def _tell(
+def _report(
     screen: Screen, findings: Sequence[Finding], ready: bool, text: str, *, everything: bool
 ) -> Exit:
     if screen.is_json:

@@ -11,7 +11,7 @@ from typing import Any
 
 from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
-from nestd.cli.screen import state, words
+from nestd.cli.screen import formatting, state
 from nestd.cli.screen.elements import (
     BAD,
     DIM,
@@ -100,10 +100,10 @@ def _next_step(host: Host, blockers: tuple[Blocker, ...]) -> Iterator[Element | 
     elif any(each.module == module.name for each in host.jobs):
         yield "It is reloaded by itself when nothing uses it; nothing is stopped for it."
     elif module.state == "reload-pending":
-        names = words.listed([words.blocker(each) for each in blockers])
+        names = formatting.listed([formatting.blocker(each) for each in blockers])
         if host.vendor == "power" and module.nested != module.nested_next:
             yield "To have it now, for which no reload is needed:"
-            yield indented(f"nestctl nested {words.on_off(module.nested_next)}")
+            yield indented(f"nestctl nested {formatting.on_off(module.nested_next)}")
         elif names:
             yield f"In the way of a reload: {names}. To have it done by itself later:"
             yield indented("nestctl reload --when-idle")
@@ -116,7 +116,7 @@ def _next_step(host: Host, blockers: tuple[Blocker, ...]) -> Iterator[Element | 
 
 
 def _rows(host: Host, default: str) -> Iterator[tuple[str, Cell]]:
-    yield "Host", words.kind_of_host(host)
+    yield "Host", formatting.kind_of_host(host)
     module = host.main
     if module is not None:
         yield "Module", f"{module.name}, {_loaded(module)}"
@@ -128,10 +128,13 @@ def _rows(host: Host, default: str) -> Iterator[tuple[str, Cell]]:
             yield "At boot", styled((state.at_boot(host, module), BAD))
     else:
         yield from state.without_module(host)
-    yield "VMs", words.machines(host)
+    yield "VMs", formatting.machines(host)
     yield "Jobs", _jobs(host)
     if host.inhibitors:
-        yield "Inhibitors", words.listed([words.inhibitor(each) for each in host.inhibitors])
+        yield (
+            "Inhibitors",
+            formatting.listed([formatting.inhibitor(each) for each in host.inhibitors]),
+        )
     yield "Debug logs", _debug_logs(host)
 
 
@@ -146,7 +149,7 @@ def _style(answer: str) -> str:
 
 
 def _jobs(host: Host) -> Cell:
-    running = [words.job(each) for each in host.jobs]
+    running = [formatting.job(each) for each in host.jobs]
     return styled(("; ".join(running), WARN)) if running else "none waiting"
 
 
@@ -163,8 +166,8 @@ def _logs_of(daemon: LogDaemon) -> Iterator[str]:
         yield debug_session(daemon)
     if daemon.config_error:
         yield f"{daemon.name} cannot start with {daemon.config_error}"
-    elif not words.is_default(daemon) and not daemon.debug_until:
-        yield f"{daemon.name} is set to log {words.filters(daemon.filters, daemon.level)}"
+    elif not formatting.is_default(daemon) and not daemon.debug_until:
+        yield f"{daemon.name} is set to log {formatting.filters(daemon.filters, daemon.level)}"
     if daemon.overridden_by:
         yield f"{daemon.overridden_by} decides over {daemon.config_file}"
     yield from daemon.other_warnings
@@ -172,7 +175,7 @@ def _logs_of(daemon: LogDaemon) -> Iterator[str]:
 
 def debug_session(daemon: LogDaemon) -> str:
     """A debug session that runs, in words."""
-    left = words.duration(daemon.debug_until / 1e6 - time.time())
+    left = formatting.duration(daemon.debug_until / 1e6 - time.time())
     until = time.strftime("%H:%M:%S", time.localtime(daemon.debug_until / 1e6))
-    written = f", {words.size(daemon.debug_bytes)} so far" if daemon.debug_bytes else ""
+    written = f", {formatting.size(daemon.debug_bytes)} so far" if daemon.debug_bytes else ""
     return f"{daemon.name} for {left} more, until {until}{written}"

@@ -14,12 +14,12 @@ from typing import Any
 from nestd.cli.commands.host import status
 from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
-from nestd.cli.screen import state, words
+from nestd.cli.screen import formatting, state
 from nestd.cli.screen.elements import Element, paragraphs
 from nestd.cli.screen.output import Screen
 from nestd.cli.service.errors import CliError, Exit
 from nestd.cli.service.values import Host, Inhibitor, Job, Module
-from nestd.dbus.connection.wire import Signal
+from nestd.dbus.values import Signal
 
 _SETTLE_SECONDS = 0.05  # signals come in bunches
 _MOST_EVENTS = 200
@@ -71,7 +71,7 @@ class _Lines(_View):
         if host is not None and not self._told:
             self._told = True
             self._screen.say(f"{_clock()}  {state.headline(host)}")
-            self._screen.say(f"{_clock()}  Virtual machines: {words.machines(host)}")
+            self._screen.say(f"{_clock()}  Virtual machines: {formatting.machines(host)}")
             for each in host.inhibitors:
                 self._screen.say(f"{_clock()}  {_inhibits(each)}")
         for event in events:
@@ -225,7 +225,7 @@ def _module_events(before: Module | None, after: Module) -> Iterator[str]:
         old, new = before.configured.get(key), after.configured.get(key)
         if old != new:
             says = f"sets {key}={new}" if new else f"no longer sets {key}"
-            yield f"{name}: {words.KVM_CONF} {says}"
+            yield f"{name}: {formatting.KVM_CONF} {says}"
     if before.state != after.state:
         yield f"{name}: {after.state}, was {before.state}"
     if before.load_obstacles != after.load_obstacles:
@@ -245,7 +245,7 @@ def _machine_events(before: Host, after: Host) -> Iterator[str]:
 
 
 def _inhibits(one: Inhibitor) -> str:
-    return f"{words.inhibitor(one)} allows no reloads (pid {one.pid})"
+    return f"{formatting.inhibitor(one)} allows no reloads (pid {one.pid})"
 
 
 def _inhibitor_events(before: Host, after: Host) -> Iterator[str]:
@@ -254,14 +254,14 @@ def _inhibitor_events(before: Host, after: Host) -> Iterator[str]:
             yield _inhibits(each)
     for each in before.inhibitors:
         if each not in after.inhibitors:
-            yield f"{words.inhibitor(each)} allows reloads again"
+            yield f"{formatting.inhibitor(each)} allows reloads again"
 
 
 def _new_jobs(before: tuple[Job, ...], after: tuple[Job, ...]) -> Iterator[str]:
     known = {each.id for each in before}
     for job in after:
         if job.id not in known:
-            yield words.job(job)
+            yield formatting.job(job)
 
 
 def _clock() -> str:

@@ -19,12 +19,12 @@ from nestd.cli.invocation.argument_types import byte_count
 from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
 from nestd.cli.local.new_file import new_file
-from nestd.cli.screen import words
+from nestd.cli.screen import formatting
 from nestd.cli.screen.elements import GOOD
 from nestd.cli.screen.output import OutputError, discard_output
 from nestd.cli.service.client import Options
 from nestd.cli.service.errors import CliError, Exit
-from nestd.dbus.connection.wire import Variant
+from nestd.dbus.values import Variant
 
 _CHUNK = 256 << 10
 _GZIP = 31  # zlib's code for a gzip header
@@ -47,7 +47,7 @@ async def run(session: Session, chosen: Namespace) -> Exit:
         text = "An archive is not written to a terminal."
         raise CliError(text, "Name a file:\n  nestctl log collect -o FILE", Exit.USAGE)
     if chosen.dry_run:
-        return await _foretell(session, chosen)
+        return await _dry_run(session, chosen)
     options = {} if chosen.max_size is None else {"max_bytes": Variant("t", chosen.max_size)}
     if chosen.output == "-":
         return await _to_standard_output(session, options)
@@ -57,13 +57,13 @@ async def run(session: Session, chosen: Namespace) -> Exit:
     if session.screen.is_json:
         session.screen.json({"archive": str(path.absolute()), "bytes": size})
         return Exit.DONE
-    session.screen.say((f"{path} is written: {words.size(size)}.", GOOD))
+    session.screen.say((f"{path} is written: {formatting.size(size)}.", GOOD))
     session.screen.say("It is readable by you only. See what is in it before you send it:")
     session.screen.commands(f"tar -tzf {shlex.quote(str(path))}")
     return Exit.DONE
 
 
-async def _foretell(session: Session, chosen: Namespace) -> Exit:
+async def _dry_run(session: Session, chosen: Namespace) -> Exit:
     host = await session.client.host()
     path = chosen.output or _usual_name()
     if session.screen.is_json:

@@ -11,17 +11,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from nestd.cli.commands.logs.dry_run import check_limits, session_changes
 from nestd.cli.commands.logs.filters import add_filters, chosen_filters
-from nestd.cli.commands.logs.foreseen import check_limits, session_changes
 from nestd.cli.invocation.argument_types import byte_count, duration, is_duration
 from nestd.cli.invocation.parser import add_command
 from nestd.cli.invocation.session import Session
-from nestd.cli.screen import words
+from nestd.cli.screen import formatting
 from nestd.cli.screen.elements import GOOD, STRONG
 from nestd.cli.service.client import Options
 from nestd.cli.service.errors import DAEMON_UNAVAILABLE, CliError, Exit
 from nestd.cli.service.values import Host, LogDaemon
-from nestd.dbus.connection.wire import Variant
+from nestd.dbus.values import Variant
 from nestd.formats.libvirt.log_presets import preset
 
 _TICK_SECONDS = 1.0
@@ -90,7 +90,7 @@ class _Written:
 
     def __str__(self) -> str:
         written = self.bytes()
-        return "" if written is None else words.size(written)
+        return "" if written is None else formatting.size(written)
 
 
 def _size(path: Path) -> int | None:
@@ -116,7 +116,7 @@ async def run(session: Session, chosen: Namespace) -> Exit:
     if chosen.max_size is not None:
         options["max_bytes"] = Variant("t", chosen.max_size)
     if chosen.dry_run:
-        return await _foretell(session, daemon, filters, options)
+        return await _dry_run(session, daemon, filters, options)
     written = _Written(daemon, [chosen.outputs or "", await _outputs(session, daemon)])
     try:
         await session.client.start_debug(daemon, filters, chosen.seconds, options)
@@ -132,7 +132,7 @@ async def run(session: Session, chosen: Namespace) -> Exit:
     if screen.is_json:
         screen.json(await session.client.log_daemon(daemon))
         return Exit.DONE
-    screen.say((f"{daemon} writes debug logs for {words.duration(chosen.seconds)}.", STRONG))
+    screen.say((f"{daemon} writes debug logs for {formatting.duration(chosen.seconds)}.", STRONG))
     screen.say("It ends by itself then. To end it before:")
     screen.commands(f"nestctl log debug {daemon} --stop")
     return Exit.DONE
@@ -158,7 +158,7 @@ async def _outputs(session: Session, daemon: str) -> str:
     return ""
 
 
-async def _foretell(session: Session, daemon: str, filters: str, options: Options) -> Exit:
+async def _dry_run(session: Session, daemon: str, filters: str, options: Options) -> Exit:
     """Tell what starting a session would change."""
     changed, warnings, now = await session_changes(session, daemon, filters, options)
     if session.screen.is_json:
@@ -213,7 +213,7 @@ async def _attend(session: Session, daemon: str, seconds: int, written: _Written
         return Exit.DONE
     screen.say((f"{daemon} logs again what it did before.", GOOD))
     if str(written):
-        took = words.duration(time.monotonic() - started)
+        took = formatting.duration(time.monotonic() - started)
         where = ", ".join(map(str, written.files))
         screen.say(f"It wrote {written} in {took}, to {where}.")
     screen.say("To collect what a support request needs:")

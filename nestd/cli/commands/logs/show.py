@@ -10,20 +10,22 @@ from typing import Any
 
 from nestd.cli.commands.changes import outcome
 from nestd.cli.commands.host.status import debug_session
-from nestd.cli.commands.logs import collect, debug, foreseen
+from nestd.cli.commands.logs import collect, debug, dry_run
 from nestd.cli.commands.logs.filters import add_filters, chosen_filters
 from nestd.cli.invocation.parser import Parser, add_command
 from nestd.cli.invocation.session import Session
-from nestd.cli.screen import words
+from nestd.cli.screen import formatting
 from nestd.cli.screen.elements import BAD, DIM, STRONG, WARN, Cell, fields, styled
 from nestd.cli.screen.output import Screen
 from nestd.cli.service.client import Options
 from nestd.cli.service.errors import DAEMON_UNAVAILABLE, CliError, Exit
 from nestd.cli.service.values import LogDaemon
-from nestd.dbus.connection.wire import Variant
+from nestd.dbus.values import Variant
 from nestd.formats.libvirt.log_presets import PRESETS
 
-_LEVELS = "Levels: " + ", ".join(f"{level} {name}" for level, name in words.LEVELS.items()) + "."
+_LEVELS = (
+    "Levels: " + ", ".join(f"{level} {name}" for level, name in formatting.LEVELS.items()) + "."
+)
 _ACTIVATION = {"running": "running", "socket": "started on demand", "stopped": "not running"}
 _DEFAULT_OUTPUT = "libvirt's default, the journal"
 
@@ -119,10 +121,10 @@ def _runs(daemon: LogDaemon) -> str:
 
 
 def _rows(daemon: LogDaemon, running: tuple[str, str] | None) -> Iterator[tuple[str, Cell]]:
-    yield "Configured", words.filters(daemon.filters, daemon.level)
+    yield "Configured", formatting.filters(daemon.filters, daemon.level)
     yield "to", daemon.outputs or _DEFAULT_OUTPUT
     if running is not None:
-        yield "Now", words.filters(running[0])
+        yield "Now", formatting.filters(running[0])
         yield "to", running[1] or _DEFAULT_OUTPUT
     yield "File", daemon.config_file
     if daemon.config_error:
@@ -152,18 +154,18 @@ async def set_filters(session: Session, chosen: Namespace) -> Exit:
     canonical, warnings = await client.check_filters(daemon, filters, chosen.outputs or "")
     options = {} if chosen.outputs is None else {"outputs": Variant("s", chosen.outputs)}
     if chosen.dry_run:
-        return await _foretell(session, chosen, canonical, options)
+        return await _dry_run(session, chosen, canonical, options)
     try:
         await client.set_filters(daemon, canonical, chosen.when, options)
     except CliError as error:
         raise _with_remedy(error, chosen) from error
-    await tell_set(session, daemon, chosen.when)
+    await report_set(session, daemon, chosen.when)
     for warning in warnings:
         session.screen.warn(warning)
     return Exit.DONE
 
 
-async def tell_set(session: Session, daemon: str, when: str) -> None:
+async def report_set(session: Session, daemon: str, when: str) -> None:
     """Tell what a daemon logs after its settings were changed."""
     after = await session.client.log_daemon(daemon)
     now = {after.name: await _running(session, daemon)}
@@ -174,11 +176,11 @@ async def tell_set(session: Session, daemon: str, when: str) -> None:
         session.screen.show(fields(_rows(after, now[after.name])))
 
 
-async def _foretell(session: Session, chosen: Namespace, filters: str, options: Options) -> Exit:
+async def _dry_run(session: Session, chosen: Namespace, filters: str, options: Options) -> Exit:
     """Tell what setting those filters would do, or what it would be refused with."""
     plan = await session.client.plan_filters(chosen.daemon, filters, options)
     now = await session.client.log_daemon(chosen.daemon)
-    foreseen.check_setting(now, chosen.when)
+    dry_run.check_setting(now, chosen.when)
     if not session.screen.is_json:
         outcome.show_plan(session, plan, chosen.when)
         return Exit.DONE
@@ -186,7 +188,7 @@ async def _foretell(session: Session, chosen: Namespace, filters: str, options: 
     session.screen.json(
         {
             **plan._asdict(),
-            "changed": foreseen.setting_changes(
+            "changed": dry_run.setting_changes(
                 chosen.when, plan.diff, running, filters, chosen.outputs
             ),
             "log_daemon": _document(now, {now.name: running}),

@@ -13,7 +13,7 @@ from nestd.cli.local.domains import SHUT_OFF, Domain, Domains
 from nestd.cli.local.virsh import VirshError
 from nestd.cli.screen.elements import GOOD
 from nestd.cli.service.errors import NOT_SUPPORTED, CliError, Exit
-from nestd.formats.libvirt_xml.comparison import say_the_same
+from nestd.formats.libvirt_xml.comparison import equivalent
 from nestd.formats.libvirt_xml.nesting_edit import FEATURES, NotChangeable, NotConcerned, changed
 from nestd.formats.libvirt_xml.safe_xml import XmlError
 from nestd.formats.unified_diff import unified_diff
@@ -75,8 +75,8 @@ async def _change(session: Session, chosen: Namespace, *, give: bool) -> Exit:
         session.screen.json({"feature": feature, "guests": found, "others": others})
     else:
         for each in found:
-            _tell(session, each, feature, give=give, dry=chosen.dry_run)
-        _tell_around(session, found, others, host.nested.running == "no" and give)
+            _report(session, each, feature, give=give, dry=chosen.dry_run)
+        _report_others(session, found, others, host.nested.running == "no" and give)
     failed = any(each.error and each.concerned for each in found)
     return Exit.FAILED if failed or others else Exit.DONE
 
@@ -125,7 +125,7 @@ async def _write(domain: Domain, before: str, after: str) -> str:
     if await domains.definition(domain.uuid) != before:
         raise VirshError("somebody else changes it at this moment.", "")
     await domains.define(after)
-    if not say_the_same(await domains.definition(domain.uuid), after):
+    if not equivalent(await domains.definition(domain.uuid), after):
         return f"was changed, and libvirt changed more in it: see virsh dumpxml {domain.name}"
     return ""
 
@@ -141,7 +141,7 @@ async def _others(session: Session, known: Sequence[Domain]) -> list[str]:
     ]
 
 
-def _tell(session: Session, one: Outcome, feature: str, *, give: bool, dry: bool) -> None:
+def _report(session: Session, one: Outcome, feature: str, *, give: bool, dry: bool) -> None:
     screen = session.screen
     if one.error:
         text = f"{one.name} {one.error.rstrip('.')}."
@@ -169,7 +169,7 @@ def _tell(session: Session, one: Outcome, feature: str, *, give: bool, dry: bool
         )
 
 
-def _tell_around(
+def _report_others(
     session: Session, found: Sequence[Outcome], others: Sequence[str], is_off: bool
 ) -> None:
     if not found:

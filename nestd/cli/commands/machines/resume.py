@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from nestd.cli.commands.machines.definitions import check_is_this_machine
-from nestd.cli.commands.machines.stopping import Back, start_all
+from nestd.cli.commands.machines.stopping import Started, start_all
 from nestd.cli.invocation.parser import Parser, add_command
 from nestd.cli.invocation.session import Session
 from nestd.cli.local import stopped_machines
@@ -55,11 +55,11 @@ async def resume(session: Session, chosen: Namespace) -> Exit:
     elif not found:
         session.screen.say("No guest has yet to be started.")
     else:
-        tell_back(session, found)
+        report_started(session, found)
     return result(found)
 
 
-def tell_back(session: Session, found: Sequence[Back]) -> None:
+def report_started(session: Session, found: Sequence[Started]) -> None:
     """Say how each came back."""
     for each in found:
         good = each.how in ("restored", "booted", "runs")
@@ -69,7 +69,7 @@ def tell_back(session: Session, found: Sequence[Back]) -> None:
             session.screen.warn(f"{each.text}.")
 
 
-def result(found: Sequence[Back]) -> Exit:
+def result(found: Sequence[Started]) -> Exit:
     """Done where all are back. Raises CliError otherwise."""
     missing = [each.name for each in found if each.how in ("failed", "asked")]
     if missing:

@@ -14,7 +14,7 @@ from nestd.cli.local import stopped_machines
 from nestd.cli.local.domains import RUNNING, SHUT_OFF, Domain, Domains
 from nestd.cli.local.stopped_machines import Stopped
 from nestd.cli.local.virsh import VirshError, VirshTimeout
-from nestd.cli.screen import words
+from nestd.cli.screen import formatting
 from nestd.cli.service.errors import CliError
 
 _PAUSE = 0.5
@@ -25,7 +25,7 @@ class StopFailed(CliError):
     """A guest was not stopped."""
 
 
-class Back(NamedTuple):
+class Started(NamedTuple):
     """How a guest came back; how is "restored", "booted", "runs", "asked", "gone", "failed"."""
 
     name: str
@@ -70,13 +70,13 @@ async def _save(
             raise StopFailed(f"{domain.name} has ended meanwhile.")
         in_the_way = obstacle(machine._replace(guest=now[machine.guest.pid]), stop)
         if in_the_way is not None:
-            raise StopFailed(f"{words.blocker(in_the_way)}: {in_the_way.detail}.")
+            raise StopFailed(f"{formatting.blocker(in_the_way)}: {in_the_way.detail}.")
         _remember([domain], saved=True)
         tell(f"{domain.name} is being saved ...")
         try:
             await Domains().save(domain.uuid, limit)
         except VirshTimeout:
-            text = f"{domain.name} could not be saved within {words.duration(limit)}."
+            text = f"{domain.name} could not be saved within {formatting.duration(limit)}."
             raise StopFailed(text) from None
         except VirshError as error:
             raise StopFailed(f"{domain.name} cannot be saved: {error.reason}") from error
@@ -98,10 +98,10 @@ async def _shut_down(
         running = [each.name for each in found if each.state != SHUT_OFF]
         if not running:
             return
-        tell(f"Waiting for {words.listed(running)} to shut down ...")
+        tell(f"Waiting for {formatting.listed(running)} to shut down ...")
         if time.monotonic() > deadline:
             names = ", ".join(running)
-            raise StopFailed(f"Not shut down within {words.duration(limit)}: {names}.")
+            raise StopFailed(f"Not shut down within {formatting.duration(limit)}: {names}.")
         await asyncio.sleep(_PAUSE)
 
 
@@ -112,13 +112,13 @@ def _remember(domains: Iterable[Domain], *, saved: bool) -> None:
     stopped_machines.write([*(each for each in before if each.uuid not in known), *new])
 
 
-async def start_all(session: Session, settle: float) -> list[Back]:
+async def start_all(session: Session, settle: float) -> list[Started]:
     """Start those of the record; it keeps the ones that do not start.
 
     One that is just being saved or shut down is waited for, SETTLE seconds at most.
     """
     record = stopped_machines.read()
-    found: list[Back] = []
+    found: list[Started] = []
     left: list[Stopped] = []
     with session.screen.waiting() as tell:
         for index, each in enumerate(record, start=1):
@@ -129,23 +129,23 @@ async def start_all(session: Session, settle: float) -> list[Back]:
     return found
 
 
-async def _start(machine: Stopped, settle: float) -> Back:
+async def _start(machine: Stopped, settle: float) -> Started:
     try:
         domain = await _settled(machine, settle)
         if domain is None:
-            return Back(machine.name, "gone")
+            return Started(machine.name, "gone")
         if domain.state == RUNNING:
-            return Back(domain.name, "runs" if machine.saved or settle else "asked")
+            return Started(domain.name, "runs" if machine.saved or settle else "asked")
         if domain.state != SHUT_OFF:
-            return Back(domain.name, "failed", f"is {domain.state}")
+            return Started(domain.name, "failed", f"is {domain.state}")
         await _start_once(domain, settle)
         state, reason = await Domains().reason(domain.uuid)
     except VirshError as error:
         kept = "; its saved state stays" if machine.saved else ""
-        return Back(machine.name, "failed", f"did not start: {error.reason}{kept}")
+        return Started(machine.name, "failed", f"did not start: {error.reason}{kept}")
     if state != RUNNING:
-        return Back(machine.name, "failed", f"was started, and is {state} ({reason})")
-    return Back(machine.name, "restored" if reason == _RESTORED else "booted")
+        return Started(machine.name, "failed", f"was started, and is {state} ({reason})")
+    return Started(machine.name, "restored" if reason == _RESTORED else "booted")
 
 
 async def _start_once(domain: Domain, settle: float) -> None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from nestd.core.errors import ConfigUnparsable
 from nestd.core.logs.settings.request import LogSettings
 from nestd.core.logs.settings.state import FILTERS, LEVEL, OUTPUTS, LogConfig, located, read_config
+from nestd.formats.excerpt import excerpt
 from nestd.formats.libvirt import log_filters, log_outputs
 from nestd.formats.libvirt.conf import MAX_BYTES, ConfError, Entry, parse
 from nestd.formats.libvirt.conf_edit import EditError, dead_duplicates, set_string
 from nestd.formats.unified_diff import unified_diff
-from nestd.formats.veil import veiled
 from nestd.host.editing.replacement import Replacement, prepare
 from nestd.host.files import read_below
 from nestd.host.root import Root
@@ -37,9 +37,9 @@ class FileChange:
         return unified_diff(self.old or b"", self.data, self.path)
 
     @property
-    def veiled_diff(self) -> str:
+    def public_diff(self) -> str:
         """The same of what all may see of a file that others cannot read: the log settings."""
-        return unified_diff(_veiled(self.old or b""), _veiled(self.data), self.path)
+        return unified_diff(_public(self.old or b""), _public(self.data), self.path)
 
     @property
     def outcome(self) -> LogConfig:
@@ -77,9 +77,9 @@ def change_file(path: str, old: bytes | None, settings: LogSettings) -> FileChan
     return FileChange(path, old, data)
 
 
-def _veiled(data: bytes) -> bytes:
+def _public(data: bytes) -> bytes:
     shown = [each for each in parse(data).entries if each.name in (FILTERS, OUTPUTS, LEVEL)]
-    return veiled(data, [(each.start, each.value_end) for each in shown])
+    return excerpt(data, [(each.start, each.value_end) for each in shown])
 
 
 def duplicates(change: FileChange) -> tuple[str, ...]:
@@ -95,12 +95,14 @@ def _present(data: bytes, path: str) -> dict[str, str]:
     """The canonical settings that are there and valid; one that is not set is ""."""
     conf = parse(data)
     config = read_config(data, path)
-    told = {
+    settings = {
         FILTERS: log_filters.canonical(config.filters),
         OUTPUTS: log_outputs.canonical(config.outputs),
     }
     # An empty value may stand for one that libvirt refuses: then it has to be replaced.
-    return {name: value for name, value in told.items() if value or not _assigned(conf.first(name))}
+    return {
+        name: value for name, value in settings.items() if value or not _assigned(conf.first(name))
+    }
 
 
 def _assigned(entry: Entry | None) -> bool:

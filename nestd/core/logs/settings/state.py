@@ -122,8 +122,8 @@ def overridden_by(
     if process is not None:
         own = [f"{name} in its environment" for name in _ENVIRONMENT if name in process.environment]
         own += [f"{one} on its command line" for one in _options(process.arguments)]
-        told = {reason.partition(" in ")[0] for reason in reasons}
-        reasons += [one for one in own if one.partition(" in ")[0].partition(" on ")[0] not in told]
+        seen = {reason.partition(" in ")[0] for reason in reasons}
+        reasons += [one for one in own if one.partition(" in ")[0].partition(" on ")[0] not in seen]
     return ", ".join(reasons)
 
 

@@ -31,8 +31,8 @@ def standing_warnings(root: Root, name: str, config: LogConfig) -> tuple[str, ..
         for path in file_paths(config.outputs)
         if (directory := log_targets.missing_directory(root, path, sees_all=False))
     }
-    told = tuple(f"{path} cannot be logged to: " for path in missing)
-    others = [each for each in found if not each.startswith(told)]
+    prefixes = tuple(f"{path} cannot be logged to: " for path in missing)
+    others = [each for each in found if not each.startswith(prefixes)]
     why = "cannot start: a directory that it is to log to is missing"
     return (*others, *(f"{name} {why}: {each}." for each in dict.fromkeys(missing.values())))
 

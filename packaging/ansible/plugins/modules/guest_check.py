@@ -11,6 +11,8 @@ description:
   - Reads a guest's domain XML and tells whether it can run virtual machines on this host, and which
     XML it lacks. Nothing is changed or started.
   - A guest that is not ready is no failure. Use C(failed_when) where it shall be one.
+  - A file or text may hold several domains, one after the other, as C(virt-install --print-xml) and
+    several C(virsh dumpxml) print them. Each is checked.
 extends_documentation_fragment:
   - nestd.kvm.nestctl
 attributes:
@@ -43,11 +45,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 ready:
-  description: Whether the guest can run virtual machines on this host.
+  description: Whether the guest can run virtual machines on this host; of several, whether all can.
   returned: success
   type: bool
 findings:
   description: What was found, each with C(id), C(verdict), C(summary) and C(hint).
+  returned: success
+  type: list
+  elements: dict
+guests:
+  description: The same of each guest by itself, with its C(name).
   returned: success
   type: list
   elements: dict
@@ -83,7 +90,7 @@ def main():
             found = nestctl.json("check-guest", given["name"])
     except Refused as refused:
         refused.fail(module)
-    module.exit_json(changed=False, ready=found["ready"], findings=found["findings"])
+    module.exit_json(changed=False, **found)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ attributes:
 options:
   gather:
     description:
-      - What to read besides. Each costs another call of nestctl.
+      - What to read besides.
       - C(guests) is what the running virtual machines have of nesting, and whether they use it.
       - C(posture) is what makes nesting a risk on this host.
     type: list
@@ -93,25 +93,14 @@ ansible_facts:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.nestd.kvm.plugins.module_utils.nestctl import Nestctl, Refused
 
-# A command of nestctl's, and the key of its answer that counts.
-_EXTRA = {"guests": "guests", "posture": "findings"}
-
 
 def main():
     """Run the module."""
-    extra = {"type": "list", "elements": "str", "choices": list(_EXTRA), "default": []}
+    extra = {"type": "list", "elements": "str", "choices": ["guests", "posture"], "default": []}
     module = AnsibleModule(argument_spec={"gather": extra}, supports_check_mode=True)
-    nestctl = Nestctl(module)
+    parts = [f"--with={part}" for part in ("checks", *module.params["gather"])]
     try:
-        validated = nestctl.json("validate")
-        facts = {
-            "host": nestctl.json("describe"),
-            "nested": nestctl.json("status")["nested"],
-            "ready": validated["ready"],
-            "findings": validated["findings"],
-        }
-        for name in module.params["gather"]:
-            facts[name] = nestctl.json(name)[_EXTRA[name]]
+        facts = Nestctl(module).json("describe", *parts)
     except Refused as refused:
         refused.fail(module)
     module.exit_json(changed=False, ansible_facts={"nestd": facts})

@@ -9,7 +9,7 @@ import pytest
 
 from nestd.cli.service import values
 from nestd.cli.service.values import Blocker, Job, LogDaemon, Module
-from nestd.dbus.connection.wire import Variant
+from nestd.dbus.values import Variant
 from nestd.formats.api import job, log_daemon, manager, module
 from nestd.formats.api.table import InterfaceTable
 from nestd.formats.modprobe.load_obstacle import LoadObstacle

@@ -7,7 +7,7 @@ import difflib
 
 import pytest
 
-from nestd.formats.libvirt_xml.comparison import say_the_same
+from nestd.formats.libvirt_xml.comparison import equivalent
 from nestd.formats.libvirt_xml.domain_xml import parse
 from nestd.formats.libvirt_xml.nesting_edit import (
     NotChangeable,
@@ -87,7 +87,7 @@ def test_a_feature_of_a_model(line: str, give: bool, wanted: list[str]) -> None:
     after = changed(before, "svm", give=give)
     assert lines(before, after) == wanted
     assert changed(after, "svm", give=give) == after
-    assert say_the_same(before, after) == (not wanted)
+    assert equivalent(before, after) == (not wanted)
 
 
 @pytest.mark.parametrize("mode", ["host-passthrough", "maximum"])
@@ -101,7 +101,7 @@ def test_a_whole_processor_has_it_unless_it_is_withheld(mode: str) -> None:
         "+  </cpu>",
     ]
     assert changed(before, "vmx", give=True) == before
-    assert say_the_same(changed(denied, "vmx", give=True), before)
+    assert equivalent(changed(denied, "vmx", give=True), before)
 
 
 @pytest.mark.parametrize(("feature", "given"), [("vmx", False), ("sief2", False), ("svm", True)])

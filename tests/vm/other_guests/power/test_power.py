@@ -18,7 +18,7 @@ from pathlib import Path
 import service
 from client import MANAGER, ROOT, Client, run
 
-from nestd.dbus.connection.wire import BusError
+from nestd.dbus.errors import BusError
 
 MODULE = Path("/sys/module/kvm_hv")
 NESTED = MODULE / "parameters/nested"

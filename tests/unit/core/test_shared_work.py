@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""One look at a time, and none that is older than the question."""
+"""One run of the work at a time, and none that is older than the question."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from nestd.core.modules.shared_look import SharedLook
+from nestd.core.shared_work import SharedAnswers, SharedLook, SharedWork
 
 
 class Host:
@@ -85,5 +85,50 @@ def test_a_look_that_fails_fails_for_all_who_share_it_and_not_later() -> None:
         outcomes = await asyncio.gather(look(), look(), return_exceptions=True)
         assert [type(each) for each in outcomes] == [OSError, OSError]
         assert await look() == "seen"
+
+    asyncio.run(main())
+
+
+def test_a_run_that_waited_pauses_for_as_long() -> None:
+    async def main() -> None:
+        begun = []
+
+        async def work() -> int:
+            begun.append(time.monotonic())
+            await asyncio.sleep(0.05)
+            return len(begun)
+
+        shared = SharedWork(work, pauses=True)
+        first = asyncio.ensure_future(shared())
+        await until(lambda: bool(begun))
+        assert await shared() == 2
+        assert await first == 1
+        assert begun[1] - begun[0] > 0.09, "0.05 s of work, 0.05 s of rest"
+
+    asyncio.run(main())
+
+
+def test_answers_are_shared_by_question_and_forgotten() -> None:
+    async def main() -> None:
+        answers: SharedAnswers[str] = SharedAnswers()
+        asked = []
+
+        async def work_out(question: str) -> str:
+            asked.append(question)
+            await asyncio.sleep(0.01)
+            return question.upper()
+
+        def ask(question: str) -> asyncio.Future[str]:
+            return asyncio.ensure_future(answers.get(question, lambda: work_out(question)))
+
+        results = await asyncio.gather(*map(ask, "aabba"))
+        assert results == list("AABBA")
+        assert sorted(asked) == ["a", "b"]
+        leaving = ask("a")
+        await asyncio.sleep(0)
+        leaving.cancel()
+        assert await ask("b") == "B"
+        await ask("b")
+        assert not len(answers), "not even of callers who have left"
 
     asyncio.run(main())

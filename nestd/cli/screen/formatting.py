@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Words for single values: times, sizes, machines, jobs, assignments. Text only."""
+"""Formats single values for people: times, sizes, machines, jobs, assignments. Text only."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The plain values that this floor exchanges with others: calls, signals, errors.
+"""The plain values that this floor exchanges with others: calls, signals, variants.
 
 Values of D-Bus types are plain Python: str for s, o and g; bool, int, float; bytes for ay; dict for
 a{..}; received structs are tuples and other arrays lists, either may be sent for both; Variant for
@@ -12,36 +12,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Callable
-
-_STANDARD = "org.freedesktop.DBus.Error."
-
-ACCESS_DENIED = _STANDARD + "AccessDenied"
-AUTH_REQUIRED = _STANDARD + "InteractiveAuthorizationRequired"
-DISCONNECTED = _STANDARD + "Disconnected"
-FAILED = _STANDARD + "Failed"
-INVALID_ARGS = _STANDARD + "InvalidArgs"
-LIMITS_EXCEEDED = _STANDARD + "LimitsExceeded"
-NAME_HAS_NO_OWNER = _STANDARD + "NameHasNoOwner"
-NO_REPLY = _STANDARD + "NoReply"
-NOT_SUPPORTED = _STANDARD + "NotSupported"
-PROPERTY_READ_ONLY = _STANDARD + "PropertyReadOnly"
-SERVICE_UNKNOWN = _STANDARD + "ServiceUnknown"
-UNKNOWN_INTERFACE = _STANDARD + "UnknownInterface"
-UNKNOWN_METHOD = _STANDARD + "UnknownMethod"
-UNKNOWN_OBJECT = _STANDARD + "UnknownObject"
-UNKNOWN_PROPERTY = _STANDARD + "UnknownProperty"
-
-
-class BusError(Exception):
-    """A D-Bus error reply, received or to be sent: a name and one plain sentence."""
-
-    def __init__(self, name: str, text: str) -> None:
-        super().__init__(name, text)
-        self.name = name
-        self.text = text
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.text}"
 
 
 @dataclass(frozen=True)
@@ -96,4 +66,4 @@ class Route:
 
 
 Resolve = Callable[[str, str, str], Route]
-"""(path, interface or "", member) -> Route; raises BusError for what is not there."""
+"""(path, interface or "", member) -> Route; raises errors.BusError for what is not there."""

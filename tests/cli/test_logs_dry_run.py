@@ -19,9 +19,9 @@ def _json(nestd: Nestd, *words: str) -> Any:
 
 
 def test_a_session_that_begins_goes_on_and_ends(intel: Nestd) -> None:
-    foreseen = _json(intel, *DEBUG, "--dry-run")
-    assert (foreseen["changed"], foreseen["warnings"]) == (True, [])
-    assert foreseen["log_daemon"]["debug_until"] == 0
+    dry_run = _json(intel, *DEBUG, "--dry-run")
+    assert (dry_run["changed"], dry_run["warnings"]) == (True, [])
+    assert dry_run["log_daemon"]["debug_until"] == 0
     assert _json(intel, *DEBUG, "--no-wait")["debug_filters"] == "1:qemu"
     assert _json(intel, *DEBUG, "--dry-run")["changed"] is False
     assert _json(intel, "log", "debug", "virtqemud", "1:rpc", "--dry-run")["changed"] is True
@@ -48,8 +48,8 @@ def test_in_words(intel: Nestd) -> None:
 )
 def test_a_session_is_refused_alike(intel: Nestd, more: tuple[str, ...]) -> None:
     words = ("log", "debug", "virtqemud", *more)
-    foreseen, done = (_json(intel, *words, each) for each in ("--dry-run", "--no-wait"))
-    assert foreseen["error"] == done["error"]
+    dry_run, done = (_json(intel, *words, each) for each in ("--dry-run", "--no-wait"))
+    assert dry_run["error"] == done["error"]
 
 
 def test_filters_that_are_set_and_are_set_already(intel: Nestd) -> None:
@@ -64,8 +64,8 @@ def test_filters_that_are_set_and_are_set_already(intel: Nestd) -> None:
 def test_filters_are_refused_alike_while_a_session_runs(intel: Nestd) -> None:
     nestctl(intel.address, *DEBUG, "--no-wait")
     for when in ("--now", "--runtime"):
-        foreseen, done = _json(intel, *SET, when, "--dry-run"), _json(intel, *SET, when)
-        assert foreseen["error"] == done["error"]
+        dry_run, done = _json(intel, *SET, when, "--dry-run"), _json(intel, *SET, when)
+        assert dry_run["error"] == done["error"]
         assert done["error"]["name"] == "org.nestd1.Error.Busy"
     assert _json(intel, *SET, "--at-start", "--dry-run")["changed"] is True
 

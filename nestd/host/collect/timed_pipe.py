@@ -8,32 +8,35 @@ import select
 import time
 
 
-class Stalled(Exception):
+class WriteTimeout(Exception):
     """The client did not read for too long."""
 
 
-class GivenUp(Exception):
+class Cancelled(Exception):
     """cancel() was called."""
 
 
-class PatientPipe:
-    """Each write may take PATIENCE seconds. give_away() hands the read end to the client."""
+class TimedPipe:
+    """Each write may take TIMEOUT seconds. take_read_end() hands the read end to the client."""
 
-    def __init__(self, patience: float) -> None:
-        self._patience = patience
-        self._given_up = False
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._cancelled = False
         self._theirs, self._ours = os.pipe2(os.O_CLOEXEC)
         self._alarm, self._raise_alarm = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         # This affects the write end alone: each end is a separate open file description.
         os.set_blocking(self._ours, False)
 
-    def give_away(self) -> int:
+    def take_read_end(self) -> int:
         """The read end, which the caller owns from now on."""
         return self._theirs
 
     def write(self, data: bytes) -> None:
-        """Write all of DATA. Raises Stalled, GivenUp, and BrokenPipeError if the reader is gone."""
-        deadline = time.monotonic() + self._patience
+        """Write all of DATA.
+
+        Raises WriteTimeout, Cancelled, and BrokenPipeError if the reader is gone.
+        """
+        deadline = time.monotonic() + self._timeout
         rest = memoryview(data)
         while True:
             self.check()
@@ -45,14 +48,14 @@ class PatientPipe:
                 return
 
     def check(self) -> None:
-        """Raises GivenUp after cancel()."""
-        if self._given_up:
-            raise GivenUp
+        """Raises Cancelled after cancel()."""
+        if self._cancelled:
+            raise Cancelled
 
     def cancel(self) -> None:
         """Abort a write() of another thread, and make all later ones fail."""
-        if not self._given_up:
-            self._given_up = True
+        if not self._cancelled:
+            self._cancelled = True
             os.write(self._raise_alarm, b"!")
 
     def close(self) -> None:
@@ -65,4 +68,4 @@ class PatientPipe:
         poll.register(self._ours, select.POLLOUT)
         poll.register(self._alarm, select.POLLIN)
         if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            raise Stalled
+            raise WriteTimeout

@@ -9,17 +9,17 @@ import time
 
 import pytest
 
-from nestd.host.collect.patient_pipe import GivenUp, PatientPipe, Stalled
+from nestd.host.collect.timed_pipe import Cancelled, TimedPipe, WriteTimeout
 
 MORE_THAN_A_PIPE_HOLDS = bytes(8 << 20)
 
 
 def test_what_is_written_can_be_read() -> None:
-    pipe = PatientPipe(10)
+    pipe = TimedPipe(10)
     found = []
 
     def read() -> None:
-        with open(pipe.give_away(), "rb") as file:
+        with open(pipe.take_read_end(), "rb") as file:
             found.append(file.read())
 
     reader = threading.Thread(target=read)
@@ -32,52 +32,52 @@ def test_what_is_written_can_be_read() -> None:
 
 
 def test_a_client_that_never_reads() -> None:
-    pipe = PatientPipe(0.2)
+    pipe = TimedPipe(0.2)
     started = time.monotonic()
-    with pytest.raises(Stalled):
+    with pytest.raises(WriteTimeout):
         pipe.write(MORE_THAN_A_PIPE_HOLDS)
     assert 0.1 < time.monotonic() - started < 5
-    os.close(pipe.give_away())
+    os.close(pipe.take_read_end())
     pipe.close()
 
 
 def test_a_client_that_reads_a_byte_now_and_then() -> None:
     """Patience is for a write as a whole: drops do not buy time."""
-    pipe = PatientPipe(0.5)
+    pipe = TimedPipe(0.5)
     stop = threading.Event()
 
     def sip() -> None:
         while not stop.wait(0.02):
-            os.read(pipe.give_away(), 4096)
+            os.read(pipe.take_read_end(), 4096)
 
     reader = threading.Thread(target=sip)
     reader.start()
     try:
-        with pytest.raises(Stalled):
+        with pytest.raises(WriteTimeout):
             pipe.write(MORE_THAN_A_PIPE_HOLDS)
     finally:
         stop.set()
         reader.join()
-    os.close(pipe.give_away())
+    os.close(pipe.take_read_end())
     pipe.close()
 
 
 def test_a_client_that_went_away() -> None:
-    pipe = PatientPipe(30)
-    threading.Timer(0.1, os.close, [pipe.give_away()]).start()
+    pipe = TimedPipe(30)
+    threading.Timer(0.1, os.close, [pipe.take_read_end()]).start()
     with pytest.raises(BrokenPipeError):
         pipe.write(MORE_THAN_A_PIPE_HOLDS)
     pipe.close()
 
 
 def test_cancelled_from_another_thread() -> None:
-    pipe = PatientPipe(30)
+    pipe = TimedPipe(30)
     threading.Timer(0.1, pipe.cancel).start()
     started = time.monotonic()
-    with pytest.raises(GivenUp):
+    with pytest.raises(Cancelled):
         pipe.write(MORE_THAN_A_PIPE_HOLDS)
-    with pytest.raises(GivenUp):
+    with pytest.raises(Cancelled):
         pipe.write(b"x")
     assert time.monotonic() - started < 5
-    os.close(pipe.give_away())
+    os.close(pipe.take_read_end())
     pipe.close()

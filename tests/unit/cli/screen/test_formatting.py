@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Times, sizes and jobs in words."""
+"""Times, sizes and jobs in formatting."""
 
 from __future__ import annotations
 
 import pytest
 
-from nestd.cli.screen import words
+from nestd.cli.screen import formatting
 from nestd.cli.service.values import LogDaemon
 
 DAEMON = LogDaemon("virtqemud", "/etc/libvirt/virtqemud.conf", True, "", "", 0, "", 0, "")
 
 
 def test_sizes() -> None:
-    assert [words.size(count) for count in (0, 999, 1500, 2_500_000, 3_000_000_000)] == [
+    assert [formatting.size(count) for count in (0, 999, 1500, 2_500_000, 3_000_000_000)] == [
         "0 bytes",
         "999 bytes",
         "1.5 kB",
@@ -35,7 +35,7 @@ def test_sizes() -> None:
     ],
 )
 def test_times(seconds: float, said: str) -> None:
-    assert words.duration(seconds) == said
+    assert formatting.duration(seconds) == said
 
 
 @pytest.mark.parametrize(
@@ -43,4 +43,4 @@ def test_times(seconds: float, said: str) -> None:
     [("", 0, True), ("", 3, True), ("", 1, False), ("", 4, False), ("1:qemu", 0, False)],
 )
 def test_what_libvirt_logs_by_itself(filters: str, level: int, default: bool) -> None:
-    assert words.is_default(DAEMON._replace(filters=filters, level=level)) is default
+    assert formatting.is_default(DAEMON._replace(filters=filters, level=level)) is default

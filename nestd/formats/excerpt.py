@@ -9,7 +9,7 @@ HIDDEN_LINE = b"# (not shown: not everybody may read this file)"
 _HIDDEN_REST = b" ..."
 
 
-def veiled(data: bytes, shown: Iterable[tuple[int, int]]) -> bytes:
+def excerpt(data: bytes, shown: Iterable[tuple[int, int]]) -> bytes:
     """DATA with nothing in it but the parts SHOWN: offsets of the first byte and behind the last.
 
     A line without any is replaced, one with some ends in " ..." where there was more in it.
