@@ -30,7 +30,7 @@ from nestd.core.modules.wording import NESTED_WITH_HUGE_PAGES
 from nestd.core.reloads.chain import unload_members
 from nestd.core.reloads.jobs import Job
 from nestd.core.reloads.load import Load
-from nestd.core.reloads.queue import Reloads, Request
+from nestd.core.reloads.queue import Reloads, Request, name_cause
 from nestd.core.reloads.transaction import Member, Purpose, Transaction
 from nestd.host.kernel.sysfs import Availability
 
@@ -120,6 +120,7 @@ class ModuleLoads:
             try:
                 await Load(self._reloads.execution()).run(transaction)
             except RolledBack as error:
+                name_cause(error, facts, names)
                 log.warning("User %d was to load %s: %s", uid, module, error)
                 raise
             finally:
