@@ -120,7 +120,7 @@ def show_plan(session: Session, plan: Plan, when: str) -> None:
     elif plan.refusal is not None:
         screen.say(f"Nothing would be done: this would be refused. {plan.refusal.text}")
     else:
-        done = f"{words.KVM_CONF} says so already" if plan.warnings else _AS_ASKED
+        done = f"{formatting.KVM_CONF} says so already" if plan.warnings else _AS_ASKED
         screen.say(f"Nothing would be done: {done}.")
     if plan.diff:
         screen.say("")

@@ -699,7 +699,8 @@ def test_what_a_file_holds_reaches_no_terminal(tmp_path: Path) -> None:
 # Scripts and frontends know these: one that goes or gets another name breaks them.
 IDS = """
     amd-migration architecture autoload builtin config-blacklist config-comments config-files
-    config-lines config-module config-module-names config-names config-parameters config-values config-vendor cpu
+    config-lines config-module config-module-names config-names config-parameters config-values
+    config-vendor cpu
     device host-system host-virtualization huge-pages hypervisors initramfs kernel
     kernel-command-line kvm libvirt modprobe module
     module-loading nested next-load overridden power-support power-xive support virtualbox
