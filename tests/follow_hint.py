@@ -8,10 +8,8 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-_ADD = re.compile(r"With virsh edit (?:\S+|'.*'), add this inside of <([\w:]+)>:\n(.*)", re.DOTALL)
-_REPLACE = re.compile(
-    r"With virsh edit (?:\S+|'.*'), put this in the place of (.*?):\n(.*)", re.DOTALL
-)
+_ADD = re.compile(r"With virsh edit (?:\S+|'.*'), add this inside <([\w:]+)>:\n(.*)", re.DOTALL)
+_REPLACE = re.compile(r"With virsh edit (?:\S+|'.*'), replace (.*?) by this:\n(.*)", re.DOTALL)
 _REMOVE = re.compile(r"With virsh edit (?:\S+|'.*'), remove (.*)\.")
 
 

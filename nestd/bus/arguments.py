@@ -59,7 +59,7 @@ def when(word: object, allowed: Iterable[_Moment]) -> _Moment:
     found = words.get(text(word))
     if found is None:
         known = ", ".join(f'"{name}"' for name in words)
-        raise InvalidArgument(f"{quoted(text(word))} is none of {known}.")
+        raise InvalidArgument(f"{quoted(text(word))} is not one of {known}.")
     return found
 
 
@@ -99,7 +99,7 @@ def action(name: str) -> Action:
     """The polkit action that NAME stands for, without the prefix "org.nestd1."."""
     actions = {each.value.rpartition(".")[2]: each for each in Action}
     if name not in actions:
-        raise InvalidArgument(f"{quoted(name)} is none of {', '.join(sorted(actions))}.")
+        raise InvalidArgument(f"{quoted(name)} is not one of {', '.join(sorted(actions))}.")
     return actions[name]
 
 
@@ -108,6 +108,6 @@ def label(what: str, given: object) -> str:
     words = text(given)
     if not words or len(words) > _LONGEST_LABEL or not words.isprintable():
         raise InvalidArgument(
-            f"{what} has to be a text of 1 to {_LONGEST_LABEL} printable characters."
+            f"{what} must be a text of 1 to {_LONGEST_LABEL} printable characters."
         )
     return words

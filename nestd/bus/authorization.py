@@ -149,7 +149,7 @@ class Authorizer:
     @contextlib.contextmanager
     def _counted(self, uid: int) -> Iterator[None]:
         if self._questions[uid] >= MOST_QUESTIONS:
-            text = f"{MOST_QUESTIONS} calls of yours wait for authorization already."
+            text = f"{MOST_QUESTIONS} of your calls already wait for authorization."
             raise BusError(LIMITS_EXCEEDED, text)
         self._questions[uid] += 1
         try:

@@ -168,7 +168,7 @@ class ManagerInterface(DeclaredInterface):
     async def _get_job(self, call: Call) -> Sequence[object]:
         job_id = arguments.number(call.args[0])
         if self._services.reloads.jobs.get(job_id) is None:
-            raise NoSuchJob(f"There is no job {job_id}, or no longer.")
+            raise NoSuchJob(f"There is no job {job_id}, or it is no longer kept.")
         return [job_path(job_id)]
 
     @reads("ListPresets")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from nestd.cli.invocation.parser import Parser, add_command, add_global_options
 from nestd.cli.screen.output import Screen
 from nestd.cli.service.errors import Exit
+from nestd.formats.simulate_option import ListingRequested
 
 COMMANDS: Mapping[str, str] = {
     "status": "host.status",
@@ -143,9 +144,13 @@ def _meant(arguments: Sequence[str]) -> Iterable[str]:
 def parse(arguments: Sequence[str]) -> Namespace:
     """Read the command line. Exits with status 2 and a sentence on stderr for a wrong one."""
     parser = make_parser(_meant(arguments))
-    chosen = parser.parse_args(arguments)
-    if not hasattr(chosen, "run"):
-        chosen = parser.parse_args([*arguments, _STATUS])
+    try:
+        chosen = parser.parse_args(arguments)
+        if not hasattr(chosen, "run"):
+            chosen = parser.parse_args([*arguments, _STATUS])
+    except ListingRequested as listing:
+        print(listing, end="")
+        parser.exit()
     private = chosen.standalone or chosen.simulate
     if chosen.root is not None and not private:
         parser.error("--root goes with --standalone or --simulate")

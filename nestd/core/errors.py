@@ -109,7 +109,7 @@ class NoSuchJob(NestdError):
 def check_ours(is_ours: bool) -> None:
     """Raises NotSupported where another nestd acts on this host."""
     if not is_ours:
-        raise NotSupported("Another nestd serves this host: ask that one.")
+        raise NotSupported("Another nestd serves this host: use that one.")
 
 
 def system_reason(error: OSError) -> str:

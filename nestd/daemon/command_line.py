@@ -11,26 +11,7 @@ from pathlib import Path
 from nestd import __version__
 from nestd.daemon.logs import LEVELS
 from nestd.daemon.options import Options
-from nestd.formats import simulation
-
-
-class SimulateOption(argparse.Action):
-    """--simulate: a Simulation, or with "help" the list of what there is."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: object,
-        option_string: str | None = None,
-    ) -> None:
-        if values == "help":
-            print(simulation.listing(), end="")
-            parser.exit()
-        try:
-            setattr(namespace, self.dest, simulation.parse(str(values)))
-        except ValueError as error:
-            parser.error(f"--simulate: {error}")
+from nestd.formats.simulate_option import ListingRequested, SimulateOption
 
 
 def parse(arguments: Sequence[str]) -> Options:
@@ -50,9 +31,13 @@ def parse(arguments: Sequence[str]) -> Options:
     )
     parser.add_argument("--log-level", choices=tuple(LEVELS), default=Options().log_level)
     parser.add_argument("--version", action="version", version=f"nestd {__version__}")
-    found = parser.parse_args(arguments)
+    try:
+        found = parser.parse_args(arguments)
+    except ListingRequested as listing:
+        print(listing, end="")
+        parser.exit()
     if found.root is not None and not found.simulate and not found.root.is_dir():
-        parser.error(f"--root: {found.root} is no directory")
+        parser.error(f"--root: {found.root} is not a directory")
     if found.simulate and found.root is not None and _is_this_machine(found.root):
         parser.error(f"--root: {found.root} is this machine itself, no place for a simulated one")
     return Options(found.bus, found.root, found.simulate, found.log_level)

@@ -54,7 +54,7 @@ SITUATIONS: Mapping[str, SituationSpec] = MappingProxyType(
                 " none has where nested is off, as on s390 by default",
                 "N",
             ),
-            SituationSpec("overridden", "another file decides over kvm.conf: nested is off"),
+            SituationSpec("overridden", "another file overrides kvm.conf: nested is off"),
             SituationSpec("cmdline", "the kernel command line decides: nested is off"),
             SituationSpec("blacklisted", "KVM's module is blacklisted, and was not loaded at boot"),
             SituationSpec("builtin", "KVM is part of the kernel image"),

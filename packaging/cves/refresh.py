@@ -6,8 +6,9 @@
 
 Each RECORD.json is a record as https://github.com/CVEProject/cvelistV5 has them (the kernel's are
 also in https://git.kernel.org/pub/scm/linux/security/vulns.git). Nothing is fetched. Records that
-are in the file already stay; those given replace them. A record is taken where its title or its
-files are about nested KVM.
+are in the file already stay; those given replace them, and should get an "about" that tells an
+administrator what is wrong: the title of a record tells what its fix does. A record is taken where
+its title, its text or its files are about nested KVM, and removed where it has been rejected.
 """
 
 from __future__ import annotations
@@ -20,32 +21,49 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).resolve().parents[2] / "nestd/core/posture/known_cves.json"
-NESTED = re.compile(r"nested|nSVM|nVMX|vsie|shadow MMU|\bL2\b", re.IGNORECASE)
-PLACES = (
-    ("arm64", re.compile(r"arm64")),
-    ("s390", re.compile(r"s390")),
-    ("power", re.compile(r"powerpc|PPC")),
-    ("amd", re.compile(r"\bn?SVM\b")),
-    ("intel", re.compile(r"\bn?VMX\b")),
+NESTED = re.compile(
+    r"nested|nSVM|nVMX|nEPT|nNPT|vsie|shadow MMU|shadow paging|\bL2\b|_shadow_|\bnv\b",
+    re.IGNORECASE,
 )
+# A fault of code that several kinds of hosts share is one of each of them.
+PLACES = {
+    "intel": re.compile(r"\bn?VMX\b|arch/x86/kvm/vmx/"),
+    "amd": re.compile(r"\bn?SVM\b|arch/x86/kvm/svm/"),
+    "arm64": re.compile(r"\barm64\b"),
+    "power": re.compile(r"\bpowerpc\b|\bPPC\b"),
+    "s390": re.compile(r"\bs390\b"),
+}
 
 
 def entry(record: dict[str, Any]) -> dict[str, Any] | None:
     """What the file says of a CVE record, None where it is not about nested KVM."""
     number = record["cveMetadata"]["cveId"]
-    title = record["containers"]["cna"].get("title", "")
-    if not title.startswith("KVM") or not NESTED.search(title):
+    about = record["containers"]["cna"]
+    title = about.get("title", "")
+    files = [name for each in about.get("affected", ()) for name in each.get("programFiles", ())]
+    text = " ".join(each.get("value", "") for each in about.get("descriptions", ()))
+    if not title.startswith("KVM") or not NESTED.search(" ".join((title, text, *files))):
         return None
-    places = [place for place, pattern in PLACES if pattern.search(title)] or ["intel", "amd"]
-    about = title.partition(": ")[2]
+    where = " ".join((title, *files))
+    places = [place for place, pattern in PLACES.items() if pattern.search(where)]
     source = f"https://www.cve.org/CVERecord?id={number}"
-    return {"id": number, "about": about, "on": places, "source": source}
+    of_x86 = ["intel", "amd"]
+    return {
+        "id": number,
+        "about": title.partition(": ")[2],
+        "on": places or of_x86,
+        "source": source,
+    }
 
 
 def refreshed(text: str, records: list[dict[str, Any]], today: str) -> str:
     """The file's new text."""
     known = {each["id"]: each for each in json.loads(text)["cves"]}
-    known.update({each["id"]: each for record in records if (each := entry(record))})
+    for record in records:
+        if record["cveMetadata"].get("state") == "REJECTED":
+            known.pop(record["cveMetadata"]["cveId"], None)
+        elif found := entry(record):
+            known[found["id"]] = found
     lines = ",\n".join(f"  {json.dumps(known[number])}" for number in sorted(known))
     return f'{{\n "date": "{today}",\n "cves": [\n{lines}\n ]\n}}\n'
 

@@ -30,10 +30,16 @@ from private_bus import private_bus
 from running_nestd import MANAGER, MODULE, PROPERTIES, ROOT, Nestd, running_nestd
 
 from nestd.dbus.connection.transport import Connection
+from nestd.host.root import Root
+from nestd.host.simulated.domain import Nesting
+from nestd.host.simulated.host import KINDS
+from nestd.host.simulated.kernel import SimulatedKernel
+from nestd.host.simulated.machines import Machines
 
 PAIRS, CALLS = 15, 40
 STARTS = 7
 FILES, LINES = 1000, 100
+MACHINES, DESCRIPTORS, LISTINGS = 200, 30, 4
 INTEL = f"{ROOT}/module/kvm_intel"
 LIBRARIES = "import asyncio, dbus_next.aio, pyudev, configobj"
 HIDDEN = "import sys; sys.modules['gi'] = sys.modules['ssl'] = None; "  # as nestd.__main__ does
@@ -87,14 +93,14 @@ def processor_seconds(pid: int) -> float:
     return sum(int(each.read_text().split()[0]) for each in tasks) / 1e9
 
 
-async def calls(connection: Connection, pid: int, call: Call) -> Cost:
+async def calls(connection: Connection, pid: int, call: Call, count: int = CALLS) -> Cost:
     """One client's calls, one after the other: the median of the clock, the mean of the other."""
     before, clock = processor_seconds(pid), []
-    for _ in range(CALLS):
+    for _ in range(count):
         started = time.perf_counter()
         await call(connection)
         clock.append(time.perf_counter() - started)
-    return statistics.median(clock), (processor_seconds(pid) - before) / CALLS
+    return statistics.median(clock), (processor_seconds(pid) - before) / count
 
 
 def get(path: str, interface: str, name: str) -> Call:
@@ -225,6 +231,36 @@ async def writes(address: str, nestd: Nestd) -> Figure:
     return compare("SetNested boot", "write, fsync, rename, fsync", pairs, 2.5)
 
 
+def host_with_machines(directory: Path) -> None:
+    """Below DIRECTORY, each with the other descriptors that a QEMU has."""
+    root = Root(directory / "root")
+    SimulatedKernel(root, KINDS["intel"])
+    machines = Machines(root, "intel")
+    for number in range(MACHINES):
+        machines.start(f"vm{number}", Nesting.EXPOSED if number % 2 else Nesting.NONE)
+    machines.show()
+    for descriptors in root.at("/proc").glob("[0-9]*/fd"):
+        for number in range(DESCRIPTORS):
+            (descriptors / str(100 + number)).symlink_to(f"socket:[{number}]")
+
+
+async def guests(address: str, nestd: int) -> Figure:
+    bus = await Connection.connect(address)
+
+    def listing(member: str) -> Call:
+        return lambda bus: bus.call("org.nestd1", ROOT, MANAGER, member)
+
+    try:
+        await listing("ListGuests")(bus)  # what cannot change of a machine is read once
+        pairs = []
+        for _ in range(PAIRS):
+            ours = await calls(bus, nestd, listing("ListGuests"), LISTINGS)
+            pairs.append((ours, await calls(bus, nestd, listing("ListMachines"), LISTINGS)))
+        return compare(f"ListGuests of {MACHINES} machines", "ListMachines", pairs, 1.3)
+    finally:
+        bus.close()
+
+
 def quick() -> list[Figure]:
     figures = []
     with (
@@ -238,6 +274,10 @@ def quick() -> list[Figure]:
             time.sleep(0.5)  # until time stamps count
             figures += asyncio.run(reads(bus.address, nestd.process.pid, peer))
             figures.append(asyncio.run(writes(bus.address, nestd)))
+        host_with_machines(directory / "machines")
+        with running_nestd(bus.address, directory / "machines") as nestd:
+            time.sleep(0.5)
+            figures.append(asyncio.run(guests(bus.address, nestd.process.pid)))
         figures.append(starts(bus.address, directory))
         figures.append(thousand_files(bus.address, directory))
     return figures

@@ -116,7 +116,7 @@ def test_debug_to_its_end(bus: PrivateBus, tmp_path: Path) -> None:
     assert call.args[1:] == (2, {"max_bytes": Variant("t", 1 << 30)})
     assert call.interactive
     assert script.calls_of("StopDebug") == []
-    assert result.out.splitlines()[3] == "virtqemud logs again what it did before."
+    assert result.out.splitlines()[3] == "virtqemud has its previous log settings again."
     assert re.search(rf"^It wrote 3.0 MB in \d s, to {tmp_path}/debug.log.$", result.out, re.M)
 
 
@@ -125,12 +125,13 @@ def test_a_signal_ends_the_session(bus: PrivateBus, tmp_path: Path, number: int)
     with scripted_nestd(bus.address, Script(log_file=tmp_path / "debug.log")) as script:
         process = start_nestctl("log", "debug", "virtqemud", DBUS_SYSTEM_BUS_ADDRESS=bus.address)
         assert process.stdout is not None
-        assert process.stdout.readline() == "virtqemud writes debug logs. Do now what goes wrong.\n"
+        first = "virtqemud writes debug logs. Reproduce the problem now.\n"
+        assert process.stdout.readline() == first
         process.send_signal(number)
         rest = process.stdout.read()
         assert process.wait() == 0
     assert len(script.calls_of("StopDebug")) == 1
-    assert "virtqemud logs again what it did before.\n" in rest
+    assert "virtqemud has its previous log settings again.\n" in rest
 
 
 def test_debug_without_waiting_and_its_end(bus: PrivateBus, tmp_path: Path) -> None:
@@ -142,7 +143,7 @@ def test_debug_without_waiting_and_its_end(bus: PrivateBus, tmp_path: Path) -> N
     assert "nestctl log debug virtqemud --stop" in started.out
     assert script.calls_of("StartDebug")[0].args[:2] == ("1:qemu", 3600)
     assert "Debug logs  virtqemud for " in shown.out
-    assert ended.out == "virtqemud logs again what it did before.\n"
+    assert ended.out == "virtqemud has its previous log settings again.\n"
 
 
 def test_the_end_of_no_session(bus: PrivateBus) -> None:

@@ -38,7 +38,7 @@ def test_in_words(intel: Nestd) -> None:
     said = nestctl(intel.address, *DEBUG, "--dry-run").out
     assert said == "virtqemud writes these debug logs already: nothing to do.\n"
     said = nestctl(intel.address, "log", "debug", "virtqemud", "--stop", "--dry-run").out
-    assert said == "virtqemud would log again what it did before.\n"
+    assert said == "virtqemud would have its previous log settings again.\n"
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_the_countdown_and_ctrl_c(bus: PrivateBus, tmp_path: Path) -> None:
         assert after.megabytes >= before.megabytes
         assert later.count("left") == 1
         screen.press("C-c")
-        end = screen.wait_for_text("virtqemud logs again what it did before.", "exit code 0")
+        end = screen.wait_for_text("virtqemud has its previous log settings again.", "exit code 0")
         assert _countdown(end) is None
     assert len(script.calls_of("StopDebug")) == 1
 

@@ -35,7 +35,7 @@ def test_a_change_is_put_back_and_undone_twice_is_there_again(intel: Nestd) -> N
     assert "-options kvm_intel nested=0" in done(intel, "undo", "--dry-run")
     assert intel.kvm_conf.read_bytes() == after
     told = done(intel, "undo")
-    assert "To take back: nested=0 (now) of kvm_intel." in told
+    assert "To undo: nested=0 (now) of kvm_intel." in told
     assert "kvm_intel was reloaded, and verified." in told
     assert (intel.kvm_conf.read_bytes(), nested(intel)) == (before, "yes")
     done(intel, "undo")
@@ -90,7 +90,7 @@ def test_log_settings_are_put_back(intel: Nestd) -> None:
     assert run(intel, "undo", "--when-idle").code == 2
     assert '-log_filters = "1:qemu"' in done(intel, "undo", "--dry-run")
     told = done(intel, "undo")
-    assert "To take back: filters: 1:qemu" in told
+    assert "To undo: filters: 1:qemu" in told
     assert file.read_bytes() == before
     [daemon] = json.loads(done(intel, "log", "show", "virtqemud", "--json"))["log_daemons"]
     assert daemon["running"] == {"filters": first, "outputs": "1:file:/var/log/libvirt/a.log"}
@@ -106,7 +106,7 @@ def test_log_settings_are_put_back_in_the_file_only(intel: Nestd) -> None:
 
 
 def test_what_wrote_no_file_cannot_be_put_back(intel: Nestd) -> None:
-    assert "There is no change to take back." in run(intel, "undo").err
+    assert "There is no change to undo." in run(intel, "undo").err
     done(intel, "nested", "off")
     done(intel, "log", "set", "virtqemud", "1:qemu", "--runtime")
     refused = run(intel, "undo")

@@ -157,6 +157,21 @@ def test_a_kvm_conf_that_has_just_shrunk_is_read_again(
     assert config.look().read[1].data == OLD + NEW
 
 
+def test_what_the_event_loop_reads_itself_waits_for_no_editor(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf = root.at("/etc/modprobe.d/kvm.conf")
+    conf.write_bytes(OLD)
+    config = ConfigWatch(root, KMOD)
+    assert config.read()[1].data == OLD
+    conf.write_bytes(b"")
+    naps: list[float] = []
+    monkeypatch.setattr(watch, "_SHRUNK_SECONDS", 10.0)
+    monkeypatch.setattr(watch.time, "sleep", naps.append)
+    assert config.read()[1].data == b""
+    assert naps == []
+
+
 def test_a_kvm_conf_that_stays_shorter_is_believed(root: Root) -> None:
     conf = root.at("/etc/modprobe.d/kvm.conf")
     conf.write_bytes(OLD)

@@ -128,7 +128,7 @@ def test_what_cannot_be_changed_is_named(bus: PrivateBus, guests: Guests) -> Non
         guests.virsh("destroy", "passing")
     assert done.code == 1
     assert "passing is transient: it has no definition to change" in done.err
-    assert "vm (pid 9) is no guest of libvirt's: change it where it is started." in done.err
+    assert "vm (pid 9) is not managed by libvirt: change it where it is started." in done.err
     assert (unknown.code, unknown.err.splitlines()[0]) == (
         2,
         "nestctl: libvirt knows no guest nobody.",

@@ -62,7 +62,7 @@ def stop(bus: PrivateBus, guests: Guests, script: Script, *words: str) -> Result
     ("how", "off", "back", "told"),
     [
         ("save", "shut off (saved)", "running (restored)", "goes on where it was"),
-        ("shutdown", "shut off (shutdown)", "running (booted)", "has booted anew"),
+        ("shutdown", "shut off (shutdown)", "running (booted)", "has booted again"),
     ],
 )
 def test_all_are_stopped_for_the_change_and_come_back(
@@ -103,10 +103,38 @@ def test_one_that_does_not_shut_down_in_time_ends_the_whole(
     guests.virsh("undefine", "deaf")
     assert (done.code, script.calls_of("SetNested"), states(guests)) == (1, [], RUNS)
     assert "Not shut down within 5 s: deaf. No setting was changed." in done.err
-    assert "Shut down already, and booted anew: alpha, beta." in done.err
+    assert "Shut down already, and booted again: alpha, beta." in done.err
     assert "deaf still runs, and may yet shut down as it was asked to." in done.err
     assert [each["name"] for each in json.loads(left)["machines"]] == ["deaf"]
-    assert (resumed.code, resumed.out.splitlines()[-1]) == (0, "deaf has booted anew.")
+    assert (resumed.code, resumed.out.splitlines()[-1]) == (0, "deaf has booted again.")
+
+
+@pytest.mark.parametrize(
+    ("instead", "told"),
+    [
+        ("echo 'error: no space' >&2; exit 1", "beta cannot be saved: no space."),
+        ("exec sleep 600", "beta could not be saved within 45 s."),
+    ],
+)
+def test_one_that_cannot_be_saved_ends_the_whole(
+    instead: str, told: str, bus: PrivateBus, guests: Guests, script: Script
+) -> None:
+    saves = guests.libvirtd.root / "saves"
+    saves.unlink(missing_ok=True)
+    wrapper = f"""\
+case " $* " in *" managedsave "*)
+    echo x >> {saves}
+    if [ "$(wc -l < {saves})" = 2 ]; then {instead}; fi;;
+esac"""
+    # The first of them is to be saved within it on a busy machine, too.
+    limit = ("--time-limit", "45s") if "sleep" in instead else ()
+    with guests.virsh_that(wrapper):
+        done = stop(bus, guests, script, "save", "--yes", *limit)
+    assert (done.code, script.calls_of("SetNested")) == (1, [])
+    assert f"nestctl: {told} No setting was changed." in done.err
+    assert states(guests) == {"alpha": "running (restored)", "beta": "running (booted)"}
+    assert "alpha goes on where it was." in done.out
+    assert "beta runs, and was not stopped." in done.out
 
 
 def test_a_change_that_fails_brings_them_back(
@@ -143,8 +171,8 @@ def test_what_cannot_be_stopped_is_named_and_nothing_is(
     for text in (
         "): it may have run guests of its own (no count)",
         "): paused: it runs afterwards, or its state is lost",
-        "): transient: libvirt would not know it any more",
-        "vm (pid 1): no guest of libvirt's system daemon but of firecracker",
+        "): transient: libvirt would forget it once it is stopped",
+        "vm (pid 1): not managed by libvirt's system daemon but by firecracker",
         "probe (pid 2): has /dev/kvm open",
     ):
         assert text in done.err
@@ -165,6 +193,41 @@ def test_one_that_has_run_guests_of_its_own_is_not_saved_into_a_loss(
     assert done.code == (3 if refused else 0), done.err
     assert ("would be lost" in done.err) == refused
     assert bool(script.calls_of("SetNested")) == (not refused)
+
+
+@pytest.mark.parametrize(
+    ("value", "how", "exposed", "warned"),
+    [
+        ("off", "save", "yes", "has nesting"),
+        ("off", "save", "unknown", "may have nesting"),
+        ("off", "save", "no", ""),
+        ("off", "shutdown", "yes", ""),
+        ("on", "save", "yes", ""),
+    ],
+)
+def test_one_that_may_have_loaded_kvm_is_not_saved_without_a_warning(
+    value: str,
+    how: str,
+    exposed: str,
+    warned: str,
+    bus: PrivateBus,
+    guests: Guests,
+    script: Script,
+) -> None:
+    """Nothing tells from outside whether it has; its saved state then needs nesting."""
+    script.guests = [{**script.guests[0], "exposed": exposed}, script.guests[1]]
+    words = ("nested", value, "--stop-machines", how, "--dry-run")
+    with scripted_nestd(bus.address, script):
+        plan = guests.nestctl(*words)
+        as_json = guests.nestctl(*words, "--json")
+    assert (plan.code, as_json.code, states(guests)) == (0, 0, RUNS)
+    warning = f"Warning: alpha {warned}: if KVM is loaded in it, its saved state may be lost"
+    for each in (plan, as_json):
+        assert (warning in each.err) == bool(warned), each.err
+        assert "beta" not in each.err
+    alpha, beta = json.loads(as_json.out)["machines"]
+    assert (alpha["name"], alpha["waits"], beta["warning"]) == ("alpha", False, "")
+    assert bool(alpha["warning"]) == bool(warned)
 
 
 KILLS = [
@@ -227,7 +290,7 @@ def test_interrupted_during_the_change_resume_finishes(
     if number == signal.SIGINT:
         assert process[0].returncode == 128 + number
         assert "Interrupted. To start the guests that are stopped:" in err
-    assert "Yet to be started: alpha, beta." in listed.out
+    assert "To be started: alpha, beta." in listed.out
     assert states(guests) == dict.fromkeys(NAMES, "running (restored)")
     assert resumed.out.endswith("alpha goes on where it was.\nbeta goes on where it was.\n")
-    assert (again.code, again.out) == (0, "No guest has yet to be started.\n")
+    assert (again.code, again.out) == (0, "No guest is to be started.\n")

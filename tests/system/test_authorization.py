@@ -168,7 +168,7 @@ def test_access_is_told_without_a_prompt(bus: PrivateBus, intel: Nestd) -> None:
         [access] = await client.call(ROOT, MANAGER, "CheckAccess", "as", names)
         assert access == {"reload-modules": "yes", "collect-logs": "no"}
         assert await client.call(ROOT, MANAGER, "CheckAccess", "as", []) == ({},)
-        with pytest.raises(BusError, match='InvalidArgs: "fly" is none of collect-logs, '):
+        with pytest.raises(BusError, match='InvalidArgs: "fly" is not one of collect-logs, '):
             await client.call(ROOT, MANAGER, "CheckAccess", "as", ["fly"])
 
     as_nobody(bus, test)

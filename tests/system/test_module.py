@@ -336,7 +336,7 @@ def test_power_changes_in_place(bus: PrivateBus, tmp_path: Path) -> None:
         plan = await client.plan("kvm_hv", {"nested": "1"}, "now")
         assert plan["steps"] == [
             "write /etc/modprobe.d/kvm.conf",
-            "set nested=1 on the running kvm_hv; guests that run keep what they have",
+            "set nested=1 on the running kvm_hv; running guests keep what they have",
         ]
 
     with running_nestd(bus.address, tmp_path, "--simulate", "power") as nestd:

@@ -32,8 +32,8 @@ class GuestRun:
     seconds: Mapping[str, float]
 
 
-def run(image: Path, more: Path | None = None) -> GuestRun:
-    """Boots the image and waits for the end of the tests. Takes minutes.
+def run(image: Path, more: Path | None = None, limit: float = LIMIT) -> GuestRun:
+    """Boots the image and waits for the end of the tests, LIMIT seconds at most. Takes minutes.
 
     MORE is a directory whose tests run instead of those of guest/, beside what those import.
     """
@@ -50,12 +50,14 @@ def run(image: Path, more: Path | None = None) -> GuestRun:
     shutil.copy(CHECKOUT / "tests" / "contract.py", share / "tests")
     shutil.move(str(share / "tests" / "run.sh"), str(share))
     started = time.monotonic()
-    in_time = machine.run(image, share, LIMIT)
+    in_time = machine.run(image, share, limit)
     seconds = {
         "boot": float((_text(share / "uptime").split() or ["nan"])[0]),
         "boot and tests": round(time.monotonic() - started, 1),
     }
-    parts = ["The machine powered off." if in_time else f"The machine was ended after {LIMIT} s."]
+    parts = [
+        "The machine powered off." if in_time else f"The machine was ended after {limit:.0f} s."
+    ]
     parts += [f"Its files are in {share}"]
     parts += [
         f"--- the end of {log}\n{_tail(share / log)}" for log in ("pytest.log", "console.log")

@@ -18,6 +18,7 @@ import results
 import tiers
 
 pytestmark = pytest.mark.nesting
+LIMIT = 2 * 3600.0
 TESTS = Path(__file__).resolve().with_name("nesting_guest")
 
 
@@ -27,7 +28,7 @@ def nesting_guest() -> guest_run.GuestRun:
     if not image.directory().exists() and os.geteuid() != 0:
         tiers.lacking([f"the image, which root builds with {image.__file__}"])
     try:
-        return guest_run.run(image.build(), TESTS)
+        return guest_run.run(image.build(), TESTS, LIMIT)
     except debian_image.BuildError as error:
         pytest.fail(str(error), pytrace=False)
 

@@ -24,7 +24,7 @@ _SEE = "See what was done:\n  nestctl history"
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    about = "Put back what the latest change replaced"
+    about = "Restore what the latest change replaced"
     parser = add_command(commands, "undo", run, about, changes=True)
     add_when(parser)
     add_wait(parser)
@@ -60,7 +60,7 @@ async def run(session: Session, chosen: Namespace) -> Exit:
 
 async def _undo_logs(session: Session, entry: Entry, chosen: Namespace) -> Exit:
     if chosen.when == "idle":
-        text = "Log settings wait for nothing: --when-idle is for changes of modules."
+        text = "Log settings never wait: --when-idle is for changes of modules."
         raise CliError(text, code=Exit.USAGE)
     client, before = session.client, _before(entry)
     when = {"boot": "start"}.get(chosen.when, chosen.when)
@@ -80,7 +80,7 @@ def _latest(entries: Iterable[Entry]) -> Entry:
     """The latest change that was made, of a module's parameters or of log settings."""
     found = next((each for each in entries if each.is_change), None)
     if found is None:
-        raise CliError("There is no change to take back.", _SEE)
+        raise CliError("There is no change to undo.", _SEE)
     return found
 
 
@@ -89,16 +89,16 @@ def _before(entry: Entry) -> Mapping[str, str]:
     if entry.before is not None:
         return entry.before
     if not entry.asked:
-        text = "Only who made the latest change, or an administrator, can take it back."
+        text = "Only the user who made the latest change, or an administrator, can undo it."
         raise CliError(text, code=Exit.NOT_AUTHORIZED)
-    text = f"The latest change, {_named(entry)}, wrote no file: there is nothing to put back."
+    text = f"The latest change, {_named(entry)}, wrote no file: there is nothing to restore."
     raise CliError(text, _SEE)
 
 
 def _check_unchanged(now: Entry, entry: Entry, file: str) -> None:
     """Raises CliError where somebody has changed FILE since."""
     if now.time != entry.time or not now.undoable:
-        text = f"{file} has changed since {_named(entry)}. Nothing was put back."
+        text = f"{file} has changed since {_named(entry)}. Nothing was restored."
         raise CliError(text, _SEE)
 
 
@@ -113,7 +113,7 @@ def _show_plan(session: Session, entry: Entry, plan: Plan, when: str) -> Exit:
 
 def _name_change(session: Session, entry: Entry) -> None:
     if not session.screen.is_json:
-        session.screen.say(f"To take back: {_named(entry)}.")
+        session.screen.say(f"To undo: {_named(entry)}.")
 
 
 def _named(entry: Entry) -> str:

@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 from nestd import __version__
 from nestd.cli.invocation.session import Run, RunOffline
-from nestd.cli.invocation.simulate import SimulateOption
 from nestd.cli.service.errors import Exit
+from nestd.formats.simulate_option import SimulateOption
 from nestd.formats.simulation import KINDS
 
 

@@ -16,7 +16,7 @@ _LONGEST = 1024
 async def is_confirmed(session: Session, question: str) -> bool:
     """Whether the user says yes. Raises CliError where nobody can be asked."""
     if session.screen.is_json or not sys.stdin or not sys.stdin.isatty():
-        text = "Nobody can be asked here whether to go on."
+        text = "There is no terminal here to ask for confirmation."
         raise CliError(text, "Say so:\n  nestctl ... --yes", Exit.USAGE)
     session.screen.note(f"{question} [y/N]")
     loop = asyncio.get_running_loop()

@@ -33,14 +33,14 @@ class Stopped(NamedTuple):
 def only_one() -> Iterator[None]:
     """Keep other runs of nestctl from stopping and starting guests. Raises CliError."""
     if os.geteuid():
-        text = "Guests are stopped and started by root only."
+        text = "Only root can stop and start guests."
         hint = "Try again as root:\n  sudo nestctl ..."
         raise CliError(text, hint, Exit.NOT_AUTHORIZED)
     with _LOCK.open("wb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            text = "Another nestctl stops or starts guests at this moment."
+            text = "Another nestctl is stopping or starting guests now."
             raise CliError(text, code=Exit.BLOCKED) from None
         yield
 

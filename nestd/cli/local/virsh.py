@@ -34,7 +34,7 @@ async def virsh(*arguments: str, timeout: float = SECONDS) -> str:
     try:
         done = await program.run("virsh", "--quiet", "--connect", uri, *arguments, timeout=timeout)
     except FileNotFoundError as error:
-        raise CliError("This is done with virsh, which is not installed.", _INSTALL) from error
+        raise CliError("This needs virsh, which is not installed.", _INSTALL) from error
     except TimeoutError as error:
         raise VirshTimeout("libvirt does not answer.", "it does not answer") from error
     if done.status:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nestd.cli.service.values import Assignment, Blocker, Host, Inhibitor, Job, LogDaemon
+from nestd.formats.virtualization import is_container, is_machine
 
 KVM_CONF = "/etc/modprobe.d/kvm.conf"
 NESTED = "nested"
@@ -20,11 +21,6 @@ LEVELS = {1: "debug", 2: "info", 3: "warning", 4: "error"}
 LIBVIRT_LEVEL = 3
 """What libvirt logs unless it is told otherwise: warnings and errors."""
 _MOST_NAMED = 4
-# As systemd-detect-virt names them; what else it names is a virtual machine, WSL 2 among them.
-_CONTAINERS = (
-    *("docker", "podman", "lxc", "lxc-libvirt", "systemd-nspawn", "openvz", "rkt"),
-    *("proot", "pouch", "container-other"),
-)
 
 
 def on_off(answer: str) -> str:
@@ -40,12 +36,12 @@ def plain(value: str) -> str:
 def kind_of_host(host: Host) -> str:
     """The hardware, and what the host itself runs in."""
     inside = host.host_virtualization
-    if inside in _CONTAINERS:
+    if is_container(inside):
         place = f"seen from inside a container ({inside})"
-    elif inside in ("none", ""):
-        place = "on bare metal"
-    else:
+    elif is_machine(inside):
         place = f"itself a virtual machine ({inside})"
+    else:
+        place = "on bare metal"
     if host.vendor == "none" and host.backend:
         return place  # there is KVM, of none of these vendors
     return f"{VENDORS.get(host.vendor, host.vendor)}, {place}"

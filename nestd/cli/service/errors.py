@@ -112,7 +112,7 @@ def explain(error: BusError) -> CliError:
     if error.name == errors.AUTH_REQUIRED:
         text = "This needs authentication."
     elif error.name == UNKNOWN_MEMBER:
-        text = "The nestd that runs is older than this nestctl, and cannot do this."
+        text = "The running nestd is older than this nestctl, and cannot do this."
     else:
         text = error.text or f"nestd answered with {error.name}."
     code = _CODES.get(error.name, Exit.FAILED)

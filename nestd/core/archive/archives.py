@@ -94,9 +94,9 @@ class SupportArchives:
             await self._collect(pipe, max_bytes)
             log.info("Logs were collected in %.1f s", time.monotonic() - started)
         except BrokenPipeError:
-            log.info("Collecting logs was given up: the client went away")
+            log.info("Collecting logs was abandoned: the client has disconnected")
         except (WriteTimeout, Cancelled):
-            log.warning("Collecting logs was given up: the client does not read")
+            log.warning("Collecting logs was abandoned: the client does not read")
         except Exception:
             log.exception("Collecting logs failed")
         finally:

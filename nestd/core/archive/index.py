@@ -67,7 +67,7 @@ class Index:
                 "by_kind": dict(sorted(total.items())),
             },
             "never_included": NEVER,
-            "note": "Host names, names of machines, paths and addresses are not taken out.",
+            "note": "Host names, names of machines, paths and addresses are not removed.",
         }
         return json.dumps(document, indent=2).encode() + b"\n"
 

@@ -85,7 +85,7 @@ class ArchiveWriter:
         changed = self._put_again(log, size)
         cut = _cut(redactor, log.cut)
         if changed:
-            cut += ("what was changed while it was read",)
+            cut += ("what changed while it was being read",)
         self.index.entries.append(Entry(member, source, size, modified, cut, redactor.counts))
         return size
 

@@ -51,7 +51,7 @@ def find(
         detail = (
             f"its reference count is {module.refcount}"
             if uses > 0
-            else "the kernel tells no reference count"
+            else "the kernel reports no reference count"
         )
         found.append(Blocker(BlockerKind.UNKNOWN, module.name, 0, detail))
     return tuple(found)

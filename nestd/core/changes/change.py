@@ -163,7 +163,7 @@ def make_change(
 def _check_current(change: Change, token: str | None) -> None:
     """Refuse a change that is no longer the planned one. Raises StalePlan."""
     if token is not None and token != change.token:
-        raise StalePlan("Something that the plan was made from has changed: make a new plan.")
+        raise StalePlan("The host has changed since the plan was made: make a new plan.")
 
 
 def _checked_request(

@@ -63,7 +63,7 @@ def steps(change: Change, dependents: Sequence[str]) -> tuple[str, ...]:
     verify = f"verify that {module} runs" + (f" with {assigned}" if assigned else "")
     found = [f"write {change.path}"] if change.edits else []
     if change.effect is Effect.IN_PLACE:
-        found.append(f"set {assigned} on the running {module}; guests that run keep what they have")
+        found.append(f"set {assigned} on the running {module}; running guests keep what they have")
     elif change.effect is Effect.RELOAD and change.when is When.NOW:
         # The write comes after the unload, which is what may be refused.
         found = [*unloads, *found, *loads, verify]
@@ -113,10 +113,12 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
     if initramfs:
         found.append(
             f"{initramfs} holds a copy of {module}, which is loaded at boot with the options in"
-            " there: rebuild it after the change."
+            " that image: rebuild it after the change."
         )
     if change.effect is Effect.IN_PLACE and _switches_off(facts, change):
-        found.append("Guests that already are hypervisors go on being so until they are restarted.")
+        found.append(
+            "Guests that already run guests of their own keep nesting until they are restarted."
+        )
     return tuple(found)
 
 

@@ -12,14 +12,10 @@ from nestd.core.modules.facts import HostFacts
 from nestd.core.modules.values import version
 from nestd.core.modules.vendors import HOST_MODULES, default_nested
 from nestd.formats.modprobe.next_load import NextLoad
+from nestd.formats.virtualization import is_machine
 from nestd.host.kernel.sysfs import Availability
 from nestd.host.machine.surroundings import Surroundings
 
-# As systemd-detect-virt(1) names them.
-CONTAINERS = (
-    *("container-other", "docker", "lxc", "lxc-libvirt", "openvz", "podman", "pouch", "proot"),
-    *("rkt", "systemd-nspawn"),
-)
 _CPU_VENDORS = {"vmx": Vendor.INTEL, "svm": Vendor.AMD}
 
 
@@ -61,8 +57,7 @@ class Situation:
     @property
     def is_virtual(self) -> bool:
         """Whether this host is itself a virtual machine; a container is none."""
-        kind = self.snapshot.virtualization
-        return kind not in ("none", "") and kind not in CONTAINERS
+        return is_machine(self.snapshot.virtualization)
 
     @property
     def default(self) -> Answer:

@@ -30,7 +30,7 @@ class Remedy(Enum):
     """How drift can be corrected."""
 
     RELOAD = "it will be reloaded as soon as nothing uses it"
-    IN_PLACE = "it is set right in the running module"
+    IN_PLACE = "it is corrected in the running module"
     REWRITE = "it is written to kvm.conf again"
 
 
@@ -106,7 +106,7 @@ def _hindrance(module: KvmModule) -> str:
     if obstacle is not None:
         return sentence(module.name, obstacle).rstrip(".")
     for parameter, winner in module.overridden.items():
-        return f"{place(winner)} decides over {host.own.path} for {parameter}"
+        return f"{place(winner)} overrides {host.own.path} for {parameter}"
     return ""
 
 

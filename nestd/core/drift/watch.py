@@ -211,13 +211,13 @@ class DriftWatch:
                 job = await self._changes.reload(drift.module, When.IDLE, OURSELVES)
             elif remedy is Remedy.IN_PLACE:
                 await self._set_in_place(drift)
-                log.log(NOTICE, "%s was put right as it runs", drift.module)
+                log.log(NOTICE, "%s was corrected in the running module", drift.module)
             else:
                 job = await self._write(drift)
             if job is not None:
                 self._jobs.add(job.id)
         except NestdError as error:
-            log.warning("%s cannot be put right: %s", drift.module, error)
+            log.warning("%s cannot be corrected: %s", drift.module, error)
         finally:
             self._acting.discard(drift.module)
 

@@ -12,7 +12,7 @@ from nestd.host.guests.nested_runs import NestedRuns, Uncounted
 
 _WHY: Mapping[Uncounted, str] = MappingProxyType(
     {
-        Uncounted.NO_DEBUGFS: "debugfs cannot be read, and KVM's counts are there",
+        Uncounted.NO_DEBUGFS: "debugfs, which has KVM's counts, cannot be read",
         Uncounted.NO_DIRECTORY: "debugfs shows no counts of this machine",
         Uncounted.NO_COUNT: "this kernel's KVM does not count it",
         Uncounted.LOCKDOWN: "the kernel does not let its count be read (lockdown)",

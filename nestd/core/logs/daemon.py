@@ -357,10 +357,7 @@ class LogDaemon:
 
     def _check_no_session(self) -> None:
         if self.debug.until:
-            raise Busy(
-                f"{self.name} writes debug logs for some time: end that session first, or ask for"
-                ' "start".'
-            )
+            raise Busy(f'{self.name} has a debug session: end it first, or use "start".')
 
     def _steps(self, file: FileChange) -> tuple[str, ...]:
         return (f"Write {file.path}; {self.name} uses it from its next start.",) * file.edits
@@ -370,7 +367,7 @@ class LogDaemon:
         if file.outcome.error:
             found.append(f"{self.name} cannot start: {file.outcome.error}.")
         if self._state.overridden_by:
-            found.append(f"{self._state.overridden_by} decides over {file.path}.")
+            found.append(f"{self._state.overridden_by} overrides {file.path}.")
         return tuple(found)
 
 

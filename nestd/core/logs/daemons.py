@@ -121,7 +121,7 @@ class LogDaemons:
             try:
                 await self._look(units=units)
             except Exception:
-                log.exception("libvirt's daemons cannot be looked at")
+                log.exception("libvirt's daemons cannot be examined")
 
     async def _look(self, *, units: bool) -> None:
         names = await self._names(units=units)

@@ -281,7 +281,7 @@ class DebugKeeper:
                 self._unsure = True  # the keeper applies the former one again
             text = (
                 f"{_sentence(error)} {self._name} may write debug logs, and what it logged before"
-                f" could not be restored: {second} It is tried again until it works."
+                f" could not be restored: {second} nestd keeps trying until it works."
             )
             log.error("%s", text, extra=not_restored(self._name, uid))
             raise NotRestored(text) from error
@@ -306,7 +306,7 @@ class DebugKeeper:
         try:
             return session.settings(self._name, target.before)
         except InvalidItem as error:
-            raise InvalidOutput(f"{self._name} reports an odd output: {error}.") from error
+            raise InvalidOutput(f"{self._name} reports an unknown output: {error}.") from error
 
     async def _sizes(self, session: DebugSession) -> dict[str, int]:
         before = session.target.before if session.target is not None else Running("", "")
@@ -325,7 +325,7 @@ class DebugKeeper:
             await asyncio.to_thread(self._records.write, self._record, session.to_json())
         except OSError as error:
             raise WriteFailed(
-                f"Nothing was changed: the session cannot be noted down: {error.strerror}."
+                f"Nothing was changed: the session cannot be recorded: {error.strerror}."
             ) from error
 
 

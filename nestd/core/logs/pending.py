@@ -108,10 +108,11 @@ class Pending:
                 written = False
             if record.is_of(process) and not written:
                 await self._runtime.restore(Running(record.filters, record.outputs))
-                log.info("%s logs again what it did before a change that was cut off", self._name)
+                text = "%s has the log settings again that it had before an interrupted change"
+                log.info(text, self._name)
         except (NestdError, OSError) as error:
             reason = system_reason(error) if isinstance(error, OSError) else str(error)
-            log.error("A change of %s is still half done: %s", self._name, reason)
+            log.error("A change of %s is still incomplete: %s", self._name, reason)
             return
         self.end()
 

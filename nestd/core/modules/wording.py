@@ -30,7 +30,7 @@ def inner_place(at: Assignment | Origin) -> str:
 def precedence(module: str, own: str, winner: Assignment) -> str:
     """What overrides kvm.conf, whose path is OWN, as the beginning of a sentence."""
     words = assigned(winner.parameter, winner.value)
-    return f"{place(winner)} sets {words} for {module} and decides over {own}"
+    return f"{place(winner)} sets {words} for {module} and overrides {own}"
 
 
 def refusal(module: str, bad: Assignment) -> str:

@@ -91,7 +91,7 @@ def _of_some(finding: Finding) -> Finding:
     others = "nestd may not look at other users' processes, whose machines are not known."
     if finding.verdict is Verdict.PASS:
         return note(finding.id, f"Not known: {others}", "Ask as root, or the installed nestd.")
-    return replace(finding, summary=f"{finding.summary} Of others it is not known: {others}")
+    return replace(finding, summary=f"{finding.summary} Not known for others: {others}")
 
 
 def _exposed(exposed: Sequence[Guest], unknown: Sequence[Guest], take: str) -> Finding:

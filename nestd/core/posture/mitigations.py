@@ -46,8 +46,8 @@ def command_line(standing: Standing) -> Sequence[Finding]:
     return [
         warn(
             "mitigations",
-            "The kernel command line has mitigations=off: guests, and guests inside of guests, are"
-            " not kept apart from what the processor leaks.",
+            "The kernel command line has mitigations=off: guests and nested guests are not"
+            " protected from side channels of the processor.",
             advice(standing.facts.boot_setup, [given[-1].decode("ascii", "backslashreplace")]),
         )
     ]
@@ -69,7 +69,7 @@ def _sentence(name: str, text: str) -> Finding:
     if "smt vulnerable" in lower and "vulnerable" not in lower.replace("smt vulnerable", ""):
         return warn(
             id_,
-            f"{says} Guests that share a core can learn of each other.",
+            f"{says} Guests that share a core can learn about each other.",
             "Where guests do not trust each other: switch SMT off, or use core scheduling.",
         )
     if "vulnerable" in lower:

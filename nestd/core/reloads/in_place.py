@@ -60,7 +60,7 @@ def _write(
         raise RolledBack(f"{module} refuses the value: {error.strerror}.") from error
     wrong = differing(wanted, kernel.read_module(module).parameters, types)
     if wrong:
-        raise RolledBack(f"{module} did not take the value of {', '.join(wrong)}.")
+        raise RolledBack(f"{module} did not accept the value of {', '.join(wrong)}.")
 
 
 def _write_back(kernel: Kernel, module: str, old: Mapping[str, str]) -> list[str]:

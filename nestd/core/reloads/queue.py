@@ -348,7 +348,7 @@ class Reloads:
         """Try a failed roll-back again; always raises."""
         async with self.lock:
             if not self.unfinished.has(transaction):
-                raise RolledBack("It was overruled meanwhile.")
+                raise RolledBack("A later change overruled it.")
             # What somebody has loaded since stays, with their values.
             members = tuple(
                 replace(member, before={}) if self.is_loaded(member.module) else member
@@ -396,5 +396,5 @@ def _log_end(job: Job, error: BaseException | None, text: str) -> None:
         return
     level, event = _EVENTS.get(type(error), (NOTICE, Event.RELOAD_REFUSED))
     fields = about(event, module=job.module, job=job.id, caller_uid=job.uid)
-    outcome = "was reloaded" if error is None else f"was to be {job.kind}ed: {text}"
+    outcome = "was reloaded" if error is None else f"could not be {job.kind}ed: {text}"
     log.log(level, "Job %d of user %d: %s %s", job.id, job.uid, job.module, outcome, extra=fields)

@@ -89,7 +89,7 @@ class RollBack:
                 break
             except Exception as error:
                 if not isinstance(error, (LoadError, VerificationFailed, OSError)):
-                    log.error("Unexpected error while going back", exc_info=error)
+                    log.error("Unexpected error during the rollback", exc_info=error)
                 tried.append(system_reason(error) if isinstance(error, OSError) else str(error))
         else:
             await self._raise_not_restored(transaction, reason, tried)

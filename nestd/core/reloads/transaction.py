@@ -134,7 +134,7 @@ def decode(record: bytes, boot_id: str) -> Transaction:
             since=_time(document.get("since", now())),
         )
     except _UNREADABLE as error:
-        raise DamagedRecord(f"it does not read as a record: {error!r}") from error
+        raise DamagedRecord(f"it is not a valid record: {error!r}") from error
     if transaction.module not in transaction.modules:
         raise DamagedRecord(f"{transaction.module!r} is none of its modules")
     return transaction

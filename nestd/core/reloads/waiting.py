@@ -135,7 +135,7 @@ class Waiting:
         except NestdError:
             pass  # the job's state and error tell
         except Exception:
-            log.exception("Job %d ended in a way that was not foreseen", waiter.job.id)
+            log.exception("Job %d ended unexpectedly", waiter.job.id)
         if self._waiters.get(waiter.job.id) is waiter:
             del self._waiters[waiter.job.id]
         return True
@@ -167,7 +167,7 @@ class Waiting:
         try:
             found = await self._blockers(job)
         except Exception:
-            log.exception("What job %d waits for cannot be told", job.id)
+            log.exception("What job %d waits for cannot be determined", job.id)
             return False
         self._jobs.block(job, found)
         return any(each.kind in _ANNOUNCED for each in found)

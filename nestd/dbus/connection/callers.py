@@ -35,11 +35,11 @@ class Callers:
         """Admit a call with SIZE bytes of arguments; raises BusError LimitsExceeded."""
         caller = self._callers.get(sender)
         if caller and caller.calls >= MAX_CALLS_PER_SENDER:
-            text = f"You have {MAX_CALLS_PER_SENDER} calls at work already."
+            text = f"You already have {MAX_CALLS_PER_SENDER} calls in progress."
             raise BusError(LIMITS_EXCEEDED, text)
         full = self._calls >= MAX_CALLS or (self._calls and self._bytes + size > MAX_BYTES)
         if full and ((caller and caller.calls) or size > _SMALL):
-            raise BusError(LIMITS_EXCEEDED, "Too many calls are at work, try again later.")
+            raise BusError(LIMITS_EXCEEDED, "Too many calls are in progress: try again later.")
         self._callers.setdefault(sender, _Caller()).calls += 1
         self._calls += 1
         self._bytes += size

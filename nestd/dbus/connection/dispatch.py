@@ -192,7 +192,7 @@ class Dispatcher:
             else:
                 await self._serve(header, route, _read_soon(header, route, message))
         except asyncio.CancelledError:
-            self._answer_error(header, BusError(errors.FAILED, "The call was given up."))
+            self._answer_error(header, BusError(errors.FAILED, "The call was cancelled."))
             raise
         finally:
             self._callers.release(header.sender, len(message))
@@ -261,7 +261,7 @@ def _read_call(header: Header, route: Route, message: bytes) -> Call:
     )
 
 
-_TOO_MANY = BusError(errors.LIMITS_EXCEEDED, "Too many calls are waiting, try again later.")
+_TOO_MANY = BusError(errors.LIMITS_EXCEEDED, "Too many calls are waiting: try again later.")
 
 
 def _wrong_signature(header: Header, route: Route) -> str:

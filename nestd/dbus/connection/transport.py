@@ -238,7 +238,7 @@ class Connection:
         if header.signature == "h" and len(descriptors) == 1:
             future.set_result((descriptors.pop(),))
         else:
-            _fail(future, BusError(errors.FAILED, "The answer is no file descriptor."))
+            _fail(future, BusError(errors.FAILED, "The answer is not a file descriptor."))
 
     def _on_reply(self, header: Header, message: bytes | None) -> None:
         future = self._pending.pop(header.reply_serial, None)

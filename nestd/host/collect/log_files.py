@@ -81,13 +81,13 @@ def open_found(root: Root, file: FoundFile) -> int:
     directory = _open_directory(root, file.place)
     try:
         if not stat.S_ISREG(os.stat(file.name, dir_fd=directory, follow_symlinks=False).st_mode):
-            raise OSError(errno.EINVAL, "is no regular file any more")
+            raise OSError(errno.EINVAL, "is no longer a regular file")
         descriptor = os.open(file.name, flags, dir_fd=directory)
     finally:
         os.close(directory)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "is no regular file any more")
+        raise OSError(errno.EINVAL, "is no longer a regular file")
     return descriptor
 
 
@@ -129,7 +129,7 @@ def _look(place: Place, entry: os.DirEntry[str]) -> FoundFile | LeftOut:
     if stat.S_ISLNK(status.st_mode):
         return LeftOut(path, "is a link")
     if not stat.S_ISREG(status.st_mode):
-        return LeftOut(path, "is no regular file")
+        return LeftOut(path, "is not a regular file")
     return FoundFile(place, entry.name, status.st_size, status.st_mtime_ns)
 
 

@@ -97,10 +97,10 @@ class _Packed:
                 yield block[:left]
                 left -= len(block)
                 if left < 0:
-                    self.cut = f"what follows on the first {self._limit} bytes"
+                    self.cut = f"what follows the first {self._limit} bytes"
                     return
         except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error):
-            self.cut = "what follows on a damaged place"
+            self.cut = "what follows a damaged place"
 
     def _unpacked(self) -> Iterator[bytes]:
         with open(self._descriptor, "rb", closefd=False) as packed:

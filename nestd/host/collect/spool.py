@@ -74,7 +74,7 @@ async def _copy(
         into.write(chunk[:left])
         left -= len(chunk)
         if left < 0:
-            return f"what follows on the first {limit} bytes"
+            return f"what follows the first {limit} bytes"
     if only is not None and only.search(rest):
         into.write(rest[:left])
     return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Set
 from pathlib import Path
 
 from nestd.formats.libvirt_xml import live_domain
@@ -25,30 +26,30 @@ class LiveDomains:
     """
 
     def __init__(self) -> None:
-        self._known: dict[Path, tuple[Fingerprint, Domain | None]] = {}
+        self._known: dict[int, tuple[Fingerprint, Domain | None]] = {}
 
-    def read(self, path: Path) -> Domain | None:
-        """The domain, None where its file cannot be read."""
-        known = self._known.get(path)
+    def read(self, pid: int, path: Path) -> Domain | None:
+        """The domain of the process PID, None where its file PATH cannot be read."""
+        known = self._known.get(pid)
         try:
             if known is not None and known[0] == fingerprint.of(os.stat(path)):
                 return known[1]
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError:
-            self._known.pop(path, None)
+            self._known.pop(pid, None)
             return None
         try:
             now = fingerprint.of(os.fstat(fd))
-            self._known[path] = (now, _parse(path, os.read(fd, _READ_BYTES)))
+            self._known[pid] = (now, _parse(path, os.read(fd, _READ_BYTES)))
         except OSError:
             return None
         finally:
             os.close(fd)
-        return self._known[path][1]
+        return self._known[pid][1]
 
-    def forget_all_but(self, paths: set[Path]) -> None:
-        """Keep only what is known of PATHS."""
-        self._known = {path: known for path, known in self._known.items() if path in paths}
+    def forget_all_but(self, pids: Set[int]) -> None:
+        """Keep only what is known of PIDS."""
+        self._known = {pid: known for pid, known in self._known.items() if pid in pids}
 
 
 def _parse(path: Path, data: bytes) -> Domain | None:

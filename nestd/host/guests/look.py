@@ -12,7 +12,7 @@ from nestd.host.guests import processes
 from nestd.host.guests.live_domains import LiveDomains
 from nestd.host.guests.nested_runs import NestedRuns, NestedRunsReader
 from nestd.host.kernel import kvm_holders
-from nestd.host.kernel.kvm_holders import KvmHolder
+from nestd.host.kernel.kvm_holders import KvmHolder, MachineLinks
 from nestd.host.libvirt.domains import DomainLook
 from nestd.host.root import Root
 
@@ -51,6 +51,7 @@ class GuestLook:
         self._root = root
         self._domains = DomainLook(root)
         self._live_domains = LiveDomains()
+        self._machine_links = MachineLinks()
         self._known: dict[int, _Process] = {}
 
     def __call__(self) -> tuple[GuestFacts, ...]:
@@ -65,10 +66,10 @@ class GuestLook:
             found[process.holder.pid] = process
             return process.holder
 
-        holders = kvm_holders.scan_with(self._root, describe)
+        holders = kvm_holders.scan_with(self._root, describe, self._machine_links)
         self._known = found
         runs = NestedRunsReader(self._root)
-        self._live_domains.forget_all_but({path for pid, path in files.items() if pid in found})
+        self._live_domains.forget_all_but(found.keys())
         return tuple(
             self._facts(found[holder.pid], holder, files.get(holder.pid), runs)
             for holder in holders
@@ -86,7 +87,10 @@ class GuestLook:
             and known.arguments
             and name in (None, known.holder.guest)
         ):
-            return replace(known, holder=replace(known.holder, unit=kvm_holders.unit_of(path)))
+            unit = kvm_holders.unit_of(path)
+            if unit == known.holder.unit:
+                return known
+            return replace(known, holder=replace(known.holder, unit=unit))
         holder = kvm_holders.describe(path, machine, names)
         return _Process(identity, started, processes.arguments(path), holder)
 
@@ -97,7 +101,7 @@ class GuestLook:
             holder=holder,
             arguments=process.arguments,
             libvirts=file is not None,
-            domain=None if file is None else self._live_domains.read(file),
+            domain=None if file is None else self._live_domains.read(holder.pid, file),
             started=process.started,
             runs=runs.of(holder.pid),
         )

@@ -14,7 +14,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 
 from nestd.host.root import Root
 
@@ -50,16 +49,17 @@ class NestedRunsReader:
 
     def __init__(self, root: Root) -> None:
         self._root = root
-        self._directories: Mapping[int, list[Path]] | None = None
+        self._directories: Mapping[int, list[str]] | None = None
+        base = str(root.at(DIRECTORY))
         try:
-            names = os.listdir(root.at(DIRECTORY))
+            names = os.listdir(base)
         except OSError:
             return
-        directories: dict[int, list[Path]] = {}
+        directories: dict[int, list[str]] = {}
         for name in names:
             pid, dash, _ = name.partition("-")
             if dash and pid.isdigit():
-                directories.setdefault(int(pid), []).append(root.at(f"{DIRECTORY}/{name}"))
+                directories.setdefault(int(pid), []).append(f"{base}/{name}")
         self._directories = directories
 
     def of(self, pid: int) -> NestedRuns:
@@ -70,6 +70,8 @@ class NestedRunsReader:
         found = [_read_one(directory) for directory in directories]
         if not found:
             return NestedRuns(uncounted=Uncounted.NO_DIRECTORY)
+        if len(found) == 1:
+            return found[0]
         failed = next((each for each in found if each.uncounted is not Uncounted.COUNTED), found[0])
         return NestedRuns(
             count=sum(each.count for each in found),
@@ -78,7 +80,7 @@ class NestedRunsReader:
             running_now=any(each.running_now for each in found),
         )
 
-    def _of_threads(self, pid: int) -> list[Path]:
+    def _of_threads(self, pid: int) -> list[str]:
         """KVM names a directory after the thread that made the machine, QEMU's first one."""
         assert self._directories is not None
         try:
@@ -88,7 +90,7 @@ class NestedRunsReader:
         return [path for each in threads for path in self._directories.get(int(each), ())]
 
 
-def _read_one(directory: Path) -> NestedRuns:
+def _read_one(directory: str) -> NestedRuns:
     for name in _COUNTS:
         try:
             return NestedRuns(_number(f"{directory}/{name}"), name=name)
@@ -100,14 +102,14 @@ def _read_one(directory: Path) -> NestedRuns:
             return NestedRuns(uncounted=why, name=name, running_now=_in_guest_mode(directory))
         except ValueError:
             return NestedRuns(uncounted=Uncounted.UNREADABLE, name=name)
-    gone = not directory.exists()
+    gone = not os.path.exists(directory)
     return NestedRuns(
         uncounted=Uncounted.NO_DIRECTORY if gone else Uncounted.NO_COUNT,
         running_now=_in_guest_mode(directory),
     )
 
 
-def _in_guest_mode(directory: Path) -> bool:
+def _in_guest_mode(directory: str) -> bool:
     try:
         return _number(f"{directory}/{_SAMPLE}") > 0
     except (OSError, ValueError):

@@ -38,7 +38,7 @@ async def find_kmod() -> Kmod:
         return Kmod(OLDEST_SUPPORTED, not_run(error))
     found = re.search(rb"kmod version (\d+)", answer.stdout)
     if found is None:
-        said = answer.complaint if answer.status else "it does not tell its version"
+        said = answer.complaint if answer.status else "it does not report its version"
         return Kmod(OLDEST_SUPPORTED, said)
     return Kmod(int(found.group(1)))
 

@@ -8,7 +8,7 @@ run it in a worker thread, on demand.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -18,6 +18,7 @@ from nestd.host.root import Root
 
 _MACHINE_LINK = "anon_inode:kvm-vm"
 _VCPU_LINK = "anon_inode:kvm-vcpu"
+_OF_MACHINE = (_MACHINE_LINK, _VCPU_LINK)
 _DEVICE_LINK = "/dev/kvm"
 _CAP_SYS_PTRACE = 19  # include/uapi/linux/capability.h
 _READ_BYTES = 1 << 20  # of a file of /proc: a process can make its arguments as long as it likes
@@ -41,23 +42,63 @@ Describe = Callable[[Path, bool], KvmHolder]
 """Describes the process below a path, of which is known whether it holds a virtual machine."""
 
 
+class MachineLinks:
+    """Where processes have the descriptor of their virtual machine.
+
+    One that still has it there need not be searched again, which is most of the time of a look:
+    QEMU has dozens of descriptors.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, str] = {}
+
+    def find(self, process: Path) -> bool | None:
+        """Whether the process below PROCESS holds a virtual machine, None where it has no KVM
+        descriptor at all, is gone or may not be inspected."""
+        pid = int(process.name)
+        known = self._known.get(pid)
+        if known is not None and _link(known).startswith(_OF_MACHINE):
+            return True
+        found = None
+        try:
+            with os.scandir(process / "fd") as entries:
+                for entry in entries:
+                    link = _link(entry.path)
+                    if link.startswith(_OF_MACHINE):
+                        self._known[pid] = entry.path
+                        return True
+                    if link == _DEVICE_LINK:
+                        found = False
+        except OSError:
+            return None
+        return found
+
+    def forget_all_but(self, pids: Set[int]) -> None:
+        """Keep only what is known of PIDS."""
+        self._known = {pid: path for pid, path in self._known.items() if pid in pids}
+
+
 def scan(root: Root, names: Mapping[int, str]) -> tuple[KvmHolder, ...]:
     """All holders by PID. NAMES are libvirt's domains by PID (see libvirt_domains)."""
     return scan_with(root, lambda path, machine: describe(path, machine, names))
 
 
-def scan_with(root: Root, describe: Describe) -> tuple[KvmHolder, ...]:
-    """All holders by PID, each as DESCRIBE has it.
+def scan_with(
+    root: Root, describe: Describe, machines: MachineLinks | None = None
+) -> tuple[KvmHolder, ...]:
+    """All holders by PID, each as DESCRIBE has it; MACHINES is what looks remember between them.
 
     A process that closed its descriptors but still maps a virtual CPU's page pins the module too;
     it is found by /proc/PID/maps where no process shows a descriptor at all.
     """
     processes = _processes(root)
+    machines = MachineLinks() if machines is None else machines
     found = [
-        describe(path, _is_machine(links))
+        describe(path, is_machine)
         for path in processes
-        if (links := _kvm_links(path / "fd"))
+        if (is_machine := machines.find(path)) is not None
     ]
+    machines.forget_all_but({holder.pid for holder in found})
     if not found:
         found = [describe(path, True) for path in processes if _maps_vcpu(path)]
     return tuple(sorted(found, key=lambda holder: holder.pid))
@@ -97,27 +138,6 @@ def _processes(root: Root) -> list[Path]:
     return [root.at(f"/proc/{name}") for name in names if name.isdigit()]
 
 
-def _kvm_links(directory: Path) -> set[str]:
-    """The kinds of a process's KVM descriptors; empty if it is gone or may not be inspected."""
-    kinds = set()
-    try:
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                try:
-                    link = os.readlink(entry.path)
-                except OSError:
-                    continue
-                if link.startswith((_MACHINE_LINK, _VCPU_LINK)) or link == _DEVICE_LINK:
-                    kinds.add(link)
-    except OSError:
-        return set()
-    return kinds
-
-
-def _is_machine(links: set[str]) -> bool:
-    return any(link.startswith((_MACHINE_LINK, _VCPU_LINK)) for link in links)
-
-
 def describe(path: Path, machine: bool, names: Mapping[int, str]) -> KvmHolder:
     """The process below PATH."""
     pid = int(path.name)
@@ -128,6 +148,13 @@ def describe(path: Path, machine: bool, names: Mapping[int, str]) -> KvmHolder:
         guest=names.get(pid) or _guest_argument(path),
         unit=unit_of(path),
     )
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
 
 
 def _maps_vcpu(path: Path) -> bool:

@@ -28,10 +28,10 @@ def objection(root: Root, path: str, *, sees_all: bool = True) -> str:
     Unless the client SEES_ALL, it is not told what exists below a directory that it cannot enter.
     """
     if not path.startswith(LOG_DIRECTORY + "/"):
-        return f"a log file has to be in {LOG_DIRECTORY}"
+        return f"a log file must be in {LOG_DIRECTORY}"
     if not sees_all and not may_reach(root, path):
         lexical = os.path.normpath(path).startswith(LOG_DIRECTORY + "/")
-        return "" if lexical else f"a log file has to be in {LOG_DIRECTORY}"
+        return "" if lexical else f"a log file must be in {LOG_DIRECTORY}"
     real = os.path.realpath(root.at(path))
     directory = os.path.realpath(root.at(LOG_DIRECTORY))
     if not real.startswith(directory + os.sep):
@@ -40,7 +40,7 @@ def objection(root: Root, path: str, *, sees_all: bool = True) -> str:
         regular = stat.S_ISREG(os.stat(real).st_mode)
     except OSError:
         return ""  # it is to be made
-    return "" if regular else "it is there, and no regular file"
+    return "" if regular else "it exists and is not a regular file"
 
 
 def missing_directory(root: Root, path: str, *, sees_all: bool = True) -> str:

@@ -88,7 +88,7 @@ def _value(result: program.Result) -> str:
     try:
         text = result.stdout.decode("utf-8").rstrip("\n")
     except UnicodeDecodeError:
-        raise VirtAdminError("virt-admin answers with something that is no text") from None
+        raise VirtAdminError("virt-admin's answer is not text") from None
     if not text.replace("\t", " ").isprintable():
-        raise VirtAdminError("virt-admin answers with something that is no log setting")
+        raise VirtAdminError("virt-admin's answer is not a log setting")
     return text

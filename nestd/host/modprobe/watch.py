@@ -29,9 +29,10 @@ from nestd.host.root import Root
 
 # File systems that nobody but this kernel changes. Of /proc only the kernel's release is read.
 _LOCAL = ("bcachefs", "btrfs", "erofs", "ext4", "f2fs", "proc", "squashfs", "tmpfs", "xfs", "zfs")
-# Editors empty kvm.conf, or move it away, before they write it: so long nobody believes that.
+# Editors empty kvm.conf, or move it away, before they write it: a shorter file is believed only
+# when it has not changed for so long.
 _SHRUNK_SECONDS = 0.03
-_SHRUNK_READS = 8  # at most, where it goes on
+_SHRUNK_READS = 8  # the most attempts, where it keeps changing
 
 _Read = tuple[ModprobeConfig, OwnFile, BootLoads]
 _Stamps = dict[str, Optional[Fingerprint]]  # by place; None: there is nothing
@@ -73,7 +74,7 @@ class ConfigWatch:
         try:
             self._watch = DirectoryWatch((), self._changed)
         except OSError as error:
-            log.warning("modprobe.d is not watched, but read at every look: %s", error.strerror)
+            log.warning("modprobe.d is not watched, but read each time: %s", error.strerror)
         with contextlib.suppress(OSError):
             self._mounts = MountWatch()
         self.read()
@@ -109,10 +110,10 @@ class ConfigWatch:
     def read(self) -> _Read:
         """The files as they are now, kvm.conf, and what is loaded by name at boot.
 
-        Blocks for as long as the disk does.
+        Blocks for as long as the disk does, and waits for no editor.
         """
         if not self.is_current:
-            self.take(self.look())
+            self.take(self._look(self._read_files))
         assert self._read is not None
         return self._read
 
@@ -122,26 +123,38 @@ class ConfigWatch:
         return self.read() if self._read is None else self._read
 
     def look(self) -> Look:
-        """Read the files, changing nothing here: for a worker thread."""
+        """Read the files, changing nothing here: for a worker thread. Waits for an editor."""
+        return self._look(self._read_complete_files)
+
+    def _look(self, read: Callable[[], tuple[ModprobeConfig, OwnFile]]) -> Look:
         started, hints = time.time(), self._hints
-        config, loads = read_config(self._root, self._kmod), read_boot_loads(self._root)
-        own = read_own(self._root, config.files)
-        began = started
-        for _ in range(_SHRUNK_READS):
-            if not self._has_just_shrunk(own, began):
-                break
-            time.sleep(_SHRUNK_SECONDS / 2)
-            began = time.time()
-            config = read_config(self._root, self._kmod)
-            own = read_own(self._root, config.files)
+        config, own = read()
+        loads = read_boot_loads(self._root)
         places = config.places | loads.places
         stamps = _stamps(map(str, places))
         is_fresh = not all(stamp.is_settled(started) for stamp in stamps.values() if stamp)
         return Look((config, own, loads), places, stamps, is_fresh, _is_local(places), hints)
 
+    def _read_files(self) -> tuple[ModprobeConfig, OwnFile]:
+        config = read_config(self._root, self._kmod)
+        return config, read_own(self._root, config.files)
+
+    def _read_complete_files(self) -> tuple[ModprobeConfig, OwnFile]:
+        """The files, read again after a pause while kvm.conf has just shrunk.
+
+        Sleeps, in all at most _SHRUNK_READS times half of _SHRUNK_SECONDS.
+        """
+        for _ in range(_SHRUNK_READS):
+            began = time.time()
+            config, own = self._read_files()
+            if not self._has_just_shrunk(own, began):
+                return config, own
+            time.sleep(_SHRUNK_SECONDS / 2)
+        return self._read_files()
+
     def _has_just_shrunk(self, own: OwnFile, began: float) -> bool:
-        """Whether kvm.conf held less than before at the time when it BEGAN to be read, and since
-        so lately that an editor may be at it.
+        """Whether kvm.conf is shorter than before, and has changed so shortly before the read that
+        BEGAN then that an editor may be about to write it.
         """
         before = None if self._read is None else self._read[1].data
         if before is None or len(own.data or b"") >= len(before):
@@ -190,7 +203,7 @@ class ConfigWatch:
             except OSError:
                 continue  # a loop of links, which are watched
         self._watch.watch(places, dependent)
-        self._changed()  # what changed since it was read was told to nobody
+        self._changed()  # no event has reported what changed since it was read
 
 
 def _stamps(places: Iterable[str]) -> _Stamps:

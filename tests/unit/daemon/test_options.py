@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nestd.daemon import command_line
+from nestd.formats import simulation
 
 
 @pytest.mark.parametrize("root", ["/", "//", "///", "/.", "/tmp/..", "/does-not-exist/..", "LINK"])
@@ -30,3 +31,10 @@ def test_a_host_is_simulated_below_any_other_directory(tmp_path: Path) -> None:
 
 def test_this_machine_may_be_named_as_the_root() -> None:
     assert command_line.parse(["--root", "/"]).root == Path("/")
+
+
+def test_the_list_of_simulated_hosts_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        command_line.parse(["--simulate", "help"])
+    assert caught.value.code == 0
+    assert capsys.readouterr() == (simulation.listing(), "")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # A hypervisor in a boot sector. It writes "svm" or "no svm" to the serial port, as its processor has
 # it. Each press of the power button has it begin or stop to run a guest of its own: one that halts,
-# some 18 times a second, in between the ticks of the clock. (AMD64 manual, volume 2, chapter 15.)
+# some 18 times a second, in between the ticks of the clock. With the symbol "loaded" it makes ready
+# for that at once, and then waits. (AMD64 manual, volume 2, chapter 15.)
 
     .set vmcb, 0x10000
     .set saved_host, 0x11000
@@ -19,10 +20,16 @@ _start:
     outw %ax, %dx
     movl $0x80000001, %eax
     cpuid
-    movw $given, %si
-    testb $4, %cl
-    jnz 1f
     movw $withheld, %si
+    testb $4, %cl
+    jz 1f
+    movw $given, %si
+    .ifdef loaded               # EFER.SVME, as a hypervisor sets it before it runs its first guest
+    movl $0xc0000080, %ecx
+    rdmsr
+    orl $0x1000, %eax
+    wrmsr
+    .endif
 1:  movw $0x3f8, %dx
 2:  lodsb
     testb %al, %al

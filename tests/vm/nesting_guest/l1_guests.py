@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-SECONDS = 240  # this machine is emulated
+SECONDS = 1800  # for one step: this machine is emulated, and the one below may be busy
 SYS_NESTED = Path("/sys/module/kvm_amd/parameters/nested")
 WHOLE = "<cpu mode='host-passthrough'/>"
 DISABLED = "<cpu mode='host-passthrough'><feature policy='disable' name='svm'/></cpu>"
@@ -18,7 +18,9 @@ REQUIRED = (
     "<cpu mode='custom' match='exact' check='partial'><model fallback='allow'>qemu64</model>"
     "<feature policy='require' name='svm'/></cpu>"
 )
-_IMAGE = Path("/run/l1.img")
+PLAIN, LOADED, OBEDIENT = "l1", "loaded", "obedient"
+"""What a guest does: see l1.S, or shut down when its power button is pressed."""
+_IMAGES = Path("/run")
 # Waits for the next tick until the power button was pressed, then switches off.
 _OBEDIENT = "ba0206 b80001 ef fb f4 ba0006 ed f6c401 74f5 ba0406 b80020 ef f4 ebfd"
 _DOMAIN = """\
@@ -66,8 +68,8 @@ def state(name: str) -> str:
     return virsh("domstate", "--reason", name)
 
 
-def define(name: str, cpu: str, *, obedient: bool = False) -> None:
-    image = _IMAGE.with_name("obedient.img") if obedient else _IMAGE
+def define(name: str, cpu: str, does: str = PLAIN) -> None:
+    image = _IMAGES / f"{does}.img"
     xml = Path(f"/run/{name}.xml")
     xml.write_text(_DOMAIN.format(name=name, cpu=cpu, image=image))
     virsh("define", str(xml))
@@ -104,13 +106,14 @@ def wait_until(condition: object) -> None:
 @contextmanager
 def domains() -> Iterator[None]:
     """A host without domains, which it is again afterwards."""
-    source = Path(__file__).with_name("l1.S")
-    run("as", "--32", "-o", "/run/l1.o", str(source))
+    source = str(Path(__file__).with_name("l1.S"))
     link = ("-m", "elf_i386", "-Ttext", "0x7c00", "--oformat", "binary")
-    run("ld", *link, "-o", str(_IMAGE), "/run/l1.o")
+    for name, symbols in ((PLAIN, ()), (LOADED, ("--defsym", "loaded=1"))):
+        run("as", "--32", *symbols, "-o", "/run/l1.o", source)
+        run("ld", *link, "-o", str(_IMAGES / f"{name}.img"), "/run/l1.o")
     code = bytes.fromhex(_OBEDIENT)
     floppy = code.ljust(510, b"\0") + b"\x55\xaa" + bytes(1440 * 1024 - 512)
-    _IMAGE.with_name("obedient.img").write_bytes(floppy)
+    (_IMAGES / f"{OBEDIENT}.img").write_bytes(floppy)
     try:
         yield
     finally:

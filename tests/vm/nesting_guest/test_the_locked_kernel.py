@@ -12,7 +12,7 @@ from l1_guests import REQUIRED, define, guests, press_power_button, start
 LOCKDOWN = Path("/sys/kernel/security/lockdown")
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_what_the_kernel_hides_is_unknown_and_not_no() -> None:
     with l1_guests.domains():
         define("lab", REQUIRED)

@@ -62,7 +62,7 @@ async def _patiently(session: Session, request: Request) -> int:
         await asyncio.wait({asking}, timeout=_PATIENCE_SECONDS)
         if not asking.done() and session.screen.is_live:
             with session.screen.waiting() as show:
-                show(f"Waiting for nestd, which is at work on {request.module.name} ...")
+                show(f"Waiting for nestd, which is working on {request.module.name} ...")
                 await asyncio.wait({asking})
         return await asking
     finally:

@@ -26,7 +26,7 @@ def add_to(commands: Any) -> None:
     """Add the commands."""
     about = "Switch nested virtualization on or off, or show it"
     parser = add_command(commands, "nested", nested, about, changes=True)
-    help_ = "for good, after every reboot too; without: show the state"
+    help_ = "permanently, also after every reboot; without: show the state"
     parser.add_argument("value", nargs="?", choices=["on", "off"], help=help_)
     _add_change(parser)
     stop_machines.add_options(parser)
@@ -44,7 +44,7 @@ def add_to(commands: Any) -> None:
 
     about = "Load a KVM module that was unloaded"
     _add_module(add_command(commands, "load", load, about, changes=True))
-    about = "Take a KVM module out, which frees the processor for VirtualBox"
+    about = "Unload a KVM module until it is loaded again"
     parser = add_command(commands, "unload", unload, about, changes=True)
     _add_module(parser)
     add_when(parser, boot=False)

@@ -21,12 +21,12 @@ async def tell(session: Session) -> None:
     if given:
         names = ", ".join(map(_name, given))
         session.screen.note(
-            f"With nesting now: {names}. They keep it for as long as they run, and are without it"
-            " from their next start on."
+            f"With nesting now: {names}. They keep it until they are shut down, and start without"
+            " it."
         )
     if unknown:
         names = ", ".join(map(_name, unknown))
-        session.screen.note(f"Whether these have it is not known, see nestctl guests: {names}.")
+        session.screen.note(f"Not known for these (see nestctl guests): {names}.")
 
 
 def _name(guest: Guest) -> str:

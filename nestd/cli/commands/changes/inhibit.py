@@ -16,7 +16,7 @@ from nestd.cli.service.errors import CliError, Exit
 
 def add_to(commands: Any) -> None:
     """Add the command."""
-    about = "Allow no reload while a program runs, or list who does so"
+    about = "Prevent reloads while a program runs, or list who does"
     parser = add_command(commands, "inhibit", run, about, changes=True)
     parser.add_argument("--who", help="who asks for it (default: the program)")
     parser.add_argument("--why", default="asked for with nestctl inhibit", help="for what reason")
@@ -44,7 +44,7 @@ async def _list(session: Session) -> Exit:
     if session.screen.is_json:
         session.screen.json({"inhibitors": inhibitors})
     elif not inhibitors:
-        session.screen.say("Nobody keeps KVM modules from being reloaded.")
+        session.screen.say("Nothing prevents reloads of KVM modules.")
     else:
         rows = [(each.who, str(each.pid), str(each.uid), each.why) for each in inhibitors]
         session.screen.show(columns(["WHO", "PID", "UID", "WHY"], rows))

@@ -19,8 +19,8 @@ from nestd.cli.service.values import JOB_ENDS, Job
 
 def add_to(commands: Any) -> None:
     """Add the commands."""
-    add_command(commands, "jobs", show, "List reloads that wait or are under way")
-    about = "Give up a waiting reload"
+    add_command(commands, "jobs", show, "List reloads that are waiting or running")
+    about = "Cancel a waiting reload"
     parser = add_command(commands, "cancel", cancel, about, changes=True)
     parser.add_argument("job", type=job_number, metavar="JOB", help="its number")
 
@@ -32,7 +32,7 @@ async def show(session: Session, chosen: Namespace) -> Exit:
         session.screen.json({"jobs": host.jobs})
         return Exit.DONE
     if not host.jobs:
-        session.screen.say("No job waits or is under way.")
+        session.screen.say("No job is waiting or running.")
         return Exit.DONE
     rows = [
         (str(each.id), f"{each.kind} of {each.module}", each.state, _age(each), _waits_for(each))

@@ -12,7 +12,8 @@ from nestd.cli.service.errors import CliError
 from nestd.cli.service.values import Blocker, Host, Job, Module, Plan
 
 _REFUSED = "would be refused"
-_AS_ASKED = "everything is as asked already"
+_OVERRIDES = f" overrides {formatting.KVM_CONF}"
+_AS_REQUESTED = "everything is as requested already"
 
 
 def what_happened(before: Module, after: Module, when: str, reloaded: bool) -> str:
@@ -25,11 +26,11 @@ def what_happened(before: Module, after: Module, when: str, reloaded: bool) -> s
     if not changed(before, after):
         return "Nothing to do."
     if before.parameters != after.parameters:
-        return f"{name} took it at once, without a reload. VMs that run keep what they have."
+        return f"{name} applied it at once, without a reload. Running VMs keep what they have."
     if not after.loaded:
         return f"Written to {formatting.KVM_CONF}; {name} is not loaded."
     if when == "boot":
-        return f"Written to {formatting.KVM_CONF} for the next boot; {name} runs on as it is."
+        return f"Written to {formatting.KVM_CONF} for the next boot; {name} keeps running as it is."
     return f"Written to {formatting.KVM_CONF}; {name} needs no reload for it."
 
 
@@ -78,14 +79,14 @@ def show_job(
     if job is None:
         return
     screen.say((f"{formatting.job(job)}.", STRONG))
-    screen.say("Nothing is stopped for it. To see it, or to give it up:")
+    screen.say("Nothing is stopped for it. To watch it, or to cancel it:")
     screen.commands("nestctl watch", f"nestctl cancel {job.id}")
 
 
 def explain_interrupt(session: Session, number: int) -> None:
     """Print what Ctrl-C does while nestctl waits for a job."""
     if session.private:
-        text = f"Ctrl-C ends the waiting, and nestd; {formatting.KVM_CONF} stays as written."
+        text = f"Ctrl-C ends the wait and nestd; {formatting.KVM_CONF} stays as written."
     else:
         text = f"Ctrl-C ends nestctl only: job {number} goes on."
     session.screen.note(text)
@@ -120,7 +121,8 @@ def show_plan(session: Session, plan: Plan, when: str) -> None:
     elif plan.refusal is not None:
         screen.say(f"Nothing would be done: this would be refused. {plan.refusal.text}")
     else:
-        done = f"{formatting.KVM_CONF} says so already" if plan.warnings else _AS_ASKED
+        lost = any(_OVERRIDES in warning for warning in plan.warnings)
+        done = f"{formatting.KVM_CONF} says so already" if lost else _AS_REQUESTED
         screen.say(f"Nothing would be done: {done}.")
     if plan.diff:
         screen.say("")
@@ -156,6 +158,6 @@ def explain_blocked(
 def offer(session: Session, again: str, *, boot: bool) -> None:
     """Tell what can be done instead, on standard error."""
     session.screen.note("What you can do instead:")
-    choices = [(f"{again} --when-idle", "done by itself when these have ended")]
+    choices = [(f"{again} --when-idle", "done automatically when these have ended")]
     choices += [(f"{again} --at-boot", "used from the next boot on")] if boot else []
     session.screen.choices(choices)

@@ -43,7 +43,7 @@ def add_options(parser: Parser) -> None:
 def check_options(chosen: Namespace) -> None:
     """Raises CliError for options that do not go together."""
     if not chosen.stop_machines and (chosen.yes or chosen.time_limit):
-        raise CliError("--yes and --time-limit go with --stop-machines.", code=Exit.USAGE)
+        raise CliError("--yes and --time-limit need --stop-machines.", code=Exit.USAGE)
     if chosen.stop_machines and chosen.when != "now":
         text = "--stop-machines reloads now: --when-idle and --at-boot stop no machine."
         raise CliError(text, code=Exit.USAGE)
@@ -58,11 +58,11 @@ def is_needed(plan: Plan) -> bool:
 async def change(session: Session, request: Request, chosen: Namespace) -> Exit:
     """Stop the guests, change, start them again; refused by name before anything is stopped."""
     check_is_this_machine(session)
-    stop = Stop(chosen.stop_machines, chosen.value == "off")
+    stop = _stop(chosen)
     with stopped_machines.only_one():
         machines, others = await inventory.look(session, request.module.name)
         _refuse(machines, others, stop)
-        needing = await _show_machines(session, request, machines, stop)
+        needing = await _show_machines(session, request, machines, chosen)
         if chosen.dry_run:
             return Exit.DONE
         if not chosen.yes and not await is_confirmed(session, "Go on?"):
@@ -70,37 +70,46 @@ async def change(session: Session, request: Request, chosen: Namespace) -> Exit:
         return await _change(session, request, machines, stop, chosen, needing)
 
 
+def _stop(chosen: Namespace) -> Stop:
+    return Stop(chosen.stop_machines, chosen.value == "off")
+
+
 def _refuse(machines: Sequence[Machine], others: Sequence[Blocker], stop: Stop) -> None:
     found = [each for one in machines if (each := inventory.obstacle(one, stop))]
     found += others
     if found:
         lines = "\n".join(f"  {formatting.blocker(each)}: {each.detail}" for each in found)
-        text = "Not all that is in the way can be stopped. Nothing was done."
+        text = "Not everything in the way can be stopped. Nothing was done."
         raise CliError(text, lines, Exit.BLOCKED, BUSY, tuple(found))
 
 
 async def _show_machines(
-    session: Session, request: Request, machines: Sequence[Machine], stop: Stop
+    session: Session, request: Request, machines: Sequence[Machine], chosen: Namespace
 ) -> list[str]:
     """Name each with what will happen to it; gives those that libvirt will not start again."""
     host = await session.client.host()
-    needing = [one.guest.name for one in machines if await inventory.needs_nesting(host, one, stop)]
-    if session.screen.is_json:
-        return needing
-    what = "is saved to disk, and goes on" if stop.how == SAVE else "is shut down, and boots anew"
-    name = request.module.name
-    session.screen.say((f"For the reload of {name} these machines are stopped:", STRONG))
-    rows = [(one.guest.name, str(one.guest.pid), what) for one in machines]
-    session.screen.show(columns(["NAME", "PID", "WHAT HAPPENS"], rows))
-    for each in needing:
-        kept = "; its saved state stays" if stop.how == SAVE else ""
-        session.screen.warn(
-            f"{each} requires nesting: libvirt does not start it while that is off{kept}."
-        )
+    stop = _stop(chosen)
+    found = [await inventory.prospect(host, one, stop) for one in machines]
     left = [each.name for each in stopped_machines.read()]
-    if left:
-        session.screen.note(f"Also started then, stopped by an earlier run: {', '.join(left)}.")
-    return needing
+    if session.screen.is_json:
+        if chosen.dry_run:
+            session.screen.json({"changed": False, "machines": found, "also_started": left})
+    else:
+        what = (
+            "is saved to disk, and goes on" if stop.how == SAVE else "is shut down, and boots again"
+        )
+        name = request.module.name
+        session.screen.say((f"For the reload of {name} these machines are stopped:", STRONG))
+        rows = [(each.name, str(each.pid), what) for each in found]
+        session.screen.show(columns(["NAME", "PID", "WHAT HAPPENS"], rows))
+    for each in found:
+        if each.warning:
+            session.screen.warn(each.warning)
+    if left and not session.screen.is_json:
+        session.screen.note(
+            f"Also started then, because an earlier run stopped them: {', '.join(left)}."
+        )
+    return [each.name for each in found if each.waits]
 
 
 async def _change(
@@ -155,7 +164,7 @@ def _undone(session: Session, error: CliError, back: Sequence[Started]) -> CliEr
         report_started(session, back)
     text = f"{error.text} No setting was changed."
     if rebooted:
-        text += f" Shut down already, and booted anew: {', '.join(rebooted)}."
+        text += f" Shut down already, and booted again: {', '.join(rebooted)}."
     missing = _failed(back)
     if missing:
         text += f" Not back: {', '.join(missing)}."

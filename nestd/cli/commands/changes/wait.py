@@ -22,7 +22,7 @@ def add_to(commands: Any) -> None:
     about = "Wait until a job has ended"
     parser = add_command(commands, "wait", run, about)
     parser.add_argument("job", type=job_number, metavar="JOB", help="its number")
-    help_ = "at most so long, for example 90s or 10m (default: until it has ended)"
+    help_ = "at most this long, for example 90s or 10m (default: until it has ended)"
     parser.add_argument("--for", dest="seconds", type=duration, metavar="TIME", help=help_)
 
 

@@ -35,7 +35,7 @@ _UNTIL_BOOT = {
 
 def add_to(commands: Any) -> None:
     """Add the commands."""
-    all_ = "the notes too that are the same on each host"
+    all_ = "also show the notes that are the same on every host"
     about = "Check whether this host is fit for nested virtualization"
     parser = add_command(commands, "validate", validate, about)
     parser.add_argument("--all", action="store_true", help=all_)
@@ -65,7 +65,7 @@ async def check_guest(session: Session, chosen: Namespace) -> Exit:
     if session.screen.is_json:
         return await _print_guests(session, documents)
     if len(documents) > 1:
-        session.screen.say(f"There are {len(documents)} guests in it, each checked by itself.")
+        session.screen.say(f"There are {len(documents)} guests in it, each checked separately.")
     return max([await _check_one(session, chosen, xml) for xml in documents])
 
 

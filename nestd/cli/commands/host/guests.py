@@ -30,7 +30,7 @@ def add_to(commands: Any) -> None:
     """Add the commands."""
     about = "List who has nesting and who has used it"
     parser = add_command(commands, "guests", guests, about)
-    help_ = "go on, and tell who runs a guest of its own now"
+    help_ = "keep running, and report who runs a guest of its own now"
     parser.add_argument("--watch", action="store_true", help=help_)
     inner = parser.add_subparsers(
         prog="nestctl guests", title="commands", metavar="COMMAND", parser_class=Parser

@@ -31,7 +31,7 @@ async def run(session: Session, chosen: Namespace) -> Exit:
         session.screen.show(columns(titles, map(_row, entries)))
         if next((each.undoable for each in entries if each.is_change), False):
             session.screen.say("")
-            session.screen.say("To put back what the latest change replaced:")
+            session.screen.say("To restore what the latest change replaced:")
             session.screen.commands("nestctl undo")
     return Exit.DONE
 

@@ -98,14 +98,14 @@ def _next_step(host: Host, blockers: tuple[Blocker, ...]) -> Iterator[Element | 
         yield "To see why:"
         yield indented("nestctl validate")
     elif any(each.module == module.name for each in host.jobs):
-        yield "It is reloaded by itself when nothing uses it; nothing is stopped for it."
+        yield "It is reloaded automatically when nothing uses it; nothing is stopped for it."
     elif module.state == "reload-pending":
         names = formatting.listed([formatting.blocker(each) for each in blockers])
         if host.vendor == "power" and module.nested != module.nested_next:
-            yield "To have it now, for which no reload is needed:"
+            yield "To apply it now, without a reload:"
             yield indented(f"nestctl nested {formatting.on_off(module.nested_next)}")
         elif names:
-            yield f"In the way of a reload: {names}. To have it done by itself later:"
+            yield f"In the way of a reload: {names}. To have it reloaded automatically later:"
             yield indented("nestctl reload --when-idle")
         else:
             yield "Nothing is in the way of a reload now:"
@@ -169,7 +169,7 @@ def _logs_of(daemon: LogDaemon) -> Iterator[str]:
     elif not formatting.is_default(daemon) and not daemon.debug_until:
         yield f"{daemon.name} is set to log {formatting.filters(daemon.filters, daemon.level)}"
     if daemon.overridden_by:
-        yield f"{daemon.overridden_by} decides over {daemon.config_file}"
+        yield f"{daemon.overridden_by} overrides {daemon.config_file}"
     yield from daemon.other_warnings
 
 

@@ -31,7 +31,7 @@ _DEFAULT_PRESET = "qemu"
 
 def add_to(logs: Any) -> None:
     """Add the command."""
-    about = "Have debug logs for some time, then what was before"
+    about = "Write debug logs for a limited time"
     parser = add_command(logs, "debug", run, about, changes=True)
     help_ = "default: virtqemud or libvirtd, whichever this host uses"
     parser.add_argument("daemon", nargs="?", metavar="DAEMON", help=help_)
@@ -46,10 +46,10 @@ def add_to(logs: Any) -> None:
     )
     help_ = "end early when the log has grown by this, for example 500M (default: nestd's, 1G)"
     parser.add_argument("--max-size", type=byte_count, metavar="SIZE", help=help_)
-    help_ = "return at once; it ends by itself"
+    help_ = "return at once; the session ends automatically"
     parser.add_argument("--no-wait", dest="wait", action="store_false", help=help_)
     parser.add_argument("--stop", action="store_true", help="end a session that runs")
-    parser.add_argument("--dry-run", action="store_true", help="tell what would change, do nothing")
+    parser.add_argument("--dry-run", action="store_true", help="show what would change, do nothing")
 
 
 def _log_files(outputs: str) -> list[Path]:
@@ -133,7 +133,7 @@ async def run(session: Session, chosen: Namespace) -> Exit:
         screen.json(await session.client.log_daemon(daemon))
         return Exit.DONE
     screen.say((f"{daemon} writes debug logs for {formatting.duration(chosen.seconds)}.", STRONG))
-    screen.say("It ends by itself then. To end it before:")
+    screen.say("It then ends automatically. To end it earlier:")
     screen.commands(f"nestctl log debug {daemon} --stop")
     return Exit.DONE
 
@@ -183,9 +183,9 @@ async def _stop(session: Session, daemon: str, *, dry_run: bool) -> Exit:
         after = await session.client.log_daemon(daemon)
         session.screen.json({"changed": changed, "log_daemon": after})
     elif before.debug_until and dry_run:
-        session.screen.say(f"{daemon} would log again what it did before.")
+        session.screen.say(f"{daemon} would have its previous log settings again.")
     elif before.debug_until:
-        session.screen.say((f"{daemon} logs again what it did before.", GOOD))
+        session.screen.say((f"{daemon} has its previous log settings again.", GOOD))
     else:
         session.screen.say(f"No debug session of {daemon} runs: nothing to do.")
     return Exit.DONE
@@ -197,8 +197,8 @@ async def _attend(session: Session, daemon: str, seconds: int, written: _Written
     _, outputs = await session.client.running_filters(daemon)
     written.started(outputs)
     if not screen.is_json:
-        screen.say((f"{daemon} writes debug logs. Do now what goes wrong.", STRONG))
-        screen.say("Ctrl-C ends it early; either way it logs afterwards what it did before.")
+        screen.say((f"{daemon} writes debug logs. Reproduce the problem now.", STRONG))
+        screen.say("Ctrl-C ends it early; either way the previous log settings are restored.")
         if written.files:
             screen.say(f"It goes to {', '.join(map(str, written.files))}")
     started = time.monotonic()
@@ -211,7 +211,7 @@ async def _attend(session: Session, daemon: str, seconds: int, written: _Written
         files = list(map(str, written.files))
         screen.json({"log_daemon": after, "files": files, "bytes": written.bytes()})
         return Exit.DONE
-    screen.say((f"{daemon} logs again what it did before.", GOOD))
+    screen.say((f"{daemon} has its previous log settings again.", GOOD))
     if str(written):
         took = formatting.duration(time.monotonic() - started)
         where = ", ".join(map(str, written.files))

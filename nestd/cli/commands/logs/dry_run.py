@@ -16,10 +16,7 @@ Running = tuple[str, str]
 def check_setting(daemon: LogDaemon, when: str) -> None:
     """Raises CliError where the running daemon cannot be given filters."""
     if when != "start" and daemon.debug_until:
-        text = (
-            f"{daemon.name} writes debug logs for some time: end that session first, or ask for"
-            ' "start".'
-        )
+        text = f'{daemon.name} has a debug session: end it first, or use "start".'
         raise CliError(text, f"End it:\n  nestctl log debug {daemon.name} --stop",
                        Exit.BLOCKED, BUSY)  # fmt: skip
     if when == "runtime":

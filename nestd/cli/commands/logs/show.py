@@ -49,7 +49,7 @@ def add_to(commands: Any) -> None:
 
 
 def _add_set(logs: Any) -> None:
-    about = "Set what a libvirt daemon logs, for good"
+    about = "Set what a libvirt daemon logs, permanently"
     parser = add_command(logs, "set", set_filters, about, changes=True)
     parser.add_argument("daemon", metavar="DAEMON", help="for example virtqemud or libvirtd")
     add_filters(parser)
@@ -130,7 +130,7 @@ def _rows(daemon: LogDaemon, running: tuple[str, str] | None) -> Iterator[tuple[
     if daemon.config_error:
         yield "Error", styled((daemon.config_error, BAD))
     if daemon.overridden_by:
-        text = f"{daemon.overridden_by} decides over the file"
+        text = f"{daemon.overridden_by} overrides the file"
         yield "Overridden", styled((text, WARN))
     for warning in daemon.other_warnings:
         yield "Warning", styled((warning, WARN))
@@ -205,9 +205,7 @@ def _with_remedy(error: CliError, chosen: Namespace) -> CliError:
     given += ["--clear"] if chosen.clear else []
     given += [] if chosen.outputs is None else ["--outputs", chosen.outputs]
     again = shlex.join([chosen.daemon, *given, "--at-start"])
-    hint = (
-        f"What it logs from its next start on can be set all the same:\n  nestctl log set {again}"
-    )
+    hint = f"What it logs from its next start on can still be set:\n  nestctl log set {again}"
     return CliError(error.text, hint, error.code, error.name)
 
 

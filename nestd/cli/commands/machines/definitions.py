@@ -34,9 +34,9 @@ class Outcome(NamedTuple):
 
 def add_to(guests: Any) -> None:
     """Add the commands below nestctl guests."""
-    about = "Withhold nesting from a guest's next start on"
+    about = "Withhold nesting from a guest, from its next start on"
     _add_arguments(add_command(guests, "deny", deny, about))
-    about = "Give nesting from a guest's next start on"
+    about = "Give a guest nesting, from its next start on"
     _add_arguments(add_command(guests, "allow", allow, about))
 
 
@@ -62,7 +62,7 @@ async def _change(session: Session, chosen: Namespace, *, give: bool) -> Exit:
     host = await session.client.host()
     feature = FEATURES.get(host.vendor)
     if feature is None:
-        text = "What a guest of this host needs for nesting cannot be said in libvirt's XML."
+        text = "What a guest of this host needs for nesting cannot be expressed in libvirt's XML."
         raise CliError(text, name=NOT_SUPPORTED)
     known = await Domains().all()
     chosen_ones = known if chosen.all else [_named(known, chosen.name)]
@@ -123,7 +123,7 @@ async def _write(domain: Domain, before: str, after: str) -> str:
     """What is wrong with the result, "" for nothing."""
     domains = Domains()
     if await domains.definition(domain.uuid) != before:
-        raise VirshError("somebody else changes it at this moment.", "")
+        raise VirshError("somebody else is changing it now.", "")
     await domains.define(after)
     if not equivalent(await domains.definition(domain.uuid), after):
         return f"was changed, and libvirt changed more in it: see virsh dumpxml {domain.name}"
@@ -175,7 +175,7 @@ def _report_others(
     if not found:
         session.screen.say("libvirt knows no guests.")
     for each in others:
-        session.screen.warn(f"{each} is no guest of libvirt's: change it where it is started.")
+        session.screen.warn(f"{each} is not managed by libvirt: change it where it is started.")
     if is_off and any("'require'" in each.diff for each in found):
         session.screen.warn(
             "Nested virtualization is off: libvirt does not start guests that require it until"

@@ -33,6 +33,15 @@ class Stop(NamedTuple):
     switches_off: bool
 
 
+class Prospect(NamedTuple):
+    """What to expect of a machine; waits: libvirt will not start it again until nesting is on."""
+
+    name: str
+    pid: int
+    waits: bool = False
+    warning: str = ""
+
+
 async def look(session: Session, module: str) -> tuple[list[Machine], list[Blocker]]:
     """The guests that run, and what else holds the module; what is about to go is waited for."""
     for remaining in reversed(range(_LOOKS)):
@@ -52,9 +61,9 @@ def obstacle(machine: Machine, stop: Stop) -> Blocker | None:
     """Why it may not be stopped."""
     domain = machine.domain
     if domain is None:
-        why = f"no guest of libvirt's system daemon but of {machine.guest.vmm}: end it there"
+        why = f"not managed by libvirt's system daemon but by {machine.guest.vmm}: end it there"
     elif not domain.persistent:
-        why = "transient: libvirt would not know it any more, once it is stopped"
+        why = "transient: libvirt would forget it once it is stopped"
     elif domain.state != RUNNING:
         why = f"{domain.state}: it runs afterwards, or its state is lost"
     else:
@@ -76,15 +85,37 @@ def is_free_of_nesting(guest: Guest) -> bool:
     return guest.nesting == "not-used" or (guest.exposed == "no" and guest.nesting != "used")
 
 
-async def needs_nesting(host: Host, machine: Machine, stop: Stop) -> bool:
+async def prospect(host: Host, machine: Machine, stop: Stop) -> Prospect:
+    """What to expect of a machine that may be stopped (see obstacle)."""
+    guest, saves = machine.guest, stop.how == SAVE
+    found = Prospect(guest.name, guest.pid)
+    if not stop.switches_off:
+        return found
+    if await _requires_nesting(host, machine, saves):
+        kept = "; its saved state stays" if saves else ""
+        text = f"{guest.name} requires nesting: libvirt does not start it while that is off{kept}."
+        return found._replace(waits=True, warning=text)
+    if saves and guest.exposed != "no":
+        # Nothing tells from outside whether a guest has loaded KVM, which its saved state then has.
+        has = "has" if guest.exposed == "yes" else "may have"
+        text = (
+            f"{guest.name} {has} nesting: if KVM is loaded in it, its saved state may be lost"
+            " without nesting, and it boots again. To have it shut down instead: nestctl nested off"
+            f" --stop-machines {SHUTDOWN}"
+        )
+        return found._replace(warning=text)
+    return found
+
+
+async def _requires_nesting(host: Host, machine: Machine, saves: bool) -> bool:
     """Whether libvirt will not start it again while nesting is off."""
     feature = FEATURES.get(host.vendor)
-    if machine.domain is None or feature is None or not stop.switches_off:
+    if machine.domain is None or feature is None:
         return False
     uuid = machine.domain.uuid
     domains = Domains()
     try:
-        text = await (domains.live(uuid) if stop.how == SAVE else domains.definition(uuid))
+        text = await (domains.live(uuid) if saves else domains.definition(uuid))
         return requires(domain_xml.parse(text), feature)
     except (VirshError, XmlError):
         return False

@@ -16,7 +16,7 @@ from nestd.cli.screen.elements import GOOD
 from nestd.cli.service.errors import CliError, Exit
 
 _SETTLE_SECONDS = 120.0
-AGAIN = "Try again when the cause is removed:\n  nestctl machines resume"
+AGAIN = "Try again once the cause is removed:\n  nestctl machines resume"
 
 
 def add_to(commands: Any) -> None:
@@ -38,10 +38,10 @@ async def show(session: Session, chosen: Namespace) -> Exit:
     if session.screen.is_json:
         session.screen.json({"machines": record})
     elif record:
-        session.screen.say(f"Yet to be started: {', '.join(each.name for each in record)}.")
+        session.screen.say(f"To be started: {', '.join(each.name for each in record)}.")
         session.screen.commands("nestctl machines resume")
     else:
-        session.screen.say("No guest has yet to be started.")
+        session.screen.say("No guest is to be started.")
     return Exit.DONE
 
 
@@ -53,7 +53,7 @@ async def resume(session: Session, chosen: Namespace) -> Exit:
     if session.screen.is_json:
         session.screen.json({"machines": found})
     elif not found:
-        session.screen.say("No guest has yet to be started.")
+        session.screen.say("No guest is to be started.")
     else:
         report_started(session, found)
     return result(found)
@@ -73,5 +73,5 @@ def result(found: Sequence[Started]) -> Exit:
     """Done where all are back. Raises CliError otherwise."""
     missing = [each.name for each in found if each.how in ("failed", "asked")]
     if missing:
-        raise CliError(f"Not all guests are back: {', '.join(missing)}.", AGAIN)
+        raise CliError(f"Not all guests are running again: {', '.join(missing)}.", AGAIN)
     return Exit.DONE

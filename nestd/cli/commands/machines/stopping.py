@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Callable, NamedTuple
 
 from nestd.cli.commands.machines.inventory import SAVE, Machine, Stop, obstacle
@@ -37,7 +37,7 @@ class Started(NamedTuple):
         """In words."""
         outcomes = {
             "restored": "goes on where it was",
-            "booted": "has booted anew",
+            "booted": "has booted again",
             "runs": "runs, and was not stopped",
             "asked": "still runs, and may yet shut down as it was asked to",
             "gone": "is no longer there",
@@ -71,7 +71,7 @@ async def _save(
         in_the_way = obstacle(machine._replace(guest=now[machine.guest.pid]), stop)
         if in_the_way is not None:
             raise StopFailed(f"{formatting.blocker(in_the_way)}: {in_the_way.detail}.")
-        _remember([domain], saved=True)
+        _remember(domain, saved=True)
         tell(f"{domain.name} is being saved ...")
         try:
             await Domains().save(domain.uuid, limit)
@@ -86,8 +86,8 @@ async def _shut_down(
     machines: Sequence[Machine], limit: float, tell: Callable[[str], None]
 ) -> None:
     domains = [machine.domain for machine in machines if machine.domain is not None]
-    _remember(domains, saved=False)
     for domain in domains:
+        _remember(domain, saved=False)
         try:
             await Domains().shut_down(domain.uuid)
         except VirshError as error:
@@ -105,40 +105,40 @@ async def _shut_down(
         await asyncio.sleep(_PAUSE)
 
 
-def _remember(domains: Iterable[Domain], *, saved: bool) -> None:
-    before = stopped_machines.read()
-    new = [Stopped(each.uuid, each.name, saved) for each in domains]
-    known = {each.uuid for each in new}
-    stopped_machines.write([*(each for each in before if each.uuid not in known), *new])
+def _remember(domain: Domain, *, saved: bool) -> None:
+    """Have the record say that it was stopped, before it is."""
+    before = [each for each in stopped_machines.read() if each.uuid != domain.uuid]
+    stopped_machines.write([*before, Stopped(domain.uuid, domain.name, saved)])
 
 
 async def start_all(session: Session, settle: float) -> list[Started]:
     """Start those of the record; it keeps the ones that do not start.
 
-    One that is just being saved or shut down is waited for, SETTLE seconds at most.
+    Those that are just being saved or shut down are waited for, SETTLE seconds at most in all.
     """
     record = stopped_machines.read()
+    deadline = time.monotonic() + settle
     found: list[Started] = []
     left: list[Stopped] = []
     with session.screen.waiting() as tell:
         for index, each in enumerate(record, start=1):
-            tell(f"{each.name} is being started ...")
-            found.append(await _start(each, settle))
+            tell(f"{each.name} is being started, once it is off ...")
+            found.append(await _start(each, deadline, settle > 0))
             left += [each] if found[-1].how in ("failed", "asked") else []
             stopped_machines.write([*left, *record[index:]])
     return found
 
 
-async def _start(machine: Stopped, settle: float) -> Started:
+async def _start(machine: Stopped, deadline: float, waited: bool) -> Started:
     try:
-        domain = await _settled(machine, settle)
+        domain = await _settled(machine, deadline)
         if domain is None:
             return Started(machine.name, "gone")
         if domain.state == RUNNING:
-            return Started(domain.name, "runs" if machine.saved or settle else "asked")
+            return Started(domain.name, "runs" if machine.saved or waited else "asked")
         if domain.state != SHUT_OFF:
             return Started(domain.name, "failed", f"is {domain.state}")
-        await _start_once(domain, settle)
+        await _start_once(domain, deadline)
         state, reason = await Domains().reason(domain.uuid)
     except VirshError as error:
         kept = "; its saved state stays" if machine.saved else ""
@@ -148,19 +148,18 @@ async def _start(machine: Stopped, settle: float) -> Started:
     return Started(machine.name, "restored" if reason == _RESTORED else "booted")
 
 
-async def _start_once(domain: Domain, settle: float) -> None:
+async def _start_once(domain: Domain, deadline: float) -> None:
     """Start it, unless a virsh that outlived its nestctl does so at this moment."""
     try:
         await Domains().start(domain.uuid)
     except VirshError:
-        now = await _settled(Stopped(domain.uuid, domain.name, saved=True), settle)
+        now = await _settled(Stopped(domain.uuid, domain.name, saved=True), deadline)
         if now is None or now.state != RUNNING:
             raise
 
 
-async def _settled(machine: Stopped, settle: float) -> Domain | None:
+async def _settled(machine: Stopped, deadline: float) -> Domain | None:
     """The domain, once libvirt does nothing with it any more: a save goes on without nestctl."""
-    deadline = time.monotonic() + settle
     while True:
         found = await Domains().these([machine.uuid])
         if not found or found[0].state == SHUT_OFF or time.monotonic() >= deadline:

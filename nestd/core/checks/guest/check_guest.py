@@ -45,7 +45,7 @@ CHECKS: tuple[Callable[[Guest], Finding | None], ...] = (
     host.hypervisors,
 )
 
-_NEEDED = "What is needed is a guest's domain XML, as virsh dumpxml prints it."
+_NEEDED = "Give a guest's domain XML, as virsh dumpxml prints it."
 
 
 @dataclass(frozen=True)

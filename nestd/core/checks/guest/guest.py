@@ -39,14 +39,14 @@ class Guest:
 
 def add_to_domain(guest: Guest, xml: str) -> str:
     """The hint to add XML to the guest's as a whole."""
-    return f"With {guest.edit}, add this inside of <domain>:\n{xml}"
+    return f"With {guest.edit}, add this inside <domain>:\n{xml}"
 
 
 def add_to(guest: Guest, element: str, xml: str) -> str:
     """The hint to add XML to an ELEMENT that is there."""
-    return f"With {guest.edit}, add this inside of <{element}>:\n{xml}"
+    return f"With {guest.edit}, add this inside <{element}>:\n{xml}"
 
 
 def replace(guest: Guest, what: str, xml: str) -> str:
     """The hint to put XML in the place of WHAT, which is XML or a description of it."""
-    return f"With {guest.edit}, put this in the place of {what}:\n{xml}"
+    return f"With {guest.edit}, replace {what} by this:\n{xml}"

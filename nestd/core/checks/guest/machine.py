@@ -60,8 +60,8 @@ def domain_type(guest: Guest) -> Finding:
         what = "The <domain> element has no type"
     elif kind == _EMULATED:
         what = (
-            "The guest's processor is emulated by QEMU (domain type qemu), which this host's"
-            " nested virtualization does not reach"
+            "The guest's processor is emulated by QEMU (domain type qemu), so this host's nested"
+            " virtualization does not apply to it"
         )
     else:
         what = f"The guest does not run on KVM (domain type {quoted(kind)})"
@@ -92,7 +92,7 @@ def os_type(guest: Guest) -> Finding | None:
         )
     return fail(
         "os-type",
-        f"A guest of the kind {quoted(domain.os_type)} has no hardware virtualization to pass on.",
+        f"A guest of the kind {quoted(domain.os_type)} cannot pass on hardware virtualization.",
         replace(guest, "its <type> in <os>", xml),
     )
 
@@ -134,7 +134,8 @@ def launch_security(guest: Guest) -> Finding | None:
     name = _CONFIDENTIAL.get(kind, quoted(kind))
     return fail(
         "launch-security",
-        f"The guest is a confidential one ({name}), and such guests cannot run virtual machines.",
+        f"The guest is a confidential virtual machine ({name}), and these cannot run virtual"
+        " machines.",
         f"With {guest.edit}, remove its <launchSecurity> element.",
     )
 
@@ -148,8 +149,9 @@ def qemu_arguments(guest: Guest) -> Finding | None:
     return warn(
         "qemu-arguments",
         f"The XML passes arguments straight to QEMU ({quoted(' '.join(found))} ...), which"
-        " decide over what libvirt knows of the guest.",
-        f"With {guest.edit}, say the same in <cpu> and <features>, and remove <qemu:commandline>.",
+        " override what libvirt knows about the guest.",
+        f"With {guest.edit}, express the same in <cpu> and <features>, and remove"
+        " <qemu:commandline>.",
     )
 
 

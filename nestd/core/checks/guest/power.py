@@ -60,9 +60,9 @@ def in_the_guest(guest: Guest) -> Finding | None:
         return None
     return note(
         "power-nested-guests",
-        "Give the guests inside of this guest nested-hv too, which makes them faster, and run none"
+        "Give the guests inside this guest nested-hv too, which makes them faster, and run none"
         " of them in POWER8 compatibility mode.",
-        f"In their XML, inside of <features>:\n{_NESTED_HV}",
+        f"In their XML, inside <features>:\n{_NESTED_HV}",
     )
 
 

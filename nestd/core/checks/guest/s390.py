@@ -51,8 +51,8 @@ def cpu(guest: Guest) -> Finding | None:
         return _like_host(whole if given.empty else tag)
     return fail(
         "cpu",
-        f"The guest's processor, {quoted(given.model)}, comes without sie: it is not part of a"
-        " named model unless it is asked for.",
+        f"The guest's processor, {quoted(given.model)}, has no sie: a named model has it only"
+        " where the XML asks for it.",
         add_to(guest, "cpu", _REQUIRE),
     )
 
@@ -66,8 +66,8 @@ def huge_pages(guest: Guest) -> Finding | None:
         return None
     return fail(
         "huge-pages",
-        "The guest's memory is to be huge pages, and on this kernel those and nested"
-        " virtualization exclude each other.",
+        "The guest's memory is backed by huge pages, which on this kernel exclude nested"
+        " virtualization.",
         f"With {guest.edit}, remove <hugepages> from its <memoryBacking>.",
     )
 
@@ -76,7 +76,7 @@ def _like_host(hint: str) -> Finding:
     return warn(
         "cpu",
         "The guest gets a processor like the host's (host-model), which should have sie; only"
-        " host-passthrough is sure.",
+        " host-passthrough guarantees it.",
         hint,
     )
 

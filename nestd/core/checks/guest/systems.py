@@ -17,14 +17,14 @@ def restart(guest: Guest) -> Finding:
     """When a change of the XML, or of the host, reaches the guest."""
     always = (
         "A guest keeps the processor that it was started with: after a change here or on the host"
-        " it has to be shut down and started; a reboot inside of it is not enough."
+        " it has to be shut down and started; a reboot inside it is not enough."
     )
     if not guest.domain.running:
         return note("restart", always)
     return note(
         "restart",
         f"This is the XML of a running guest. {always}",
-        "To check what its next start brings, give the output of: virsh dumpxml --inactive NAME",
+        "To check its next start, give the output of: virsh dumpxml --inactive NAME",
     )
 
 
@@ -58,8 +58,8 @@ def second_level(guest: Guest) -> Finding | None:
         known = "RHEL 7.8 and later, RHEL 8.2 and later, Windows Server 2016 and 2019"
     return note(
         "nested-guests",
-        f"Operating systems that the guide names for guests inside of the guest (L2): {known}.",
-        "Make them inside of the guest as on any host, for example with virt-install; the guide"
+        f"Operating systems that the guide names for guests inside the guest (L2): {known}.",
+        "Create them inside the guest as on any host, for example with virt-install; the guide"
         " does so with RHEL 8 as L1.",
     )
 

@@ -62,9 +62,9 @@ def hypervisor(guest: Guest) -> Finding | None:
         return None
     return warn(
         "hypervisor-feature",
-        "The guest is made to believe that it runs on a bare machine (the feature hypervisor is"
-        " disabled): it can nest, but does without all that makes a guest fast, and its own tools"
-        f" do not warn of a third level.{_windows(guest)}",
+        "The guest believes that it runs on bare metal (the feature hypervisor is disabled): it"
+        " can nest, but uses none of what makes a guest fast, and its own tools do not warn about"
+        f" a third level.{_windows(guest)}",
         f"With {guest.edit}, remove from <cpu> the line with name='{_HYPERVISOR}'.",
     )
 
@@ -73,8 +73,8 @@ def _windows(guest: Guest) -> str:
     if not guest.domain.hyperv:
         return ""
     return (
-        " Windows does not look for the <hyperv> services then, and one that itself runs Hyper-V"
-        " (WSL 2, virtualization-based security) may not start on it."
+        " Windows then does not look for the <hyperv> features, and a Windows that itself runs"
+        " Hyper-V (WSL 2, virtualization-based security) may not start."
     )
 
 
@@ -84,8 +84,8 @@ def kvm_hidden(guest: Guest) -> Finding | None:
         return None
     return warn(
         "kvm-hidden",
-        "KVM is hidden from the guest: it can nest, but does without KVM's clock and the other"
-        " things that make a guest fast.",
+        "KVM is hidden from the guest: it can nest, but without KVM's clock and the other features"
+        " that make a guest fast.",
         replace(guest, "<hidden state='on'/> in <features>", "<hidden state='off'/>"),
     )
 
@@ -135,8 +135,8 @@ def _invalid_model(guest: Guest, given: Cpu) -> Finding | None:
     if given.mode in _CUSTOM and given.vendor and _VENDORS.get(given.vendor) is not vendor:
         return fail(
             "cpu",
-            f"The guest asks for a processor of {quoted(given.vendor)}, and this host's is another"
-            " vendor's: libvirt does not start it.",
+            f"The guest asks for a processor from {quoted(given.vendor)}, and this host's is from"
+            " another vendor: libvirt does not start the guest.",
             replace(guest, "<cpu>", whole(given)),
         )
     return None
@@ -147,8 +147,8 @@ def _invalid_features(guest: Guest, given: Cpu, feature: str) -> Finding | None:
     if len(policies) > 1 or not set(policies) <= {*_GIVEN, *_WITHHELD}:
         return fail(
             "cpu",
-            f"libvirt refuses what <cpu> says of {feature}: it is named twice, or with a policy"
-            " that there is not.",
+            f"libvirt refuses what <cpu> says about {feature}: it is named twice, or with a policy"
+            " that does not exist.",
             replace(guest, f"all lines with name='{feature}' in <cpu>", _require(feature)),
         )
     return _other_vendors_feature(guest, given, feature)
@@ -250,8 +250,8 @@ def _by_mode(guest: Guest, given: Cpu, feature: str) -> Finding:
     name = "host-model" if given.mode == "host-model" else quoted(given.model)
     return fail(
         "cpu",
-        f"The guest's processor, {name}, comes without {feature}: it is not part of a named model"
-        " unless it is asked for.",
+        f"The guest's processor, {name}, has no {feature}: a named model has it only where the XML"
+        " asks for it.",
         replace(guest, "<cpu>", f"<cpu mode='{given.mode}'>\n  {_require(feature)}\n</cpu>")
         if given.empty
         else add_to(guest, "cpu", _require(feature)),

@@ -37,19 +37,20 @@ def kvm(situation: Situation) -> Finding | None:
     if mode.mode == arm_mode.NESTED and 0 < situation.surroundings.gic < _FIRST_GIC:
         return fail(
             "kvm",
-            f"This host lost KVM by {_ASKED}: that takes a GICv3 interrupt controller, and here is"
-            f" a GICv{situation.surroundings.gic}.",
+            f"This host has no KVM because of {_ASKED}: that needs a GICv3 interrupt controller,"
+            f" and this host has a GICv{situation.surroundings.gic}.",
             away,
         )
     if situation.is_virtual:
         return fail(
             "kvm",
-            "There is no KVM: this host is itself a virtual machine, and the machine below gives"
-            " it no hardware virtualization (EL2).",
-            f"On an arm64 host below that was booted with {_ASKED}, start this machine with QEMU's"
+            "There is no KVM: this host is itself a virtual machine, and the host below gives it no"
+            " hardware virtualization (EL2).",
+            f"On the host below, booted with {_ASKED}, start this machine with QEMU's"
             " -machine virtualization=on.",
         )
-    asked = f" {_ASKED} needs a GICv3; without one it costs KVM." if _is_asked(situation) else ""
+    needs = f" {_ASKED} needs a GICv3; without one KVM does not run."
+    asked = needs if _is_asked(situation) else ""
     return fail(
         "kvm",
         f"There is no KVM: this kernel has none, or the firmware did not start it at EL2.{asked}",
@@ -66,8 +67,8 @@ def kernel(situation: Situation) -> Finding | None:
         return passed("kernel", f"This kernel, {release}, can nest (Linux 6.16 and later).")
     return fail(
         "kernel",
-        f"This kernel, {release}, does not nest: on arm64 that came with Linux 6.16. Older ones"
-        f" accept {_ASKED}, without effect.",
+        f"This kernel, {release}, cannot nest: on arm64 that needs Linux 6.16 or later. Older"
+        f" kernels accept {_ASKED} without effect.",
         "Boot Linux 6.16 or later.",
     )
 
@@ -89,7 +90,7 @@ def cpu(situation: Situation) -> Finding | None:
         "cpu",
         f"KVM was booted with {_ASKED} and does not nest: the processor has no FEAT_NV2, or KVM"
         " does not run in VHE mode.",
-        f"How KVM runs: {_LOG}; use a host whose processor has FEAT_NV2.",
+        f"See how KVM runs: {_LOG}; or use a host whose processor has FEAT_NV2.",
     )
 
 
@@ -98,20 +99,20 @@ def nested(situation: Situation) -> Finding | None:
     if not _runs(situation):
         return None
     if situation.nested is Answer.YES:
-        return passed("nested", f"Nested virtualization is on: KVM took {_ASKED}.")
+        return passed("nested", f"Nested virtualization is on: KVM accepted {_ASKED}.")
     if situation.nested is Answer.UNKNOWN:
         return note(
             "nested",
-            f"The kernel command line has {_ASKED}; whether KVM took it is not known, for /dev/kvm"
-            " cannot be asked here.",
-            f"The kernel says VHE+NV2 mode where it did: {_LOG}",
+            f"The kernel command line has {_ASKED}; whether KVM accepted it is not known,"
+            " because /dev/kvm cannot be queried here.",
+            f"If it did, the kernel log says VHE+NV2 mode: {_LOG}",
         )
     mode = situation.facts.arm_mode.mode
     given = f"{arm_mode.PARAMETER}={mode}" if mode else f"no {_ASKED}"
     return fail(
         "nested",
         f"Nested virtualization is off (the kernel command line has {given}): guests of this host"
-        " can have no guests of their own.",
+        " cannot run guests of their own.",
         _switch_on(situation),
     )
 
@@ -120,13 +121,13 @@ def _switch_on(situation: Situation) -> str:
     if situation.surroundings.gic and situation.surroundings.gic < _FIRST_GIC:
         return (
             f"Do not boot this host with {_ASKED}: it has a GICv{situation.surroundings.gic}"
-            " interrupt controller, with which KVM would then not run at all."
+            " interrupt controller, with which KVM would not run at all."
         )
     if version(situation.facts.release) < _FIRST_LINUX:
         return "Boot Linux 6.16 or later first."
     if _is_asked(situation):
-        return "See what is said of the processor."
-    unsure = f" On a host with a GICv2 interrupt controller {_ASKED} costs KVM: look at first."
+        return "See the finding about the processor."
+    unsure = f" On a host with a GICv2 interrupt controller {_ASKED} stops KVM. Check first:"
     caution = "" if situation.surroundings.gic else f"{unsure} grep GIC /proc/interrupts"
     words = [word for word in situation.facts.arm_mode.words if word != _ASKED]
     return advice(situation.facts.boot_setup, words, [_ASKED]) + caution
@@ -160,8 +161,8 @@ def wrong_place(situation: Situation) -> Finding | None:
         return None
     return warn(
         "config-module",
-        f"KVM is no module here, and this has no effect: {'; '.join(found)}.",
-        f"Nested virtualization is switched by {_ASKED} on the kernel command line.",
+        f"KVM is not a module here, so this has no effect: {'; '.join(found)}.",
+        f"Nested virtualization is switched on by {_ASKED} on the kernel command line.",
     )
 
 

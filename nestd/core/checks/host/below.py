@@ -22,7 +22,7 @@ _HINTS: Mapping[str, str] = MappingProxyType(
         " nested=1, or kvm_amd, in /etc/modprobe.d) and give this machine the node's processor: qm"
         f" set ID --cpu host. {_COLD}",
         "qemu": "QEMU emulates this machine's processor without KVM. Start it with KVM and -cpu"
-        " host, on a host that nests.",
+        " host, on a host that supports nesting.",
         "microsoft": "On the Hyper-V host, with this machine switched off: Set-VMProcessor -VMName"
         " NAME -ExposeVirtualizationExtensions $true",
         "wsl": "In Windows, write nestedVirtualization=true below [wsl2] in"
@@ -35,11 +35,11 @@ _HINTS: Mapping[str, str] = MappingProxyType(
         "xen": "On the Xen host, write nestedhvm=1 to this machine's configuration (xl.cfg, an HVM"
         f" guest). {_COLD}",
         "parallels": "With this machine switched off: prlctl set NAME --nested-virt on",
-        "amazon": "Amazon EC2 gives it to metal instances, and to the newer instance types that are"
-        " listed for nested virtualization, where it is a CPU option of the launch.",
+        "amazon": "Amazon EC2 has it on metal instances, and on the newer instance types that are"
+        " listed for nested virtualization, where it is a CPU option at launch.",
         "google": "gcloud compute instances update NAME --advanced-machine-features"
         " enableNestedVirtualization=true (not on E2 and AMD types), or"
-        " --enable-nested-virtualization when the machine is made.",
+        " --enable-nested-virtualization when you create the machine.",
     }
 )
 _UNKNOWN = (

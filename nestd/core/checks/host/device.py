@@ -9,7 +9,7 @@ from nestd.core.model import Answer
 from nestd.host.kernel.kvm_device import GROUP, PATH, KvmDevice
 
 _UDEV = (
-    "udev gives it to the group kvm when it appears; to have that done again: udevadm trigger"
+    "udev gives it to the group kvm when it appears; to repeat that: udevadm trigger"
     " --action=add --sysname-match=kvm"
 )
 
@@ -26,7 +26,7 @@ def device(situation: Situation) -> Finding | None:
         return fail(
             "device",
             f"{name} runs, but there is no {PATH}: no virtual machine can be started.",
-            "Look whether /dev is a devtmpfs (findmnt /dev) and whether this is a container, which"
+            "Check whether /dev is a devtmpfs (findmnt /dev) and whether this is a container, which"
             f" has to be given {PATH}.",
         )
     if not node.is_device:

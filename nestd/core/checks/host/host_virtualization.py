@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from nestd.core.checks.finding import Finding, note, passed, warn
-from nestd.core.checks.situation import CONTAINERS, Situation
+from nestd.core.checks.situation import Situation
+from nestd.formats.virtualization import is_container
 
 _ID = "host-virtualization"
 
@@ -35,17 +36,17 @@ def host_virtualization(situation: Situation) -> Finding:
     """Guide, 16 and 17: nesting on a host that is itself a guest."""
     kind = situation.snapshot.virtualization
     if kind == "none":
-        return passed(_ID, "This host runs on the bare machine.")
-    if kind in CONTAINERS:
+        return passed(_ID, "This host runs on bare metal.")
+    if is_container(kind):
         return note(
             _ID,
             f"nestd runs in a container ({kind}): the kernel, its modules and the processor are"
-            " those of the host outside, and are seen all the same; modprobe.d, libvirt and the"
-            " virtual machines of the host are not.",
+            " those of the host outside and are visible here; modprobe.d, libvirt and the virtual"
+            " machines of that host are not.",
             "Run nestd on the host outside.",
         )
     deeper = (
-        "Its virtual machines are nested ones already; virtual machines inside of those (L3) are"
+        "Its virtual machines are already nested; virtual machines inside those (L3) are"
         " not tested and do not work properly."
     )
     if kind == "kvm":
@@ -59,5 +60,5 @@ def host_virtualization(situation: Situation) -> Finding:
         _ID,
         f"This host is itself a virtual machine, on {_NAMES.get(kind, kind)}. Guests on it may"
         f" work, but that is not supported where the hypervisor below is not KVM. {deeper}",
-        "For production use a bare machine, or a host whose hypervisor is KVM.",
+        "For production, use bare metal, or a host whose hypervisor is KVM.",
     )

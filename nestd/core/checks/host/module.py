@@ -40,8 +40,8 @@ def builtin(situation: Situation) -> Finding | None:
         return None
     return note(
         "builtin",
-        f"{found.name} is built into the kernel: what modprobe.d says of it has no effect, and it"
-        " cannot be reloaded.",
+        f"{found.name} is built into the kernel: what modprobe.d says about it has no effect, and"
+        " it cannot be reloaded.",
         f"To change it, boot with {found.name}.nested=1 (on) or {found.name}.nested=0 (off) on the"
         f" kernel command line.{_how(situation, found)}",
     )
@@ -62,7 +62,7 @@ def loading(situation: Situation) -> Finding | None:
     return warn(
         "module-loading",
         "kernel.modules_disabled is 1: no module can be loaded or unloaded until the next boot.",
-        "Changes take effect at the next boot: ask for them with nestctl nested on --at-boot.",
+        "Changes take effect at the next boot: request them with nestctl nested on --at-boot.",
     )
 
 
@@ -74,8 +74,8 @@ def modprobe(situation: Situation) -> Finding | None:
     return warn(
         "modprobe",
         f"modprobe could not be run when nestd started: {facts.kmod_problem}. No module is loaded"
-        f" or unloaded without it, and which files it reads is a guess (those of kmod {facts.kmod}"
-        ").",
+        f" or unloaded without it, and it is assumed to read the files that kmod {facts.kmod}"
+        " reads.",
         "Make modprobe --version work for root and for nestd.service, then run: systemctl restart"
         " nestd",
     )
@@ -86,8 +86,8 @@ def _unseen(image: Initramfs) -> str:
     if not image.unseen:
         return ""
     return (
-        f" Not looked into: {', '.join(image.unseen)} (an automount that is not used now, no right"
-        " to read it, or an image whose name does not tell its kernel)."
+        f" Not examined: {', '.join(image.unseen)} (an unmounted automount, no permission to read"
+        " it, or an image whose name does not show its kernel)."
     )
 
 
@@ -108,7 +108,7 @@ def initramfs(situation: Situation) -> Finding | None:
         known = f"{image.path} holds no" if image.path else "What was seen of /boot holds no"
         return note(
             "initramfs",
-            f"{known} copy of {found.name}, but not everything was looked into.{_unseen(image)}",
+            f"{known} copy of {found.name}, but not everything was examined.{_unseen(image)}",
             "If one does, rebuild it after each change.",
         )
     if not image.holds:
@@ -117,7 +117,7 @@ def initramfs(situation: Situation) -> Finding | None:
     return warn(
         "initramfs",
         f"{image.path} holds a copy of {found.name}: at boot it is loaded from there, with the"
-        " options that were copied there when the image was made.",
+        " options that were copied there when the image was built.",
         "Rebuild the image after each change: dracut -f (RHEL, Fedora, SUSE), update-initramfs -u"
         " (Debian, Ubuntu) or nixos-rebuild boot (NixOS).",
     )

@@ -28,8 +28,8 @@ def nested(situation: Situation) -> Finding | None:
     if module.nested is Answer.NO:
         return fail(
             "nested",
-            f"Nested virtualization is off ({module.name}.nested={value}): guests of this host can"
-            " have no guests of their own.",
+            f"Nested virtualization is off ({module.name}.nested={value}): guests of this host"
+            " cannot run guests of their own.",
             _switch_on(situation, module),
         )
     return fail(
@@ -58,7 +58,7 @@ def next_load(situation: Situation) -> Finding | None:
         return note(
             "next-load",
             f"Nothing sets {NESTED} for {module.name}: its default in this kernel decides.",
-            f"To be sure, write it down: nestctl nested {_word(module.nested)} --at-boot",
+            f"To be sure, set it explicitly: nestctl nested {_word(module.nested)} --at-boot",
         )
     if module.nested in _WORDS and module.nested is not following:
         return _drift(situation, module, following, source)
@@ -91,7 +91,7 @@ def _drift(situation: Situation, module: Module, following: Answer, source: str)
         "next-load",
         f"Nested virtualization is {_word(module.nested)} now, but only until the next reboot or"
         f" reload of {module.name}: then it will be {_word(following)} ({source}).",
-        f"To keep what runs: {keep} To have now what comes next: nestctl reload.",
+        f"To keep the current setting: {keep} To apply the next one now: nestctl reload.",
     )
 
 
@@ -116,14 +116,14 @@ def overridden(situation: Situation) -> Finding | None:
     path = situation.facts.own.path
     lost = situation.facts.module(module.name).overridden
     if not lost:
-        return passed("overridden", f"Nothing overrides what {path} says of {module.name}.")
+        return passed("overridden", f"Nothing overrides what {path} says about {module.name}.")
     winners = "; ".join(
         f"{place(winner)} sets {parameter}={winner.value or ''}"
         for parameter, winner in lost.items()
     )
     return warn(
         "overridden",
-        f"{path} does not decide for {module.name}, for what comes later wins: {winners}.",
+        f"{path} does not decide for {module.name}, because what comes later wins: {winners}.",
         _one_place(situation, module, lost),
     )
 

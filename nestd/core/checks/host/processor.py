@@ -24,7 +24,7 @@ def architecture(situation: Situation) -> Finding:
         return passed(
             "architecture",
             f"KVM can nest on this architecture, {machine}: since Linux 6.16, on processors with"
-            " FEAT_NV2. Red Hat's guide does not know it.",
+            " FEAT_NV2. Red Hat's guide does not cover it.",
         )
     return fail(
         "architecture",
@@ -53,7 +53,7 @@ def _x86(situation: Situation) -> Finding:
     if "hypervisor" in flags:
         return fail(
             "cpu",
-            "This host is itself a virtual machine, and the machine below gives it no hardware"
+            "This host is itself a virtual machine, and the host below gives it no hardware"
             " virtualization (neither vmx nor svm).",
             below.how_to_expose(
                 situation.surroundings.hypervisor or situation.snapshot.virtualization
@@ -75,7 +75,7 @@ def _power(situation: Situation) -> Finding:
             "cpu",
             "This host is a logical partition (LPAR, platform pSeries), where KVM does not give"
             " guests nested-hv: it is itself a guest of PowerVM or KVM (nested v2 on POWER10).",
-            "Use a host whose KVM runs on the bare machine (platform PowerNV, POWER9).",
+            "Use a host whose KVM runs on bare metal (platform PowerNV, POWER9).",
         )
     if 0 < generation < FIRST_POWER:
         return fail(
@@ -94,7 +94,7 @@ def _power(situation: Situation) -> Finding:
     return note(
         "cpu",
         "It is not known whether this is a POWER9 processor with the radix MMU, which nested"
-        " virtualization takes.",
+        " virtualization needs.",
         'Look for the lines "cpu" and "MMU" in /proc/cpuinfo.',
     )
 
@@ -107,7 +107,8 @@ def _s390(situation: Situation) -> Finding:
             "The processor shows no start-interpretive-execution facility (sie), without which"
             " there is no KVM.",
             "Where this host is itself a virtual machine, enable nested virtualization on the"
-            " machine below; else ask who runs the machine why SIE is withheld from this LPAR.",
+            " machine below; otherwise ask the machine's administrator why SIE is withheld from"
+            " this LPAR.",
         )
     if processor.facilities and _DAT_ENHANCEMENT not in processor.facilities:
         return warn(

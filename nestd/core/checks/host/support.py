@@ -23,7 +23,7 @@ def preview(situation: Situation) -> Finding | None:
         return None
     return note(
         "support",
-        "Nested virtualization is a technology preview in RHEL 8, hence not supported for"
+        "Nested virtualization is a technology preview in RHEL 8, so it is not supported for"
         " production.",
         "Ask your distribution's vendor what is supported in the release that you run.",
     )
@@ -36,14 +36,14 @@ def system(situation: Situation) -> Finding:
         name = found.pretty_name or found.id or "an unknown system"
         return note(
             "host-system",
-            f"This host runs {name}. Red Hat's guide, which these checks follow, speaks of hosts"
-            " with RHEL 8.2 and later.",
+            f"This host runs {name}. Red Hat's guide, which these checks follow, covers hosts with"
+            " RHEL 8.2 and later.",
         )
     if _version(found.version_id) < _FIRST_RHEL:
         return note(
             "host-system",
-            f"This host runs RHEL {found.version_id}: as a host for nested virtualization RHEL 8.2"
-            " and later are meant.",
+            f"This host runs RHEL {found.version_id}: Red Hat's guide covers hosts with RHEL 8.2"
+            " and later.",
             "Update the host.",
         )
     return passed("host-system", f"This host runs RHEL {found.version_id} (8.2 or later).")
@@ -55,8 +55,8 @@ def hypervisors(situation: Situation) -> Finding | None:
         return None
     return note(
         "hypervisors",
-        "Red Hat's guide speaks of one pairing of hypervisors: KVM of RHEL in the guest, on KVM of"
-        " RHEL on the host; and of Windows guests that use Hyper-V for WSL 2.",
+        "Red Hat's guide covers KVM of RHEL in the guest on KVM of RHEL on the host, and Windows"
+        " guests that use Hyper-V for WSL 2; no other combination of hypervisors.",
     )
 
 
@@ -66,7 +66,7 @@ def power_preview(situation: Situation) -> Finding | None:
         return None
     return note(
         "power-support",
-        "On POWER9 nested virtualization is a technology preview, hence not supported; POWER8"
+        "On POWER9, nested virtualization is a technology preview, so it is not supported; POWER8"
         " works neither as host nor as the architecture of a nested guest.",
     )
 
@@ -78,7 +78,7 @@ def power_xive(situation: Situation) -> Finding | None:
     return note(
         "power-xive",
         "The external interrupt virtualization engine (XIVE) is not available in guests that are"
-        " hypervisors: they can give their own guests an emulated XIVE controller only.",
+        " hypervisors: they can give their own guests only an emulated XIVE controller.",
     )
 
 
@@ -91,11 +91,11 @@ def amd_migration(situation: Situation) -> Finding | None:
             "amd-migration",
             "With nested virtualization on, the virtual machines of this AMD host cannot be"
             " migrated.",
-            "If you need migration, and no nesting: nestctl nested off.",
+            "If you need migration but not nesting: nestctl nested off.",
         )
     return passed(
         "amd-migration",
-        "Nested virtualization does not run, so it keeps no virtual machine from being migrated.",
+        "Nested virtualization is not on, so it does not prevent migration of virtual machines.",
     )
 
 

@@ -18,7 +18,7 @@ _PARAMETER = "enable_virt_at_load"  # of kvm, since Linux 6.12, on by default
 _OFF = ("N", "0")
 _TAKES_KVMS = (7, 2, 10)
 _HELD = "VERR_VMX_IN_VMX_ROOT_MODE or VERR_SVM_IN_USE"
-_NOT_ON = "VERR_SVM_HOST_SVME_NOT_ENABLED or its like for VMX"
+_NOT_ON = "VERR_SVM_HOST_SVME_NOT_ENABLED or the VMX equivalent"
 
 
 def virtualbox(situation: Situation) -> Finding | None:

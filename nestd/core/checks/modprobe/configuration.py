@@ -28,8 +28,8 @@ def files(situation: Situation) -> Finding:
     if obstacles:
         return fail(
             "config-files",
-            "No module can be loaded, and none is unloaded, as long as modprobe would have to read"
-            " this: " + " ".join(obstacles[:MOST_NAMED]),
+            "No module can be loaded or unloaded as long as modprobe would have to read this: "
+            + " ".join(obstacles[:MOST_NAMED]),
             "Put a plain text file in its place, or remove it.",
         )
     own = situation.facts.own
@@ -74,8 +74,8 @@ def comments(situation: Situation) -> Finding | None:
         return None
     return warn(
         "config-comments",
-        "A # behind options begins no comment: all words after it are passed to the kernel, the"
-        f" last nested= among them counts: {some(sorted(found))}.",
+        "A # after options does not start a comment: all words after it are passed to the kernel,"
+        f" and the last nested= among them counts: {some(sorted(found))}.",
         "Put the comment on a line of its own, with the # in the first column.",
     )
 

@@ -45,7 +45,8 @@ def mistyped_blacklist(situation: Situation) -> Finding | None:
     text = load.mistyped_blacklist.text
     return note(
         "config-blacklist",
-        f"The kernel command line has {text}, which matches no module: names have _ there, not -.",
+        f"The kernel command line has {text}, which matches no module: module names have _ there,"
+        " not -.",
         f"If {found.name} is not to be loaded, write it as {found.name}; else remove it.",
     )
 
@@ -64,8 +65,8 @@ def backend(situation: Situation) -> Finding | None:
     )
     return note(
         "backend",
-        f"KVM runs through {through}: what of nested virtualization it can do is not known.",
-        "Ask who made this kernel or module how nested virtualization is switched there.",
+        f"KVM runs through {through}: whether it supports nested virtualization is not known.",
+        "Ask the supplier of this kernel or module how to switch nested virtualization.",
     )
 
 
@@ -99,5 +100,5 @@ def _hint(situation: Situation, module: str, obstacles: Sequence[LoadObstacle]) 
     if remove:
         hints.append(f"{advice(situation.facts.boot_setup, remove, add)} Then reboot.")
     if all(each.kind == ObstacleKind.BLACKLIST.value for each in obstacles):
-        hints.append(f"By hand it is loaded with: modprobe {module}.")
+        hints.append(f"To load it by hand: modprobe {module}.")
     return " ".join(hints)

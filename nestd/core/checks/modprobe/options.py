@@ -53,8 +53,9 @@ def values(situation: Situation) -> Finding | None:
         return None
     return warn(
         "config-values",
-        f"An options line does not say what it looks like: {some(list(dict.fromkeys(found)))}.",
-        "Write options MODULE NAME=VALUE NAME=VALUE, with blanks between and nowhere else.",
+        f"An options line does not mean what it seems to: {some(list(dict.fromkeys(found)))}.",
+        "Write options MODULE NAME=VALUE NAME=VALUE, with blanks between these words and nowhere"
+        " else.",
     )
 
 

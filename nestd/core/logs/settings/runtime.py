@@ -62,7 +62,7 @@ class Runtime:
         try:
             running.parsed_filters(), running.parsed_outputs()
         except InvalidItem as error:
-            raise DaemonUnavailable(f"{self._name} reports what nobody knows: {error}.") from error
+            raise DaemonUnavailable(f"{self._name} reports unknown settings: {error}.") from error
         return running
 
     async def apply(self, settings: LogSettings) -> None:
@@ -76,7 +76,7 @@ class Runtime:
         with self._explained(InvalidFilter):
             await self._admin.set_filters(log_filters.canonical(settings.filters))
         if not (await self.read()).satisfies(settings):
-            raise DaemonUnavailable(f"{self._name} does not use what it was told to use.")
+            raise DaemonUnavailable(f"{self._name} did not apply the new settings.")
 
     async def restore(self, before: Running) -> None:
         """Set what BEFORE tells where that is not in use, and read it back."""
@@ -89,7 +89,7 @@ class Runtime:
         if now.equals(before):
             return
         if not (await self.read()).equals(before):
-            raise DaemonUnavailable(f"{self._name} does not use what it used before.")
+            raise DaemonUnavailable(f"{self._name} did not return to its previous settings.")
 
     async def set_timeout(self, seconds: int) -> bool:
         """Have the daemon end when idle for SECONDS, 0 for never; False where libvirt cannot."""
@@ -107,4 +107,4 @@ class Runtime:
         except Refused as error:
             raise refusal(f"{self._name} refuses: {error}.") from error
         except VirtAdminError as error:
-            raise DaemonUnavailable(f"{self._name} cannot be asked: {error}.") from error
+            raise DaemonUnavailable(f"{self._name} cannot be queried: {error}.") from error

@@ -55,7 +55,7 @@ class DaemonService:
         deadline = time.monotonic() + APPEAR_SECONDS
         while self.process() is None:
             if time.monotonic() > deadline:
-                raise DaemonUnavailable(f"{self._name} was started, and is not there.")
+                raise DaemonUnavailable(f"{self._name} was started, but does not run.")
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def restart(self) -> None:

@@ -33,7 +33,7 @@ def standing_warnings(root: Root, name: str, config: LogConfig) -> tuple[str, ..
     }
     prefixes = tuple(f"{path} cannot be logged to: " for path in missing)
     others = [each for each in found if not each.startswith(prefixes)]
-    why = "cannot start: a directory that it is to log to is missing"
+    why = "cannot start: the directory of a log file is missing"
     return (*others, *(f"{name} {why}: {each}." for each in dict.fromkeys(missing.values())))
 
 
@@ -56,9 +56,9 @@ def _unread(root: Root, mode: Mode, used: Collection[str]) -> Iterator[str]:
             why = f"this host uses {MONOLITHIC}, which reads {config_file(MONOLITHIC)}"
         else:
             why = f"{name} is not installed"
-        yield f"{path} sets what is logged, and nobody reads it: {why}."
+        yield f"{path} sets what is logged, but no daemon reads it: {why}."
     if _sets_logging(root, CLIENT):
-        yield f"{CLIENT} sets what is logged, and no daemon reads it: it is for libvirt's clients."
+        yield f"{CLIENT} sets what is logged, but no daemon reads it: it is for libvirt's clients."
 
 
 def _sets_logging(root: Root, path: str) -> bool:

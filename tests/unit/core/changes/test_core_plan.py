@@ -67,7 +67,7 @@ def test_who_decides_instead(tmp_path: Path) -> None:
     refused, warning = warnings_with(tmp_path, "intel", "kvm_intel", config)
     assert refused == REFUSED
     assert warning == (
-        "/etc/modprobe.d/zz.conf:1 sets nested=0 for kvm_intel and decides over"
+        "/etc/modprobe.d/zz.conf:1 sets nested=0 for kvm_intel and overrides"
         " /etc/modprobe.d/kvm.conf."
     )
 

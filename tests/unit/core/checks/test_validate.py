@@ -68,7 +68,7 @@ HOSTS: Mapping[str, Host] = {
         {
             "architecture": ("pass", "x86_64"),
             "cpu": ("pass", "vmx"),
-            "host-virtualization": ("pass", "bare machine"),
+            "host-virtualization": ("pass", "bare metal"),
             "module": ("pass", "kvm_intel"),
             "nested": ("pass", "on", "kvm_intel.nested=Y"),
             "next-load": ("pass", "will be on", "default"),
@@ -144,7 +144,7 @@ HOSTS: Mapping[str, Host] = {
         {
             "kernel": (),
             "cpu": ("pass", "FEAT_NV2"),
-            "nested": ("pass", "on", "KVM took kvm-arm.mode=nested"),
+            "nested": ("pass", "on", "KVM accepted kvm-arm.mode=nested"),
             "device": ("note", "all users"),
         },
         {"/proc/cmdline": "ro kvm-arm.mode=nested\n"},
@@ -157,7 +157,7 @@ HOSTS: Mapping[str, Host] = {
     "arm64 that KVM is lost on": Host(
         "arm64",
         {
-            "kvm": ("fail", "lost KVM", "GICv2", "remove kvm-arm.mode=nested"),
+            "kvm": ("fail", "no KVM because", "GICv2", "remove kvm-arm.mode=nested"),
             "nested": (),
             "device": (),
         },
@@ -191,7 +191,7 @@ HOSTS: Mapping[str, Host] = {
     ),
     "arm64 with options of modules": Host(
         "arm64",
-        {"config-module": ("warn", "kvm's nested", "kvm_arm's mode", "no module here")},
+        {"config-module": ("warn", "kvm's nested", "kvm_arm's mode", "not a module here")},
         {KVM_CONF: "options kvm nested=1\noptions kvm-arm mode=nested\n"},
     ),
     "switched off in the firmware": intel(
@@ -294,7 +294,7 @@ HOSTS: Mapping[str, Host] = {
         {"/proc/sys/kernel/modules_disabled": "1\n"},
     ),
     "modprobe cannot be run": intel(
-        {"modprobe": ("warn", "Permission denied", "a guess", "restart nestd")},
+        {"modprobe": ("warn", "Permission denied", "assumed to read", "restart nestd")},
         {},
         kmod_problem="Permission denied",
     ),
@@ -474,7 +474,7 @@ HOSTS: Mapping[str, Host] = {
         device=KvmDevice(True, True, 0o660, "root", "users"),
     ),
     "an automount that was not looked into": intel(
-        {"initramfs": ("note", "holds no copy", "Not looked into: /efi", "automount")},
+        {"initramfs": ("note", "holds no copy", "Not examined: /efi", "automount")},
         {},
         initramfs=Initramfs("/boot/initramfs-5.img", False, ("/efi",)),
     ),

@@ -308,7 +308,7 @@ def test_what_another_file_decides_is_left_to_people(tmp_path: Path, lines: Line
         await settled(host, lines)
         assert lines.texts == [
             "kvm_intel runs with nested=Y instead of nested=0, which /etc/modprobe.d/zz.conf:1 asks"
-            " for; nothing is done about it: /etc/modprobe.d/zz.conf:1 decides over"
+            " for; nothing is done about it: /etc/modprobe.d/zz.conf:1 overrides"
             " /etc/modprobe.d/kvm.conf for nested"
         ]
         assert host.runs(INTEL) == "Y"
@@ -346,7 +346,7 @@ def test_writable_parameters_are_set_in_place(tmp_path: Path, lines: Lines) -> N
         host.changes.view.config_changed()  # sysfs tells nobody
         await until(lambda: host.runs("kvm_hv") == "Y")
         assert host.reloads == 0
-        assert lines.texts[0].endswith("; it is set right in the running module")
+        assert lines.texts[0].endswith("; it is corrected in the running module")
 
     run(tmp_path, OnDrift.REAPPLY, test, "power")
 

@@ -299,7 +299,7 @@ class TestUsage:
         assert intel.nesting() == (
             "unknown",
             0,
-            "debugfs cannot be read, and KVM's counts are there",
+            "debugfs, which has KVM's counts, cannot be read",
         )
 
     def test_no_directory_of_this_machine(self, intel: Host) -> None:
@@ -361,6 +361,27 @@ def test_what_is_read_follows_the_files(amd: Host) -> None:
         return answers
 
     assert asyncio.run(look()) == ["no", "yes", "no"]
+
+
+@pytest.mark.parametrize("instead", ["/dev/null", "/dev/kvm", ""])
+def test_a_process_that_closes_its_machine_is_none_any_more(amd: Host, instead: str) -> None:
+    """Where it had the descriptor is remembered between two looks."""
+    add_machine(amd.root, 7, ["qemu-kvm", "-cpu", "EPYC"])
+    add_machine(amd.root, 8, ["qemu-kvm", "-cpu", "EPYC"])
+
+    async def look() -> list[list[int]]:
+        guests = Guests(HostView(amd.root, amd.kernel, KMOD, "none"))
+        found = [[each.machine.pid for each in await guests.list()]]
+        descriptor = amd.root.at("/proc/7/fd/10")
+        descriptor.unlink()
+        if instead:
+            descriptor.symlink_to(instead)
+        found.append([each.machine.pid for each in await guests.list()])
+        amd.root.at("/proc/7/fd/12").symlink_to("anon_inode:kvm-vcpu:0")
+        found.append([each.machine.pid for each in await guests.list()])
+        return found
+
+    assert asyncio.run(look()) == [[7, 8], [8], [7, 8]]
 
 
 def test_no_password_is_read() -> None:

@@ -168,7 +168,7 @@ def test_a_file_that_nobody_reads_is_told(
         ('log_filters = "1:nothing 1:nothing"', "1:nothing matches no known category"),
         ("log_level = 1", "og_level = 1 without filters"),
         ('log_filters = "1:qemu"', "No output shows the debug messages"),
-        ('log_outputs = "1:file:/nowhere/x.log"', "libvirtd cannot start: a directory"),
+        ('log_outputs = "1:file:/nowhere/x.log"', "libvirtd cannot start: the directory"),
         ("log_filters = 1:qemu", "libvirtd cannot start: /etc/libvirt/libvirtd.conf:1:"),
         ("log_filters: x", "libvirtd cannot start: /etc/libvirt/libvirtd.conf:1:"),
     ],

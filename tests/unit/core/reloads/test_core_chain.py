@@ -149,12 +149,10 @@ def test_a_machine_refuses_the_whole_chain_at_once(tmp_path: Path) -> None:
     async def test(changes: Changes, kernel: Watched) -> None:
         kernel._root.at(f"{MACHINES}/web01").touch()
         kernel._show_machines()
-        before = asyncio.get_running_loop().time()
         with pytest.raises(Busy, match="kvm is in use by machine web01"):
             await set_kvm(changes, When.NOW)
-        assert asyncio.get_running_loop().time() - before < 0.5
         assert running(kernel) == ("Y", "Y")
-        assert kernel.steps == ["unload kvm_intel"]
+        assert kernel.steps == ["unload kvm_intel"], "one try, and no pause"
 
     run(tmp_path, test)
 

@@ -57,12 +57,12 @@ def test_compressed(tmp_path: Path) -> None:
         path = tmp_path / f"a.log.1.{ending}"
         path.write_bytes(data)
         assert read(path, 10 << 20) == (b"", TEXT + TEXT, "")
-        cut = "what follows on the first 100000 bytes"
+        cut = "what follows the first 100000 bytes"
         assert read(path, 100000) == (b"", TEXT[:100000], cut)
         path.write_bytes(data[: len(data) // 3])
         _, kept, cut = read(path, 10 << 20)
         assert TEXT.startswith(kept[: len(TEXT)])
-        assert cut == "what follows on a damaged place"
+        assert cut == "what follows a damaged place"
         path.write_bytes(b"")
         assert read(path, 100)[1] == b""
 
@@ -83,10 +83,10 @@ def test_what_a_program_prints() -> None:
 
     assert run("echo one; echo two", 100) == (b"one\ntwo\n", "")
     assert run("echo one; echo two; printf owl", 100, "tw|ow") == (b"two\nowl", "")
-    assert run("yes", 1000) == (b"y\n" * 500, "what follows on the first 1000 bytes")
+    assert run("yes", 1000) == (b"y\n" * 500, "what follows the first 1000 bytes")
     assert run("echo a; exit 3", 100) == (b"a\n", "what sh failed to print, with status 3")
     # Of a program whose child lives on the end is not awaited.
-    assert run("sleep 8 & yes", 1000)[1] == "what follows on the first 1000 bytes"
+    assert run("sleep 8 & yes", 1000)[1] == "what follows the first 1000 bytes"
 
 
 def test_a_program_that_hangs() -> None:

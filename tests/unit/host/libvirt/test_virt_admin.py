@@ -33,9 +33,9 @@ def test_values_are_given_to_the_letter(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        ("head -c 100 /dev/urandom; printf '\\377\\376'", "no text"),
-        ("printf 'a\\nb\\n'", "no log setting"),
-        ("printf 'a\\033[31mb\\n'", "no log setting"),
+        ("head -c 100 /dev/urandom; printf '\\377\\376'", "not text"),
+        ("printf 'a\\nb\\n'", "not a log setting"),
+        ("printf 'a\\033[31mb\\n'", "not a log setting"),
         ("kill -9 $$", "exit status -9"),
         (
             "printf 'error: Failed to connect to the admin server\\nerror: gone\\n' >&2; exit 1",
