@@ -89,11 +89,11 @@ VARIANTS = {
         "intel",
         {CMDLINE: "ro kvm_intel.nested=0\n", KVM_CONF: "options kvm_intel nested=1\n"},
         "plan kvm_intel nested=1 --at-boot",
-        *(("kvm_intel.nested=1", "decides over"), ("everything is as asked",)),
+        *(("kvm_intel.nested=1", "overrides"), ("everything is as requested",)),
     ),
     "11b another file": Variant(
         *("amd", {ZZ_CONF: "options kvm_amd nested=0\n"}, "plan kvm_amd nested=1"),
-        *(("would be refused", "zz.conf:1"), ("everything is as asked", "--at-boot")),
+        *(("would be refused", "zz.conf:1"), ("everything is as requested", "--at-boot")),
     ),
     "14 the last of two lists counts": Variant(
         *("intel", {CMDLINE: "module_blacklist=kvm module_blacklist=nouveau\n"}, "status"),
