@@ -21,6 +21,7 @@ _OF_GUESTS = (
     "l1tf",
     "mds",
     "mmio_stale_data",
+    "old_microcode",
     "retbleed",
     "spec_rstack_overflow",
     "spec_store_bypass",
@@ -35,6 +36,7 @@ _OF_GUESTS = (
 )
 _OFF = ("N", "0", "off", "never")
 _CORE = "kvm"
+_AVIC_FAULT = "CVE-2026-74516"
 
 
 def command_line(standing: Standing) -> Sequence[Finding]:
@@ -113,11 +115,14 @@ def avic(standing: Standing) -> Sequence[Finding]:
     on = module.parameters.get("avic", "N") in ("Y", "1")
     if not on or standing.nested is not Answer.YES:
         return [passed("avic", "AVIC and nested virtualization are not on together.")]
+    if _AVIC_FAULT in standing.fixes.cves:
+        text = f"AVIC is on together with nested virtualization; {_AVIC_FAULT} is fixed, says"
+        return [passed("avic", f"{text} {standing.fixes.source}.")]
     return [
         warn(
             "avic",
             "AVIC is on together with nested virtualization, where a guest that runs guests has"
-            " reached the host's x2APIC registers (CVE-2026-74516).",
+            f" reached the host's x2APIC registers ({_AVIC_FAULT}).",
             f"Unless your kernel has the fix: nestctl set {module.name} avic=0",
         )
     ]

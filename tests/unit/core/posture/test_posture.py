@@ -114,6 +114,10 @@ def test_the_mode_of_the_device(tmp_path: Path, value: str, mode: int | None, ve
         ("itlb_multihit", "KVM: Mitigation: Split huge pages", "pass"),
         ("itlb_multihit", "KVM: Vulnerable", "warn"),
         ("spectre_v2", "Unknown: something new", "note"),
+        ("spectre_v2", "Mitigation: IBRS; PBRSB-eIBRS: Not affected; BHI: Vulnerable", "warn"),
+        ("tsa", "Vulnerable: No microcode", "warn"),
+        ("old_microcode", "Vulnerable", "warn"),
+        ("old_microcode", "Unknown (running under hypervisor)", "note"),
     ],
 )
 def test_the_kernels_sentences(tmp_path: Path, name: str, text: str, verdict: str) -> None:
@@ -203,6 +207,17 @@ linux-signed-amd64 (6.1.176+1) bookworm; urgency=high
         assert found["cve-2026-53359"][0] == "pass"
         assert f"/usr/share/doc/linux-image-{RELEASE}/changelog.gz" in found["cve-2026-53359"][1]
         assert found["cve-2026-46113"][0] == "note"
+
+    @pytest.mark.parametrize(("fixed", "verdict"), [("74516", "pass"), ("53359", "warn")])
+    def test_avic_beside_nesting_is_no_risk_where_its_fault_is_fixed(
+        self, tmp_path: Path, fixed: str, verdict: str
+    ) -> None:
+        changelog = self.CHANGELOG.replace("53359", fixed).format(newer="6.1.180-1")
+        files = {**self.debian(changelog), **nested("amd", "1")}
+        files["/sys/module/kvm_amd/parameters/avic"] = "Y"
+        found = posture(tmp_path, "amd", files)
+        assert found["avic"][0] == verdict
+        assert ("changelog" in found["avic"][1]) == (verdict == "pass")
 
     def test_a_changelog_of_another_version(self, tmp_path: Path) -> None:
         text = self.CHANGELOG.replace("6.1.176+1", "6.1.175+1").format(newer="6.1.180-1")
