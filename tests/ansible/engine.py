@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,8 +18,9 @@ import fleet
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 COLLECTION = CHECKOUT / "packaging/ansible"
-# The oldest that the collection supports, and the newest that this Python can run.
-OLDEST, NEWEST = "ansible-core==2.14.18", "ansible-core"
+# The oldest that the collection supports, and of those that it was seen with the newest that this
+# Python can run: a release of tomorrow is tried on purpose, not by chance.
+OLDEST, NEWEST = "ansible-core==2.14.18", "ansible-core<2.22"
 # For a playbook; on an idle machine the longest takes one minute.
 SECONDS = 1200
 
@@ -121,17 +123,19 @@ class Ansible:
         }
 
 
-def make(requirement: str) -> Ansible:
-    """Install that ansible-core below .cache unless it is there, and the collection with it.
+def make(*requirements: str, interpreter: str = sys.executable) -> Ansible:
+    """Install them, ansible-core among them, below .cache, and the collection with them.
 
-    Raises subprocess.CalledProcessError.
+    What is there already is taken. Raises subprocess.CalledProcessError.
     """
-    place = CHECKOUT / ".cache/ansible" / requirement.replace("==", "-")
+    name = "-".join([*requirements, Path(os.path.realpath(interpreter)).name])
+    place = CHECKOUT / ".cache/ansible" / re.sub(r"[=<*]+", "-", name)
     python = place / "bin/python"
-    if not (place / "bin/ansible-playbook").exists():
-        subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
+    if not (place / "installed").exists():
+        subprocess.run([interpreter, "-m", "venv", "--clear", place], check=True)
         install = [python, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
-        subprocess.run([*install, requirement], check=True)
+        subprocess.run([*install, *requirements], check=True)
+        (place / "installed").touch()
     collections = place / "collections"
     build(place / "bin", place)
     return Ansible(place / "bin", collections)

@@ -8,7 +8,6 @@ then starts Python. So every playbook runs against it as it stands.
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +31,8 @@ class SimulatedHost:
     simulate: str = "intel"
     files: Files = ()  # type: ignore[assignment]
     machines: Sequence[str] = ()
+    # What Ansible's modules run on.
+    interpreter: str = "/usr/bin/python3"
 
 
 @dataclass
@@ -45,9 +46,16 @@ class Member:
 
 @contextlib.contextmanager
 def many_watches() -> Iterator[None]:
-    """Room for the inotify instances of dozens of nestds, some four each; needs root."""
+    """Room for the inotify instances of dozens of nestds, some four each; needs root.
+
+    In a container that may not set it there is the room that there is.
+    """
     before = _INSTANCES.read_text()
-    _INSTANCES.write_text(str(max(int(before), 1024)))
+    try:
+        _INSTANCES.write_text(str(max(int(before), 1024)))
+    except OSError:
+        yield
+        return
     try:
         yield
     finally:
@@ -80,7 +88,7 @@ def _start(stack: contextlib.ExitStack, place: Path, host: SimulatedHost) -> Mem
         "#!/bin/sh\n"
         f"export DBUS_SYSTEM_BUS_ADDRESS={shlex.quote(bus.address)}\n"
         f'export PATH={shlex.quote(str(programs))}:"$PATH"\n'
-        f'exec {shlex.quote(os.environ.get("HOST_PYTHON", "/usr/bin/python3"))} "$@"\n'
+        f'exec {shlex.quote(host.interpreter)} "$@"\n'
     )
     python.chmod(0o755)
     return Member(host, nestd, python)

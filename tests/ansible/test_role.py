@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The role host, and the modules that only read or fetch, with the oldest ansible-core."""
+"""The role host, and the modules that only read or fetch."""
 
 from __future__ import annotations
 
+import os
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,30 +34,44 @@ HOSTS = [
 XML = (Path(tiers.__file__).parent / "unit/guests/intel-host-passthrough.xml").read_text()
 
 
+@pytest.fixture(params=("newest", "oldest") if "NESTD_TEST_ALL" in os.environ else ("newest",))
+def ansible(request: pytest.FixtureRequest) -> Ansible:
+    """With --all both."""
+    found: Ansible = request.getfixturevalue(request.param)
+    return found
+
+
 def _failed(results: Mapping[str, str]) -> set[str]:
     return {host for host, status in results.items() if status == "failed"}
 
 
-def test_the_role_sets_and_validates(oldest: Ansible, tmp_path: Path) -> None:
+def test_the_role_sets_and_validates(ansible: Ansible, tmp_path: Path) -> None:
     hosts = [SimulatedHost("fit"), SimulatedHost("amd", "amd")]
     with running_hosts(tmp_path / "hosts", hosts) as members:
-        run = oldest.playbook(tmp_path, members, ROLE)
+        run = ansible.playbook(tmp_path, members, ROLE)
         assert run.status == 0, run.output
         conf = members["fit"].nestd.kvm_conf.read_text()
         assert conf.endswith("options kvm_intel nested=1\noptions kvm halt_poll_ns=50000\n")
         assert (
             "log_filters" in (members["amd"].nestd.root / "etc/libvirt/virtqemud.conf").read_text()
         )
-        run = oldest.playbook(tmp_path, members, ROLE)
+        run = ansible.playbook(tmp_path, members, ROLE)
         assert run.status == 0, run.output
         assert [each.task for each in run.results if each.changed] == []
+        # One that is to be off is not fit for nesting, and that is no failure.
+        off = [{**ROLE[0], "vars": {**VARIABLES, "nestd_nested": False}}]
+        run = ansible.playbook(tmp_path, {"amd": members["amd"]}, off)
+        assert run.status == 0, run.output
+        assert [each.task for each in run.results if each.changed] == [
+            "nestd.kvm.host : Set nested virtualization"
+        ]
 
 
-def test_the_role_fails_where_validate_fails_and_says_why(oldest: Ansible, tmp_path: Path) -> None:
+def test_the_role_fails_where_validate_fails_and_says_why(ansible: Ansible, tmp_path: Path) -> None:
     variables = {**VARIABLES, "nestd_nested": None, "nestd_module_parameters": {}}
     play = [{**ROLE[0], "vars": {**variables, "nestd_log_filters": []}}]
     with running_hosts(tmp_path / "hosts", HOSTS) as members:
-        run = oldest.playbook(tmp_path, members, play)
+        run = ansible.playbook(tmp_path, members, play)
         task = "nestd.kvm.host : Fail where this host is not fit for nested virtualization"
         status = {name: run.of(name, task).status for name in members}
         facts = {name: run.of(name, "nestd.kvm.host : Read the state") for name in members}
@@ -70,31 +85,37 @@ def test_the_role_fails_where_validate_fails_and_says_why(oldest: Ansible, tmp_p
     )
 
 
-def test_a_guest_is_checked_in_both_ways(oldest: Ansible, tmp_path: Path) -> None:
+def test_a_guest_is_checked_in_both_ways(ansible: Ansible, tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text(XML)
     tasks = [
         {"name": "xml", "nestd.kvm.guest_check": {"xml": XML}},
         {"name": "path", "nestd.kvm.guest_check": {"path": str(tmp_path / "a.xml")}},
         {"name": "not ready", "nestd.kvm.guest_check": {"xml": "<domain type='qemu'/>"}},
+        {"name": "both", "nestd.kvm.guest_check": {"xml": f"{XML}<domain type='qemu'/>"}},
         {"name": "no XML", "nestd.kvm.guest_check": {"xml": "<"}, "ignore_errors": True},
     ]
     with running_hosts(tmp_path / "hosts", [SimulatedHost("fit")]) as members:
-        run = oldest.playbook(tmp_path, members, [{"hosts": "all", "tasks": tasks}])
+        run = ansible.playbook(tmp_path, members, [{"hosts": "all", "tasks": tasks}])
     assert run.of("fit", "xml").result["ready"] is True, run.output
     assert run.of("fit", "path").result["findings"] == run.of("fit", "xml").result["findings"]
     assert run.of("fit", "not ready").result["ready"] is False
     assert not run.of("fit", "not ready").changed
+    both = run.of("fit", "both").result
+    assert [guest["ready"] for guest in both["guests"]] == [True, False]
+    assert both["ready"] is False
+    assert both["guests"][0]["findings"] == run.of("fit", "xml").result["findings"]
+    assert run.of("fit", "no XML").status == "failed"
 
 
-def test_archives_are_fetched_and_nothing_stays(oldest: Ansible, tmp_path: Path) -> None:
+def test_archives_are_fetched_and_nothing_stays(ansible: Ansible, tmp_path: Path) -> None:
     task = {"name": "fetch", "nestd.kvm.support_archive": {"dest": f"{tmp_path}/fetched/"}}
     play = [{"hosts": "all", "tasks": [task]}]
     hosts = [SimulatedHost("one"), SimulatedHost("two", "amd")]
     with running_hosts(tmp_path / "hosts", hosts) as members:
-        run = oldest.playbook(tmp_path, members, play, "--check")
+        run = ansible.playbook(tmp_path, members, play, "--check")
         assert run.of("one", "fetch").changed, run.output
         assert not (tmp_path / "fetched").exists()
-        run = oldest.playbook(tmp_path, members, play)
+        run = ansible.playbook(tmp_path, members, play)
         assert run.status == 0, run.output
         for name, member in members.items():
             archive = tmp_path / f"fetched/{name}.tar.gz"

@@ -12,7 +12,10 @@ from ansible_test import AnsibleTest, nestctl_on
 from engine import Ansible
 from fleet import SimulatedHost, running_hosts
 
-pytestmark = pytest.mark.ansible
+pytestmark = [
+    pytest.mark.ansible,
+    pytest.mark.skipif("NESTD_TEST_ALL" not in os.environ, reason="with tests/run --all only"),
+]
 
 
 def test_units(newest: Ansible, tmp_path: Path) -> None:
@@ -35,7 +38,6 @@ def test_integration(newest: Ansible, tmp_path: Path) -> None:
         assert f"Running {target.name} integration test role" in done.stdout, done.stdout
 
 
-@pytest.mark.skipif("NESTD_TEST_ALL" not in os.environ, reason="takes minutes: tests/run --all")
 def test_sanity(newest: Ansible, tmp_path: Path) -> None:
     done = AnsibleTest(newest, tmp_path).run("sanity")
     assert done.returncode == 0, done.stdout

@@ -74,11 +74,18 @@ def test_a_debug_session_and_its_bytes(intel: Nestd) -> None:
 
 @pytest.mark.needs("promtool")
 def test_a_file_for_node_exporter(intel: Nestd, tmp_path: Path) -> None:
+    # With a sample in every family: promtool looks at names, units and labels of those alone.
+    intel.start_machine("web01")
+    assert nestctl(intel.address, "nested", "off", "--when-idle", "--json").code == 0
+    assert nestctl(intel.address, "log", "debug", "virtqemud", "--no-wait").code == 0
     path = tmp_path / "nestd.prom"
     path.write_text("old")
     result = nestctl(intel.address, "metrics", "--textfile", "--output", str(path))
     assert (result.code, result.out) == (0, "")
     assert path.stat().st_mode & 0o777 == 0o644
+    families = re.findall("^# TYPE (nestd_[a-z_]+) ", path.read_text(), re.MULTILINE)
+    empty = [name for name in families if not re.search(f"^{name}[ {{]", path.read_text(), re.M)]
+    assert (len(families), empty) == (15, [])
     assert [each.name for each in tmp_path.glob("*nestd.prom*")] == ["nestd.prom"]
     with path.open() as file:
         done = subprocess.run(
