@@ -136,7 +136,6 @@ def make_change(
     wanted, effect = _effect(module, after, checked, when)
     if effect is Effect.RELOAD:
         check_reloadable(module)
-    lost = {key: it for key, it in after.overridden.items() if key in checked}
     change = Change(
         module=name,
         parameters=checked,
@@ -148,8 +147,8 @@ def make_change(
         data=after.host.own.base,
         effect=effect,
         wanted=wanted,
-        overridden=lost,
-        words={key: cmdline_words(facts, name, it) for key, it in lost.items() if not it.line},
+        overridden={key: it for key, it in after.overridden.items() if key in checked},
+        words=_words(after),
         refused=after.refused,
         prevented=first_prevented(after.host, name),
         boot_setup=facts.boot_setup,
@@ -158,6 +157,11 @@ def make_change(
     )
     _check_current(change, token)
     return change
+
+
+def _words(module: KvmModule) -> Mapping[str, list[str]]:
+    found = {key: each for key, each in module.overridden.items() if not each.line}
+    return {key: cmdline_words(module.host, module.name, each) for key, each in found.items()}
 
 
 def _check_current(change: Change, token: str | None) -> None:

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+from nestd.core.checks.elsewhere import elsewhere
 from nestd.core.checks.finding import Finding, fail, note, passed, warn
-from nestd.core.checks.host.nested import elsewhere
 from nestd.core.checks.situation import Situation
 from nestd.core.model import Answer, Module
 from nestd.host.kernel.sysfs import Availability

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from nestd.core.checks.elsewhere import elsewhere
 from nestd.core.checks.finding import Finding, fail, note, passed, warn
 from nestd.core.checks.situation import Situation
 from nestd.core.model import Answer, Module, Vendor
@@ -93,19 +94,6 @@ def _drift(situation: Situation, module: Module, following: Answer, source: str)
         f" reload of {module.name}: then it will be {_word(following)} ({source}).",
         f"To keep the current setting: {keep} To apply the next one now: nestctl reload.",
     )
-
-
-def elsewhere(situation: Situation, module: Module, asked: Answer) -> str:
-    """How "nested" becomes what is ASKED where kvm.conf does not decide, as a sentence; else ""."""
-    facts = situation.facts
-    winner = facts.module(module.name).next_load.effective(NESTED)
-    value = "1" if asked is Answer.YES else "0"
-    if situation.builtin or (winner is not None and not winner.line):
-        words = [] if winner is None else cmdline_words(facts, module.name, winner)
-        return advice(facts.boot_setup, words, [f"{module.name}.{NESTED}={value}"])
-    if winner is None or winner.file == facts.own.path or module.nested_next is asked:
-        return ""
-    return f"Write {NESTED}={value} in {place(winner)}."
 
 
 def overridden(situation: Situation) -> Finding | None:

@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from nestd.core.checks.elsewhere import elsewhere
 from nestd.core.checks.finding import Finding, fail, passed, warn
-from nestd.core.checks.host.nested import elsewhere
 from nestd.core.checks.situation import Situation
 from nestd.core.model import Answer
 from nestd.core.modules.derive import misplaced_nested
