@@ -76,7 +76,7 @@ class LogControlInterface(DeclaredInterface):
             raise BusError(INVALID_ARGS, f"{name} is one of {', '.join(words)}.")
         uid = await self.authorize(call, Action.MANAGE, {})
         fields = about(Event.LOG_CONTROLLED, property=name, value=value, caller_uid=uid)
-        # Before it counts: afterwards nobody might be told who had silenced the log.
+        # Logged before the change: afterwards the log may be off, and nobody would see who did it.
         _log.log(NOTICE, "User %d sets %s to %s", uid, name, value, extra=fields)
         change = self._control.set_level if is_level else self._control.set_target
         change(arguments.text(value))

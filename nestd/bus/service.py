@@ -75,7 +75,7 @@ class Service:
         """Request nestd's name; whether the bus gave it to us."""
         owned = await self._connection.request_name(BUS_NAME)
         for job in self._services.reloads.jobs.all():
-            if owned and job.ended:  # at this start, when nobody could be told
+            if owned and job.ended:  # at this start, before anybody could subscribe
                 self._on_job_end(job)
         return owned
 

@@ -64,7 +64,7 @@ class Unreadable(NestdError):
 
 
 class StalePlan(NestdError):
-    """Something that the plan was made from has changed."""
+    """The host has changed since the plan was made."""
 
 
 class Busy(NestdError):
@@ -95,7 +95,7 @@ class WriteFailed(NestdError):
 
 
 class Inhibited(NestdError):
-    """A client asked for no reloads; the text names it."""
+    """A client prevents reloads; the text names it."""
 
 
 class LimitsExceeded(NestdError):

@@ -27,7 +27,7 @@ class Inspector:
         self._looking = asyncio.Lock()
 
     async def validate(self, reader: Reader = EVERYBODY) -> tuple[Finding, ...]:
-        """Whether the host is fit for nested virtualization, told as READER may know it."""
+        """Whether the host is fit for nested virtualization, as READER may see it."""
         async with self._looking:
             surroundings = await self._surroundings(self._view.snapshot().host_module)
         logs = log_settings(self._log_states())

@@ -51,7 +51,7 @@ log = logging.getLogger("nestd")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run nestd until it is told to stop; the exit status."""
+    """Run nestd until a signal stops it; returns the exit status."""
     chosen = _options(sys.argv[1:] if arguments is None else arguments)
     logs = Logs(chosen.log_level)
     with _root(chosen) as root:
@@ -169,7 +169,7 @@ def _log_daemons(
 
 
 async def _run(stop: asyncio.Event, connection: Connection) -> int:
-    """Wait until nestd is told to stop, or cannot go on; the exit status."""
+    """Wait until a signal stops nestd, or it cannot go on; returns the exit status."""
     stopping = asyncio.ensure_future(stop.wait())
     ended = asyncio.ensure_future(connection.closed())
     await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -182,7 +182,7 @@ async def _run(stop: asyncio.Event, connection: Connection) -> int:
 
 
 class _Reread:
-    """Reads the settings again, in a worker thread, each time that it is told to."""
+    """Reads the settings again, in a worker thread, on each SIGHUP."""
 
     def __init__(self, root: Root, drift: DriftWatch) -> None:
         self._load = SharedLook(lambda: settings.load(root))

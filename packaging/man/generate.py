@@ -40,13 +40,16 @@ ANY = (
     ("org.freedesktop.DBus.Error.InvalidArgs", "Arguments of another type, or an unknown option."),
     (
         "org.freedesktop.DBus.Error.LimitsExceeded",
-        "The caller, or all callers together, have as many calls at work as may be.",
+        "The caller, or all callers together, have too many calls in progress.",
     ),
     (
         "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired",
-        "polkit would ask for a password, and the message does not allow that.",
+        "polkit requires a password, and the message does not allow a prompt.",
     ),
-    ("org.freedesktop.DBus.Error.AccessDenied", "polkit says no, or the password was not given."),
+    (
+        "org.freedesktop.DBus.Error.AccessDenied",
+        "polkit denies the action, or the password was not given.",
+    ),
 )
 STANDARD = {
     "InvalidArgument": "org.freedesktop.DBus.Error.InvalidArgs",
@@ -56,31 +59,33 @@ STANDARD = {
 LEARNS = (
     (
         "KVM's parameters, with file and line",
-        "Everybody, also where a file's mode keeps others from reading it: the running values are "
-        "in /sys for all. The same goes for log filters, outputs and level of libvirt's daemons.",
+        "Everybody, even if a file's mode keeps others from reading it: all users can read the "
+        "running values in /sys. The same goes for the log filters, outputs and level of libvirt's "
+        "daemons.",
     ),
     (
         "Other text of files that others cannot read",
-        "In Module.Plan, Validate and Describe uid 0 and whom polkit allows "
-        "org.nestd1.configure-modules without a question, in LogDaemon.Plan "
-        "org.nestd1.configure-logs. For all others a diff has a note in the place of such text, "
-        "with the same line numbers, and a finding names the place only.",
+        "In Module.Plan, Validate and Describe: uid 0 and users whom polkit allows "
+        "org.nestd1.configure-modules without authentication; in LogDaemon.Plan "
+        "org.nestd1.configure-logs. For all others a diff has a note instead of such text, "
+        "with the same line numbers, and a finding names only the place.",
     ),
     (
         "What exists below a directory that others cannot enter",
-        "Who is authorized: before that, SetFilters and StartDebug do not refuse an output for it, "
-        "and CheckFilters and LogDaemon.Plan do not warn.",
+        "Authorized callers: before authorization, SetFilters and StartDebug do not refuse an "
+        "output for it, and CheckFilters and LogDaemon.Plan do not warn.",
     ),
     (
         "Names, units and PIDs of other users' machines",
-        "Everybody, unless /proc is mounted with hidepid (proc(5)): then uid 0 and whom polkit "
-        "allows org.nestd1.reload-modules without a question. All others get an entry with empty "
-        "texts and PID 0 for each, and so does everybody in a job's Blockers and Error.",
+        "Everybody, unless /proc is mounted with hidepid (proc(5)): then uid 0 and users whom "
+        "polkit allows org.nestd1.reload-modules without authentication. All others get an "
+        "entry with empty texts and PID 0 for each, and so does everybody in a job's Blockers "
+        "and Error.",
     ),
     (
-        "Who asked for what, and with which error",
-        "ListHistory tells it to whoever asked, and to whom polkit allows org.nestd1.manage "
-        "without a question.",
+        "Who requested what, and with which error",
+        "In ListHistory: the user who requested it, and users whom polkit allows "
+        "org.nestd1.manage without authentication.",
     ),
 )
 EMITS = "org.freedesktop.DBus.Property.EmitsChangedSignal"

@@ -75,7 +75,7 @@ def test_a_descriptor_that_nobody_asked_for_is_refused_and_closed(toy: Toy) -> N
 def test_a_connection_that_takes_none_never_has_one(toy: Toy) -> None:
     async def use(client: Connection) -> None:
         before = _open_here()
-        with pytest.raises(BusError, match="no file descriptor"):
+        with pytest.raises(BusError, match="not a file descriptor"):
             await _open_pipe(client, take_descriptor=True)
         assert _open_here() == before
 
@@ -85,7 +85,7 @@ def test_a_connection_that_takes_none_never_has_one(toy: Toy) -> None:
 def test_an_answer_without_a_descriptor_and_an_error_are_told_apart(toy: Toy) -> None:
     async def use(client: Connection) -> None:
         at = (toy_service.NAME, toy_service.ROOT, toy_service.NAME)
-        with pytest.raises(BusError, match="no file descriptor"):
+        with pytest.raises(BusError, match="not a file descriptor"):
             await client.call(*at, "Echo", "s", ["x"], take_descriptor=True)
         with pytest.raises(BusError) as refused:
             await client.call(*at, "NoSuchMethod", take_descriptor=True)

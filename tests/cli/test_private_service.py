@@ -162,7 +162,7 @@ def test_waiting_until_idle_ends_well(leftovers: Path) -> None:
     process = start_nestctl(*host, "nested", "off", "--when-idle")
     assert process.stdout is not None
     seen = process.stdout.readline() + process.stdout.readline()
-    assert "Ctrl-C ends the waiting" in seen
+    assert "Ctrl-C ends the wait" in seen
     assert "Job 1: the reload of kvm_intel waits for" in seen
     (root / "simulated/machines/web1").unlink()
     rest = process.stdout.read()

@@ -128,7 +128,7 @@ def test_outputs_are_compared(expected: list[str], output: str, right: bool) -> 
 LINES = re.findall(r"^\| `(.* kvm[^`]*)` \| .* \|$", README.read_text(), re.MULTILINE)
 # What nestctl validate says of each.
 TOLD = (
-    "begins no comment",
+    "does not start a comment",
     "sets it for kvm",
     "a blank before the = of nested",
     "sets nested=enable, which kvm_intel refuses",

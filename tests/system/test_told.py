@@ -52,7 +52,7 @@ def test_a_reload_that_is_refused(intel: Nestd) -> None:
 
     [line] = run(intel, test)
     assert line.startswith(
-        "NOTICE: Job 1 of user 0: kvm_intel was to be reloaded: kvm_intel is in use by machine"
+        "NOTICE: Job 1 of user 0: kvm_intel could not be reloaded: kvm_intel is in use by machine"
     )
 
 
@@ -63,7 +63,7 @@ def test_a_reload_that_is_rolled_back(intel: Nestd) -> None:
             await client.set_nested("kvm_intel", False, "now")
 
     [line] = run(intel, test)
-    assert line.startswith("WARNING: Job 1 of user 0: kvm_intel was to be reloaded: ")
+    assert line.startswith("WARNING: Job 1 of user 0: kvm_intel could not be reloaded: ")
     assert "runs as before" in line
 
 

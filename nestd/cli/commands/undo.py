@@ -85,7 +85,7 @@ def _latest(entries: Iterable[Entry]) -> Entry:
 
 
 def _before(entry: Entry) -> Mapping[str, str]:
-    """What the change replaced. Raises CliError where that is not told."""
+    """What the change replaced. Raises CliError where the entry does not say."""
     if entry.before is not None:
         return entry.before
     if not entry.asked:

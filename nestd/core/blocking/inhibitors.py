@@ -31,7 +31,7 @@ class Inhibitors:
 
     def __init__(self) -> None:
         self._inhibitors: dict[int, Inhibitor] = {}  # by the read end of its pipe
-        # The loop's own would also tell of bytes: what a client writes would be told for ever.
+        # The loop's own reader also reports data: what a client writes would wake it for ever.
         self._hang_ups = select.epoll()
         asyncio.get_running_loop().add_reader(self._hang_ups, self._hung_up)
         self.on_release: list[Callable[[], None]] = []
@@ -47,7 +47,7 @@ class Inhibitors:
         # The write end goes to the client; the read end tells when its last copy is closed.
         ours, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._inhibitors[ours] = inhibitor
-        self._hang_ups.register(ours, 0)  # EPOLLHUP is told unasked
+        self._hang_ups.register(ours, 0)  # EPOLLHUP is always reported
         self._announce()
         return theirs
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a check found. Administrators read it who never heard of the matter."""
+"""What a check found. Written for administrators who are new to the subject."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Verdict(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. id is stable: scripts and frontends know it.
+    """The result of one check. id is stable: scripts and frontends rely on it.
 
     summary is one sentence (a second one where the first needs it), hint the next step, "" where
     there is none. No two findings of one answer have the same id.
@@ -39,7 +39,7 @@ def passed(id: str, summary: str) -> Finding:
 
 
 def note(id: str, summary: str, hint: str = "") -> Finding:
-    """A finding to know."""
+    """A finding for information."""
     return Finding(id, Verdict.NOTE, one_line(summary), hint)
 
 

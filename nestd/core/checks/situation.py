@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the checks judge: the host at one moment, with what is read for them alone."""
+"""The input of the checks: the host at one moment, and what only the checks read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CPU_VENDORS = {"vmx": Vendor.INTEL, "svm": Vendor.AMD}
 
 @dataclass(frozen=True)
 class Situation:
-    """The host as far as the checks look at it."""
+    """The state of the host that the checks use."""
 
     facts: HostFacts
     snapshot: Snapshot
@@ -56,7 +56,7 @@ class Situation:
 
     @property
     def is_virtual(self) -> bool:
-        """Whether this host is itself a virtual machine; a container is none."""
+        """Whether this host is itself a virtual machine; a container is not."""
         return is_machine(self.snapshot.virtualization)
 
     @property

@@ -38,7 +38,7 @@ class Remedy(Enum):
 class Drift:
     """One drift of MODULE. key identifies its cause: what runs and what comes next.
 
-    wanted has the parameters to put right. remedy is None where nestd cannot, for hindrance.
+    wanted has the parameters to correct. remedy is None where nestd cannot, because of hindrance.
     """
 
     module: str

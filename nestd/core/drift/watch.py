@@ -50,8 +50,8 @@ class DriftWatch:
         self._dealt_with: dict[str, dict[str, str]] = {}  # what was done, by module and cause
         self._kvm_conf = JsonFile(self._view.root.at(KNOWN_KVM_CONF))
         self._known = Identity(0, 0)  # the kvm.conf that was there last
-        self._acting: set[str] = set()  # modules that are being put right
-        self._jobs: set[int] = set()  # that put right
+        self._acting: set[str] = set()  # modules that are being corrected
+        self._jobs: set[int] = set()  # that correct
         self._timers: dict[str, asyncio.TimerHandle] = {}  # by cause
         self._later: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()

@@ -185,7 +185,7 @@ class LogDaemon:
         reader: Reader = EVERYBODY,
         restart: bool = False,
     ) -> LogChange:
-        """Check a change. Raises what stands against it, as far as READER may know it."""
+        """Check a change. Raises the reason against it, as far as READER may know it."""
         check_ours(self._is_ours)
         return await self._prepare(filters, outputs, when, reader, restart=restart)
 

@@ -78,7 +78,7 @@ class MachineCount:
             before = self._latest
             ids = await asyncio.to_thread(kvm_holders.machine_ids, self._root)
             known, self._ids = self._ids, ids
-            if before == self._latest:  # else the kernel has told a later one meanwhile
+            if before == self._latest:  # else the kernel has reported a later one meanwhile
                 self.value = len(ids)
                 self._on_count()
             if known not in (None, ids):

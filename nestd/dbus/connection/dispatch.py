@@ -28,7 +28,7 @@ from nestd.dbus.values import Call, Resolve, Route
 _log = logging.getLogger(__name__)
 
 INTERNAL_ERROR = "Internal error; see the journal of nestd."
-# As many as calls that one sender may have at work: quick ones end before the next turn.
+# As many calls as one sender may have in progress: quick ones end before the next turn.
 _TURN_CALLS = 16
 _TURN_SECONDS = 0.005
 MOST_WAITING = 256

@@ -264,7 +264,7 @@ class MessageStream:
         return True
 
     def _drop(self, length: int) -> None:
-        """Pass over a message of which nobody can be told, for its header cannot be read.
+        """Skip a message that cannot be answered because its header cannot be read.
 
         Nor is it known how many descriptors came with it: of what has been received with it, all
         are closed, so that no other message gets them.

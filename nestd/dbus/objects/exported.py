@@ -99,7 +99,7 @@ class Exported:
         return None
 
     def _report(self, name: str) -> None:
-        """Log the exception at work, once: anyone may ask for properties as often as they like."""
+        """Log the current exception, once: anyone may ask for properties as often as they like."""
         if name not in self._reported:
             self._reported.add(name)
             _log.exception("%s of %s cannot be read", name, self.path)

@@ -7,7 +7,7 @@ label and ACLs, synced before the exchange and the directory after it.
 
 Old and new file swap their names, so that what was replaced is still there to be compared with
 what was expected; where they differ they swap back. A lease keeps writers out for that moment.
-What a crash in that moment leaves is told by the temporary file's name: it holds digests of the
+The temporary file's name shows what a crash in that moment leaves: it holds digests of the
 new and of the expected bytes, so that settle() and remove_leftovers() know whose bytes they find.
 """
 
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 class NotUndone(OSError):
-    """A step failed and so did its undo; strerror says what stands now."""
+    """A step failed and so did its undo; strerror says what is in effect now."""
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ def _swap(source: Path, target: Path, expected: bytes) -> None:
             exchanged = exchange(source, target)
             if not exchanged:
                 _link_and_rename(source, target)
-        except FileNotFoundError:  # moved away, to be written anew
+        except FileNotFoundError:  # moved away, to be written again
             raise _changed(target) from None
         if exchanged and (
             lease.is_wanted or not lease.names(source) or read_regular(source) != expected

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def read_cache(root: Root, machine: str) -> QemuCapabilities | None:
-    """What libvirt noted last of a QEMU for MACHINE; None where it has not looked at one yet."""
+    """What libvirt recorded last about a QEMU for MACHINE; None before its first probe."""
     for path in sorted(matching(root.at(DIRECTORY), "*.xml"), key=_age):
         try:
             found = parse((read_regular(path) or b"").decode("utf-8", "replace"))

@@ -35,7 +35,7 @@ class Processor:
 
 
 def read_processor(root: Root) -> Processor:
-    """Read it. Blocks: the kernel makes the text anew, with some KB for each of the processors."""
+    """Read it. Blocks: the kernel generates the text at each read, some KB for each processor."""
     first: dict[str, str] = {}
     try:
         with open_regular(root.at(PATH)) or io.BytesIO() as file:

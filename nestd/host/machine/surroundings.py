@@ -20,7 +20,7 @@ from nestd.host.root import Root
 
 @dataclass(frozen=True)
 class Surroundings:
-    """libvirt is None where it noted nothing.
+    """libvirt is None where it has no record.
 
     gic is the version of arm64's interrupt controller, 0 where it is not known; hypervisor the one
     below as hypervisor() of nestd.host.machine.below names it, "" where that was not asked.

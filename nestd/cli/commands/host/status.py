@@ -86,7 +86,7 @@ def _answer(host: Host, default: str) -> Iterator[Text]:
         style = f"{STRONG} {GOOD if host.nested.running == 'yes' else WARN}"
     yield styled((state.headline(host, default), style))
     sentences = (each for module in host.modules.values() for each in state.drift(host, module))
-    for sentence in dict.fromkeys(sentences):  # what is odd about all of them is told once
+    for sentence in dict.fromkeys(sentences):  # a problem of all of them is shown once
         yield styled((sentence, WARN))
 
 

@@ -20,7 +20,7 @@ _ELEMENT = f"<qemu:commandline {_NAMESPACE}>\n{_WORDS}\n</qemu:commandline>"
 
 
 def virtualization(guest: Guest) -> Finding | None:
-    """Whether the guest gets EL2, without which it can have no KVM."""
+    """Whether the guest gets EL2, without which it cannot run KVM."""
     if guest.situation.facts.machine != ARM or not runs_here(guest):
         return None
     said = read_qemu(guest.domain.qemu_arguments).capability(_PROPERTY)

@@ -65,7 +65,7 @@ def check_guest(domain: Domain, situation: Situation) -> GuestReport:
 
 
 def read_domain(text: str) -> Domain:
-    """The guest of a libvirt domain XML. Raises InvalidArgument where that is none."""
+    """The guest of a libvirt domain XML. Raises InvalidArgument for other text."""
     several = len(split_domains(text))
     wrong = recognize(text)
     if several > 1:

@@ -12,21 +12,21 @@ from nestd.core.checks.situation import Situation
 from nestd.core.model import Vendor
 from nestd.formats.libvirt_xml.domain_xml import Domain
 
-# What a guest's processor on x86 needs to be a hypervisor's.
+# The feature that a guest's processor on x86 needs to run a hypervisor.
 FEATURES: Mapping[Vendor, str] = MappingProxyType({Vendor.INTEL: "vmx", Vendor.AMD: "svm"})
 _LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)
 class Guest:
-    """What the guest checks judge."""
+    """The input of the guest checks."""
 
     domain: Domain
     situation: Situation
 
     @property
     def arch(self) -> str:
-        """The guest's architecture; libvirt takes the host's where the XML names none."""
+        """The guest's architecture; libvirt uses the host's if the XML names none."""
         return self.domain.arch or self.situation.facts.machine
 
     @property
@@ -38,15 +38,15 @@ class Guest:
 
 
 def add_to_domain(guest: Guest, xml: str) -> str:
-    """The hint to add XML to the guest's as a whole."""
+    """The hint to add XML to the <domain> element."""
     return f"With {guest.edit}, add this inside <domain>:\n{xml}"
 
 
 def add_to(guest: Guest, element: str, xml: str) -> str:
-    """The hint to add XML to an ELEMENT that is there."""
+    """The hint to add XML to an existing ELEMENT."""
     return f"With {guest.edit}, add this inside <{element}>:\n{xml}"
 
 
 def replace(guest: Guest, what: str, xml: str) -> str:
-    """The hint to put XML in the place of WHAT, which is XML or a description of it."""
+    """The hint to replace WHAT, which is XML or a description of it, by XML."""
     return f"With {guest.edit}, replace {what} by this:\n{xml}"

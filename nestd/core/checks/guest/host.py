@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the host has to be for any guest to nest on it."""
+"""What any guest that nests requires of the host."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CHECKS = (
 
 
 def host(guest: Guest) -> Finding:
-    """The first thing on the host that stands in the way."""
+    """The first obstacle on the host."""
     for check in _CHECKS:
         found = check(guest.situation)
         if found is not None and found.verdict is Verdict.FAIL:

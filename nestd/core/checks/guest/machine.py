@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What kind of machine the guest is."""
+"""The guest's kind of machine."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def runs_here(guest: Guest) -> bool:
 
 
 def domain_type(guest: Guest) -> Finding:
-    """KVM, or something that the host's nesting has nothing to do with."""
+    """KVM, or another domain type, which the host's nesting does not affect."""
     kind = guest.domain.type
     if kind == "kvm":
         return passed("domain-type", "The guest runs on KVM.")
@@ -77,7 +77,7 @@ def _kvm_tag(guest: Guest) -> str:
 
 
 def os_type(guest: Guest) -> Finding | None:
-    """A machine of its own, or something else that libvirt knows."""
+    """A full virtual machine, or another kind that libvirt knows."""
     domain = guest.domain
     if domain.os_type == "hvm":
         return None
@@ -98,7 +98,7 @@ def os_type(guest: Guest) -> Finding | None:
 
 
 def architecture(guest: Guest) -> Finding | None:
-    """The host's own architecture; the rest is emulation."""
+    """The host's own architecture; others are emulated."""
     machine = guest.situation.facts.machine
     if machine not in _GUESTS:
         return None
@@ -127,7 +127,7 @@ def machine_type(guest: Guest) -> Finding | None:
 
 
 def launch_security(guest: Guest) -> Finding | None:
-    """A confidential guest can have none of its own."""
+    """A confidential guest cannot run guests of its own."""
     kind = guest.domain.launch_security
     if not kind:
         return None
@@ -141,7 +141,7 @@ def launch_security(guest: Guest) -> Finding | None:
 
 
 def qemu_arguments(guest: Guest) -> Finding | None:
-    """Arguments that go past libvirt, and past these checks."""
+    """Arguments that bypass libvirt, and these checks."""
     overriding = [each for each in _OVERRIDING if guest.arch != ARM or each not in _ONLY_WAY]
     found = [each for each in guest.domain.qemu_arguments if each.startswith(tuple(overriding))]
     if not found:

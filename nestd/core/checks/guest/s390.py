@@ -2,7 +2,7 @@
 """Guests on IBM Z: the facility sie (QEMU's feature sief2), and huge pages.
 
 host-model is QEMU's expansion of the host's model, which has sief2 where KVM offers it; that was
-not tried on a machine, hence the warning. QEMU's named models come without it.
+not tried on a machine, therefore the warning. QEMU's named models do not have it.
 """
 
 from __future__ import annotations

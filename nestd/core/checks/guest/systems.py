@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Guide, 9, 13 and 14: which operating systems are meant, and what comes after the XML."""
+"""Guide, 9, 13 and 14: supported operating systems, and the steps after the XML."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FIRST = {7: 8, 8: 2}  # first minor release of each major one, as L1
 
 
 def restart(guest: Guest) -> Finding:
-    """When a change of the XML, or of the host, reaches the guest."""
+    """When a change of the XML, or of the host, takes effect in the guest."""
     always = (
         "A guest keeps the processor that it was started with: after a change here or on the host"
         " it has to be shut down and started; a reboot inside it is not enough."
@@ -48,7 +48,7 @@ def first_level(guest: Guest) -> Finding | None:
 
 
 def second_level(guest: Guest) -> Finding | None:
-    """What may run in guests of the guest (L2), and how these are made."""
+    """What may run in guests of the guest (L2), and how to create them."""
     vendor = guest.situation.vendor
     if vendor is Vendor.NONE:
         return None
@@ -65,7 +65,7 @@ def second_level(guest: Guest) -> Finding | None:
 
 
 def _this_one(guest: Guest) -> str:
-    """What the XML's metadata say of the guest's system."""
+    """What the XML's metadata say about the guest's system."""
     found = _RHEL.fullmatch(guest.domain.os_id)
     if found is None:
         return ""

@@ -114,7 +114,7 @@ def _require(feature: str) -> str:
 
 
 def _invalid(guest: Guest, given: Cpu, feature: str) -> Finding | None:
-    """What libvirt would refuse."""
+    """An XML that libvirt would refuse."""
     return _invalid_model(guest, given) or _invalid_features(guest, given, feature)
 
 
@@ -155,7 +155,7 @@ def _invalid_features(guest: Guest, given: Cpu, feature: str) -> Finding | None:
 
 
 def _other_vendors_feature(guest: Guest, given: Cpu, feature: str) -> Finding | None:
-    """The feature of the other vendor's processors, where the guest cannot do without it."""
+    """The feature of the other vendor's processors, if the guest requires it."""
     other = next(name for name in FEATURES.values() if name != feature)
     if not set(given.policies(other)) & {"require", "force"}:
         return None
@@ -217,7 +217,7 @@ def _last_cpu(arguments: Sequence[str]) -> int:
 
 
 def _named(guest: Guest, given: Cpu, feature: str) -> Finding | None:
-    """What is said of the feature itself, which decides whatever the mode is."""
+    """The <feature> line for the feature itself, which decides in every mode."""
     [policy] = given.policies(feature) or [""]
     if policy in _GIVEN:
         return passed("cpu", f"The guest asks for {feature} (policy {policy}).")
@@ -231,7 +231,7 @@ def _named(guest: Guest, given: Cpu, feature: str) -> Finding | None:
 
 
 def _by_mode(guest: Guest, given: Cpu, feature: str) -> Finding:
-    """What the mode gives by itself."""
+    """What the CPU mode alone provides."""
     if given.mode in _WHOLE:
         return passed("cpu", f"The guest gets the host's processor with {feature} ({given.mode}).")
     like_host = given.mode == "host-model" or (given.match == "minimum" and given.model)

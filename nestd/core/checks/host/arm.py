@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""arm64, where no module has "nested": KVM is part of the kernel and nests as it was booted.
+"""arm64, where no module has "nested": the kernel command line decides whether KVM nests.
 
 As seen with Linux 6.12 and 7.2 in QEMU: kvm-arm.mode=nested has an effect since Linux 6.16, with
-FEAT_NV2; on a host with a GICv2 KVM gives up, and there is none at all.
+FEAT_NV2; on a host with a GICv2 KVM then fails to start at all.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NOT_MODULES = ("kvm", "kvm_arm", "kvm_intel", "kvm_amd")
 
 
 def kvm(situation: Situation) -> Finding | None:
-    """Whether KVM came up, and what kept it from that."""
+    """Whether KVM runs, and what prevents it."""
     if situation.facts.machine != ARM:
         return None
     if situation.facts.has_device:
@@ -74,7 +74,7 @@ def kernel(situation: Situation) -> Finding | None:
 
 
 def cpu(situation: Situation) -> Finding | None:
-    """Whether the processor has FEAT_NV2, which the kernel tells by using it alone."""
+    """Whether the processor has FEAT_NV2, which the kernel shows only by using it."""
     if not _runs(situation):
         return None
     if situation.facts.kvm_nests:
@@ -134,7 +134,7 @@ def _switch_on(situation: Situation) -> str:
 
 
 def mode(situation: Situation) -> Finding | None:
-    """A word that KVM does not understand."""
+    """A value of kvm-arm.mode that KVM does not know."""
     malformed = situation.facts.arm_mode.malformed
     if situation.facts.machine != ARM or not malformed:
         return None
@@ -148,7 +148,7 @@ def mode(situation: Situation) -> Finding | None:
 
 
 def wrong_place(situation: Situation) -> Finding | None:
-    """An option of modprobe.d, or of a module that there is not here."""
+    """An option in modprobe.d for a module that does not exist on arm64."""
     if situation.facts.machine != ARM:
         return None
     found = [

@@ -15,7 +15,7 @@ _UDEV = (
 
 
 def device(situation: Situation) -> Finding | None:
-    """Whether it is there and QEMU may open it."""
+    """Whether it exists and QEMU may open it."""
     module, node = situation.module, situation.surroundings.device
     if module is None and not situation.snapshot.backend:
         return None

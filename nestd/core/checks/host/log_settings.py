@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What libvirt's daemons are configured to log, where that is more or other than its defaults."""
+"""What libvirt's daemons are configured to log, where that differs from the defaults."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Is this host fit for nested virtualization? All checks of a host, in the order of reading."""
+"""Is this host fit for nested virtualization? All checks of a host, in the order shown."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def virtualbox(situation: Situation) -> Finding | None:
 
 
 def _unknown(situation: Situation, here: str, shown: str, *, is_off: bool) -> Finding:
-    """The version decides, and nothing tells it."""
+    """The version decides, and it is not known."""
     both = (
         f"before 7.2.10 it fails with {_HELD} unless it is 0, later with {_NOT_ON} unless it is 1"
     )
@@ -68,7 +68,7 @@ def _unknown(situation: Situation, here: str, shown: str, *, is_off: bool) -> Fi
 
 
 def _change(situation: Situation, value: str) -> str:
-    """Where the value is changed: where it is set now, as a sentence."""
+    """How to change the value in the place where it is set now, as a sentence."""
     core = situation.facts.module("kvm")
     word = f"kvm.{_PARAMETER}={value}"
     winner = core.next_load.effective(_PARAMETER)

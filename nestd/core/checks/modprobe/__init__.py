@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Checks of the configuration of modprobe: what it does not do that it looks like doing.
+"""Checks of modprobe's configuration: lines that do not do what they seem to do.
 
-configuration judges files and lines, options the options of KVM's modules, loading what keeps a
-module from being loaded. Imports core.modules. Begin with configuration.
+configuration judges files and lines, options the options of KVM's modules, loading what
+prevents loading a module. Imports core.modules. Begin with configuration.
 """

@@ -42,7 +42,7 @@ class Running:
         return filters and self.parsed_outputs() == other.parsed_outputs()
 
     def satisfies(self, settings: LogSettings) -> bool:
-        """Whether SETTINGS are in use. libvirt's default outputs are not told apart from others."""
+        """Whether SETTINGS are in use. libvirt's default outputs count as any others."""
         if self.parsed_filters() != settings.filters:
             return False
         return not settings.outputs or self.parsed_outputs() == settings.outputs

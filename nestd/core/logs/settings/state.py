@@ -30,7 +30,7 @@ class Activation(Enum):
 
 @dataclass(frozen=True)
 class LogConfig:
-    """What a configuration file says. Of values that libvirt refuses, nothing is told but error."""
+    """What a configuration file says. Values that libvirt refuses appear only in error."""
 
     filters: tuple[Filter, ...] = ()
     outputs: tuple[Output, ...] = ()
@@ -40,7 +40,7 @@ class LogConfig:
 
 @dataclass(frozen=True)
 class DebugShown:
-    """What is told of a session; until is in microseconds of CLOCK_REALTIME, 0 without one."""
+    """A session as it is reported; until is in microseconds of CLOCK_REALTIME, 0 without one."""
 
     until: int
     filters: str
@@ -53,7 +53,7 @@ NO_SESSION = DebugShown(0, "", "", 0)
 
 @dataclass(frozen=True)
 class LogState:
-    """All that is told of a daemon."""
+    """Everything that is reported of a daemon."""
 
     name: str
     config_file: str
@@ -128,7 +128,7 @@ def overridden_by(
 
 
 def timeout_of(process: DaemonProcess) -> int | None:
-    """After how many idle seconds the daemon was told to end, None for never."""
+    """After how many idle seconds the daemon is to exit, None for never."""
     for option, value in _options_with_values(process.arguments):
         if option == "--timeout" and value.isdigit():
             return int(value) or None
@@ -152,7 +152,7 @@ def _level(conf: Conf, name: str) -> int:
 
 
 def _options(arguments: Sequence[str]) -> Iterator[str]:
-    """The options that decide over the file, as they are told."""
+    """The options that override the file, as they are reported."""
     for option, value in _options_with_values(arguments):
         if option == "--config":
             yield f"--config {value}"
