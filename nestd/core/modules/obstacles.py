@@ -12,8 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nestd.core.modules.facts import EXCLUSIVE, KvmModule
-from nestd.formats.modprobe.install_command import loads_nothing
-from nestd.formats.modprobe.load_obstacle import LoadObstacle, ObstacleKind, sentence
+from nestd.formats.modprobe.load_obstacle import (
+    LoadObstacle,
+    ObstacleKind,
+    loads_nothing,
+    sentence,
+)
 from nestd.formats.modprobe.next_load import Assignment, Origin
 from nestd.host.kernel.sysfs import Availability
 
