@@ -6,6 +6,7 @@ Domains are asked for by their UUID: a name may be a number, or change.
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -81,12 +82,13 @@ class Domains:
     async def save(self, uuid: str, seconds: float) -> None:
         """Save the state to disk and stop the guest. Raises VirshTimeout where it takes longer.
 
-        Then the guest runs on.
+        Then the guest runs on, unless the save has ended in this moment.
         """
         try:
             await virsh("managedsave", uuid, "--running", timeout=seconds)
         except VirshTimeout:
-            await virsh("domjobabort", uuid)
+            with contextlib.suppress(VirshError):  # libvirt may not have begun, or just have ended
+                await virsh("domjobabort", uuid)
             raise
 
     async def is_busy(self, uuid: str) -> bool:

@@ -17,7 +17,7 @@ _INSTALL = (
 
 
 class VirshError(CliError):
-    """libvirt refused, or did not answer; reason is its own last line."""
+    """libvirt refused, or did not answer; reason is its own last line, without a full stop."""
 
     def __init__(self, text: str, reason: str, code: Exit = Exit.FAILED) -> None:
         super().__init__(text, code=code)
@@ -38,6 +38,6 @@ async def virsh(*arguments: str, timeout: float = SECONDS) -> str:
     except TimeoutError as error:
         raise VirshTimeout("libvirt does not answer.", "it does not answer") from error
     if done.status:
-        reason = done.complaint.removeprefix("error: ")
-        raise VirshError(f"libvirt says: {reason}", reason)
+        reason = done.complaint.removeprefix("error: ").rstrip(".")
+        raise VirshError(f"libvirt says: {reason}.", reason)
     return done.stdout.decode("utf-8", "replace")

@@ -79,7 +79,7 @@ async def _save(
             text = f"{domain.name} could not be saved within {formatting.duration(limit)}."
             raise StopFailed(text) from None
         except VirshError as error:
-            raise StopFailed(f"{domain.name} cannot be saved: {error.reason}") from error
+            raise StopFailed(f"{domain.name} cannot be saved: {error.reason}.") from error
 
 
 async def _shut_down(
@@ -91,7 +91,7 @@ async def _shut_down(
         try:
             await Domains().shut_down(domain.uuid)
         except VirshError as error:
-            raise StopFailed(f"{domain.name} cannot be shut down: {error.reason}") from error
+            raise StopFailed(f"{domain.name} cannot be shut down: {error.reason}.") from error
     deadline = time.monotonic() + limit
     while True:
         found = await Domains().these([each.uuid for each in domains])
