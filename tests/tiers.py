@@ -189,6 +189,7 @@ TIERS: Mapping[str, Tier] = {
             Need("cockpit-bridge", "cockpit-bridge", "cockpit-bridge"),
             Need("/usr/share/cockpit/shell/index.html", "cockpit-system", "cockpit-system"),
             Need("chromium", "chromium", "chromium"),
+            Need("firefox-esr", "firefox-esr", "firefox"),
             *_IMAGE,
             Need("dpkg-deb", "dpkg", "dpkg"),
             Need("nsenter", "util-linux", "util-linux"),

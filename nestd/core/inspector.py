@@ -40,8 +40,10 @@ class Inspector:
         return check_guest(domain, self._situation(await self._surroundings("")))
 
     async def _surroundings(self, module: str) -> Surroundings:
-        kernel = self._view.kernel
-        return await read_surroundings(self._view.root, kernel.machine, kernel.release, module)
+        kernel, virtualization = self._view.kernel, self._view.snapshot().virtualization
+        return await read_surroundings(
+            self._view.root, kernel.machine, kernel.release, module, virtualization
+        )
 
     def _situation(self, surroundings: Surroundings, reader: Reader = EVERYBODY) -> Situation:
         facts = self._view.facts().for_reader(sees_all=reader.sees_files)

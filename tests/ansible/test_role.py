@@ -91,7 +91,7 @@ def test_a_guest_is_checked_in_both_ways(ansible: Ansible, tmp_path: Path) -> No
         {"name": "xml", "nestd.kvm.guest_check": {"xml": XML}},
         {"name": "path", "nestd.kvm.guest_check": {"path": str(tmp_path / "a.xml")}},
         {"name": "not ready", "nestd.kvm.guest_check": {"xml": "<domain type='qemu'/>"}},
-        {"name": "both", "nestd.kvm.guest_check": {"xml": f"{XML}<domain type='qemu'/>"}},
+        {"name": "both", "nestd.kvm.guest_check": {"xml": f"{XML}<domain type='qemu'></domain>"}},
         {"name": "no XML", "nestd.kvm.guest_check": {"xml": "<"}, "ignore_errors": True},
     ]
     with running_hosts(tmp_path / "hosts", [SimulatedHost("fit")]) as members:

@@ -88,6 +88,6 @@ def test_the_unit_tests(ansible: tuple[Ansible, Python]) -> None:
     assert " passed" in done.stdout
 
 
-def test_each_pair_is_in_the_readme() -> None:
+def test_each_version_is_in_the_readme() -> None:
     told = {line.split("|")[1].strip() for line in README.splitlines() if line.startswith("| 2.")}
     assert told == set(CONTROLLERS)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import json
 import os
 import signal
 from contextlib import ExitStack
@@ -12,9 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pytest
 import tiers
-from page import BRIDGE_IN_C, CHECKOUT, Bridge, cockpit
+from page import BRIDGE_IN_C, CHECKOUT, SOURCE, Bridge, cockpit
 from private_bus import PrivateBus, private_bus
 from running_nestd import Nestd, running_nestd
 
@@ -23,12 +22,14 @@ try:
 except ImportError:  # the tier "cockpit" then says so
     expect = sync_playwright = None
 
-SIMULATION = importlib.util.find_spec("nestd.formats.simulation")
-needs_situations = pytest.mark.skipif(
-    SIMULATION is None, reason="this nestd has no simulated situations and libvirt"
-)
-
 SHOTS = CHECKOUT / ".cache/cockpit"
+AXE = SOURCE / "node_modules/axe-core/axe.min.js"
+# What reaches over the right edge; what scrolls by itself may.
+WIDER = """[...document.querySelectorAll('body *')]
+    .filter((each) => each.getBoundingClientRect().right > window.innerWidth + 1)
+    .filter((each) => !each.closest('.nestd-text, .pf-v6-screen-reader'))
+    .map((each) => each.outerHTML.slice(0, 200))"""
+PAGE = "/cockpit/@localhost/nestd/index.html"
 WIDE, NARROW = (1100, 1000), (320, 800)
 LOADED = 45_000  # milliseconds for a page or an answer, on a machine that is busy
 
@@ -58,9 +59,26 @@ class Screen:
         return self.dialog()
 
     def shoot(self, name: str) -> None:
-        """Keep a picture of the whole page, to be looked at: .cache/cockpit/NAME.png."""
+        """Keep a picture of the page, to be looked at: .cache/cockpit/NAME.png."""
         SHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SHOTS / f"{name}.png", animations="disabled")
+
+    def inspect(self, name: str) -> None:
+        """Keep a picture of what is there now; nothing in it shuts people out or is cut off."""
+        self.shoot(name)
+        faults = violations(self.page) + self.page.evaluate(WIDER) + self.errors
+        assert faults == [], "\n".join(faults)
+
+
+def violations(page: Any) -> list[str]:
+    """What axe-core finds on the page as it is at this moment."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(f"() => {{ {AXE.read_text()} }}")
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        json.dumps([each["id"], each["help"], [node["html"] for node in each["nodes"]]])
+        for each in found["violations"]
+    ]
 
 
 @dataclass(frozen=True)
@@ -83,6 +101,7 @@ class Opener:
         self._arguments: tuple[str, ...] = ()
         # Scripts by name that the session finds before all other programs.
         self.programs: dict[str, str] = {}
+        self._environment: dict[str, str] = {}
         # Other pages by name: their files.
         self.pages: dict[str, dict[str, str]] = {}
         # A link, so that another bus can take the place of the first.
@@ -99,21 +118,25 @@ class Opener:
         user: int = 0,
     ) -> Screen:
         """The page on a fresh simulated host, --simulate KIND."""
+        nestd = self.start(kind)
+        url = self.serve(nestd, bridge=bridge, user=user)
+        return self._show(nestd, url, view)
+
+    def run_before_nestd(self, code: str) -> None:
+        """Have the nestd that is started next run that Python first."""
+        folder = self._directory / "first"
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(code)
+        self._environment["PYTHONPATH"] = f"{folder}:{CHECKOUT}"
+
+    def start(self, kind: str) -> Nestd:
+        """nestd on a bus of its own."""
         bus = self._start_bus()
         self._arguments = ("--simulate", kind)
-        running = running_nestd(bus.address, self._directory, *self._arguments)
-        nestd = self._stack.enter_context(running)
-        return self.show(nestd, view, bridge=bridge, user=user)
+        return self._run(bus.address)
 
-    def show(
-        self,
-        nestd: Nestd,
-        view: View,
-        *,
-        bridge: Bridge = BRIDGE_IN_C,
-        user: int = 0,
-    ) -> Screen:
-        """The page over the bus that runs."""
+    def serve(self, nestd: Nestd, *, bridge: Bridge = BRIDGE_IN_C, user: int = 0) -> str:
+        """Cockpit with the page, for one session of a browser; its address."""
         home = self._public / "home"
         home.mkdir()
         for name, text in self.programs.items():
@@ -134,7 +157,9 @@ class Opener:
         bridge = Bridge(bridge.program, variables)
         address = f"unix:path={self._link}"
         served = cockpit(address, self._dist, home, bridge=bridge, user=user)
-        url = self._stack.enter_context(served)
+        return self._stack.enter_context(served)
+
+    def _show(self, nestd: Nestd, url: str, view: View) -> Screen:
         context = self._browser.new_context(
             viewport={"width": view.size[0], "height": view.size[1]},
             color_scheme="dark" if view.dark else "light",
@@ -148,13 +173,12 @@ class Opener:
         page = context.new_page()
         screen = Screen(page, nestd, url)
         page.on("pageerror", lambda error: screen.errors.append(str(error)))
-        page.goto(f"{url}/cockpit/@localhost/nestd/index.html")
+        page.goto(url + PAGE)
         return screen
 
     def start_again(self, screen: Screen) -> None:
         """Another nestd over the same host; the first one has ended."""
-        running = running_nestd(f"unix:path={self._link}", self._directory, *self._arguments)
-        screen.nestd = self._stack.enter_context(running)
+        screen.nestd = self._run(f"unix:path={self._link}")
 
     def restart_bus(self, screen: Screen) -> None:
         """The bus ends, and nestd with it; both come back, at the same address."""
@@ -163,6 +187,12 @@ class Opener:
         self._link.unlink()
         self._start_bus()
         self.start_again(screen)
+
+    def _run(self, address: str) -> Nestd:
+        running = running_nestd(
+            address, self._directory, *self._arguments, environment=self._environment
+        )
+        return self._stack.enter_context(running)
 
     def _start_bus(self) -> PrivateBus:
         self._bus = self._stack.enter_context(private_bus("dbus-daemon"))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -40,16 +41,18 @@ def test_each_obstacle_of_the_next_load_is_told_with_its_line(opened: Opener) ->
     # Nothing announces a change of the command line: it comes with the next event.
     file.write_text("# of this site\n")
     expect(card).to_contain_text("The kernel command line forbids loading kvm_intel.")
-    screen.shoot("obstacle")
+    screen.inspect("obstacle")
 
 
-def test_blacklisted_host_says_what_comes_at_the_next_boot(opened: Opener) -> None:
-    screen = opened("intel,blacklisted")
+def test_file_that_stops_modprobe_is_told(opened: Opener) -> None:
+    screen = opened()
     card = screen.card("Nested virtualization")
-    expect(card).to_contain_text("kvm_intel is not loaded")
-    expect(card).to_contain_text("a blacklist names it")
-    card.get_by_role("button", name="/etc/modprobe.d/blacklist-kvm.conf:1").first.click()
-    expect(screen.dialog()).to_contain_text("blacklist-kvm.conf:1")
+    expect(screen.switch).to_be_checked()
+    os.mkfifo(screen.nestd.root / MODPROBE_D)
+    expect(card).to_contain_text("modprobe would stop at a file before it loads kvm_intel.")
+    expect(card).to_contain_text(f"/{MODPROBE_D}")
+    expect(screen.card("Checks").get_by_role("list", name="Problems")).to_contain_text(MODPROBE_D)
+    screen.inspect("obstacle-file")
 
 
 def test_risks_of_nesting_are_told(opened: Opener) -> None:
@@ -59,7 +62,7 @@ def test_risks_of_nesting_are_told(opened: Opener) -> None:
     card.get_by_role("button", name=title).click()
     findings = card.get_by_role("list", name=title)
     expect(findings).to_contain_text("/dev/kvm")
-    screen.shoot("posture")
+    screen.inspect("posture")
 
 
 def test_what_cannot_be_read_is_told_and_not_taken_for_off(opened: Opener) -> None:
@@ -69,6 +72,7 @@ def test_what_cannot_be_read_is_told_and_not_taken_for_off(opened: Opener) -> No
     with _unreadable(screen):
         expect(card).to_contain_text("What runs cannot be read")
         expect(card).not_to_contain_text("Off")
+        screen.inspect("unreadable")
 
 
 @contextmanager
@@ -91,12 +95,6 @@ def test_daemon_that_a_socket_starts_says_so(opened: Opener) -> None:
         'log_filters = "1:qemu"\nlog_outputs = "3:stderr"\n'
     )
     expect(daemon).to_contain_text("No output shows the debug messages of 1:qemu")
-
-
-def test_configuration_that_libvirt_cannot_read_is_told(opened: Opener) -> None:
-    screen = opened("power,libvirt-unreadable")
-    daemon = screen.card("Debug logs").get_by_role("article", name="libvirtd")
-    expect(daemon).to_contain_text("/etc/libvirt/libvirtd.conf:28: expecting a separator")
 
 
 def test_history_has_what_others_did(opened: Opener) -> None:

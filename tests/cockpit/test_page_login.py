@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from page import CHECKOUT, free_port
 pytestmark = pytest.mark.cockpit
 
 ROOT = "/var/lib/nestd/simulated-host"
+KVM_CONF = f"{ROOT}/etc/modprobe.d/kvm.conf"
 SERVICE = f"[Service]\nExecStart=\nExecStart=/usr/bin/nestd --simulate intel --root {ROOT}\n"
 SOCKET = "[Socket]\nListenStream=\nListenStream=127.0.0.1:{port}\n"
 COCKPIT = "[WebService]\nAllowUnencrypted=true\nOrigins=http://127.0.0.1:{port}\n"
@@ -47,7 +49,7 @@ def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Overlay:
     overlay = Overlay(image, tmp_path_factory.mktemp("cockpit"))
     build = ["/src/packaging/build.py", "deb", "/packages", "--no-check", "--page", "/page"]
     overlay.run(*build, binds=(f"{CHECKOUT}:/src", f"{dist}:/page"))
-    overlay.run("sh", "-c", "dpkg --install /packages/*.deb")
+    overlay.run("sh", "-c", "cd /packages && dpkg --install nestd_* nestctl_* cockpit-nestd_*")
     return overlay
 
 
@@ -66,22 +68,35 @@ def host(installed: Overlay) -> Iterator[tuple[Container, str]]:
         yield booted, f"http://127.0.0.1:{port}"
 
 
-@contextmanager
-def logged_in(browser: Any, url: str, user: str, *, superuser: bool) -> Iterator[Any]:
-    """A page of the shell, at nestd's page."""
-    context = browser.new_context(viewport={"width": WIDE[0], "height": WIDE[1]}, locale="en-US")
-    context.set_default_timeout(LOADED)
-    page = context.new_page()
-    page.goto(f"{url}/nestd")
-    wish = "any" if superuser else "none"
-    page.evaluate(f"localStorage.setItem('superuser:{user}', '{wish}')")
-    page.locator("#login-user-input").fill(user)
-    page.locator("#login-password-input").fill(PASSWORD)
-    page.locator("#login-button").click()
-    try:
-        yield page
-    finally:
-        context.close()
+@dataclass
+class LogIn:
+    """Logs people in with their password, each in a browser window of its own."""
+
+    browser: Any
+    machine: Container
+    url: str
+    windows: ExitStack
+
+    def __call__(self, user: str, *, superuser: bool) -> Any:
+        """Cockpit at nestd's page; with superuser, administrative access from the login on."""
+        size = {"width": WIDE[0], "height": WIDE[1]}
+        window = self.browser.new_context(viewport=size, locale="en-US")
+        self.windows.callback(window.close)
+        window.set_default_timeout(LOADED)
+        page = window.new_page()
+        page.goto(f"{self.url}/nestd")
+        wish = "any" if superuser else "none"
+        page.evaluate(f"localStorage.setItem('superuser:{user}', '{wish}')")
+        page.locator("#login-user-input").fill(user)
+        page.locator("#login-password-input").fill(PASSWORD)
+        page.locator("#login-button").click()
+        return page
+
+
+@pytest.fixture
+def log_in(host: tuple[Container, str], browser: Any) -> Iterator[LogIn]:
+    with ExitStack() as windows:
+        yield LogIn(browser, *host, windows)
 
 
 def _switch(page: Any) -> Any:
@@ -102,64 +117,58 @@ def test_packages_bring_the_page_and_say_what_is_in_it(host: tuple[Container, st
     assert "nestd" in machine.output("cockpit-bridge", "--packages").split()
 
 
-def test_administrator_turns_on_access_and_changes(
-    host: tuple[Container, str], browser: Any
-) -> None:
-    machine, url = host
-    with logged_in(browser, url, ADMIN, superuser=False) as page:
-        expect(_switch(page)).to_be_checked()
-        expect(_switch(page)).to_be_disabled()
-        frame = page.frame_locator(FRAME)
-        frame.get_by_role("button", name="Turn on administrative access").click()
-        dialog = frame.get_by_role("dialog")
-        dialog.locator("#nestd-admin-reply").fill("wrong")
-        dialog.get_by_role("button", name="Authenticate").click()
-        expect(dialog).to_contain_text("try again")
-        dialog.locator("#nestd-admin-reply").fill(PASSWORD)
-        dialog.get_by_role("button", name="Authenticate").click()
-        expect(dialog).to_be_hidden()
-        expect(_switch(page)).to_be_enabled()
-        _switch(page).click()
-        dialog.get_by_role("button", name="Apply").click()
-        expect(dialog).to_be_hidden()
-        expect(_switch(page)).not_to_be_checked()
-        expect(frame.get_by_role("region", name="History")).to_contain_text("nested=0 (now)")
-    assert "nested=0" in machine.file(f"{ROOT}/etc/modprobe.d/kvm.conf").read_text()
+def test_administrator_turns_on_access_and_changes(log_in: LogIn) -> None:
+    page = log_in(ADMIN, superuser=False)
+    expect(_switch(page)).to_be_checked()
+    expect(_switch(page)).to_be_disabled()
+    frame = page.frame_locator(FRAME)
+    dialog = _answer_for_access(frame, "wrong")
+    expect(dialog).to_contain_text("try again")
+    dialog.locator("#nestd-admin-reply").fill(PASSWORD)
+    dialog.get_by_role("button", name="Authenticate").click()
+    expect(dialog).to_be_hidden()
+    expect(_switch(page)).to_be_enabled()
+    _switch(page).click()
+    dialog.get_by_role("button", name="Apply").click()
+    expect(dialog).to_be_hidden()
+    expect(_switch(page)).not_to_be_checked()
+    expect(frame.get_by_role("region", name="History")).to_contain_text("nested=0 (now)")
+    assert "nested=0" in log_in.machine.file(KVM_CONF).read_text()
 
 
-def test_administrator_who_has_access_from_the_login_on_starts_the_service(
-    host: tuple[Container, str], browser: Any
-) -> None:
-    machine, url = host
-    with logged_in(browser, url, ADMIN, superuser=True) as page:
-        expect(_switch(page)).to_be_enabled()
-        # Not by the bus either, which would start it for whoever looks.
-        machine.output("systemctl", "mask", "--runtime", "--now", "nestd.service")
-        frame = page.frame_locator(FRAME)
-        expect(frame.get_by_role("heading", level=1)).to_have_text(
-            "The nestd service is not running"
-        )
-        machine.output("systemctl", "unmask", "--runtime", "nestd.service")
-        frame.get_by_role("button", name="Start nestd").click()
-        expect(_switch(page)).to_be_enabled()
-    assert machine.property("ActiveState") == "active"
+def test_administrator_who_has_access_from_the_login_on_starts_the_service(log_in: LogIn) -> None:
+    page = log_in(ADMIN, superuser=True)
+    expect(_switch(page)).to_be_enabled()
+    # Not by the bus either, which would start it for whoever looks.
+    log_in.machine.output("systemctl", "mask", "--runtime", "--now", "nestd.service")
+    frame = page.frame_locator(FRAME)
+    absent = "The nestd service is not running"
+    expect(frame.get_by_role("heading", level=1)).to_have_text(absent)
+    log_in.machine.output("systemctl", "unmask", "--runtime", "nestd.service")
+    frame.get_by_role("button", name="Start nestd").click()
+    expect(_switch(page)).to_be_enabled()
+    assert log_in.machine.property("ActiveState") == "active"
 
 
-def test_user_without_rights_looks_and_changes_nothing(
-    host: tuple[Container, str], browser: Any
-) -> None:
-    machine, url = host
-    before = machine.file(f"{ROOT}/etc/modprobe.d/kvm.conf").read_bytes()
-    with logged_in(browser, url, USER, superuser=True) as page:
-        frame = page.frame_locator(FRAME)
-        expect(_switch(page)).to_be_disabled()
-        expect(frame.get_by_text("You can look at everything here")).to_be_visible()
-        expect(frame.get_by_role("region", name="Module parameters")).to_contain_text("ple_gap")
-        assert "AccessDenied" in _frame(page).evaluate(DENIED)
-        frame.get_by_role("button", name="Turn on administrative access").click()
-        dialog = frame.get_by_role("dialog")
-        dialog.locator("#nestd-admin-reply").fill(PASSWORD)
-        dialog.get_by_role("button", name="Authenticate").click()
-        expect(dialog.locator(".pf-v6-c-alert.pf-m-danger")).to_be_visible()
-        expect(_switch(page)).to_be_disabled()
-    assert machine.file(f"{ROOT}/etc/modprobe.d/kvm.conf").read_bytes() == before
+def test_user_without_rights_looks_and_changes_nothing(log_in: LogIn) -> None:
+    before = log_in.machine.file(KVM_CONF).read_bytes()
+    page = log_in(USER, superuser=True)
+    frame = page.frame_locator(FRAME)
+    expect(_switch(page)).to_be_disabled()
+    expect(frame.get_by_text("You can look at everything here")).to_be_visible()
+    expect(frame.get_by_role("region", name="Module parameters")).to_contain_text("ple_gap")
+    assert "AccessDenied" in _frame(page).evaluate(DENIED)
+    dialog = _answer_for_access(frame, PASSWORD)
+    expect(dialog.locator(".pf-v6-c-alert.pf-m-danger")).to_contain_text(USER)
+    dialog.get_by_role("button", name="Close").last.click()
+    expect(_switch(page)).to_be_disabled()
+    assert log_in.machine.file(KVM_CONF).read_bytes() == before
+
+
+def _answer_for_access(frame: Any, password: str) -> Any:
+    """Asks for administrative access, and gives that password; the dialog."""
+    frame.get_by_role("button", name="Turn on administrative access").click()
+    dialog = frame.get_by_role("dialog")
+    dialog.locator("#nestd-admin-reply").fill(password)
+    dialog.get_by_role("button", name="Authenticate").click()
+    return dialog

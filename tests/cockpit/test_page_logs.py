@@ -9,9 +9,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from browser import Opener, Screen, expect, needs_situations
+from browser import Opener, Screen, expect
 
-pytestmark = [pytest.mark.cockpit, needs_situations]
+pytestmark = pytest.mark.cockpit
 
 
 def _daemon(screen: Screen, name: str) -> object:
@@ -25,7 +25,7 @@ def test_debug_session_counts_down_grows_and_is_stopped(opened: Opener) -> None:
     dialog = screen.dialog()
     expect(dialog.get_by_role("combobox", name="Filters")).to_have_value("qemu")
     dialog.get_by_role("combobox", name="Length").select_option(label="1 minute")
-    screen.shoot("debug-dialog")
+    screen.inspect("debug-dialog")
     dialog.get_by_role("button", name="Start").click()
     expect(dialog).to_be_hidden()
     timer = daemon.get_by_role("timer")
@@ -34,7 +34,7 @@ def test_debug_session_counts_down_grows_and_is_stopped(opened: Opener) -> None:
     expect(timer).not_to_have_text(before)
     expect(daemon).to_contain_text("KB written")
     expect(daemon).to_contain_text("virtqemud-debug.log")
-    screen.shoot("debug-session")
+    screen.inspect("debug-session")
     daemon.get_by_role("button", name="Stop").click()
     expect(timer).to_be_hidden()
 
@@ -48,21 +48,17 @@ def test_filters_are_checked_as_they_are_typed_and_set(opened: Opener) -> None:
     filters.fill("9:nonsense")
     expect(dialog.locator(".pf-v6-c-alert.pf-m-danger")).to_be_visible()
     expect(dialog.get_by_role("button", name="Apply")).to_be_disabled()
+    screen.inspect("filters-refused")
     filters.fill("3:nosuch 3:remote")
     expect(dialog).to_contain_text("3:nosuch matches no known category of libvirt.")
     expect(dialog.get_by_role("region", name="Change of the file")).to_contain_text("3:nosuch")
-    screen.shoot("filters-dialog")
+    screen.inspect("filters-dialog")
     filters.fill("3:remote")
     expect(dialog.get_by_role("radio", name="Now, and from its next start")).to_be_checked()
     dialog.get_by_role("button", name="Apply").click()
     expect(dialog).to_be_hidden()
     expect(daemon).to_contain_text("3:remote")
     assert '"3:remote"' in (screen.nestd.root / "etc/libvirt/virtqemud.conf").read_text()
-
-
-def test_monolithic_daemon_has_its_card(opened: Opener) -> None:
-    screen = opened("power")
-    expect(_daemon(screen, "libvirtd")).to_be_visible()
 
 
 def test_support_archive_is_downloaded(opened: Opener) -> None:

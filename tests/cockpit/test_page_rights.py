@@ -21,7 +21,7 @@ def test_without_rights_everything_is_shown_and_nothing_can_be_changed(opened: O
     expect(page.get_by_role("button", name="Collect for support")).to_have_count(0)
     screen.nestd.start_machine("web01")
     expect(screen.card("Machines")).to_contain_text("web01")
-    screen.shoot("without-rights")
+    screen.inspect("without-rights")
 
 
 def test_offer_of_administrative_access_says_where_there_is_none(opened: Opener) -> None:
@@ -30,6 +30,6 @@ def test_offer_of_administrative_access_says_where_there_is_none(opened: Opener)
     dialog = screen.dialog()
     expect(dialog).to_contain_text("Administrative access")
     expect(dialog.locator(".pf-v6-c-alert.pf-m-danger")).to_be_visible()
-    screen.shoot("administrative-access")
+    screen.inspect("administrative-access")
     dialog.get_by_role("button", name="Close").last.click()
     expect(dialog).to_be_hidden()

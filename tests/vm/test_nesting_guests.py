@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Guests that are hypervisors themselves, on a real kernel: the tests of nesting_guest/.
 
-As test_guest.py, in a boot of its own, the end of which is a locked kernel.
+As test_guest.py, in a boot of its own, the end of which is a locked kernel. So are what keeps
+modules from being loaded, and kvm itself with its vendor's module.
 """
 
 from __future__ import annotations

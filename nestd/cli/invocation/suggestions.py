@@ -46,7 +46,8 @@ def suggester(
     """
     here = " ".join([program, *map(shlex.quote, host)])
     known = "|".join(map(re.escape, sorted({*commands, *_STARTS_OWN_SERVICE})))
-    pattern = re.compile(rf"\bnestctl (\.\.\.|(?:{known})(?![\w-]))")
+    # Not the end of a path: that is how the program was called, in a text that is adapted already.
+    pattern = re.compile(rf"(?<![\w./-])nestctl (\.\.\.|(?:{known})(?![\w-]))")
 
     def replace(found: re.Match[str]) -> str:
         word = found.group(1)

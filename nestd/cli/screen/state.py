@@ -60,6 +60,11 @@ def _without_module(host: Host) -> str:
 
 
 def _at_boot(host: Host, module: Module) -> str:
+    if is_withheld(host, module):
+        return (
+            "Nested virtualization is not available: in a logical partition (LPAR) KVM gives it to"
+            f" no guest, whatever {module.name}.{NESTED} is."
+        )
     following = on_off(host.nested.at_boot)
     found = obstacles(module)
     if found and host.nested.at_boot != "yes":
@@ -71,6 +76,11 @@ def _at_boot(host: Host, module: Module) -> str:
     if following == "unknown":
         return f"Nested virtualization {_now(module)}. What a reboot brings is not known."
     return _two(module, following)
+
+
+def is_withheld(host: Host, module: Module) -> bool:
+    """Whether guests get no nested virtualization although the module has it switched on."""
+    return module.nested == "yes" and host.nested.running == "no"
 
 
 def _until_boot(module: Module, at_boot: str) -> str:
@@ -86,7 +96,7 @@ def _until_boot(module: Module, at_boot: str) -> str:
 def _two(module: Module, following: str) -> str:
     if module.nested == "unknown":
         if not _is_loaded(module):
-            return f"Nested virtualization {_now(module)}, and {following} once it is loaded."
+            return f"Nested virtualization {_now(module)}. It will be {following} once it is."
         return f"Nested virtualization {_now(module)}; after a reboot it will be {following}."
     if on_off(module.nested) == following:
         return f"Nested virtualization {_now(module)}, and stays {following} after a reboot."
@@ -189,8 +199,8 @@ def next_load(host: Host, module: Module, default: str = "") -> str:
     """The value of nested after the next load, and what decides it; DEFAULT as in headline()."""
     if module.nested_next == "default":
         known = by_default(module, default)
-        if host.nested.at_boot in ("yes", "no") and not obstacles(module):
-            known = on_off(host.nested.at_boot)
+        if module.nested_at_boot in ("yes", "no") and not obstacles(module):
+            known = on_off(module.nested_at_boot)
         return f"{known}, the kernel's default" if known else "the kernel's default"
     winner = module.decides(NESTED)
     place = f", decided by {winner.place}" if winner is not None else ""
@@ -203,7 +213,8 @@ def at_boot(host: Host, module: Module) -> str:
     if not found or host.nested.at_boot == "yes":
         return ""
     loads = "may not be" if host.nested.at_boot == "unknown" else "is not"
-    return f"{module.name} {loads} loaded: {found[0].place}"
+    place = found[0].place if found[0].line else found[0].place.replace("The kernel", "the kernel")
+    return f"{module.name} {loads} loaded: {place}"
 
 
 def running(module: Module) -> str:

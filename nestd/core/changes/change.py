@@ -30,7 +30,7 @@ from nestd.core.modules.values import NESTED, acceptable, differing, unverifiabl
 from nestd.core.modules.vendors import nested_holders
 from nestd.core.modules.wording import (
     NESTED_WITH_HUGE_PAGES,
-    cmdline_word,
+    cmdline_words,
     precedence,
     refusal,
 )
@@ -87,6 +87,7 @@ class Change:
     overridden: Mapping[str, Assignment]  # by parameter, who decides instead
     refused: Assignment | None  # one that would make the next load fail
     prevented: tuple[str, LoadObstacle] | None  # a module that could not be loaded again, and why
+    words: Mapping[str, list[str]]  # of the kernel command line, those that override, by parameter
     boot_setup: BootSetup  # how the kernel command line is changed here
     token: str
     from_plan: bool  # the caller gave the token, and wants this or nothing
@@ -147,6 +148,7 @@ def make_change(
         effect=effect,
         wanted=wanted,
         overridden={key: it for key, it in after.overridden.items() if key in checked},
+        words=_words(after),
         refused=after.refused,
         prevented=first_prevented(after.host, name),
         boot_setup=facts.boot_setup,
@@ -155,6 +157,11 @@ def make_change(
     )
     _check_current(change, token)
     return change
+
+
+def _words(module: KvmModule) -> Mapping[str, list[str]]:
+    found = {key: each for key, each in module.overridden.items() if not each.line}
+    return {key: cmdline_words(module.host, module.name, each) for key, each in found.items()}
 
 
 def _check_current(change: Change, token: str | None) -> None:
@@ -215,7 +222,7 @@ def overridden(change: Change, winner: Assignment) -> str:
         return said
     value = change.parameters[winner.parameter]
     add = [f"{change.module}.{winner.parameter}={value}"] if value else []
-    return f"{said} {advice(change.boot_setup, [cmdline_word(change.module, winner)], add)}"
+    return f"{said} {advice(change.boot_setup, change.words[winner.parameter], add)}"
 
 
 def check_loadable(module: KvmModule, asked: Mapping[str, str]) -> None:
@@ -243,7 +250,8 @@ def check_loadable(module: KvmModule, asked: Mapping[str, str]) -> None:
 
 def _builtin_advice(module: KvmModule, asked: Mapping[str, str]) -> str:
     present = {each.parameter: each for each in module.next_load.assignments}
-    remove = [cmdline_word(module.name, present[name]) for name in asked if name in present]
+    found = (present[name] for name in asked if name in present)
+    remove = [word for each in found for word in cmdline_words(module.host, module.name, each)]
     add = [f"{module.name}.{name}={value}" for name, value in asked.items() if value]
     return advice(module.host.boot_setup, remove, add) if remove or add else ""
 

@@ -13,13 +13,12 @@ from collections.abc import Callable
 
 from nestd.core.changes.change import (
     Effect,
-    check_loadable,
     check_present,
     check_reloadable,
     check_supported,
     check_unobstructed,
 )
-from nestd.core.errors import Conflict, NotSupported, RolledBack
+from nestd.core.errors import BuiltIn, Conflict, NotSupported, RolledBack
 from nestd.core.journal_events import NOTICE, Event, about
 from nestd.core.model import JobState, When
 from nestd.core.modules.facts import HostFacts, KvmModule
@@ -31,8 +30,9 @@ from nestd.core.modules.wording import NESTED_WITH_HUGE_PAGES
 from nestd.core.reloads.chain import unload_members
 from nestd.core.reloads.jobs import Job
 from nestd.core.reloads.load import Load
-from nestd.core.reloads.queue import Reloads, Request
+from nestd.core.reloads.queue import Reloads, Request, name_cause
 from nestd.core.reloads.transaction import Member, Purpose, Transaction
+from nestd.host.kernel.sysfs import Availability
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,14 @@ def check_next_load(module: KvmModule) -> None:
         raise Conflict(NESTED_WITH_HUGE_PAGES)
     obstacle = preventing(module)
     check_unobstructed(None if obstacle is None else (module.name, obstacle))
+
+
+def _check_separate(module: KvmModule) -> None:
+    """Refuse a module that is part of the kernel image. Raises BuiltIn."""
+    if module.running.availability is Availability.BUILTIN:
+        raise BuiltIn(
+            f"{module.name} is built into this kernel: it can be neither unloaded nor loaded."
+        )
 
 
 def check_modules_enabled(facts: HostFacts) -> None:
@@ -112,6 +120,7 @@ class ModuleLoads:
             try:
                 await Load(self._reloads.execution()).run(transaction)
             except RolledBack as error:
+                name_cause(error, facts, names)
                 log.warning("User %d was to load %s: %s", uid, module, error)
                 raise
             finally:
@@ -124,7 +133,7 @@ class ModuleLoads:
         facts = self._view.facts()
         found = facts.module(module)
         check_present(found)
-        check_loadable(found, {})
+        _check_separate(found)
         check_supported(self._view.kernel.can_load, Effect.RELOAD)
         check_modules_enabled(facts)
         self._reloads.check_ours()

@@ -12,7 +12,7 @@ from nestd.core.modules.boot import decided_by, nested_at_boot
 from nestd.core.modules.facts import HostFacts, KvmModule
 from nestd.core.modules.obstacles import load_obstacles
 from nestd.core.modules.values import NESTED, answer, as_text
-from nestd.core.modules.vendors import HOST_MODULES, detect, nested_holders
+from nestd.core.modules.vendors import HOST_MODULES, LPAR, detect, nested_holders
 from nestd.formats.modprobe.next_load import Assignment
 from nestd.host.kernel.sysfs import Availability
 
@@ -26,9 +26,10 @@ def derive(facts: HostFacts, flags: Set[str], virtualization: str, machine_count
     provider = backend(facts)
     without = nested_without_module(facts, provider)
     decides = decided_by(facts.module(host_module)) if host_module else ""
+    withheld = vendor is Vendor.POWER and virtualization == LPAR
     return Snapshot(
-        nested=without if decisive is None else decisive.nested,
-        nested_at_boot=without if decisive is None else decisive.nested_at_boot,
+        nested=_of_host(decisive.nested, withheld) if decisive else without,
+        nested_at_boot=_of_host(decisive.nested_at_boot, withheld) if decisive else without,
         nested_decided_by=decides or decided_without_module(facts),
         backend=provider,
         vendor=vendor,
@@ -60,6 +61,14 @@ def derive_module(module: KvmModule, flags: Set[str]) -> Module:
         pending=_pending(module),
         read_error=running.error,
     )
+
+
+def _of_host(answer: Answer, withheld: bool) -> Answer:
+    """What guests get where the module says ANSWER: nothing in a partition of PowerVM.
+
+    KVM refuses them the capability there (kvmhv_enable_nested, nested v2), whatever "nested" is.
+    """
+    return Answer.NO if withheld and answer is Answer.YES else answer
 
 
 def misplaced_nested(facts: HostFacts) -> tuple[tuple[str, Assignment], ...]:

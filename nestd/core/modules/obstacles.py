@@ -12,7 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nestd.core.modules.facts import EXCLUSIVE, KvmModule
-from nestd.formats.modprobe.load_obstacle import LoadObstacle, ObstacleKind, sentence
+from nestd.formats.modprobe.load_obstacle import (
+    LoadObstacle,
+    ObstacleKind,
+    loads_nothing,
+    sentence,
+)
 from nestd.formats.modprobe.next_load import Assignment, Origin
 from nestd.host.kernel.sysfs import Availability
 
@@ -27,7 +32,6 @@ _PREVENTING = (
 )
 # `modprobe NAME` loads the module all the same.
 _HARMLESS = (ObstacleKind.BLACKLIST.value, ObstacleKind.UNKNOWN_PARAMETER.value)
-_DOES_NOTHING = ("true", "false", ":", "exit")  # commands of `install` lines that load nothing
 
 
 def load_obstacles(module: KvmModule) -> tuple[LoadObstacle, ...]:
@@ -69,8 +73,7 @@ def may_load(module: KvmModule, obstacle: LoadObstacle) -> bool:
     for each in (module, *module.needed):
         origin = each.next_load.install_by
         if origin is not None and (origin.file, origin.line) == (obstacle.file, obstacle.line):
-            words = origin.text.split()[2:]  # install MODULE COMMAND...
-            return not words or words[0].rpartition("/")[2] not in _DOES_NOTHING
+            return not loads_nothing(" ".join(origin.text.split()[2:]))  # install MODULE COMMAND
     return True
 
 

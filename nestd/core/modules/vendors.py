@@ -13,6 +13,8 @@ from nestd.host.kernel.sysfs import Availability, ModuleFacts
 ARM = "aarch64"
 COMMON = "kvm"
 """The module that is the same for all vendors of an architecture, and used by theirs."""
+LPAR = "powervm"
+"""What systemd-detect-virt(1) calls a logical partition of IBM PowerVM."""
 
 _X86 = ("kvm_intel", "kvm_amd", COMMON)
 

@@ -22,21 +22,37 @@ def place(at: Assignment | Origin) -> str:
     return f"{at.file}:{at.line}" if at.line else f"The kernel command line ({at.file})"
 
 
+def inner_place(at: Assignment | Origin) -> str:
+    """The same within a sentence."""
+    return place(at) if at.line else f"the kernel command line ({at.file})"
+
+
 def precedence(module: str, own: str, winner: Assignment) -> str:
     """What overrides kvm.conf, whose path is OWN, as the beginning of a sentence."""
-    assigned = f"{winner.parameter}={winner.value or ''}"
-    return f"{place(winner)} sets {assigned} for {module} and overrides {own}"
+    words = assigned(winner.parameter, winner.value)
+    return f"{place(winner)} sets {words} for {module} and overrides {own}"
 
 
 def refusal(module: str, bad: Assignment) -> str:
     """A sentence on an assignment that the module rejects."""
-    assigned = f"{bad.parameter}={bad.value or ''}"
-    return f"{place(bad)} sets {assigned}, which {module} refuses: the module would not load."
+    words = assigned(bad.parameter, bad.value)
+    return f"{place(bad)} sets {words}, which {module} refuses: the module would not load."
 
 
-def cmdline_word(module: str, at: Assignment) -> str:
-    """The word of the kernel command line that assigns a parameter of MODULE."""
-    return f"{module}.{at.parameter}" + ("" if at.value is None else f"={at.value}")
+def cmdline_words(facts: HostFacts, module: str, at: Assignment) -> list[str]:
+    """The words of the kernel command line that assign AT's parameter, as they stand there."""
+    parameter = f"{module}.{at.parameter}"
+    found = [
+        word
+        for word in facts.cmdline.decode("utf-8", "backslashreplace").replace('"', "").split()
+        if word.partition("=")[0].replace("-", "_") == parameter
+    ]
+    return list(dict.fromkeys(found)) or [assigned(f"{module}.{at.parameter}", at.value)]
+
+
+def assigned(parameter: str, value: str | None) -> str:
+    """PARAMETER as it stands in a line that gives it VALUE."""
+    return parameter if value is None else f"{parameter}={value}"
 
 
 def list_change(facts: HostFacts, module: str) -> tuple[list[str], list[str]]:

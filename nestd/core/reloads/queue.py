@@ -313,7 +313,7 @@ class Reloads:
             if not isinstance(error, Exception):
                 raise  # cut off at any step: the record is for the next start
             await self.view.settled()
-            _name_cause(error, load_hint(self.view.facts().module(job.module)))
+            name_cause(error, self.view.facts(), transaction.modules)
             if isinstance(error, (ReloadFailed, NotRestored)):
                 self.unfinished.add(execution.recorded or transaction)
             elif not isinstance(error, RolledBack):
@@ -377,8 +377,9 @@ def log_not_restored(module: str, uid: int, error: NestdError) -> None:
     log.error("User %d was to change %s: %s", uid, module, error, extra=not_restored(module, uid))
 
 
-def _name_cause(error: Exception, hint: str) -> None:
-    """Add to ERROR the configuration line that keeps the module from being loaded."""
+def name_cause(error: Exception, facts: HostFacts, modules: Sequence[str]) -> None:
+    """Add to ERROR the configuration line that keeps one of MODULES from being loaded."""
+    hint = next(filter(None, map(load_hint, map(facts.module, modules))), "")
     if hint and isinstance(error, (RolledBack, ReloadFailed)):
         # modprobe itself says nothing of an `install` line.
         error.args = (f"{str(error).replace(' and said nothing', '')} {hint}",)

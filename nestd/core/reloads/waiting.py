@@ -106,7 +106,9 @@ class Waiting:
             in_use = await self._stays_in_use(job) if explained else self._in_use(job)
             if not in_use and await self._try(waiter):
                 return
-            announced, explained = await self._explain(job), True
+            announced, explained = await self._explain_while_in_use(waiter), True
+            if announced is None:
+                continue
             if await self._sleep(waiter.hint, None if announced else pause):
                 pause = FIRST_PAUSE
             else:
@@ -137,6 +139,28 @@ class Waiting:
         if self._waiters.get(waiter.job.id) is waiter:
             del self._waiters[waiter.job.id]
         return True
+
+    async def _explain_while_in_use(self, waiter: _Waiter) -> bool | None:
+        """_explain(), but None as soon as nothing uses the module.
+
+        Where machines come and go all the time, none may be there for less than a scan takes.
+        """
+        explaining, hints = asyncio.create_task(self._explain(waiter.job)), 0
+        try:
+            while not explaining.done():
+                hint = asyncio.create_task(waiter.hint.wait())
+                await asyncio.wait({explaining, hint}, return_when=asyncio.FIRST_COMPLETED)
+                hint.cancel()
+                if waiter.hint.is_set():
+                    waiter.hint.clear()
+                    hints += 1
+                    if not self._in_use(waiter.job):
+                        return None
+            if hints:
+                waiter.hint.set()  # the scan may have been before what they told
+            return explaining.result()
+        finally:
+            explaining.cancel()
 
     async def _explain(self, job: Job) -> bool:
         """Publish what JOB waits for; whether an event will announce the end of it."""

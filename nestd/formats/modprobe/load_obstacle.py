@@ -7,6 +7,7 @@ take the sentence from here.
 
 from __future__ import annotations
 
+import re
 from enum import Enum
 from typing import NamedTuple
 
@@ -57,6 +58,23 @@ _SENTENCES = {
     " kernel ignores it.",
 }
 _OTHER = "{place} keeps {module} from being loaded{text}."
+
+
+_STEPS = re.compile(r"&&|\|\||[;&|\n]")
+_LOAD_NOTHING = frozenset(
+    ("true", "false", ":", "exit", "echo", "printf", "logger", "test", "[", "sleep")
+)
+
+
+def loads_nothing(command: str) -> bool:
+    """Whether COMMAND, of an `install` line, certainly loads no module.
+
+    modprobe hands it to /bin/sh; only a try shows what others do.
+    """
+    if "$(" in command or "`" in command:
+        return False
+    steps = [step.split() for step in _STEPS.split(command) if step.strip()]
+    return bool(steps) and all(words[0].rpartition("/")[2] in _LOAD_NOTHING for words in steps)
 
 
 def sentence(module: str, obstacle: LoadObstacle) -> str:

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Container, Iterator
 
 from nestd.formats.modprobe import kernel_params
 from nestd.formats.modprobe.kernel_params import Parameter
@@ -12,6 +13,7 @@ from nestd.formats.modprobe.kernel_params import Parameter
 _TYPOGRAPHIC = re.compile("[\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2033]")
 _DASHES = re.compile("[\u2010-\u2015\u2212]")
 _STOPS = (b",", b";")
+_GLUED = re.compile(rb"([,;])([A-Za-z_][\w-]*)=")  # NAME=VALUE,NAME=VALUE
 
 
 def faults(text: str, known: Container[str]) -> tuple[str, ...]:
@@ -27,6 +29,15 @@ def faults(text: str, known: Container[str]) -> tuple[str, ...]:
         *_of_quotes(text),
         *_of_second_module(uncommented, known),
     )
+
+
+def meant_module(name: bytes, known: Collection[str]) -> str:
+    """The one of KNOWN that somebody meant by NAME, which is none of them; "" if there is none."""
+    text = _DASHES.sub("_", name.decode("utf-8", "replace")).lower().replace("-", "_")
+    text = re.sub(r"\.ko(\.[a-z]+)?$", "", text.strip(",;:\r"))
+    if any(each in text for each in "*?["):
+        return next((each for each in sorted(known) if fnmatch.fnmatchcase(each, text)), "")
+    return text if text in known else ""
 
 
 def _until_comment(words: tuple[Parameter, ...]) -> Iterator[Parameter]:
@@ -52,9 +63,11 @@ def _of_blanks(words: list[Parameter]) -> Iterator[str]:
 
 def _of_stops(words: list[Parameter]) -> Iterator[str]:
     for word in words:
-        if (word.value or word.name).endswith(_STOPS):
-            shown = _shown(word.name if word.value is None else word.name + b"=" + word.value)
-            what = "comma" if shown.endswith(",") else "semicolon"
+        shown = _shown(word.name if word.value is None else word.name + b"=" + word.value)
+        glued = _GLUED.search(word.value or b"")
+        if (word.value or word.name).endswith(_STOPS) or glued:
+            stop = shown[-1] if glued is None else _shown(glued.group(1))
+            what = "comma" if stop == "," else "semicolon"
             yield f"the {what} of {shown} belongs to the value, parameters are separated by blanks"
 
 

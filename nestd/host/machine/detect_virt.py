@@ -8,6 +8,7 @@ import io
 
 from nestd.host import program
 from nestd.host.files import open_regular, read_regular
+from nestd.host.machine.below import by_firmware
 from nestd.host.machine.processor import read_processor
 from nestd.host.root import Root
 
@@ -17,7 +18,7 @@ _SECONDS = 10.0
 async def host_virtualization(root: Root) -> str:
     """As systemd-detect-virt(1) names it; "none" on bare metal.
 
-    For another machine's files (--root) only its /proc is used.
+    For another machine's files (--root) its /proc and what its firmware says are used.
     """
     if not root.is_this_machine:
         return await asyncio.to_thread(_by_files, root)
@@ -34,7 +35,8 @@ def _by_files(root: Root) -> str:
     processor = read_processor(root)
     if processor.platform == "pSeries":  # a partition of PowerVM, or a guest of KVM's
         return "powervm"
-    return "vm-other" if "hypervisor" in processor.flags else "none"
+    found = by_firmware(root) if "hypervisor" in processor.flags else "none"
+    return found or "vm-other"
 
 
 def _text(root: Root, path: str) -> bytes:

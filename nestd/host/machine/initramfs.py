@@ -30,6 +30,7 @@ _BESIDE_MODULES = "initramfs*"  # of image mode and ostree, in the modules' dire
 _ENTRIES = ("*/{}/initrd", "*/{}/initrd-*", "*/{}/*.initrd")  # kernel-install's: MACHINE-ID/VERSION
 _UNIFIED = ("EFI/Linux/*{}*.efi", "EFI/Linux/{}*.efi")
 _ANY_UNIFIED = "EFI/Linux/*.efi"
+_NIXOS_SYSTEMS = ("/run/booted-system", "/nix/var/nix/profiles/system")
 _LISTERS = ("lsinitrd", "lsinitramfs")
 _MOUNTS = "/proc/self/mountinfo"
 
@@ -105,6 +106,7 @@ def _find(root: Root, release: str) -> _Found:
         unseen += _of_unknown_release(root, directory, images)
     for modules in ("/usr/lib/modules", "/lib/modules"):
         images += _matches(root, f"{modules}/{release}", (_BESIDE_MODULES,))
+    images += _of_nixos(root)
     return _Found(tuple(_distinct(root, images)), tuple(dict.fromkeys(unseen)))
 
 
@@ -113,6 +115,17 @@ def _in(root: Root, directory: str, release: str) -> Iterator[str]:
     package = _package(root, release)
     patterns += [each.format(package) for each in _OF_PACKAGE if package]
     yield from _matches(root, directory, patterns)
+
+
+def _of_nixos(root: Root) -> Iterator[str]:
+    """The images of the system that was booted and of the one that is booted next."""
+    for system in _NIXOS_SYSTEMS:
+        try:
+            image = root.follow(f"{system}/initrd")
+        except OSError:
+            continue
+        if os.path.isfile(image):
+            yield f"/{image.relative_to(root.path)}"
 
 
 def _of_unknown_release(root: Root, directory: str, images: Collection[str]) -> Iterator[str]:

@@ -245,6 +245,8 @@ class SimulatedKernel:
         """What the module's own init() refuses. Raises LoadError."""
         if values.get("hpage", "0") != "0" and values.get("nested", "0") != "0":
             raise LoadError(f"could not insert '{name}': Invalid argument; kernel: {_S390_CLASH}")
+        if name not in self._kind.loaded:  # the module of other processors
+            raise LoadError(f"could not insert '{name}': Operation not supported")
         if name != self._kind.loaded[-1] or name not in self._before:
             if "guest-of" in self._situation and name in self._pinned():
                 reason = "Operation not supported; kernel: the processor cannot run machines"

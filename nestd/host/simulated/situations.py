@@ -27,6 +27,7 @@ class _Hypervisor:
     vendor: str = ""  # the firmware's sys_vendor
     product: str = ""
     tag: str = ""  # chassis_asset_tag
+    bios: str = ""  # bios_vendor
 
 
 _HYPERVISORS = {
@@ -39,7 +40,9 @@ _HYPERVISORS = {
     "hyperv": _Hypervisor("microsoft", "Microsoft Corporation", "Virtual Machine"),
     "kvm": _Hypervisor("kvm", "Red Hat", "KVM"),
     "parallels": _Hypervisor("parallels", "Parallels International GmbH.", "Parallels VM"),
-    "proxmox": _Hypervisor("kvm", "QEMU", "Standard PC (Q35 + ICH9, 2009)"),
+    "proxmox": _Hypervisor(
+        *("kvm", "QEMU", "Standard PC (Q35 + ICH9, 2009)", "", "Proxmox distribution of EDK II"),
+    ),
     "virtualbox": _Hypervisor("oracle", "innotek GmbH", "VirtualBox"),
     "vmware": _Hypervisor("vmware", "VMware, Inc.", "VMware Virtual Platform"),
     "wsl": _Hypervisor("wsl"),
@@ -111,6 +114,7 @@ def _guest_of(hypervisor: _Hypervisor, kind: HostKind) -> Iterator[tuple[str, by
         ("sys_vendor", hypervisor.vendor),
         ("product_name", hypervisor.product),
         ("chassis_asset_tag", hypervisor.tag),
+        ("bios_vendor", hypervisor.bios),
     ):
         yield f"{_DMI}/{file}", f"{text}\n".encode()
 

@@ -38,18 +38,15 @@ def add_to(commands: Any) -> None:
 
     about = "Reload a KVM module as it is configured"
     parser = add_command(commands, "reload", reload, about, changes=True)
-    help_ = "default: the one that has the nested parameter"
-    parser.add_argument("module", nargs="?", metavar="MODULE", help=help_)
+    _add_module(parser)
     add_when(parser, boot=False)
     add_wait(parser)
 
     about = "Load a KVM module that was unloaded"
-    parser = add_command(commands, "load", load, about, changes=True)
-    parser.add_argument("module", metavar="MODULE", help="for example kvm")
+    _add_module(add_command(commands, "load", load, about, changes=True))
     about = "Unload a KVM module until it is loaded again"
     parser = add_command(commands, "unload", unload, about, changes=True)
-    help_ = "for example kvm, which frees the processor for VirtualBox"
-    parser.add_argument("module", metavar="MODULE", help=help_)
+    _add_module(parser)
     add_when(parser, boot=False)
     add_wait(parser)
 
@@ -57,6 +54,11 @@ def add_to(commands: Any) -> None:
     parser = add_command(commands, "plan", plan, about)
     _add_assignments(parser)
     add_when(parser)
+
+
+def _add_module(parser: Parser) -> None:
+    help_ = "default: the one that has the nested parameter"
+    parser.add_argument("module", nargs="?", metavar="MODULE", help=help_)
 
 
 def _add_change(parser: Parser) -> None:
@@ -141,10 +143,7 @@ async def set_parameters(session: Session, chosen: Namespace) -> Exit:
 
 async def reload(session: Session, chosen: Namespace) -> Exit:
     """Reload a module."""
-    if chosen.module is None:
-        module = session.main_module(await session.client.host())
-    else:
-        module = await session.client.module(chosen.module)
+    module = await _module(session, chosen)
     request = Request(
         module=module,
         parameters={},
@@ -156,7 +155,7 @@ async def reload(session: Session, chosen: Namespace) -> Exit:
 
 async def unload(session: Session, chosen: Namespace) -> Exit:
     """Take a module out."""
-    module = await session.client.module(chosen.module)
+    module = await _module(session, chosen)
     if not module.loaded:
         return _nothing_to_do(session, module)
     request = Request(
@@ -170,7 +169,7 @@ async def unload(session: Session, chosen: Namespace) -> Exit:
 
 async def load(session: Session, chosen: Namespace) -> Exit:
     """Load a module."""
-    before = await session.client.module(chosen.module)
+    before = await _module(session, chosen)
     await session.client.load(before.name)
     host = await session.client.host()
     after = host.modules[before.name]
@@ -181,6 +180,12 @@ async def load(session: Session, chosen: Namespace) -> Exit:
     done = f"{after.name} was loaded already." if before.loaded else f"{after.name} is loaded."
     outcome.show(session, host, after.name, (), done)
     return Exit.DONE
+
+
+async def _module(session: Session, chosen: Namespace) -> Module:
+    if chosen.module is None:
+        return session.main_module(await session.client.host())
+    return await session.client.module(chosen.module)
 
 
 def _nothing_to_do(session: Session, module: Module) -> Exit:

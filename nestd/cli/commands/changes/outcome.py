@@ -12,6 +12,8 @@ from nestd.cli.service.errors import CliError
 from nestd.cli.service.values import Blocker, Host, Job, Module, Plan
 
 _REFUSED = "would be refused"
+_OVERRIDES = f" overrides {formatting.KVM_CONF}"
+_AS_REQUESTED = "everything is as requested already"
 
 
 def what_happened(before: Module, after: Module, when: str, reloaded: bool) -> str:
@@ -119,7 +121,9 @@ def show_plan(session: Session, plan: Plan, when: str) -> None:
     elif plan.refusal is not None:
         screen.say(f"Nothing would be done: this would be refused. {plan.refusal.text}")
     else:
-        screen.say("Nothing would be done: everything is as requested already.")
+        lost = any(_OVERRIDES in warning for warning in plan.warnings)
+        done = f"{formatting.KVM_CONF} says so already" if lost else _AS_REQUESTED
+        screen.say(f"Nothing would be done: {done}.")
     if plan.diff:
         screen.say("")
         screen.diff(plan.diff)

@@ -26,6 +26,13 @@ _GUIDE = frozenset(
 """Notes that say the same on each host: what a vendor's guide has on the subject."""
 
 
+# What is added to the verdict, by NestedAtBoot.
+_UNTIL_BOOT = {
+    "no": " now, but not after a reboot",
+    "unknown": " now; what a reboot brings is not known",
+}
+
+
 def add_to(commands: Any) -> None:
     """Add the commands."""
     all_ = "also show the notes that are the same on every host"
@@ -46,6 +53,9 @@ async def validate(session: Session, chosen: Namespace) -> Exit:
     findings = await session.client.validate()
     ready = not any(each.verdict == "fail" for each in findings)
     text = f"This host is {'' if ready else 'not '}ready for nested virtualization."
+    if ready and not session.screen.is_json:
+        at_boot = (await session.client.host()).nested.at_boot
+        text = f"{text[:-1]}{_UNTIL_BOOT.get(at_boot, '')}."
     return _report(session.screen, findings, ready, text, everything=chosen.all)
 
 

@@ -94,7 +94,7 @@ def _next_step(host: Host, blockers: tuple[Blocker, ...]) -> Iterator[Element | 
     module = host.main
     if module is None and host.nested.running == "yes":
         return
-    if module is None or state.at_boot(host, module):
+    if module is None or state.at_boot(host, module) or state.is_withheld(host, module):
         yield "To see why:"
         yield indented("nestctl validate")
     elif any(each.module == module.name for each in host.jobs):

@@ -12,16 +12,19 @@ _KVM = (
     " give this machine the host's processor: in libvirt's XML <cpu mode='host-passthrough'/>, in"
     f" Proxmox VE qm set ID --cpu host. {_COLD}"
 )
-# By the name that systemd-detect-virt(1) gives the hypervisor.
+# By the name that systemd-detect-virt(1) gives the hypervisor, but for Azure and Proxmox VE.
 _HINTS: Mapping[str, str] = MappingProxyType(
     {
+        "azure": "In Azure the size of the machine decides: resize it to one that is listed for"
+        " nested virtualization, such as version 3 and later of the D and E series.",
         "kvm": _KVM,
+        "proxmox": "On the Proxmox VE node, switch nested virtualization on (options kvm_intel"
+        " nested=1, or kvm_amd, in /etc/modprobe.d) and give this machine the node's processor: qm"
+        f" set ID --cpu host. {_COLD}",
         "qemu": "QEMU emulates this machine's processor without KVM. Start it with KVM and -cpu"
         " host, on a host that supports nesting.",
         "microsoft": "On the Hyper-V host, with this machine switched off: Set-VMProcessor -VMName"
-        " NAME -ExposeVirtualizationExtensions $true. In Azure, choose a size that supports"
-        " nesting (version 3"
-        " and later of the D and E series).",
+        " NAME -ExposeVirtualizationExtensions $true",
         "wsl": "In Windows, write nestedVirtualization=true below [wsl2] in"
         " %UserProfile%\\.wslconfig (Windows 11), and kernelCommandLine= there for parameters of"
         " KVM; then: wsl --shutdown",

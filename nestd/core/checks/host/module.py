@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from nestd.core.checks.elsewhere import elsewhere
 from nestd.core.checks.finding import Finding, fail, note, passed, warn
 from nestd.core.checks.situation import Situation
-from nestd.formats.modprobe.boot_arguments import advice
+from nestd.core.model import Answer, Module
 from nestd.host.kernel.sysfs import Availability
 from nestd.host.machine.initramfs import Initramfs
 
@@ -42,13 +43,16 @@ def builtin(situation: Situation) -> Finding | None:
         f"{found.name} is built into the kernel: what modprobe.d says about it has no effect, and"
         " it cannot be reloaded.",
         f"To change it, boot with {found.name}.nested=1 (on) or {found.name}.nested=0 (off) on the"
-        f" kernel command line.{_how(situation, found.name)}",
+        f" kernel command line.{_how(situation, found)}",
     )
 
 
-def _how(situation: Situation, module: str) -> str:
-    setup = situation.facts.boot_setup
-    return f" To add one: {advice(setup, (), [f'{module}.nested=1'])}" if setup.tool.value else ""
+def _how(situation: Situation, module: Module) -> str:
+    other = Answer.NO if module.nested is Answer.YES else Answer.YES
+    if not situation.facts.boot_setup.tool.value:
+        return ""
+    word = "off" if other is Answer.NO else "on"
+    return f" To switch it {word}: {elsewhere(situation, module, other)}"
 
 
 def loading(situation: Situation) -> Finding | None:
@@ -114,6 +118,6 @@ def initramfs(situation: Situation) -> Finding | None:
         "initramfs",
         f"{image.path} holds a copy of {found.name}: at boot it is loaded from there, with the"
         " options that were copied there when the image was built.",
-        "Rebuild the image after each change: dracut -f (RHEL, Fedora, SUSE) or"
-        " update-initramfs -u (Debian, Ubuntu).",
+        "Rebuild the image after each change: dracut -f (RHEL, Fedora, SUSE), update-initramfs -u"
+        " (Debian, Ubuntu) or nixos-rebuild boot (NixOS).",
     )

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from nestd.core.checks.elsewhere import elsewhere
 from nestd.core.checks.finding import Finding, fail, note, passed, warn
 from nestd.core.checks.situation import Situation
-from nestd.core.model import Answer, Module
+from nestd.core.model import Answer, Module, Vendor
 from nestd.core.modules.values import NESTED
-from nestd.core.modules.wording import cmdline_word, place, refusal
+from nestd.core.modules.wording import cmdline_words, inner_place, place, refusal
 from nestd.formats.modprobe.boot_arguments import advice
 from nestd.formats.modprobe.load_obstacle import ObstacleKind
 from nestd.formats.modprobe.next_load import Assignment
 
-SWITCH_ON = "Switch it on with: nestctl nested on"
 _WORDS = {Answer.YES: "on", Answer.NO: "off"}
 
 
@@ -54,7 +54,7 @@ def next_load(situation: Situation) -> Finding | None:
         following, source = situation.default, "nothing sets it, and that is its default"
     else:
         winner = next(each for each in reversed(module.assignments) if each.parameter == NESTED)
-        following, source = module.nested_next, f"{place(winner)} says so"
+        following, source = module.nested_next, f"{inner_place(winner)} says so"
     if following is Answer.UNKNOWN:
         return note(
             "next-load",
@@ -74,8 +74,8 @@ def _refused(situation: Situation, module: Module, bad: Assignment) -> Finding:
     correct = f"write {NESTED}=1 or {NESTED}=0" if bad.parameter == NESTED else "or remove it"
     hint = f"Correct that line: {correct}."
     if not bad.line:
-        word = cmdline_word(module.name, bad)
-        hint = advice(situation.facts.boot_setup, [word])
+        words = cmdline_words(situation.facts, module.name, bad)
+        hint = advice(situation.facts.boot_setup, words)
     return fail("next-load", refusal(module.name, bad), hint)
 
 
@@ -86,26 +86,14 @@ def _is_prevented(module: Module) -> bool:
 
 
 def _drift(situation: Situation, module: Module, following: Answer, source: str) -> Finding:
-    keep = _keep(situation, module)
+    keep = elsewhere(situation, module, module.nested)
+    keep = keep or f"nestctl nested {_word(module.nested)} --at-boot."
     return warn(
         "next-load",
         f"Nested virtualization is {_word(module.nested)} now, but only until the next reboot or"
         f" reload of {module.name}: then it will be {_word(following)} ({source}).",
         f"To keep the current setting: {keep} To apply the next one now: nestctl reload.",
     )
-
-
-def _keep(situation: Situation, module: Module) -> str:
-    """How the value that runs is made the next one, as a sentence; kvm.conf need not decide."""
-    facts = situation.facts
-    winner = facts.module(module.name).next_load.effective(NESTED)
-    if winner is None or winner.file == facts.own.path:
-        return f"nestctl nested {_word(module.nested)} --at-boot."
-    if winner.line:
-        return f"change {place(winner)}."
-    value = "1" if module.nested is Answer.YES else "0"
-    word = cmdline_word(module.name, winner)
-    return advice(facts.boot_setup, [word], [f"{module.name}.{NESTED}={value}"])
 
 
 def overridden(situation: Situation) -> Finding | None:
@@ -129,7 +117,8 @@ def overridden(situation: Situation) -> Finding | None:
 
 
 def _one_place(situation: Situation, module: Module, lost: Mapping[str, Assignment]) -> str:
-    words = [cmdline_word(module.name, each) for each in lost.values() if not each.line]
+    found = (each for each in lost.values() if not each.line)
+    words = [word for each in found for word in cmdline_words(situation.facts, module.name, each)]
     hint = "Change or remove that, so that one place decides."
     return f"{hint} {advice(situation.facts.boot_setup, words)}" if words else hint
 
@@ -139,6 +128,12 @@ def _word(nested: Answer) -> str:
 
 
 def _switch_on(situation: Situation, module: Module) -> str:
-    if situation.builtin:
-        return f"Boot with {module.name}.nested=1 on the kernel command line."
-    return SWITCH_ON
+    one = situation.facts.module(module.name)
+    needs_load = situation.vendor is not Vendor.POWER  # there it is writable as it runs
+    if needs_load and _is_prevented(module):
+        return f"Remove what keeps {module.name} from being loaded; then run: nestctl nested on"
+    how, winner = elsewhere(situation, module, Answer.YES), one.next_load.effective(NESTED)
+    if how:
+        return f"{how} Then run: nestctl reload" if winner is not None and winner.line else how
+    boot = " --at-boot" if needs_load and situation.facts.modules_disabled else ""
+    return f"Switch it on with: nestctl nested on{boot}"

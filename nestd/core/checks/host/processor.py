@@ -55,7 +55,9 @@ def _x86(situation: Situation) -> Finding:
             "cpu",
             "This host is itself a virtual machine, and the host below gives it no hardware"
             " virtualization (neither vmx nor svm).",
-            below.how_to_expose(situation.snapshot.virtualization),
+            below.how_to_expose(
+                situation.surroundings.hypervisor or situation.snapshot.virtualization
+            ),
         )
     return fail(
         "cpu",

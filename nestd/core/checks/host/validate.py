@@ -42,6 +42,7 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
     arm.wrong_place,
     options.parameters,
     options.values,
+    options.almost_modules,
     options.other_vendor,
     options.ignored_files,
     support.s390_huge_pages,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from nestd.core.checks.finding import Finding, note, passed, warn
 from nestd.core.checks.situation import Situation
-from nestd.core.modules.wording import cmdline_word, place
+from nestd.core.modules.wording import cmdline_words, place
 from nestd.formats.modprobe.boot_arguments import advice
 from nestd.host.kernel.sysfs import Availability
 
@@ -62,8 +62,8 @@ def _unknown(situation: Situation, here: str, shown: str, *, is_off: bool) -> Fi
     )
     summary = f"{here}, KVM has {shown}, and VirtualBox's version decides: {both}."
     if is_off:
-        return note("virtualbox", summary, f"From 7.2.10 on: {_change(situation, '1')}")
-    hint = f"Before 7.2.10: {_change(situation, '0')}{_free(situation)}"
+        return note("virtualbox", summary, f"For 7.2.10 and later:\n{_change(situation, '1')}")
+    hint = f"For a version before 7.2.10:\n{_change(situation, '0')}{_free(situation)}"
     return warn("virtualbox", summary, hint)
 
 
@@ -73,16 +73,16 @@ def _change(situation: Situation, value: str) -> str:
     word = f"kvm.{_PARAMETER}={value}"
     winner = core.next_load.effective(_PARAMETER)
     if winner is not None and not winner.line:
-        old = [cmdline_word("kvm", winner)]
+        old = cmdline_words(situation.facts, "kvm", winner)
         return advice(situation.facts.boot_setup, old, [word])
     if core.running.availability is Availability.BUILTIN:
         return advice(situation.facts.boot_setup, (), [word])
     if winner is not None and winner.file != situation.facts.own.path:
-        return f"Write {_PARAMETER}={value} in {place(winner)}, then run nestctl reload kvm"
+        return f"Write {_PARAMETER}={value} in {place(winner)}, then run: nestctl reload kvm"
     return f"Set it with: nestctl set kvm {_PARAMETER}={value}"
 
 
 def _free(situation: Situation) -> str:
     if situation.facts.modules["kvm"].availability is not Availability.LOADABLE:
         return ""
-    return " (or free the processor until the next boot: nestctl unload kvm)"
+    return "\nTo free the processor until the next boot: nestctl unload kvm"

@@ -6,12 +6,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from nestd.core.checks.elsewhere import elsewhere
 from nestd.core.checks.finding import Finding, fail, passed, warn
 from nestd.core.checks.situation import Situation
+from nestd.core.model import Answer
 from nestd.core.modules.derive import misplaced_nested
-from nestd.core.modules.values import NESTED
+from nestd.core.modules.values import NESTED, answer
 from nestd.core.modules.vendors import nested_holders
 from nestd.core.modules.wording import place
+from nestd.formats.modprobe.kernel_params import ParameterType
 from nestd.formats.modprobe.next_load import Origin
 
 X86_VENDORS = ("kvm_intel", "kvm_amd")
@@ -89,8 +92,19 @@ def wrong_module(situation: Situation) -> Finding | None:
         "config-module",
         f"{NESTED} is set for a module that has no such parameter, which has no effect:"
         f" {some(found)}.",
-        f"Write it for {_holder(situation)}: nestctl nested on.",
+        _set_for_holder(situation),
     )
+
+
+def _set_for_holder(situation: Situation) -> str:
+    """How the module that has "nested" gets the value that another one was given."""
+    module, [*_, (_, given)] = situation.module, misplaced_nested(situation.facts)
+    asked = answer(ParameterType.BOOL, given.value)
+    if module is None or asked not in (Answer.YES, Answer.NO):
+        return f"Write it for {_holder(situation)}."
+    how = elsewhere(situation, module, asked)
+    word = "on" if asked is Answer.YES else "off"
+    return f"Write it for {module.name}: {how or f'nestctl nested {word}.'}"
 
 
 def _holder(situation: Situation) -> str:

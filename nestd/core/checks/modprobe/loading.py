@@ -9,7 +9,7 @@ from nestd.core.checks.finding import Finding, fail, note, warn
 from nestd.core.checks.situation import Situation
 from nestd.core.model import Answer, Vendor
 from nestd.core.modules.obstacles import may_load
-from nestd.core.modules.wording import list_change
+from nestd.core.modules.wording import cmdline_words, list_change
 from nestd.formats.modprobe.boot_arguments import advice
 from nestd.formats.modprobe.load_obstacle import LoadObstacle, ObstacleKind, sentence
 
@@ -79,10 +79,24 @@ def _leaves_a_way(situation: Situation, name: str, obstacle: LoadObstacle) -> bo
     return by_install and may_load(module, obstacle)
 
 
+def _refused_words(situation: Situation, name: str) -> list[str]:
+    """The words of the kernel command line whose values a module that NAME needs would refuse."""
+    facts = situation.facts
+    refused = (
+        (needed.name, each)
+        for needed in facts.module(name).needed
+        for each in needed.all_refused
+        if not each.line
+    )
+    found = [word for needed, each in refused for word in cmdline_words(facts, needed, each)]
+    return list(dict.fromkeys(found))
+
+
 def _hint(situation: Situation, module: str, obstacles: Sequence[LoadObstacle]) -> str:
     lines = [each.place for each in obstacles if each.line]
     hints = [f"Remove {', '.join(lines)}, if KVM is to be loaded."] if lines else []
     remove, add = list_change(situation.facts, module)
+    remove += _refused_words(situation, module)
     if remove:
         hints.append(f"{advice(situation.facts.boot_setup, remove, add)} Then reboot.")
     if all(each.kind == ObstacleKind.BLACKLIST.value for each in obstacles):

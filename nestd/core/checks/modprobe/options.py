@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 
 from nestd.core.checks.finding import Finding, note, warn
 from nestd.core.checks.modprobe.configuration import some
@@ -16,8 +17,10 @@ from nestd.core.modules.vendors import nested_holders
 from nestd.core.modules.wording import place
 from nestd.formats.modprobe import modprobe_d
 from nestd.formats.modprobe.modprobe_d import Options
-from nestd.formats.modprobe.next_load import Origin, path_for_people
-from nestd.formats.modprobe.option_faults import faults
+from nestd.formats.modprobe.next_load import ConfigFile, Origin, path_for_people
+from nestd.formats.modprobe.option_faults import faults, meant_module
+
+_MAY_NAME_KVM = re.compile(rb"kvm", re.IGNORECASE).search
 
 
 def parameters(situation: Situation) -> Finding | None:
@@ -40,16 +43,12 @@ def parameters(situation: Situation) -> Finding | None:
 
 def values(situation: Situation) -> Finding | None:
     """Values that the module takes, but not for what somebody meant."""
-    found = []
-    for module in _concerned(situation):
-        unknown = {(each.file, each.line) for each in unknown_parameters(module)}
-        lines = (each for each in module.next_load.option_lines)
-        found += [
-            _located(situation, line, fault)
-            for line in lines
-            if (line.file, line.line) not in unknown
-            for fault in faults(line.text, module.parameters)
-        ]
+    found = [
+        _located(situation, line, fault)
+        for module in _concerned(situation)
+        for line in module.next_load.option_lines
+        for fault in faults(line.text, module.parameters)
+    ]
     if not found:
         return None
     return warn(
@@ -58,6 +57,35 @@ def values(situation: Situation) -> Finding | None:
         "Write options MODULE NAME=VALUE NAME=VALUE, with blanks between these words and nowhere"
         " else.",
     )
+
+
+def almost_modules(situation: Situation) -> Finding | None:
+    """Options for names that are almost those of KVM's modules, but of none."""
+    facts, found = situation.facts, []
+    names = {*facts.modules, *nested_holders(facts.machine)}
+    for file, line in _options_lines(facts.files, facts.kmod):
+        name = line.module.decode("utf-8", "backslashreplace")
+        meant = "" if name in names else meant_module(line.module, names)
+        if meant:
+            origin = Origin(path_for_people(file.path), line.line, "")
+            found.append(_located(situation, origin, f"{name} is no module, {meant} is"))
+    if not found:
+        return None
+    return warn(
+        "config-module-names",
+        "kmod takes an options line for the module of exactly that name, in small letters, with -"
+        f" or _: {some(found)}.",
+        "Correct the module's name.",
+    )
+
+
+def _options_lines(files: Iterable[ConfigFile], kmod: int) -> Iterator[tuple[ConfigFile, Options]]:
+    """The options lines of the files that have a word like "kvm"."""
+    for file in files:
+        if _MAY_NAME_KVM(file.data):
+            for line in modprobe_d.parse(file.data, kmod=kmod):
+                if isinstance(line, Options):
+                    yield file, line
 
 
 def other_vendor(situation: Situation) -> Finding | None:
@@ -118,18 +146,13 @@ def _located(situation: Situation, at: Origin, what: str) -> str:
 
 
 def _unknown(situation: Situation, module: KvmModule) -> Iterator[str]:
-    """Where the module has no such parameter: the cause if the line shows one, else the words.
+    """Where the module has no such parameter, in lines that values() has nothing to say of.
 
     `options kvm nested=` is another check's matter.
     """
     lines = {(each.file, each.line): each.text for each in module.next_load.option_lines}
-    explained = set()
     for each in unknown_parameters(module):
-        at = (each.file, each.line)
-        causes = faults(lines.get(at, ""), module.parameters)
-        if causes and at not in explained:
-            explained.add(at)
-            yield _located(situation, Origin(*at, ""), "; ".join(causes))
-        if not causes and (module.holds_nested or each.parameter != NESTED):
+        explained = faults(lines.get((each.file, each.line), ""), module.parameters)
+        if not explained and (module.holds_nested or each.parameter != NESTED):
             private = each.file in situation.facts.private
             yield place(each) if private else f"{place(each)} sets {each.parameter}"

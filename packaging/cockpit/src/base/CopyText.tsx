@@ -1,25 +1,31 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-import { Button, Tooltip } from "@patternfly/react-core";
+import { Button } from "@patternfly/react-core";
+import CheckIcon from "@patternfly/react-icons/dist/esm/icons/check-icon";
 import CopyIcon from "@patternfly/react-icons/dist/esm/icons/copy-icon";
 import { useState } from "react";
 
 import { _ } from "./cockpit";
 
-/** Text of several lines with a button that copies COPIED, or all of it. */
-export function CopyText({ text, copied }: { text: string; copied?: string }) {
-    const [done, setDone] = useState(false);
-    const copy = async (): Promise<void> => {
-        await writeClipboard(copied ?? text);
-        setDone(true);
-    };
+/** Text of several lines with a button that copies it. */
+export function CopyText({ text }: { text: string }) {
     return (
         <div className="nestd-copy">
             <pre className="nestd-text" tabIndex={0}>{text}</pre>
-            <Tooltip content={done ? _("Copied") : _("Copy")} onTooltipHidden={() => setDone(false)}>
-                <Button variant="plain" aria-label={done ? _("Copied") : _("Copy")} icon={<CopyIcon />}
-                        onClick={() => void copy()} />
-            </Tooltip>
+            <CopyButton text={text} />
         </div>
+    );
+}
+
+export function CopyButton({ text, isInline = false }: { text: string; isInline?: boolean }) {
+    const [done, setDone] = useState(false);
+    const copy = async (): Promise<void> => {
+        await writeClipboard(text);
+        setDone(true);
+    };
+    const name = done ? _("Copied") : _("Copy");
+    return (
+        <Button variant="plain" hasNoPadding={isInline} aria-label={name} title={name} icon={done ? <CheckIcon /> : <CopyIcon />}
+                onClick={() => void copy()} onBlur={() => setDone(false)} />
     );
 }
 

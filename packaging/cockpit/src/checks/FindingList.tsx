@@ -7,7 +7,7 @@ import InfoCircleIcon from "@patternfly/react-icons/dist/esm/icons/info-circle-i
 import type { ReactNode } from "react";
 
 import { _ } from "../base/cockpit";
-import { CopyText } from "../base/CopyText";
+import { CopyButton, CopyText } from "../base/CopyText";
 import type { Finding, Verdict } from "../service/types";
 
 const ORDER: Verdict[] = ["fail", "warn", "note", "pass"];
@@ -31,13 +31,13 @@ export function FindingList({ findings, label }: { findings: readonly Finding[];
     );
 }
 
-/** A remedy; what follows its first line, XML or commands, is what the button copies. */
+/** A remedy, with a button that copies it: what follows its first line, XML or commands, where there is more. */
 function Hint({ hint }: { hint: string }) {
     const [words = "", ...lines] = hint.split("\n");
     const command = lines.join("\n");
     return (
         <>
-            <p className="nestd-subtle">{words}</p>
+            <p className="nestd-subtle">{words} {!command && <CopyButton text={words} isInline />}</p>
             {command && <CopyText text={command} />}
         </>
     );

@@ -61,8 +61,10 @@ export function DaemonCard({ daemon }: { daemon: LogDaemon }) {
     );
 }
 
+/** A sentence of the warnings that has the fault of the file in it says more than the fault alone. */
 function problems({ overriddenBy, configError, warnings }: LogDaemon): string[] {
-    return [configError, overriddenBy && `${_("The daemon does not start with these values:")} ${overriddenBy}`, ...warnings]
+    const fault = warnings.some((each) => each.includes(configError)) ? "" : configError;
+    return [fault, overriddenBy && `${_("The daemon does not start with these values:")} ${overriddenBy}`, ...warnings]
         .filter((each) => each !== "");
 }
 

@@ -52,8 +52,8 @@ function ModuleTable({ module, onEdit }: { module: Module; onEdit: (parameter: s
                 <Tbody>
                     {rowsOf(module).map((row) => (
                         <Tr key={row.parameter}>
-                            <Td dataLabel={_("Parameter")} className="nestd-mono">{row.parameter}</Td>
-                            <Td dataLabel={_("Running")} className="nestd-mono">{row.running ?? "–"}</Td>
+                            <Td dataLabel={_("Parameter")}><span className="nestd-mono">{row.parameter}</span></Td>
+                            <Td dataLabel={_("Running")}><span className="nestd-mono">{row.running ?? "–"}</span></Td>
                             <Td dataLabel={_("Next load")}><Next row={row} /></Td>
                             <Td dataLabel={_("Decided by")}><Source place={row.place} /></Td>
                             <Td dataLabel={_("Change")}>

@@ -39,6 +39,8 @@ export class Service {
     private retry = 0;
     /** Counts signals about objects. */
     private heard = 0;
+    /** Counts the owners of the name: an answer of a former one may come after the news of its end. */
+    private owners = 0;
     private readonly listeners = new Set<() => void>();
     state: ServiceState = NOTHING;
 
@@ -86,12 +88,14 @@ export class Service {
 
     private async load(client: DBusClient): Promise<void> {
         const heard = this.heard;
+        const owners = this.owners;
+        const isLate = (): boolean => client !== this.client || owners !== this.owners;
         try {
             const [[manager], [objects]] = await Promise.all([
                 client.call(ROOT, PROPERTIES, "GetAll", [MANAGER], { type: "s" }),
                 client.call(ROOT, OBJECT_MANAGER, "GetManagedObjects", []),
             ]);
-            if (client !== this.client)
+            if (isLate())
                 return;
             const found = Object.entries(record(objects)).map(([path, each]) => [path, interfaces(each)]);
             this.set({
@@ -101,7 +105,8 @@ export class Service {
             if (heard !== this.heard)
                 void this.load(client); // what a signal told meanwhile may be newer than these answers
         } catch (error) {
-            this.failed(client, error as DBusFailure);
+            if (!isLate())
+                this.failed(client, error as DBusFailure);
         }
     }
 
@@ -114,6 +119,7 @@ export class Service {
     private owned(client: DBusClient, owner: string | null): void {
         if (client !== this.client)
             return;
+        this.owners += 1;
         if (owner)
             void this.load(client);
         else

@@ -51,3 +51,10 @@ def test_the_program_as_it_was_called(tmp_path: Path, monkeypatch: pytest.Monkey
     assert suggestions.called() == "nestctl"
     monkeypatch.setattr(sys, "argv", ["/x/nestd/cli/__main__.py"])
     assert suggestions.called() == f"{shlex.quote(sys.executable)} -m nestd.cli"
+
+
+def test_what_is_adapted_already_stays_as_it_is() -> None:
+    suggest = suggestions.suggester("bin/nestctl", ["--simulate", "amd"], [], COMMANDS)
+    once = suggest("nestctl nested on")
+    assert once == "bin/nestctl --simulate amd nested on"
+    assert suggest(once) == once

@@ -36,7 +36,7 @@ HOSTS: Mapping[str, Host] = {
         BUILTIN_INTEL,
     ),
     "built in and off": intel(
-        {"nested": ("fail", "kvm_intel.nested=1 on the kernel command line")},
+        {"nested": ("fail", "add kvm_intel.nested=1 to the kernel command line")},
         {**BUILTIN_INTEL, INTEL_NESTED: "N\n"},
     ),
     "no modules until the next boot": intel(
@@ -99,19 +99,93 @@ HOSTS: Mapping[str, Host] = {
         {"/proc/cmdline": "ro module_blacklist=kvm-intel,x\n"},
     ),
     "blanks around the equals sign": intel(
-        {"config-parameters": ("warn", "a.conf:1: there is a blank before the = of nested")},
+        {
+            "config-values": ("warn", "a.conf:1: there is a blank before the = of nested"),
+            "config-parameters": (),  # the cause is told once
+        },
         {"/etc/modprobe.d/a.conf": "options kvm_intel nested = 1\n"},
     ),
     "a semicolon": intel(
         {"config-values": ("warn", "a.conf:1: the semicolon of nested=1;")},
         {"/etc/modprobe.d/a.conf": "options kvm_intel nested=1;\n"},
     ),
+    "a comma between two parameters": intel(
+        {"config-values": ("warn", "a.conf:1: the comma of nested=0,ept=1")},
+        {"/etc/modprobe.d/a.conf": "options kvm_intel nested=0,ept=1\n"},
+    ),
+    "a semicolon between two parameters, without a blank": intel(
+        {"config-values": ("warn", "a.conf:1: the semicolon of nested=0;ept=1")},
+        {"/etc/modprobe.d/a.conf": "options kvm_intel nested=0;ept=1\n"},
+    ),
+    "a typographic dash in the module's name": intel(
+        {"config-module-names": ("warn", "a.conf:1: kvm\u2013intel is no module, kvm_intel is")},
+        {"/etc/modprobe.d/a.conf": "options kvm\u2013intel nested=1\n"},
+    ),
+    "the module's file instead of its name": intel(
+        {"config-module-names": ("warn", "a.conf:2: kvm_intel.ko is no module, kvm_intel is")},
+        {"/etc/modprobe.d/a.conf": "# x\noptions kvm_intel.ko nested=1\n"},
+    ),
+    "the module in capital letters": intel(
+        {"config-module-names": ("warn", "a.conf:1: KVM_Intel is no module, kvm_intel is")},
+        {"/etc/modprobe.d/a.conf": "options KVM-Intel nested=1\n"},
+    ),
+    "a pattern of modules": intel(
+        {"config-module-names": ("warn", "a.conf:1: kvm_* is no module")},
+        {"/etc/modprobe.d/a.conf": "options kvm_* nested=1\n"},
+    ),
+    "another module that has kvm in its name": intel(
+        {"config-module-names": ()},
+        {"/etc/modprobe.d/a.conf": "options kvmgt x=1\noptions vfio-mdev kvm=1\n"},
+    ),
+    "off by another file": intel(
+        {"nested": ("fail", "Write nested=1 in /etc/modprobe.d/zz.conf:1.", "nestctl reload")},
+        {"/etc/modprobe.d/zz.conf": "options kvm_intel nested=0\n", INTEL_NESTED: "N\n"},
+    ),
+    "off by the kernel command line, as it is spelled there": intel(
+        {
+            "nested": (
+                *("fail", '--remove-args="kvm-intel.nested=0 kvm_intel.nested=N"'),
+                '--args="kvm_intel.nested=1"',
+            )
+        },
+        {
+            "/proc/cmdline": "ro kvm-intel.nested=0 quiet kvm_intel.nested=N\n",
+            **{"/usr/sbin/grubby": "", INTEL_NESTED: "N\n"},
+        },
+    ),
+    "off, and it could not be loaded again": intel(
+        {"nested": ("fail", "Remove what keeps kvm_intel from being loaded")},
+        {"/etc/modprobe.d/a.conf": "alias kvm_intel off\n", INTEL_NESTED: "N\n"},
+    ),
+    "nested=0 for the wrong module": intel(
+        {"config-module": ("warn", "a.conf:1", "nestctl nested off.")},
+        {"/etc/modprobe.d/a.conf": "options kvm nested=0\n"},
+    ),
+    "nested for the wrong module, where the command line decides": intel(
+        {"config-module": ("warn", "then run update-grub")},
+        {
+            "/etc/modprobe.d/a.conf": "options kvm nested=1\n",
+            **{"/proc/cmdline": "kvm_intel.nested=0\n", "/usr/sbin/update-grub": ""},
+        },
+    ),
+    "a value for kvm on the command line that it refuses": intel(
+        {"autoload": ("fail", "kvm_intel needs kvm", "remove kvm.ignore_msrs=maybe from")},
+        {"/proc/cmdline": "ro kvm.ignore_msrs=maybe\n"},
+    ),
+    "an install line that only tells": intel(
+        {"autoload": ("fail", "a.conf:1")},
+        {"/etc/modprobe.d/a.conf": "install kvm_intel /bin/echo no KVM; exit 1\n"},
+    ),
+    "an install line that loads it": intel(
+        {"autoload": ("warn", "a.conf:1")},
+        {"/etc/modprobe.d/a.conf": "install kvm_intel /bin/true; modprobe -i kvm_intel\n"},
+    ),
     "typographic quotation marks": intel(
-        {"config-parameters": ("warn", "a.conf:1: typographic quotation marks")},
+        {"config-values": ("warn", "a.conf:1: typographic quotation marks")},
         {"/etc/modprobe.d/a.conf": "options kvm_intel \u201cnested=1\u201d\n"},
     ),
     "two modules on one line": intel(
-        {"config-parameters": ("warn", "kvm_amd is no parameter", "line of its own")},
+        {"config-values": ("warn", "kvm_amd is no parameter", "line of its own")},
         {"/etc/modprobe.d/a.conf": "options kvm_intel ept=1 kvm_amd nested=1\n"},
     ),
     "the other vendor's module": intel(
@@ -234,7 +308,8 @@ def test_what_a_file_holds_reaches_no_terminal(tmp_path: Path) -> None:
 # Scripts and frontends know these: one that goes or gets another name breaks them.
 IDS = """
     amd-migration architecture autoload builtin config-blacklist config-comments config-files
-    config-lines config-module config-names config-parameters config-values config-vendor cpu
+    config-lines config-module config-module-names config-names config-parameters config-values
+    config-vendor cpu
     device host-system host-virtualization huge-pages hypervisors initramfs kernel
     kernel-command-line kvm libvirt modprobe module
     module-loading nested next-load overridden power-support power-xive support virtualbox

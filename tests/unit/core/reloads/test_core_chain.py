@@ -250,6 +250,28 @@ def test_an_unload_waits_for_the_last_machine(tmp_path: Path) -> None:
     run(tmp_path, test)
 
 
+def test_the_line_that_keeps_one_of_the_chain_out_is_named(tmp_path: Path) -> None:
+    async def test(changes: Changes, kernel: Watched) -> None:
+        kernel._root.at("/etc/modprobe.d/a.conf").write_text("#\ninstall kvm_intel /bin/true\n")
+        with pytest.raises(RolledBack, match=r"a\.conf:2 runs a command .*kvm_intel"):
+            await set_kvm(changes, When.NOW)
+        assert running(kernel) == ("Y", "Y")
+
+    run(tmp_path, test)
+
+
+@pytest.mark.parametrize("name", ["kvm", "kvm_intel"])
+def test_the_line_that_keeps_a_load_from_doing_anything_is_named(tmp_path: Path, name: str) -> None:
+    async def test(changes: Changes, kernel: Watched) -> None:
+        await changes.loads.unload("kvm", When.NOW, 0)
+        kernel._root.at("/etc/modprobe.d/a.conf").write_text(f"install {name} /bin/true\n")
+        with pytest.raises(RolledBack, match=rf"a\.conf:1 runs a command .*{name}"):
+            await changes.loads.load("kvm", 0)
+        assert running(kernel) == ("out", "out")
+
+    run(tmp_path, test)
+
+
 def test_a_load_that_fails_leaves_nothing_loaded(tmp_path: Path) -> None:
     async def test(changes: Changes, kernel: Watched) -> None:
         await changes.loads.unload("kvm", When.NOW, 0)
