@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -25,10 +26,14 @@ LEFT_OUT = re.compile(
 
 def sources() -> Iterator[Path]:
     """The files of this source, also where it was unpacked and is no git checkout."""
-    for path in sorted(CHECKOUT.rglob("*")):
-        name = str(path.relative_to(CHECKOUT))
-        if not LEFT_OUT.search(name) and path.is_file():
-            yield path
+    for folder, folders, files in os.walk(CHECKOUT):
+        here = str(Path(folder).relative_to(CHECKOUT)) + "/"
+        inside = "" if here == "./" else here
+        folders[:] = sorted(each for each in folders if not LEFT_OUT.search(f"{inside}{each}/"))
+        for file in sorted(files):
+            path = Path(folder, file)
+            if not LEFT_OUT.search(inside + file) and path.is_file():
+                yield path
 
 
 def first_line(path: Path) -> str:
