@@ -13,6 +13,7 @@ from typing import NamedTuple, Union
 from nestd.formats.printable import one_line
 
 GOOD, WARN, BAD, DIM, STRONG = "green", "yellow", "bold red", "dim", "bold"
+_COMMAND_AND_REMARK = 80 - len("     # ")  # characters, in a line of a terminal
 
 
 class Text(NamedTuple):
@@ -92,9 +93,12 @@ def command(line: str, remark: str = "") -> Text:
 
 
 def commands(choices: Iterable[tuple[str, str]]) -> Indented:
-    """Commands to choose from, with aligned remarks."""
+    """Commands to choose from, with aligned remarks: above each where a line would get too long."""
     pairs = list(choices)
     width = max((len(line) for line, _ in pairs), default=0)
+    if any(width + len(remark) > _COMMAND_AND_REMARK for _, remark in pairs):
+        lines = [(styled((f"# {remark}", DIM)), styled(line)) for line, remark in pairs]
+        return Indented(tuple(text for both in lines for text in both if str(text) != "# "))
     return Indented(tuple(command(f"{line:{width}}", remark) for line, remark in pairs))
 
 

@@ -66,3 +66,13 @@ def test_other_words_reach_each_element_but_no_names() -> None:
     assert plain.lines(reworded(indented("a"), upper)) == ["  A"]
     assert plain.lines(reworded(fields([("Name", "a")]), upper)) == ["  Name  A"]
     assert plain.lines(reworded(columns(["T"], [["a"]]), upper)) == ["T", "a"]
+
+
+def test_remarks_that_make_a_line_too_long_stand_above() -> None:
+    again = "/opt/nestd/bin/python -m nestd.cli nested off"
+    choices = [(f"{again} --when-idle", "done automatically when these have ended"), (again, "")]
+    assert plain.lines(commands(choices)) == [
+        "  # done automatically when these have ended",
+        f"  {again} --when-idle",
+        f"  {again}",
+    ]
