@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import sys
@@ -104,6 +105,7 @@ async def _serve(chosen: Options, root: Root, logs: Logs) -> int:
         start_watchdog()
         services.view.machine_count.count_soon()
         drift.start()
+        _spare_collector()
         log.info("nestd %s serves %s (kmod %d)", __version__, BUS_NAME, services.view.kmod)
         return await _run(stop, connection)
 
@@ -179,6 +181,14 @@ async def _run(stop: asyncio.Event, connection: Connection) -> int:
         return EXIT_OK
     log.error("nestd cannot go on: %s", ended.exception())
     return EXIT_FAILURE
+
+
+def _spare_collector() -> None:
+    """What start has made stays: collecting garbage looks at what has come since only, which takes
+    1 ms instead of 20, on the loop.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 class _Reread:

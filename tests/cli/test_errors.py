@@ -94,7 +94,12 @@ def test_changes_allow_a_prompt_and_reading_does_not(bus: PrivateBus) -> None:
     [
         ("builtin", "yes", "default", "is on. kvm_intel is built into this kernel."),
         ("config-error", "no", "invalid", "is off, but the next load of kvm_intel will fail."),
-        ("not-loaded", "unknown", "yes", "is not in use: kvm_intel is not loaded. It will be on once"),
+        (
+            "not-loaded",
+            "unknown",
+            "yes",
+            "is not in use: kvm_intel is not loaded. It will be on once",
+        ),
         ("missing", "unknown", "default", "is not available: no KVM module here suits"),
         ("a-state-of-later-versions", "yes", "no", "is on now, and will be off after a reboot."),
     ],

@@ -23,6 +23,7 @@ _FLOOD_SHARE = 0.2  # of all users together
 _FLOOD_SECONDS = 0.25  # after the last sign of it
 _MOST_AHEAD = 0.05  # seconds of all together: a flood that begins is no reason to wait for long
 _AHEAD_SECONDS = 0.005  # that one may be ahead of its share: most calls take less
+_LIGHT_SECONDS = 0.0005  # for who has had less than that, a flood is no reason to wait
 _LONGEST_PAUSE = 0.05
 _MOST_ACCOUNTS = 64  # then those of users who have nothing to do are forgotten
 _OTHERS_SECONDS = 0.25  # for so long a user counts after the last step of a call
@@ -115,12 +116,15 @@ class Pace:
             account.current.paused -= 1
 
     def is_ahead(self, user: User) -> bool:
-        """Whether a user has had more than its share, and others have calls at work.
+        """Whether a user has had more than its share, and others have calls at work or may have.
 
         Nor does a new call overtake those that wait for that: they would count as too many.
         """
         account = self._accounts.get(user)
-        return account is not None and (account.paused > 0 or self._ahead(account))
+        if account is None:
+            return False
+        flooding = account.ahead > _LIGHT_SECONDS and self._flood_pause_seconds() > 0
+        return account.paused > 0 or flooding or self._ahead(account)
 
     @contextmanager
     def charged(self, user: User) -> Iterator[None]:
@@ -149,12 +153,15 @@ class Pace:
     def _pause_seconds(self, account: _Account) -> float:
         """How long the next step has to wait; 0 for not at all."""
         seconds = account.ahead / _SHARE if self._ahead(account) else 0.0
+        return min(max(seconds, self._flood_pause_seconds()), _LONGEST_PAUSE)
+
+    def _flood_pause_seconds(self) -> float:
+        """Likewise, for what all together have had while calls flood in."""
         now, everybody = time.monotonic(), self._everybody
-        if now < self._flood_ends:
-            _settle(everybody, now, _FLOOD_SHARE)
-            if everybody.ahead > _AHEAD_SECONDS:
-                seconds = max(seconds, everybody.ahead / _FLOOD_SHARE)
-        return min(seconds, _LONGEST_PAUSE)
+        if now > self._flood_ends:
+            return 0.0
+        _settle(everybody, now, _FLOOD_SHARE)
+        return everybody.ahead / _FLOOD_SHARE if everybody.ahead > _AHEAD_SECONDS else 0.0
 
     def _ahead(self, account: _Account) -> bool:
         if account.ahead <= _AHEAD_SECONDS:

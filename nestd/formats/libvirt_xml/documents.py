@@ -1,21 +1,26 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Several XML documents in one text, as virt-install --print-xml prints them one after another."""
+"""Several XML documents in one text, as virt-install --print-xml prints them one after another.
+
+Anybody may send a text: it is read in a time that grows with its length, whatever it is.
+"""
 
 from __future__ import annotations
 
 import html
 import re
+from collections.abc import Iterator
 
-_COMMENT = re.compile(r"<!--.*?-->|<!\[CDATA\[.*?\]\]>", re.DOTALL)
-_DOMAIN = re.compile(r"<domain[\s>].*?</domain\s*>", re.DOTALL)
-_NAME = re.compile(r"<name\s*>(.*?)</name\s*>", re.DOTALL)
+_COMMENT, _CDATA = ("<!--", "-->"), (r"<!\[CDATA\[", r"\]\]>")
+_DECLARATION = (r"<\?", r"\?>")
+_DOMAIN = (r"<domain[\s>]", r"</domain\s*>")
+_NAME = (r"<name\s*>", r"</name\s*>")
 _MOST = 100
 
 
 def split_domains(text: str) -> tuple[str, ...]:
     """Each <domain> of TEXT by itself; TEXT unchanged unless it holds several."""
-    plain = _without_comments(text)
-    places = [found.span() for found in _DOMAIN.finditer(plain)]
+    plain = _blanked(text, _COMMENT, _CDATA)
+    places = list(_spans(plain, _DOMAIN))
     if len(places) < 2 or _wrapped(plain, places):
         return (text,)
     return tuple(text[begin:end] for begin, end in places[:_MOST])
@@ -23,19 +28,38 @@ def split_domains(text: str) -> tuple[str, ...]:
 
 def domain_name(text: str) -> str:
     """The name of the <domain> in TEXT, "" where it has none."""
-    found = _NAME.search(_without_comments(text))
-    return html.unescape(found.group(1)).strip() if found else ""
+    for begin, end in _spans(_blanked(text, _COMMENT, _CDATA), _NAME):
+        return html.unescape(re.sub("<[^>]*>", "", text[begin:end])).strip()
+    return ""
 
 
-def _without_comments(text: str) -> str:
-    """What stands in a comment does not count; blanking keeps all offsets."""
-    return _COMMENT.sub(lambda found: " " * len(found.group()), text)
+def _spans(text: str, *marks: tuple[str, str]) -> Iterator[tuple[int, int]]:
+    """Where what stands from an opening mark to its closing one begins and ends.
+
+    MARKS are pairs of regular expressions. One that is not closed is the last.
+    """
+    opening = re.compile("|".join(f"({mark})" for mark, _ in marks))
+    closing = [re.compile(mark) for _, mark in marks]
+    at = 0
+    while (begin := opening.search(text, at)) is not None:
+        end = closing[(begin.lastindex or 1) - 1].search(text, begin.end())
+        if end is None:
+            return
+        at = end.end()
+        yield begin.start(), at
+
+
+def _blanked(text: str, *marks: tuple[str, str]) -> str:
+    """TEXT with blanks instead of what stands between the marks: all offsets stay."""
+    parts, at = [], 0
+    for begin, end in _spans(text, *marks):
+        parts += [text[at:begin], " " * (end - begin)]
+        at = end
+    return "".join([*parts, text[at:]])
 
 
 def _wrapped(plain: str, places: list[tuple[int, int]]) -> bool:
     """Whether anything but blanks and declarations surrounds the domains."""
-    between = plain[: places[0][0]]
-    for (_, end), (begin, _) in zip(places, places[1:]):
-        between += plain[end:begin]
-    between += plain[places[-1][1] :]
-    return re.sub(r"<\?.*?\?>", "", between, flags=re.DOTALL).strip() != ""
+    begins, ends = [begin for begin, _ in places], [end for _, end in places]
+    between = "".join(plain[end:begin] for end, begin in zip([0, *ends], [*begins, len(plain)]))
+    return _blanked(between, _DECLARATION).strip() != ""

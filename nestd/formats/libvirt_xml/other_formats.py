@@ -13,7 +13,7 @@ _KNOWN = (
         " printed in the launcher pod: kubectl exec POD -c compute -- virsh dumpxml 1",
     ),
     (
-        re.compile(r"^\s*apiVersion:\s*\S+\s*$.*^kind:", re.MULTILINE | re.DOTALL),
+        re.compile(r"^[ \t]*apiVersion:[ \t]*\S+[ \t]*$", re.MULTILINE),
         "This is a manifest of Kubernetes, not domain XML.",
     ),
     (
@@ -32,7 +32,7 @@ _KNOWN = (
         " vmx:/// domxml-from-native vmware-vmx FILE",
     ),
     (
-        re.compile(r"^\s*Vagrant\.configure", re.MULTILINE),
+        re.compile(r"^[ \t]*Vagrant\.configure", re.MULTILINE),
         "This is a Vagrantfile, not domain XML. The domain XML of its machine: virsh list --all,"
         " then virsh dumpxml NAME",
     ),
