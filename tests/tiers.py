@@ -120,7 +120,7 @@ TIERS: Mapping[str, Tier] = {
             Need("dbus-broker-launch", "dbus-broker", "dbus-broker"),
         ),
         root=True,
-        by_default=False,  # its time on an idle machine has yet to be measured
+        by_default=False,  # what others wait on dbus-broker is more than it may be
     ),
     "crash": Tier(
         "a change that is killed or fails at each of its system calls",
@@ -134,7 +134,7 @@ TIERS: Mapping[str, Tier] = {
     "nesting": Tier(
         "guests that run guests of their own on a Debian kernel, in an emulated machine",
         _EMULATED,
-        by_default=False,  # its time on an idle machine has yet to be measured
+        by_default=False,  # in it a guest's own guest is not seen to start yet
     ),
     "arch": Tier(
         "the service on the kernels of POWER9 and IBM Z, in emulated machines",
