@@ -12,6 +12,8 @@ from nestd.core.reloads.transaction import Transaction
 
 log = logging.getLogger(__name__)
 
+PAUSE_SECONDS = 1.0
+"""After a failure no hint counts for so long: whoever is told of it finds what they were told."""
 Undo = Callable[[Transaction], Awaitable[None]]
 """Undo a transaction; raises RolledBack where that worked, else NotRestored or ReloadFailed."""
 
@@ -23,10 +25,14 @@ class RetryUndo:
         self._undo = undo
         self._broken: dict[int, Transaction] = {}  # by job
         self._task: asyncio.Task[None] | None = None
+        self._pause_ends = 0.0
 
     def add(self, transaction: Transaction) -> None:
-        """Try again with TRANSACTION at the next event of a module or a processor."""
+        """Try again with TRANSACTION after a pause, and at each later hint."""
         self._broken[transaction.job] = transaction
+        loop = asyncio.get_running_loop()
+        self._pause_ends = loop.time() + PAUSE_SECONDS
+        loop.call_at(self._pause_ends, self.wake)
 
     def has(self, transaction: Transaction) -> bool:
         """Whether this very transaction is still to be undone."""
@@ -43,8 +49,10 @@ class RetryUndo:
 
     def wake(self) -> None:
         """Something has changed: try."""
-        if self._broken and (self._task is None or self._task.done()):
-            self._task = asyncio.create_task(self._try_all())
+        loop = asyncio.get_running_loop()
+        pausing = loop.time() < self._pause_ends
+        if self._broken and not pausing and (self._task is None or self._task.done()):
+            self._task = loop.create_task(self._try_all())
 
     async def close(self) -> None:
         """Stop trying; the records stay for the next start."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -144,10 +145,31 @@ def test_what_somebody_else_loads_meanwhile_stays(tmp_path: Path) -> None:
         other = SimulatedKernel(root, KINDS["intel"])
         await other.load("kvm_intel", [("nested", "0"), ("ept", "0")])
         kernel.broken = False
-        for _ in range(50):
+        deadline = time.monotonic() + 20
+        while list(root.at("/run/nestd/transactions").iterdir()):
+            assert time.monotonic() < deadline
             await asyncio.sleep(0.01)
             assert kernel.read_module("kvm_intel").parameters["ept"] == "N"
-        assert not list(root.at("/run/nestd/transactions").iterdir())
+        await changes.reloads.close()
+        changes.view.close()
+
+    asyncio.run(body())
+
+
+def test_what_was_told_of_a_failure_is_still_so_when_it_is_read(tmp_path: Path) -> None:
+    """The news of the change itself would have it undone before the caller is answered."""
+
+    async def body() -> None:
+        root = Root(tmp_path)
+        kernel = Stubborn(root, KINDS["intel"])
+        changes = await start(root, kernel)
+        await fail(changes)
+        kernel.broken = False
+        changes.view.config_changed()
+        changes.reloads.unfinished.wake()
+        await asyncio.sleep(0.1)
+        assert not kernel.read_module("kvm_intel").loaded
+        assert await until_loaded(kernel) == "Y", "without another hint"
         await changes.reloads.close()
         changes.view.close()
 
