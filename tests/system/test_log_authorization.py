@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Who may change libvirt's log settings, with polkit imitated by python-dbusmock.
+"""Authorization to change libvirt's log settings, with polkit mocked by python-dbusmock.
 
-The daemon is a process that only sleeps: what is allowed to be asked of it ends in an error.
+The daemon is a sleeping process, so an authorized request ends in an error.
 """
 
 from __future__ import annotations
