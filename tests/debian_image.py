@@ -63,7 +63,7 @@ def install(work: Path, root: Path, *arguments: str, suite: str = SUITE) -> None
     command += [f"--keyring={KEYRING}"] if KEYRING.exists() else []
     command += [suite, str(root)]
     every, main = _apt_sources(suite), _apt_sources(suite, updates=False)
-    # A mirror may be in the middle of an update: retry once, then give up.
+    # A mirror may be in the middle of an update: retry once, then do without updates.
     for sources in (every, every):
         try:
             return run(work, *command, *sources)
