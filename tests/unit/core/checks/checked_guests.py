@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The guests of tests/unit/guests, and what Manager.CheckGuest reports about a guest.
 
-The first line of each file in guests/ names the host that it is for and the expected report:
-"ready", and the verdict of each warning or failure by its id. "schema: no" marks XML that libvirt's
-schema does not allow, "schema: later" XML that the schema of libvirt 9.0 does not know yet.
+The first line of each file in guests/ names the host and the expected report: "ready", and verdicts
+by id; every warning and failure is listed. "schema: no" marks XML that libvirt's schema does not
+allow, "schema: later" XML that the schema of libvirt 9.0 does not know yet.
 """
 
 from __future__ import annotations

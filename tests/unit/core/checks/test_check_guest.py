@@ -79,7 +79,7 @@ def test_no_guest_is_ready_where_the_host_does_not_nest(guest: str, tmp_path: Pa
     assert how in found.findings[0].hint
 
 
-# Scripts and frontends know these: one that goes or gets another name breaks them.
+# Scripts and frontends rely on these: removing or renaming one breaks them.
 IDS = """
     amd-migration cpu domain-type guest-architecture guest-system host host-virtualization
     huge-pages hypervisor-feature hypervisors kvm-hidden launch-security machine-type nested-guests
