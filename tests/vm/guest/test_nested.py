@@ -148,7 +148,7 @@ def test_machines_are_counted_as_they_come_and_go(record_property: Any) -> None:
                 started = time.monotonic()
             delays.append(await client.changed(ROOT, "MachineCount", 0) - started)
         record_property("VM to signal", [round(delay, 3) for delay in delays])
-        # On this emulated processor everything takes 10 to 50 times longer.
+        # On this emulated processor everything takes 10 to 50 times as long.
         assert min(delays) < 1.0
 
     run(test)
