@@ -52,7 +52,7 @@ class Script:
     archive_pause: float = 0.0  # seconds of delay before each 64 KiB of it
     blockers: Sequence[tuple[str, str, int, str]] = ()
     failures: Mapping[str, BusError] = field(default_factory=dict)
-    before: Mapping[str, Callable[[], None]] = field(default_factory=dict)  # it answers
+    before: Mapping[str, Callable[[], None]] = field(default_factory=dict)  # the service answers
     log_file: Path = Path("/nonexistent")
     filters: str = "3:remote"
     calls: list[Call] = field(default_factory=list)

@@ -14,7 +14,7 @@ from pathlib import Path
 from engine import Ansible
 
 SECONDS = 1200  # it installs its dependencies from PyPI
-# ansible-test downloads one. This pip is Python's own.
+# ansible-test downloads pip. This one is Python's own.
 _GET_PIP = "import ensurepip\n\nensurepip.bootstrap(default_pip=True)\n"
 
 

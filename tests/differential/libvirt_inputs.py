@@ -178,7 +178,7 @@ def conf(random: Random) -> bytes:
 
 
 def lens_conf(random: Random) -> bytes:
-    """A file that is mostly of the kind that libvirt's augeas lens reads."""
+    """A file, mostly of lines that libvirt's augeas lens can read."""
     lines = []
     for _ in range(random.randint(0, 7)):
         blank = random.choice(_SPACES)

@@ -19,7 +19,7 @@ from nestd.host.modprobe.watch import ConfigWatch
 from nestd.host.root import Root
 
 KMOD = 30
-SETTLED_SECONDS = 0.15  # until the time stamps of the files are old enough to be trusted
+SETTLED_SECONDS = 0.15  # until the time stamps are old enough to be trusted
 TOLD_SECONDS = 5.0
 
 OLD, NEW = b"options kvm_intel nested=1\n", b"options kvm_intel nested=0\n"

@@ -16,7 +16,7 @@ from nestd.host.kernel.sysfs import Availability, ModuleFacts, ModuleReader
 from nestd.host.root import Root
 
 RELEASE = "6.1.0"
-SETTLED_SECONDS = 0.15  # until the time stamps of what was written count
+SETTLED_SECONDS = 0.15  # until the time stamps are old enough to be trusted
 
 
 def load(root: Root, nested: str = "Y") -> None:
@@ -122,7 +122,7 @@ def test_nothing_is_read_again_while_nothing_changes(
     time.sleep(SETTLED_SECONDS)
     for _ in range(3):
         found = reader.read("kvm_intel")
-    monkeypatch.setattr(sysfs, "_parameters", None)  # whoever calls it fails
+    monkeypatch.setattr(sysfs, "_parameters", None)  # any call of it fails
     assert reader.read("kvm_intel") is found
 
 

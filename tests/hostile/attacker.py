@@ -59,7 +59,7 @@ def call(
 
 
 def strings(*texts: str) -> bytes:
-    """Arguments that are all strings."""
+    """Arguments, all strings."""
     data = b""
     for text in texts:
         data = pad(data, 4) + string(text)

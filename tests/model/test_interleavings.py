@@ -37,7 +37,7 @@ MODULE = "kvm_intel"
 FOREIGN = b"# of somebody else \xff\r\noptions kvm ignore_msrs=1\n"
 EXAMPLES = int(os.environ.get("NESTD_MODEL_EXAMPLES", "25"))
 
-# Time is not what is tested here.
+# Timing is not tested here.
 reload.UNLOAD_SECONDS = reloads.UNLOAD_SECONDS = 0.0
 waiting.FIRST_PAUSE = waiting.LONGEST_PAUSE = 0.002
 

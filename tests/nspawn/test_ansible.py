@@ -80,7 +80,7 @@ def installed(managed: Managed, packages: Path) -> tuple[Run, Run]:
                                 for name in ("nestctl", "nestd")],
         "nestd_nested": True,
         "nestd_when": "boot",  # no module can be loaded in a container
-        "nestd_validate": False,  # and there is no KVM
+        "nestd_validate": False,  # and it has no KVM
     }  # fmt: skip
     first, second = (managed.run(roles=({"role": ROLE, "vars": variables},)) for _ in range(2))
     return first, second

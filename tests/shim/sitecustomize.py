@@ -84,7 +84,7 @@ class Shim:
         ours = _stack()
         if not _is_the_machine(ours):
             way = " < ".join(each.name for each in reversed(ours))
-            if not way.endswith(" < _serve < main < <module>"):  # that is the start
+            if not way.endswith(" < _serve < main < <module>"):  # not at the start
                 self._add("slow", f"{what} {inside}: {way}")
 
     def _fault(self) -> str:

@@ -71,7 +71,7 @@ def test_guide_row_03_power9_reading(shown: str, verdict: str, tmp_path: Path) -
 
 
 def test_guide_row_04_power9_for_now(bus: PrivateBus, tmp_path: Path) -> None:
-    """kvm_hv takes a new value while it runs."""
+    """kvm_hv accepts a new value while it is loaded."""
 
     async def test(client: Client, nestd: Nestd) -> None:
         assert await client.set_nested("kvm_hv", False, "now") == "/"
@@ -219,7 +219,7 @@ def test_guide_row_15_hypervisors(vendor: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["vmware", "amazon", "microsoft"])
 def test_guide_row_16_another_hypervisor_below(kind: str, tmp_path: Path) -> None:
-    """L0 is not KVM: it can work, unsupported."""
+    """L0 is not KVM: it can work, but is unsupported."""
     host = make_situation(tmp_path, "intel", virtualization=kind)
     for found in (findings(host), judged(host)[1]):
         assert found["host-virtualization"].verdict is Verdict.WARN

@@ -76,7 +76,7 @@ def test_each_action_allows_one_thing(
 
 def test_what_needs_no_leave(bus: PrivateBus, nestd: Nestd) -> None:
     async def test(stranger: User) -> None:
-        assert await set_filters(stranger, "") == DONE  # it is so already
+        assert await set_filters(stranger, "") == DONE  # already set
         assert await stranger.ask(PATH, LOG_DAEMON, "StopDebug") == DONE
         assert await stranger.ask(PATH, LOG_DAEMON, "Plan", "sa{sv}", "1:qemu", {}) == DONE
         assert await stranger.ask(PATH, LOG_DAEMON, "CheckFilters", "ss", "1:qemu", "") == DONE

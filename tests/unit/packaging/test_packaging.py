@@ -29,7 +29,7 @@ POSTRM = CHECKOUT / "packaging" / "debian" / "nestd.postrm"
 RULES = CHECKOUT / "packaging" / "debian" / "rules"
 SPEC = CHECKOUT / "packaging" / "nestd.spec"
 
-# Modules whose package, of the same name in Debian and in Fedora, is not python3-MODULE.
+# Modules with a package not named python3-MODULE; Debian and Fedora use the same name.
 PACKAGES = {"validate": "python3-configobj"}
 
 
@@ -146,7 +146,7 @@ def _is_left_over(path: Path) -> bool:
 
 
 def _is_a_unit(name: str) -> bool:
-    """An instance of a unit looks like an address."""
+    """Whether it is an instance of a unit, which looks like an address."""
     return name.endswith((".service", ".socket", ".scope"))
 
 
@@ -193,7 +193,7 @@ def _imported_from_elsewhere() -> set[str]:
     """The top-level names of the modules imported during a build, except this checkout's."""
     names = set()
     files = list(_run_at_build())
-    for path in files:  # grows meanwhile
+    for path in files:  # grows during the loop
         for name in _imports(ast.parse(path.read_text())):
             own = [base.joinpath(*name.split(".")) for base in (CHECKOUT, TESTS, path.parent)]
             modules = [each.with_suffix(".py") for each in own]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""polkit's prompts and the journal catalog in other languages: all of them, and usable."""
+"""polkit's prompts and the journal catalog in other languages: complete and usable."""
 
 from __future__ import annotations
 

@@ -55,12 +55,12 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 @dataclass(eq=False)
 class Module:
-    """One file of the tests."""
+    """One test file."""
 
     path: Path
     tree: ast.Module
     external: dict[str, str] = field(default_factory=dict)  # local name to dotted name
-    modules: dict[str, Module] = field(default_factory=dict)  # local name to a file of the tests
+    modules: dict[str, Module] = field(default_factory=dict)  # local name to a test file
     members: dict[str, tuple[Module, str]] = field(default_factory=dict)
     named: list[Module] = field(default_factory=list)  # run by its file name
 
@@ -103,7 +103,7 @@ class UsedPrograms:
                 if owner and name != "__init__":
                     self._methods.setdefault(name, []).append(function)
         self._runners: set[_Runner] = set()
-        # By file and the top-level statement of it.
+        # By file and top-level statement.
         self.uses: dict[tuple[Module, ast.stmt], set[str]] = {}
         for module in self.modules:
             for statement in module.tree.body:

@@ -18,7 +18,7 @@ from client import MANAGER, NAME, ROOT, Variant
 
 from nestd.dbus.connection.transport import Connection
 
-PASSWORD = "pl4ntedPw"  # VNC takes no more than eight characters; libvirt logs all of them
+PASSWORD = "pl4ntedPw"  # VNC accepts at most eight characters; libvirt logs all of them
 LOG = Path("/var/log/libvirt/collect-test.log")
 MACHINE = "collect-test"
 DOMAIN = f"""\

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Simulated hosts of each kind on which nested virtualization is on."""
+"""Simulated hosts of each kind with nested virtualization enabled."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SWITCHED_ON = {
 
 @pytest.fixture(scope="module")
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Situation]:
-    """A host of each kind on which nested virtualization is on."""
+    """A host of each kind with nested virtualization enabled."""
     return {
         kind: make_situation(tmp_path_factory.mktemp(kind), kind, SWITCHED_ON.get(kind))
         for kind in ("intel", "amd", "power", "s390", "arm64")

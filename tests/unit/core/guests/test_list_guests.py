@@ -311,7 +311,7 @@ class TestUsage:
     def test_lockdown(
         self, intel: Host, sample: str, nesting: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The kernel refuses nested_run (0644), not guest_mode (0444)."""
+        """The kernel denies reading nested_run (0644), not guest_mode (0444)."""
         counts = {"nested_run": "9\n", "guest_mode": sample}
         add_machine(intel.root, 7, self.QEMU, counts=counts)
         number = nested_runs._number

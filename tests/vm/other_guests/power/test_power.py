@@ -24,7 +24,7 @@ MODULE = Path("/sys/module/kvm_hv")
 NESTED = MODULE / "parameters/nested"
 KVM_CONF = Path("/etc/modprobe.d/kvm.conf")
 PATH = f"{ROOT}/module/kvm_hv"
-NETLINK_KOBJECT_UEVENT, KERNEL_GROUP = 15, 1  # linux/netlink.h; its group without udev's events
+NETLINK_KOBJECT_UEVENT, KERNEL_GROUP = 15, 1  # linux/netlink.h; the kernel's own events
 CHANGE_SECONDS = 60.0
 
 
