@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Chooses what runs.
+"""Selects the tests that run.
 
     pytest                    the tier "unit"; the tests of the slow tiers are shown as skipped
     pytest --tier vm          the tests of one tier; may be given several times
     pytest --tier all         everything
 
-A test that was asked for and lacks something of the system is skipped with a reason that names
-it. With CI=true in the environment it fails instead.
+A selected test that needs something the system lacks is skipped, and the reason names it. With
+CI=true in the environment it fails instead.
 """
 
 from __future__ import annotations

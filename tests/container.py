@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Containers that run programs in a Debian root, or boot systemd in it.
 
-What is written in one goes to a directory of its own (overlayfs): the root stays as it is. All is
-mounted in namespaces that end with the processes in them.
+Each container writes to its own directory (overlayfs): the root stays unchanged. All mounts are in
+namespaces that end with their processes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BOOT_SECONDS = 60.0
 COMMAND_SECONDS = 60.0
 BUILD_SECONDS = 600.0
 _MOUNT = 'mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$3" "$4" && shift 4'
-# All capabilities, so that it is nestd's own sandbox that takes them away.
+# All capabilities, so that only nestd's own sandbox drops them.
 _NSPAWN = (
     "systemd-nspawn",
     "--quiet",
@@ -38,13 +38,13 @@ _NUMBERS = itertools.count(1)
 
 @dataclass(frozen=True)
 class Overlay:
-    """A root to write in: LOWER stays as it is, DIRECTORY gets what is written and is empty now."""
+    """A writable root: LOWER stays unchanged; DIRECTORY, empty at first, gets the changes."""
 
     lower: Path
     directory: Path
 
     def inside(self, *command: str) -> list[str]:
-        """The command that runs COMMAND, in which "ROOT" stands for the root, on the host."""
+        """The command that runs COMMAND on the host, with "ROOT" replaced by the root."""
         for name in ("upper", "work", "root"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         paths = [str(self.directory / name) for name in ("upper", "work", "root")]
@@ -53,7 +53,7 @@ class Overlay:
         return ["unshare", "--mount", "sh", "-c", script, "sh", str(self.lower), *paths, *root]
 
     def run(self, *command: str, binds: tuple[str, ...] = ()) -> str:
-        """Runs a program, which must succeed; its output."""
+        """Runs a program, which must succeed; returns its output."""
         mounts = [f"--bind-ro={bind}" for bind in binds]
         nspawn = [*_NSPAWN, _ALONE, _name(), "--pipe", *mounts, "--directory=ROOT"]
         done = subprocess.run(
@@ -73,12 +73,12 @@ class Overlay:
 
 @dataclass(frozen=True)
 class Container:
-    """A container that has booted; LEADER is the PID of its systemd."""
+    """A booted container; LEADER is the PID of its systemd."""
 
     leader: int
 
     def run(self, *command: str, user: str = "") -> subprocess.CompletedProcess[str]:
-        """Runs a program in it, as root or that user."""
+        """Runs a program in it, as root or as that user."""
         enter = [
             "nsenter",
             f"--target={self.leader}",
@@ -99,13 +99,13 @@ class Container:
         )
 
     def output(self, *command: str, user: str = "") -> str:
-        """What a program that must succeed writes to stdout."""
+        """The stdout of a program, which must succeed."""
         done = self.run(*command, user=user)
         assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}{done.stderr}"
         return done.stdout
 
     def property(self, name: str, unit: str = "nestd.service") -> str:
-        """A property of a unit, as systemctl shows it."""
+        """A property of a unit, as systemctl prints it."""
         return self.output("systemctl", "show", "--value", "--property", name, unit).strip()
 
     def write(self, path: str, text: str) -> None:
@@ -115,7 +115,7 @@ class Container:
         file.write_text(text)
 
     def file(self, path: str) -> Path:
-        """A file in it, as a path of the host's."""
+        """A file in it, as a path on the host."""
         return Path(f"/proc/{self.leader}/root") / path.lstrip("/")
 
 
@@ -126,7 +126,7 @@ Boot = Callable[[Overlay], AbstractContextManager[Container]]
 def boot(
     overlay: Overlay, binds: tuple[str, ...] = (), *, private_network: bool = True
 ) -> Iterator[Container]:
-    """Boots the root and waits for the end of its start; at the end it is gone at once."""
+    """Boots the root and waits until it is up; it is killed at the end, without a shutdown."""
     address = overlay.directory / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(address))
@@ -151,7 +151,7 @@ def boot(
 
 
 def _kill_tree(pid: int) -> None:
-    """Children first: the container's systemd outlives a systemd-nspawn that is killed alone."""
+    """Kills children first: the container's systemd would outlive systemd-nspawn otherwise."""
     with suppress(FileNotFoundError, ProcessLookupError):
         for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
             _kill_tree(int(child))
@@ -159,12 +159,12 @@ def _kill_tree(pid: int) -> None:
 
 
 def _name() -> str:
-    """An option: a machine's name must not be that of another one that runs."""
+    """The option for the machine name, which no other running machine may have."""
     return f"--machine=nestd-{os.getpid()}-{next(_NUMBERS)}"
 
 
 def _leader(notify: socket.socket) -> int:
-    """What systemd-nspawn says: first the PID, then, passed on from inside, that all is up."""
+    """Reads systemd-nspawn's notifications: the PID, then readiness, forwarded from inside."""
     said = ""
     while not re.search("^READY=1$", said, re.MULTILINE):
         said += notify.recv(4096).decode() + "\n"
@@ -173,7 +173,7 @@ def _leader(notify: socket.socket) -> int:
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
-    """Whether it comes true in time: for what sends no signal."""
+    """Whether the condition becomes true in time; for state changes without a signal."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The interfaces as their XML has them, which need not be what the generated tables say."""
+"""The interfaces as in their XML, independent of the generated tables."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ FILES = {path.stem: path for folder in (API, STANDARD) for path in sorted(folder
 
 
 def contract(name: str) -> InterfaceSpec:
-    """The interface NAME; raises KeyError where nestd has no such interface."""
+    """The interface NAME; raises KeyError if nestd has no such interface."""
     return parse(FILES[name].read_text("utf-8"))

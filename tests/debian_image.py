@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Debian systems in a directory, for the tiers that need a whole machine.
+"""Debian systems in directories, for the tiers that need a whole machine.
 
-Debian packages are all that is downloaded, from the apt sources of this machine. An image holds
-nothing of nestd: it stays good while nestd changes, and is kept under a hash of what it is made
-from, in .cache/.
+Only Debian packages are downloaded, from the apt sources of this machine. An image contains nothing
+of nestd, so it stays valid while nestd changes; it is kept in .cache/ under a hash of its inputs.
 """
 
 from __future__ import annotations
@@ -20,17 +19,17 @@ from pathlib import Path
 from typing import Callable
 
 SUITE = "bookworm"
-# The distribution's own programs, Python among them: mmdebstrap's helpers are written in it.
+# The distribution's own programs, including Python: mmdebstrap's helpers are written in it.
 PATH = "/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 class BuildError(Exception):
-    """A program failed; the message has the end of its output."""
+    """A program failed; the message contains the end of its output."""
 
 
 def key(sources: Iterable[Path]) -> str:
-    """A name that changes with each of the files that an image is made from, and this one."""
+    """A name that changes with this file and the files that an image is made from."""
     digest = hashlib.sha256()
     for path in (Path(__file__), *sources):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
@@ -38,7 +37,7 @@ def key(sources: Iterable[Path]) -> str:
 
 
 def build(image: Path, make: Callable[[Path], None]) -> Path:
-    """Has MAKE fill the directory IMAGE unless it is there, and removes its former neighbours.
+    """Calls MAKE to fill the directory IMAGE if it is absent, and removes outdated images.
 
     Raises BuildError if a step fails; build.log in "IMAGE.new" then has more.
     """
@@ -56,15 +55,15 @@ def build(image: Path, make: Callable[[Path], None]) -> Path:
 
 
 def install(work: Path, root: Path, *arguments: str, suite: str = SUITE) -> None:
-    """Runs mmdebstrap with those arguments; ROOT is the directory to make, WORK gets build.log."""
+    """Runs mmdebstrap with those arguments; it creates ROOT, and WORK gets build.log."""
     # In a mount namespace, so that nothing stays mounted below the cache if it is killed.
     command = ["unshare", "--mount", "mmdebstrap", "--mode=root", "--variant=minbase"]
-    # Nothing is left of a build that is cut off: it need not be safe on the disk step by step.
+    # An interrupted build leaves nothing behind, so dpkg need not sync each step to disk.
     command += ["--format=directory", "--dpkgopt=force-unsafe-io", *arguments]
     command += [f"--keyring={KEYRING}"] if KEYRING.exists() else []
     command += [suite, str(root)]
     every, main = _apt_sources(suite), _apt_sources(suite, updates=False)
-    # A mirror is now and then caught in the middle of an update: once more, then do without.
+    # A mirror may be in the middle of an update: retry once, then do without updates.
     for sources in (every, every):
         try:
             return run(work, *command, *sources)
@@ -74,7 +73,7 @@ def install(work: Path, root: Path, *arguments: str, suite: str = SUITE) -> None
 
 
 def write(root: Path, files: Mapping[str, str]) -> None:
-    """Writes files by their path below ROOT, in place of what is there."""
+    """Writes files by their path below ROOT, replacing existing ones."""
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).unlink(missing_ok=True)
@@ -82,7 +81,7 @@ def write(root: Path, files: Mapping[str, str]) -> None:
 
 
 def run(work: Path, *command: str) -> None:
-    """Runs a program, which must succeed; its output goes to build.log in WORK."""
+    """Runs a program, which must succeed; build.log in WORK gets its output."""
     path = work / "build.log"
     with open(path, "ab") as log:
         log.write(f"+ {shlex.join(command)}\n".encode())
@@ -103,9 +102,9 @@ def _one_builder(cache: Path) -> Iterator[None]:
 
 
 def _apt_sources(suite: str, updates: bool = True) -> list[str]:
-    """This machine's sources of its Debian release, but for that one; none elsewhere.
+    """This machine's apt sources, for that Debian release; none if this is not Debian.
 
-    They are one-line entries. Debian's unstable has no updates.
+    They are one-line entries. Debian's unstable has no updates suite.
     """
     if shutil.which("apt-get") is None:
         return []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Does to a domain's XML what a hint of CheckGuest says, as an administrator would."""
+"""Applies a hint of CheckGuest to a domain's XML, as an administrator would."""
 
 from __future__ import annotations
 

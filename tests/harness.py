@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Runs the tiers and sums them up: the part of tests/run that comes when Python is there.
+"""Runs the tiers and summarizes them: the part of tests/run that is written in Python.
 
-The unit tier runs on every Python from 3.9 on that is found: all of it on the newest; on the
-oldest without what compares texts and formats with other programs, which no version of Python
-changes; on those between tests/unit. The other tiers run beside it, one after the other, on the
-newest Python. Reports and logs go to .cache/tests/.
+The unit tier runs on every Python found, from 3.9 on: all of it on the newest; on the oldest
+without the comparisons of texts and formats with other programs, which do not depend on the Python
+version; on those in between only tests/unit. The other tiers run in parallel to it, one after the
+other, on the newest Python. Reports and logs are written to .cache/tests/.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ON_OLDEST = ("tests/unit", "tests/host", "tests/bus", "tests/system")
 
 @dataclass(frozen=True)
 class Run:
-    """One run of pytest: a tier on a Python, its tests below some directories."""
+    """One run of pytest: a tier on one Python, limited to tests below some directories."""
 
     tier: str
     python: interpreters.Python
@@ -68,7 +68,7 @@ def main() -> int:
     pythons = interpreters.find()
     print("Python", ", ".join(python.version for python in pythons), flush=True)
 
-    # Two at a time, since a machine of the vm tier is busy with one processor for minutes.
+    # Two at a time, since a machine of the vm tier keeps one processor busy for minutes.
     with ThreadPoolExecutor() as beside:
         pythons[-1].make_venv(CHECKOUT, [name for tier in chosen for name in tiers.TIERS[tier].pip])
         slow = beside.submit(_run_slow, [tier for tier in chosen if tier != "unit"], pythons[-1])
@@ -88,7 +88,7 @@ def _install_packages(chosen: Sequence[str]) -> None:
     else:
         return
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    # All at once; if one cannot be had, the others still: the tests then name what is missing.
+    # All at once; if one cannot be installed, the others still are: the tests name what is missing.
     if subprocess.run([*install, *names], stdout=subprocess.DEVNULL, env=environment).returncode:
         for name in names:
             subprocess.run([*install, name], stdout=subprocess.DEVNULL, env=environment)
@@ -115,14 +115,14 @@ def _run_slow(chosen: Sequence[str], python: interpreters.Python) -> list[summar
 
 
 def _run(run: Run, live: bool = False) -> summary.Row:
-    """Runs pytest; its output is shown as it comes if live, else in one piece at the end."""
+    """Runs pytest; shows its output immediately if live, otherwise in one piece at the end."""
     report = REPORTS / f"{run.name}.xml"
     python = str(run.python.venv(CHECKOUT) / "bin" / "python")
     command = [python, "-m", "pytest", "--tier", run.tier, f"--junitxml={report}", *run.directories]
     print(f"=== {run.name}", flush=True)
     started = time.monotonic()
     with open(REPORTS / f"{run.name}.log", "wb") as log:
-        # In a session of its own, so that at the limit its machines and buses end with it.
+        # In its own session, so that its machines and buses end with it at the time limit.
         process = subprocess.Popen(
             command,
             cwd=CHECKOUT,

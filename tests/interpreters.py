@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The Pythons of this machine that nestd supports, and a virtual environment for each."""
+"""The Python versions on this machine that nestd supports, and a virtual environment for each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Python:
         return checkout / ".venv" / self.version
 
     def make_venv(self, checkout: Path, more: Sequence[str] = ()) -> None:
-        """Makes its environment unless it is there, with this checkout and what tests import.
+        """Makes its environment if absent, with this checkout and the tests' dependencies.
 
         more: other packages of PyPI.
 
@@ -39,8 +39,8 @@ class Python:
 
 
 def find() -> list[Python]:
-    """One of each minor version from OLDEST on, oldest first: those on the PATH, then pyenv's."""
-    # Under sudo: of the user who called it.
+    """One for each minor version from OLDEST on, oldest first: those on the PATH, then pyenv's."""
+    # Under sudo: the home directory of the user who called it.
     user = os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
     directories = [Path(name) for name in os.get_exec_path()]
     directories += sorted(Path(pwd.getpwnam(user).pw_dir).glob(".pyenv/versions/*/bin"))
@@ -54,10 +54,10 @@ def find() -> list[Python]:
 
 
 def _version(program: Path) -> tuple[int, ...]:
-    """Of an interpreter; () for another file, and for one that cannot make environments."""
+    """An interpreter's version; () for other files, and if it cannot make environments."""
     if re.fullmatch(r"python3\.\d+", program.name) is None:
         return ()
-    # A pyenv shim is on the PATH also for a version that is not switched on, and fails.
+    # A pyenv shim is on the PATH even for a version that is not enabled, and fails.
     if not _succeeds(str(program), "-c", "import ensurepip, venv"):
         return ()
     return tuple(map(int, program.name[len("python") :].split(".")))

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The real libvirtd on the files of a directory: those given to nestd as --root.
+"""The real libvirtd on the files of a directory: the one given to nestd as --root.
 
-It has no drivers, unless a test runs guests.
+It has no drivers unless a test runs guests.
 
 It runs in a mount namespace where /etc/libvirt, /run and /var/log are the directory's, so that it
-is started as on any host, and writes nothing of this one's.
+starts as on any host and writes to none of this host's files.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ exec libvirtd "$@"
 
 @dataclass
 class Libvirtd:
-    """One daemon after the other; ROOT is a host's tree that has nothing but what they need."""
+    """Successive daemons; ROOT is a host tree with only the files that they need."""
 
     root: Path
     arguments: tuple[str, ...] = ()
@@ -50,13 +50,13 @@ class Libvirtd:
         return self.root / "var/log/libvirt"
 
     def start(self) -> None:
-        """Start it, and wait until it can be asked."""
+        """Start it, and wait until it answers."""
         assert self.process is None
         socket = self.root / "run/libvirt/libvirt-admin-sock"
         socket.unlink(missing_ok=True)
         command = ["unshare", "--mount", "sh", "-c", _SCRIPT, str(self.root), *self.arguments]
         drivers = {} if self.drivers else {"LIBVIRT_DRIVER_DIR": str(self.root / "nowhere")}
-        words = self.root / "libvirtd.stderr"  # not a pipe: a full one would stop it
+        words = self.root / "libvirtd.stderr"  # not a pipe: a full one would block it
         with words.open("wb") as stderr:
             self.process = subprocess.Popen(
                 command,
@@ -86,7 +86,7 @@ class Libvirtd:
         self.start()
 
     def admin(self, *words: str) -> str:
-        """What virt-admin prints, to the letter."""
+        """The exact output of virt-admin."""
         uri = f"libvirtd:///system?socket={self.root}/run/libvirt/libvirt-admin-sock"
         done = subprocess.run(
             ["virt-admin", "-q", "-c", uri, *words],
@@ -104,7 +104,7 @@ class Libvirtd:
 
 
 def prepare(root: Path) -> Libvirtd:
-    """The directories and a configuration, and a libvirtd that is not started yet."""
+    """Make the directories and a configuration; returns a libvirtd that is not started yet."""
     for directory in ("etc/libvirt", "run/libvirt", "var/log/libvirt", "usr/sbin"):
         (root / directory).mkdir(parents=True)
     (root / "usr/sbin/libvirtd").symlink_to("/usr/sbin/libvirtd")
@@ -116,7 +116,7 @@ def prepare(root: Path) -> Libvirtd:
 
 @contextmanager
 def running(root: Path) -> Iterator[Libvirtd]:
-    """prepare() and start(); it is stopped in the end."""
+    """prepare() and start(); it is stopped at the end."""
     libvirtd = prepare(root)
     libvirtd.start()
     try:

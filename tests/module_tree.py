@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Trees of made-up kernel modules that depmod, modprobe and modinfo take for real ones.
+"""Trees of fake kernel modules that depmod, modprobe and modinfo accept as real ones.
 
-A module here has no code: its .modinfo section, the symbols that it exports and those that it
-needs, from which depmod makes the dependencies.
+A module here has no code: only a .modinfo section and its exported and needed symbols, from which
+depmod derives the dependencies.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def write_modules(root: Path, modules: Mapping[str, TreeModule] = KVM_MODULES) -
 
 
 def would_load(root: Path, name: str, *options: str) -> list[str]:
-    """What `modprobe NAME` below ROOT would do, a word and the module or command each."""
+    """The steps of `modprobe NAME` below ROOT, each a word and the module or command."""
     directories = ["-C", str(root / "etc/modprobe.d")]
     command = ["modprobe", *directories, "-d", str(root), "-S", RELEASE, "-n", "-v"]
     shown = subprocess.run(
@@ -75,7 +75,7 @@ def would_load(root: Path, name: str, *options: str) -> list[str]:
 
 
 def module_file(modinfo: bytes, exports: bytes = b"", needs: tuple[str, ...] = ()) -> bytes:
-    """A kernel module of nothing but .modinfo and symbols, with the sections that depmod wants."""
+    """A kernel module with only .modinfo and symbols, in the sections that depmod requires."""
     names = b"\0.modinfo\0.shstrtab\0.symtab\0.strtab\0__ksymtab_strings\0"
     strings = b"\0" + b"".join(_symbol(need) + b"\0" for need in needs)
     undefined = b"".join(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""polkit on a private bus: python-dbusmock's imitations of it, and the real polkitd."""
+"""polkit on a private bus: python-dbusmock's mocks, and the real polkitd."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def template(address: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextmanager
 def recorder(address: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """One that records its calls, see GetMethodCalls of MOCK; add_method() says what it answers."""
+    """A mock that records its calls, see GetMethodCalls of MOCK; add_method() defines replies."""
     with _mock(address, log, [NAME, PATH, AUTHORITY]) as process:
         for method, code in ((QUESTION, "ret = (False, False, {})"), (WITHDRAWAL, "")):
             add_method(address, method, code)
@@ -45,12 +45,12 @@ def recorder(address: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def add_method(address: str, method: tuple[str, str, str], code: str) -> None:
-    """Have the recorder run CODE as the METHOD (name, signature in, signature out)."""
+    """Make the recorder run CODE as the METHOD (name, signature in, signature out)."""
     busctl(address, MOCK, "AddMethod", "sssss", AUTHORITY, *method, code)
 
 
 def busctl(address: str, interface: str, member: str, *arguments: str) -> str:
-    """Call a method of polkit's as root; what it answers, as busctl prints it."""
+    """Call a method of polkit as root; returns the answer as busctl prints it."""
     command = ["busctl", f"--address={address}", "call", NAME, PATH, interface, member, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
@@ -65,7 +65,7 @@ def _mock(address: str, log: Path, arguments: Sequence[str]) -> Iterator[subproc
 
 @contextmanager
 def real(address: str, directory: Path, actions: Sequence[Path], rule: str = "") -> Iterator[None]:
-    """The real polkitd, in a mount namespace where ACTIONS and RULE are all that it knows."""
+    """The real polkitd, in a mount namespace with only ACTIONS and RULE."""
     places = {ACTIONS: directory / "actions", RULES: directory / "rules"}
     for place in places.values():
         place.mkdir(parents=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Private message buses for tests: dbus-daemon and dbus-broker, gone with the test.
+"""Private message buses for tests: dbus-daemon and dbus-broker, which end with the test.
 
 with private_bus("dbus-broker") as bus:
     subprocess.run(["busctl", f"--address={bus.address}", "list"])
@@ -25,7 +25,7 @@ import tiers
 
 KINDS = ("dbus-daemon", "dbus-broker")
 
-# Open to all, as far as config_extra does not close it again: later rules win.
+# Open to all unless config_extra restricts it: later rules win.
 _CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -50,7 +50,7 @@ _MS_REC_PRIVATE = 0x44000
 
 @dataclass(frozen=True)
 class PrivateBus:
-    """A bus that runs; pid is the process that passes messages on: stop or kill it at will."""
+    """A running bus; pid is the process that routes messages, which a test may stop or kill."""
 
     address: str
     pid: int
@@ -59,10 +59,10 @@ class PrivateBus:
 
 @contextmanager
 def private_bus(kind: str, config_extra: str = "") -> Iterator[PrivateBus]:
-    """Run a bus of its own, which any user may use for anything.
+    """Run a private bus, which any user may use for anything.
 
-    config_extra is XML for <busconfig>, e.g. "<include>/some/policy.conf</include>". Skips the
-    test where the bus cannot run here.
+    config_extra is XML for <busconfig>, e.g. "<include>/some/policy.conf</include>". Skips the test
+    if the bus cannot run here.
     """
     _require(kind)
     with ExitStack() as stack:
@@ -79,7 +79,7 @@ def private_bus(kind: str, config_extra: str = "") -> Iterator[PrivateBus]:
         _wait_until_ready(address, launcher, folder / "log")
         path.chmod(0o666)
         pid = launcher.pid if kind == "dbus-daemon" else _child(launcher.pid)
-        stack.callback(_kill, pid)  # also where a test has stopped it
+        stack.callback(_kill, pid)  # even if a test has stopped it
         yield PrivateBus(address, pid, folder / "log")
 
 
@@ -115,7 +115,7 @@ def _start(
 
 
 def die_with_parent() -> None:
-    """In a process about to be started: have the kernel kill it when the test run ends."""
+    """A preexec_fn: the kernel kills the process when the test run ends."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -149,7 +149,7 @@ def _stop(launcher: subprocess.Popen[bytes]) -> None:
 
 
 def _launch_broker(listener: int, config: str) -> None:
-    """Become dbus-broker-launch, as systemd would start it: with the socket as descriptor 3."""
+    """Exec dbus-broker-launch as systemd would: with the socket as descriptor 3."""
     if not os.path.exists(_JOURNAL):
         _fake_journal()
     os.dup2(listener, 3)
@@ -160,7 +160,7 @@ def _launch_broker(listener: int, config: str) -> None:
 
 
 def _fake_journal() -> None:
-    """The launcher insists on a journal: one in a mount namespace, whose lines go to the log."""
+    """The launcher requires a journal: a fake one in a mount namespace, which writes to the log."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(_CLONE_NEWNS) or libc.mount(None, b"/", None, _MS_REC_PRIVATE, None):
         raise OSError(ctypes.get_errno(), "no mount namespace")

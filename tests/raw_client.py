@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A D-Bus client that sends whatever bytes it is told to."""
+"""A D-Bus client that sends arbitrary bytes."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def pad(data: bytes, to: int) -> bytes:
 
 
 def string(text: str) -> bytes:
-    """The value of a string, to be put at a multiple of 4."""
+    """A marshalled string, to be aligned to 4 bytes."""
     return struct.pack("<I", len(text.encode())) + text.encode() + b"\0"
 
 
 def array(items: bytes, alignment: int = 4) -> bytes:
-    """The value of an array, to be put at a multiple of 8."""
+    """A marshalled array, to be aligned to 8 bytes."""
     return pad(struct.pack("<I", len(items)), alignment) + items
 
 
 def string_dict(entries: dict[str, str]) -> bytes:
-    """The value of an a{ss}, to be put at a multiple of 8."""
+    """A marshalled a{ss}, to be aligned to 8 bytes."""
     items = [pad(string(key), 4) + string(value) for key, value in entries.items()]
     return array(b"".join([*(pad(item, 8) for item in items[:-1]), *items[-1:]]), 8)
 
@@ -39,7 +39,7 @@ def string_dict(entries: dict[str, str]) -> bytes:
 def message(
     kind: int, serial: int, fields: dict[int, str | int], body: bytes = b"", flags: int = 0
 ) -> bytes:
-    """A message in little endian; a field with a code that is not known is a string."""
+    """A little-endian message; a header field with an unknown code is a string."""
     data = b""
     for code, value in fields.items():
         type_ = _TYPES.get(code, "s")
@@ -73,7 +73,7 @@ class Received:
 
 
 class RawClient:
-    """A connection that has said hello, as the effective user of this process."""
+    """A connection after Hello, as the effective user of this process."""
 
     def __init__(
         self, address: str, timeout: float = 10.0, *, takes_descriptors: bool = True
@@ -117,7 +117,7 @@ class RawClient:
         extra: dict[int, str | int] | None = None,
         fds: Sequence[int] = (),
     ) -> int:
-        """Send a call and return its serial; an interface of "" is left out."""
+        """Send a call and return its serial; an empty interface is omitted."""
         fields: dict[int, str | int] = {PATH: path, MEMBER: member, DESTINATION: destination}
         fields.update({INTERFACE: interface} if interface else {})
         fields.update({SIGNATURE: signature} if signature else {})
@@ -129,7 +129,7 @@ class RawClient:
         return serial
 
     def send(self, data: bytes, fds: Sequence[int] = ()) -> None:
-        """Send bytes, and descriptors with the first of them."""
+        """Send bytes, with the descriptors attached to the first of them."""
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, int_array("i", fds))] if fds else []
         sent = self.sock.sendmsg([data], rights)
         self.sock.sendall(data[sent:])
@@ -145,7 +145,7 @@ class RawClient:
         return Received(data[1], serial, _fields(data, 16 + fields), data[start:], fds)
 
     def reply_to(self, serial: int) -> Received:
-        """The answer to a call; what comes before it is dropped."""
+        """The reply to a call; earlier messages are dropped."""
         while True:
             received = self.receive()
             if received.fields.get(REPLY_SERIAL) == serial:

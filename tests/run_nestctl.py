@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl for tests: in this process, which is quick, or as the program that it is."""
+"""nestctl for tests: in this process, which is fast, or as a separate program."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Result:
 
 
 def nestctl(address: str, *arguments: str) -> Result:
-    """Run it here, with the bus at ADDRESS as the system bus."""
+    """Run it in this process, with the bus at ADDRESS as the system bus."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     environment = {"DBUS_SYSTEM_BUS_ADDRESS": address}
     with mock.patch.dict(os.environ, environment), redirect_stdout(out), redirect_stderr(err):
@@ -49,12 +49,12 @@ def _text(stream: io.TextIOWrapper) -> str:
 
 
 def environment(**more: str) -> Mapping[str, str]:
-    """For nestctl as a program."""
+    """The environment for nestctl as a program."""
     return {**os.environ, "PYTHONPATH": str(CHECKOUT), **more}
 
 
 def nestctl_program(*arguments: str, **variables: str) -> Result:
-    """Run it as a program to its end."""
+    """Run it as a program until it ends."""
     done = subprocess.run(
         [*COMMAND, *arguments],
         env=environment(**variables),

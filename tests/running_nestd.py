@@ -38,9 +38,9 @@ PROPERTIES = "org.freedesktop.DBus.Properties"
 
 @dataclass
 class Nestd:
-    """A nestd that runs; root is the directory given with --root.
+    """A running nestd; root is the directory given with --root.
 
-    notifications is where what it tells the service manager after READY=1 arrives.
+    notifications receives what it sends to the service manager after READY=1.
     """
 
     process: subprocess.Popen[bytes]
@@ -54,7 +54,7 @@ class Nestd:
         return self.root / "etc/modprobe.d/kvm.conf"
 
     def start_machine(self, name: str) -> None:
-        """A virtual machine on the simulated host."""
+        """Start a virtual machine on the simulated host."""
         (self.root / "simulated/machines" / name).touch()
 
     def end_machine(self, name: str) -> None:
@@ -69,7 +69,7 @@ class Nestd:
         return self.process.wait(timeout=START_SECONDS)
 
     def resident(self) -> int:
-        """Bytes of memory."""
+        """Resident memory in bytes."""
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * 4096
 
 
@@ -77,7 +77,7 @@ class Nestd:
 def running_nestd(
     address: str, directory: Path, *arguments: str, environment: dict[str, str] | None = None
 ) -> Iterator[Nestd]:
-    """Start nestd with --root below DIRECTORY, and come back when it is ready (READY=1).
+    """Start nestd with --root below DIRECTORY, and wait until it is ready (READY=1).
 
     With NESTD_TEST_SLOW_DISK in the environment its disk is slow: see shim/sitecustomize.py.
     """
@@ -114,7 +114,7 @@ def running_nestd(
 
 
 def shipped_environment() -> dict[str, str]:
-    """What the unit file sets."""
+    """The environment that the unit file sets."""
     lines = (Path(__file__).parents[1] / "systemd/nestd.service").read_text().splitlines()
     words = " ".join(line.partition("=")[2] for line in lines if line.startswith("Environment="))
     return dict(word.split("=", 1) for word in words.split())  # type: ignore[misc]
@@ -134,7 +134,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], ready: socket.socket, lo
 
 @dataclass
 class Client:
-    """A client of nestd's that records its signals."""
+    """A client that records nestd's signals."""
 
     connection: Connection
     signals: list[Signal] = field(default_factory=list)
@@ -173,7 +173,7 @@ class Client:
         return {key: variant.value for key, variant in plan.items()}
 
     async def wait_for(self, matches: Callable[[Signal], bool]) -> Signal:
-        """The first signal since connecting that MATCHES."""
+        """Wait for the first signal since connecting that MATCHES."""
 
         def found() -> Signal | None:
             return next((each for each in self.signals if matches(each)), None)
@@ -187,7 +187,7 @@ class Client:
         return signal
 
     async def wait_for_property(self, path: str, name: str, value: object) -> None:
-        """PropertiesChanged of NAME to VALUE; forgets the signals up to it."""
+        """Wait for PropertiesChanged of NAME to VALUE; forgets the signals up to it."""
 
         def matches(signal: Signal) -> bool:
             if signal.member != "PropertiesChanged" or signal.path != path:
@@ -208,7 +208,7 @@ class Client:
 
 @asynccontextmanager
 async def client_of(nestd: Nestd) -> AsyncIterator[Client]:
-    """A client that has subscribed to all of nestd's signals."""
+    """A client that is subscribed to all of nestd's signals."""
     connection = await Connection.connect(nestd.address)
     client = Client(connection)
     tasks: set[asyncio.Task[None]] = set()
@@ -236,7 +236,7 @@ def on_host(
     vendor: str,
     test: Callable[[Client, Nestd], Awaitable[None]],
 ) -> None:
-    """Run TEST with a client of nestd's on a fresh simulated host, whose files are in DIRECTORY."""
+    """Run TEST with a client of nestd on a fresh simulated host; its files are in DIRECTORY."""
     with running_nestd(bus.address, directory, "--simulate", vendor) as nestd:
 
         async def body() -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A service that answers as the contract allows, and as no host could be made to.
+"""A service with answers that the contract allows, but that no simulated host can give.
 
-It stands on the real bus floor and the real interface files. What it answers is in a Script.
+It uses the real bus floor and the real interface files. A Script defines its answers.
 
 with scripted_nestd(address, Script(findings=[...])):
     nestctl(address, "validate")
@@ -36,7 +36,7 @@ MODULE = f"{MANAGER_PATH}/module/kvm_intel"
 
 @dataclass
 class Script:
-    """What it answers. failures are raised by the method of that name."""
+    """The answers. "failures" are raised by the methods of those names."""
 
     findings: Sequence[tuple[str, str, str, str]] = ()
     ready: bool = True
@@ -49,10 +49,10 @@ class Script:
     nested_next: str = "yes"
     availability: str = "loadable"
     archive: bytes = b""
-    archive_pause: float = 0.0  # seconds before each 64 KiB of it
+    archive_pause: float = 0.0  # seconds of delay before each 64 KiB of it
     blockers: Sequence[tuple[str, str, int, str]] = ()
     failures: Mapping[str, BusError] = field(default_factory=dict)
-    before: Mapping[str, Callable[[], None]] = field(default_factory=dict)  # it answers
+    before: Mapping[str, Callable[[], None]] = field(default_factory=dict)  # the service answers
     log_file: Path = Path("/nonexistent")
     filters: str = "3:remote"
     calls: list[Call] = field(default_factory=list)
@@ -62,7 +62,7 @@ class Script:
 
 
 class _Scripted(Interface):
-    """An interface whose methods record their calls, and fail where the script says so."""
+    """An interface; its methods record their calls, and fail if the script says so."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
@@ -128,7 +128,7 @@ class _Manager(_Scripted):
 
 
 def _pipe_of(data: bytes, pause: float) -> int:
-    """The reading end of a pipe through which a thread sends DATA."""
+    """The read end of a pipe; a thread writes DATA to it."""
     reader, writer = os.pipe()
 
     def send() -> None:
@@ -176,7 +176,7 @@ class _Module(_Scripted):
 
 
 class _LogDaemon(_Scripted):
-    """One libvirt daemon. Its debug sessions write into script.log_file, quickly at first."""
+    """One libvirt daemon. Its debug sessions write to script.log_file, quickly at first."""
 
     spec = contract("org.nestd1.LogDaemon")
 
@@ -235,7 +235,7 @@ class _LogDaemon(_Scripted):
 
 @contextmanager
 def scripted_nestd(address: str, script: Script) -> Iterator[Script]:
-    """Run it in a thread of its own; ready when it owns its name."""
+    """Run it in a separate thread; it is ready when it owns its name."""
     ready, stop = threading.Event(), threading.Event()
 
     async def serve() -> None:

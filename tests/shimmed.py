@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A nestd whose disk is slow, or some of whose files cannot be read: see shim/sitecustomize.py."""
+"""A nestd with a slow disk or with unreadable files: see shim/sitecustomize.py."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ TESTS = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Shim:
-    """What the shim of the nestd in DIRECTORY is told, and tells."""
+    """Controls the shim of the nestd in DIRECTORY, and reads its records."""
 
     directory: Path
 
     @property
     def environment(self) -> dict[str, str]:
-        """To start the nestd with."""
+        """The environment for the nestd."""
         return {
             "NESTD_TEST_SHIM": str(self.directory),
             "NESTD_TEST_ROOT": str(self.directory / "root"),
@@ -31,14 +31,14 @@ class Shim:
         self._file("record").touch()
 
     def recorded(self) -> list[str]:
-        """The paths that were looked at since, each once."""
+        """The paths that were accessed since, each once."""
         lines = self._file("record").read_text().splitlines()
         self._file("record").unlink()
         return sorted(set(lines))
 
     @contextmanager
     def fault(self, number: int, path: str) -> Iterator[None]:
-        """Looking at PATH fails with the errno NUMBER."""
+        """Make every access to PATH fail with the errno NUMBER."""
         new = self._file("fault.new")
         new.write_text(f"{number} {path}")
         os.rename(new, self._file("fault"))
@@ -48,11 +48,11 @@ class Shim:
             self._file("fault").unlink()
 
     def slow_down(self) -> None:
-        """From now on the disk is slow."""
+        """Make the disk slow from now on."""
         self._file("slow").touch()
 
     def on_loop(self) -> list[str]:
-        """What waited for the slow disk on the event loop, each once, with the way there."""
+        """The calls that waited for the slow disk on the event loop, each once, with call stack."""
         return sorted(set(self._file("slow").read_text().splitlines()))
 
     def _file(self, name: str) -> Path:

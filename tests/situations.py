@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Hosts for the checks: simulated ones, with files of theirs written, replaced or removed."""
+"""Simulated hosts for the checks, with some of their files written, replaced or removed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INTEL_NESTED = "/sys/module/kvm_intel/parameters/nested"
 AMD_NESTED = "/sys/module/kvm_amd/parameters/nested"
 S390_NESTED = "/sys/module/kvm/parameters/nested"
 
-# A path of a file (None: it goes) or of a directory that goes.
+# The path of a file (None: removed) or of a directory that is removed.
 Files = Mapping[str, Union[str, bytes, None]]
 
 ARM = HostKind(
@@ -60,7 +60,7 @@ def make_situation(
     given = files or {}
     _write(root, {path: data for path, data in given.items() if not path.startswith("/sys/")})
     kernel = SimulatedKernel(root, host)
-    # What the kernel made of its own; and what install() put where there was to be nothing.
+    # Files that the simulated kernel created, and files that install() put in removed places.
     _write(root, given)
 
     async def look() -> Situation:
@@ -74,7 +74,7 @@ def make_situation(
 
 
 def findings(situation: Situation) -> dict[str, Finding]:
-    """What Validate says of it, by id."""
+    """The findings of Validate for it, by id."""
     found = validate(situation)
     by_id = {finding.id: finding for finding in found}
     assert len(by_id) == len(found), "two findings have the same id"

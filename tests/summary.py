@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the runs of pytest came to: read from their JUnit reports, shown as a table."""
+"""The results of the runs of pytest, read from their JUnit reports and shown as a table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NO_TESTS_COLLECTED = 5
 
 @dataclass(frozen=True)
 class Row:
-    """One run: how many tests did what, its seconds, a remark, and lines on single tests."""
+    """One run: counts of results, seconds, a remark, and lines about single tests."""
 
     name: str
     passed: int
@@ -28,7 +28,7 @@ class Row:
 
 
 def read(name: str, report: Path, status: int, seconds: float) -> Row:
-    """Of a run that ended with that status of pytest's; negative if a signal ended it."""
+    """The row of a run with that exit status of pytest; negative if a signal ended it."""
     cases = []
     remarks = []
     if report.exists():
@@ -37,7 +37,7 @@ def read(name: str, report: Path, status: int, seconds: float) -> Row:
         remarks = [
             _shown(entry)
             for entry in root.findall("testsuite/properties/property")
-            # A whole report for each test of hypothesis.
+            # hypothesis records a whole report for each test.
             if not str(entry.get("name")).startswith("hypothesis-statistics-")
         ]
     bad = [case for case in cases if any(child.tag in ("failure", "error") for child in case)]
@@ -65,12 +65,12 @@ def read(name: str, report: Path, status: int, seconds: float) -> Row:
 
 
 def _shown(entry: ElementTree.Element) -> str:
-    """A pair that a test or a fixture recorded."""
+    """A property that a test or a fixture recorded, as text."""
     return f"{entry.get('name')} {entry.get('value')}"
 
 
 def show(rows: Sequence[Row]) -> str:
-    """A line for each run, lines on single tests, and the whole in the last line."""
+    """A line for each run, lines about single tests, and the total in the last line."""
     lines = [f"{'tier':16}{'passed':>8}{'failed':>8}{'skipped':>9}{'time':>8}"]
     for row in rows:
         counts = f"{row.passed:8}{row.failed:8}{row.skipped:9}{row.seconds:6.0f} s"

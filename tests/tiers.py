@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The tiers of the tests: what each is for, what it needs of the system, and what is missing here.
+"""The test tiers: what each is for, what it needs from the system, and what is missing here.
 
-A test without a tier's mark is of the tier "unit", which needs no more than a message bus and
-kmod. To add a tier, add it to TIERS: the pytest mark, `pytest --tier NAME` and what tests/run
-installs follow from there.
+A test without a tier's mark belongs to the tier "unit", which needs only a message bus and kmod. To
+add a tier, add it to TIERS: the pytest mark, `pytest --tier NAME` and what tests/run installs
+follow from there.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ SEARCH_PATH += ":/usr/lib/cockpit:/usr/libexec"
 
 @dataclass(frozen=True)
 class Need:
-    """A program on the search path, or another thing, and the packages that have it.
+    """A program on the search path, or another resource, and the packages that provide it.
 
-    The other things: a file is named by its path, a shared library has ".so." in its name, a module
-    of the system's own Python is named by the command that runs it, "python3 -m NAME".
+    Other resources: a file is named by its path, a shared library has ".so." in its name, a module
+    of the system's Python is named by the command that runs it, "python3 -m NAME".
     """
 
     name: str
     debian: str
     fedora: str
-    # The package conflicts with others that have the same: it is left out where that is there.
+    # The package conflicts with others that provide the same: it is skipped if that is present.
     conflicts: bool = False
 
     def is_met(self) -> bool:
@@ -58,12 +58,12 @@ class Tier:
     needs: tuple[Need, ...]
     root: bool = False
     by_default: bool = True
-    """Whether tests/run without a name takes it; with --all it does."""
-    # Packages of PyPI beyond the extra "test", by the names that they are imported by.
+    """Whether tests/run runs it without a name; --all runs every tier."""
+    # PyPI packages beyond the extra "test", by their import names.
     pip: tuple[str, ...] = ()
 
     def missing(self) -> list[str]:
-        """What keeps the tier's tests from running here, in words; empty if nothing does."""
+        """What prevents the tier's tests from running here, in words; empty if nothing does."""
         needs = (*EVERYWHERE, *self.needs)
         words = [_describe(need) for need in needs if not need.is_met()]
         modules = [each for each in self.pip if importlib.util.find_spec(each) is None]
@@ -71,7 +71,7 @@ class Tier:
         return words + (["root"] if self.root and os.geteuid() != 0 else [])
 
 
-# What no distribution is without, and a container image of it may be.
+# Every full distribution has these, but its container images may not.
 EVERYWHERE = (
     Need("bash", "bash", "bash"),
     Need("cp", "coreutils", "coreutils"),
@@ -222,7 +222,7 @@ TIERS: Mapping[str, Tier] = {
             Need("virsh", "libvirt-clients", "libvirt-client"),
         ),
         root=True,
-        by_default=False,  # not every machine that runs tests has /dev/kvm
+        by_default=False,  # some machines that run the tests have no /dev/kvm
     ),
     "libvirtd": Tier(
         "log settings and debug sessions of the real libvirtd, without drivers",
@@ -235,7 +235,7 @@ TIERS: Mapping[str, Tier] = {
     ),
 }
 
-# What single tests of the tier "unit" use where it is there: mark them needs("NAME").
+# What single tests of the tier "unit" use if it is present: mark them needs("NAME").
 OPTIONAL = {
     need.name: need
     for need in (
@@ -264,16 +264,16 @@ OPTIONAL = {
 
 
 def missing(tier: str, names: Iterable[str]) -> list[str]:
-    """What a test of that tier, marked needs(*names), lacks here.
+    """What a test of that tier, marked needs(*names), is missing here.
 
-    Raises KeyError for a name that OPTIONAL does not have.
+    Raises KeyError for a name that is not in OPTIONAL.
     """
     optional = [OPTIONAL[name] for name in names]
     return TIERS[tier].missing() + [_describe(need) for need in optional if not need.is_met()]
 
 
 def packages(tiers: Iterable[str], family: str) -> list[str]:
-    """What to install for those tiers; family is "debian" or "fedora"."""
+    """The packages to install for those tiers; family is "debian" or "fedora"."""
     needs = [*EVERYWHERE, *(need for tier in tiers for need in TIERS[tier].needs)]
     needs += OPTIONAL.values()
     needs = [need for need in needs if not (need.conflicts and need.is_met())]
@@ -281,7 +281,7 @@ def packages(tiers: Iterable[str], family: str) -> list[str]:
 
 
 def lacking(words: Iterable[str]) -> NoReturn:
-    """Ends a test that cannot run here: skipped, or failed in CI, where everything must run."""
+    """Ends a test that cannot run here: skips it, or fails it in CI, where everything must run."""
     import pytest  # here, since tests/run reads this file before pytest is installed
 
     reason = "needs " + ", ".join(words)

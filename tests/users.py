@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Clients of other users: for some moments this process is nobody."""
+"""Clients of other users: this process temporarily becomes "nobody"."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import tiers
 
 
 def nobody() -> int:
-    """A user without rights; skips the test where we cannot become it."""
+    """An unprivileged user; skips the test if this process cannot become it."""
     if os.geteuid() != 0:
         tiers.lacking(["root, to be another user"])
     return pwd.getpwnam("nobody").pw_uid
@@ -21,7 +21,7 @@ def nobody() -> int:
 
 @contextmanager
 def acting_as(uid: int) -> Iterator[None]:
-    """Connections that are made meanwhile are those of the user UID."""
+    """Connections made meanwhile belong to the user UID."""
     before = os.geteuid()
     os.seteuid(uid)
     try:

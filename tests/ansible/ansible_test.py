@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""ansible-test on the collection, as it lies when it is installed."""
+"""ansible-test on the collection, laid out as it is when installed."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from engine import Ansible
 
-SECONDS = 1200  # it installs what it needs from PyPI
-# ansible-test downloads one. This pip is Python's own.
+SECONDS = 1200  # it installs its dependencies from PyPI
+# ansible-test downloads pip. This one is Python's own.
 _GET_PIP = "import ensurepip\n\nensurepip.bootstrap(default_pip=True)\n"
 
 
@@ -26,7 +26,7 @@ class AnsibleTest:
     directory: Path
 
     def run(self, *words: str, programs: Path | None = None) -> subprocess.CompletedProcess[str]:
-        """Run one of its commands; programs is a directory that comes first on the PATH."""
+        """Run one of its commands, with the directory "programs" first on the PATH."""
         home = self._home()
         path = [*([str(programs)] if programs else []), os.environ["PATH"]]
         version = ".".join(self._python.split(".")[:2])
@@ -57,7 +57,7 @@ class AnsibleTest:
         return place
 
     def _home(self) -> Path:
-        """A home of its own, with what it would take from the network, and pip's settings."""
+        """A home directory with the files it would otherwise download, and pip's settings."""
         home = self.ansible.programs.parent / "test-home"
         cache = home / ".ansible/test/cache"
         cache.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ class AnsibleTest:
 
 
 def nestctl_on(address: str, directory: Path, nestctl: Path) -> Path:
-    """A directory with a nestctl that speaks on that bus."""
+    """A directory with a nestctl that uses that bus."""
     directory.mkdir()
     program = directory / "nestctl"
     words = shlex.join([str(nestctl), "--bus", address])

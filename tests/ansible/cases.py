@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What is asked of which host by which module, and what has to come of it."""
+"""The tasks that run on each host, and the results that they must have."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from fleet import Files, SimulatedHost
 
 @dataclass(frozen=True)
 class Case:
-    """One task on one host. refused is the last word of the error's name.
+    """One task on one host; refused is the last word of the expected error's name.
 
-    foreseen: whether check mode can know what comes; a load that fails it cannot.
+    foreseen: whether check mode can predict the result; it cannot predict a load that fails.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Case:
         return SimulatedHost(self.name, self.simulate, self.files, self.machines)
 
 
-# What comes of `nested: {enabled: true}` at once on an Intel host in each situation.
+# The immediate result of `nested: {enabled: true}` on an Intel host in each situation.
 REFUSED_WHEN_ON = {
     "overridden": "Overridden",
     "cmdline": "Overridden",

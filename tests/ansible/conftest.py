@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""ansible-core, oldest and newest, with the collection in it."""
+"""The oldest and the newest ansible-core, with the collection installed."""
 
 from __future__ import annotations
 

@@ -18,16 +18,16 @@ import fleet
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 COLLECTION = CHECKOUT / "packaging/ansible"
-# The oldest that the collection supports, and of those that it was seen with the newest that this
-# Python can run: a release of tomorrow is tried on purpose, not by chance.
+# The oldest that the collection supports, and the newest tested one that this Python can run: a new
+# release is adopted deliberately, not by chance.
 OLDEST, NEWEST = "ansible-core==2.14.18", "ansible-core<2.22"
-# For a playbook; on an idle machine the longest takes one minute.
+# Seconds for one playbook; on an idle machine the longest takes one minute.
 SECONDS = 1200
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a task came to on a host."""
+    """The result of a task on a host."""
 
     status: str
     host: str
@@ -40,7 +40,7 @@ class Result:
 
     @property
     def diff(self) -> str:
-        """The diff in whatever form; "" for none."""
+        """The diff as text, in any form; "" for none."""
         found = self.result.get("diff") or {}
         return "".join(
             each.get("prepared", "") for each in ([found] if isinstance(found, dict) else found)
@@ -54,14 +54,14 @@ class Result:
 
 @dataclass(frozen=True)
 class Run:
-    """A run of ansible-playbook that has ended."""
+    """A finished run of ansible-playbook."""
 
     status: int
     output: str
     results: tuple[Result, ...] = field(repr=False)
 
     def of(self, host: str, task: str) -> Result:
-        """The result of a task on a host. Raises AssertionError where there is none."""
+        """The result of a task on a host. Raises AssertionError if there is none."""
         found = [each for each in self.results if each.host == host and each.task == task]
         assert len(found) == 1, f"{len(found)} results of {task!r} on {host}\n{self.output}"
         return found[0]
@@ -82,7 +82,7 @@ class Ansible:
         *options: str,
         forks: int = 4,
     ) -> Run:
-        """Run a playbook: a list of plays, or one of the collection's by its name."""
+        """Run a playbook: a list of plays, or the name of one in the collection."""
         inventory = directory / "inventory.json"
         inventory.write_text(json.dumps(fleet.inventory(members)))
         if not isinstance(playbook, str):
@@ -105,7 +105,7 @@ class Ansible:
         return Run(done.returncode, done.stdout, found)
 
     def environment(self, directory: Path, results: str) -> dict[str, str]:
-        """What keeps Ansible out of this user's home, and has it write results."""
+        """Variables that keep Ansible out of this user's home and make it write results."""
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TERM") if name in os.environ}
         return {
             **kept,
@@ -124,9 +124,9 @@ class Ansible:
 
 
 def make(*requirements: str, interpreter: str = sys.executable) -> Ansible:
-    """Install them, ansible-core among them, below .cache, and the collection with them.
+    """Install these packages, ansible-core among them, and the collection below .cache.
 
-    What is there already is taken. Raises subprocess.CalledProcessError.
+    Existing installations are reused. Raises subprocess.CalledProcessError.
     """
     name = "-".join([*requirements, Path(os.path.realpath(interpreter)).name])
     place = CHECKOUT / ".cache/ansible" / re.sub(r"[=<*]+", "-", name)
@@ -142,7 +142,7 @@ def make(*requirements: str, interpreter: str = sys.executable) -> Ansible:
 
 
 def build(programs: Path, place: Path) -> Path:
-    """Build the collection and install it in PLACE/collections; the archive."""
+    """Build the collection and install it in PLACE/collections; returns the archive."""
     where = place / "collections"
     environment = {
         **os.environ,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Simulated hosts for Ansible: each a nestd on a private bus of its own, reached by "local".
+"""Simulated hosts for Ansible: each is a nestd on its own private bus, reached by "local".
 
-What makes a host of it is its Python: a script that sets the bus's address and where nestctl is,
-then starts Python. So every playbook runs against it as it stands.
+Ansible's Python interpreter tells the hosts apart: a script that sets the bus address and the path
+of nestctl, then starts Python. So every playbook runs unchanged.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from running_nestd import Nestd, running_nestd
 
 _INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
 
-# What is written below the host's root before nestd starts; a name in "simulated/machines" is a
-# machine that runs.
+# Files written below the host's root before nestd starts; a name in "simulated/machines" is a
+# running machine.
 Files = Mapping[str, Union[str, bytes]]
 
 
@@ -31,13 +31,13 @@ class SimulatedHost:
     simulate: str = "intel"
     files: Files = ()  # type: ignore[assignment]
     machines: Sequence[str] = ()
-    # What Ansible's modules run on.
+    # The Python that runs Ansible's modules.
     interpreter: str = "/usr/bin/python3"
 
 
 @dataclass
 class Member:
-    """A simulated host that runs; python is what Ansible uses on it."""
+    """A running simulated host; python is the interpreter that Ansible uses on it."""
 
     host: SimulatedHost
     nestd: Nestd
@@ -46,9 +46,9 @@ class Member:
 
 @contextlib.contextmanager
 def many_watches() -> Iterator[None]:
-    """Room for the inotify instances of dozens of nestds, some four each; needs root.
+    """Raise the limit for the inotify instances of dozens of nestds, about four each; needs root.
 
-    In a container that may not set it there is the room that there is.
+    In a container that may not set it, the limit stays as it is.
     """
     before = _INSTANCES.read_text()
     try:
@@ -95,7 +95,7 @@ def _start(stack: contextlib.ExitStack, place: Path, host: SimulatedHost) -> Mem
 
 
 def inventory(members: Mapping[str, Member]) -> dict[str, object]:
-    """An inventory of them, to be written as JSON, which YAML includes."""
+    """An inventory of them, to be written as JSON, a subset of YAML."""
     hosts = {
         name: {
             "ansible_connection": "local",

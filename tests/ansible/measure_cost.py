@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Measures what a host costs where there is nothing to do, beyond Ansible's own ping of it.
+"""Measures the cost of a host with nothing to change, beyond Ansible's own ping of it.
 
     PYTHONPATH=tests:tests/ansible python tests/ansible/measure_cost.py [HOSTS]
 
-Each module that changes something is run on simulated hosts that are as asked, one host after the
-other (forks 1); the figures are seconds for one host, of the clock and of the processor.
+Each module that makes changes runs on simulated hosts that are already in the desired state, one
+after the other (forks 1); the figures are seconds per host, wall-clock and processor time.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ PING = {"ansible.builtin.ping": {}}
 def _cost(
     ansible: engine.Ansible, directory: Path, members: Mapping[str, Member], task: object
 ) -> tuple[float, float]:
-    """Seconds for one host, of the clock and of the processor."""
+    """Seconds per host, wall-clock and processor time."""
     play = [{"hosts": "all", "tasks": [task]}]
-    ansible.playbook(directory, members, play, forks=1)  # now they are as asked
+    ansible.playbook(directory, members, play, forks=1)  # now they are in the desired state
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     run = ansible.playbook(directory, members, play, forks=1)
     took = time.monotonic() - started

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Runs modules of the collection one after the other on this host, as Ansible does there.
+"""Runs modules of the collection one after the other on this host, as Ansible does.
 
 Standard input is a list of tasks in JSON, each with module, options and check; each module prints
-its result as a line of JSON. Without a controller a task takes half of the time.
+its result as a line of JSON. Without a controller a task takes half the time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ COLLECTION = "ansible_collections.nestd.kvm.plugins.modules"
 def _run(task):
     settings = {"_ansible_check_mode": task["check"], "_ansible_diff": True}
     arguments = {"ANSIBLE_MODULE_ARGS": {**task["options"], **settings}}
-    # What Ansible sets in the program that it sends; the second one since ansible-core 2.19.
+    # Variables that Ansible sets in the program it sends; the second one since ansible-core 2.19.
     basic._ANSIBLE_ARGS = json.dumps(arguments).encode()
     basic._ANSIBLE_PROFILE = "legacy"
     importlib.import_module(f"{COLLECTION}.{task['module']}").main()

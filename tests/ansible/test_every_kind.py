@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Check mode against a run of every module, task by task, on hosts of each kind."""
+"""Check mode against a real run of every module, task by task, on hosts of each kind."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.ansible
 
 RUN_MODULES = Path(__file__).with_name("run_modules.py")
 VALUES = {"guests": "3", "guest-of": "kvm", "kvm-arm-mode": "nested"}
-# What check mode cannot know: that the kernel will refuse to load a module.
+# Check mode cannot know that the kernel will refuse to load a module.
 FAILED_LOADS = ("RolledBack", "ReloadFailed", "NotRestored")
 FAILING = ("load-fails", "rollback-fails")
 GUESTS = """
@@ -37,7 +37,7 @@ def _situation(name: str) -> str:
 
 
 def _hosts() -> Iterator[str]:
-    """Every kind; with --all every kind in every situation."""
+    """Every kind; with --all, every kind in every situation."""
     yield from KINDS
     if "NESTD_TEST_ALL" not in os.environ:
         return
@@ -72,7 +72,7 @@ def _tasks(kind: str, archive: Path) -> Sequence[Task]:
 
 
 def _results(ansible: Ansible, member: Member, tasks: Sequence[Task]) -> list[dict[str, Any]]:
-    """Each task in check mode, then done."""
+    """The results of each task in check mode, then of a real run."""
     given = [
         {"module": module, "options": options, "check": check}
         for module, options in tasks
@@ -94,7 +94,7 @@ def _results(ansible: Ansible, member: Member, tasks: Sequence[Task]) -> list[di
 
 
 def _outcome(result: Mapping[str, Any]) -> str:
-    """The last word of an error's name, a failure's sentence, or whether it changed something."""
+    """The last word of an error's name, a failure's message, or whether it changed something."""
     if "error" in result:
         return str(result["error"]["name"]).rpartition(".")[2]
     return result["msg"] if result.get("failed") else f"changed: {result['changed']}"
@@ -110,7 +110,7 @@ def _compare(
     assert _outcome(foreseen) == _outcome(done), told
     for key in ("msg", "diff", "steps", "blockers", "warnings"):
         assert foreseen.get(key) == done.get(key), told
-    if "slow" not in simulate:  # where a reload is still under way it "waits"
+    if "slow" not in simulate:  # while a reload is still running it "waits"
         assert foreseen.get("waiting") == done.get("waiting"), told
     if task[0] in ("guest_check", "info"):
         assert {**foreseen, "invocation": ""} == {**done, "invocation": ""}, told
@@ -123,6 +123,6 @@ def test_check_mode_foresees_each_task(newest: Ansible, tmp_path: Path, simulate
         results = _results(newest, members["host"], tasks)
     for task, foreseen, done in zip(tasks, results[::2], results[1::2]):
         _compare(simulate, task, foreseen, done)
-    if simulate in ("intel", "amd"):  # where nothing is in the way, each of them changes something
+    if simulate in ("intel", "amd"):  # without obstacles each of them changes something
         outcomes = [_outcome(done) for done in results[1::2]]
         assert outcomes == ["changed: False"] * 2 + ["changed: True"] * (len(tasks) - 2)

@@ -16,11 +16,11 @@ pytestmark = pytest.mark.ansible
 
 PLAYBOOK = "nestd.kvm.rolling_change"
 COUNT = 40
-JOB_SECONDS = 60.0  # for what takes some tenths of one
+JOB_SECONDS = 60.0  # for an operation that takes a few tenths
 FAILING = "host40"
 OVERRIDDEN = ("host07", "host23")
 BUSY = tuple(f"host{number:02}" for number in range(3, COUNT, 3))[:13]
-# The command line and another file say "on": so "off" is what they decide over.
+# The command line and another file say "on", so they override "off".
 ON = {"/etc/modprobe.d/zz.conf": "options kvm_intel nested=1\n"}
 
 
@@ -64,7 +64,7 @@ def _changed(run: Run) -> set[str]:
 @pytest.mark.skipif("NESTD_TEST_ALL" not in os.environ, reason="takes minutes: tests/run --all")
 def test_forty_hosts(newest: Ansible, tmp_path: Path) -> None:
     with running_hosts(tmp_path / "hosts", list(_hosts())) as members:
-        # All but the last are done when the last one's load fails.
+        # All hosts but the last are done when the load on the last one fails.
         run = _run(newest, tmp_path, members)
         assert run.status != 0
         assert "No further batch is touched." in run.output
@@ -92,7 +92,7 @@ def test_forty_hosts(newest: Ansible, tmp_path: Path) -> None:
 
 
 def _wait_for(members: Mapping[str, Member], nested: str) -> None:
-    """Until all of them run with that; nestd tries by itself as soon as the machine has ended."""
+    """Wait until all of them run with that; nestd retries as soon as the machine has ended."""
     deadline = time.monotonic() + JOB_SECONDS
     while {_nested(each) for each in members.values()} != {nested}:
         assert time.monotonic() < deadline

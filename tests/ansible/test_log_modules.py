@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Debug sessions and log filters from one state to the next, each step foreseen by check mode."""
+"""Debug sessions and log filters from one state to the next; check mode predicts each step."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.ansible
 
 DAEMON = {"daemon": "virtqemud"}
 SESSION, FILTERS = "nestd.kvm.debug_session", "nestd.kvm.log_filters"
-# What is asked, and whether it changes anything or how it is refused.
+# The task's options, and whether it changes anything or how it fails.
 STEPS: Sequence[tuple[str, Mapping[str, object], bool | str]] = (
     (SESSION, {"duration": "8d"}, "InvalidArgs"),
     (SESSION, {"duration": "soon"}, "InvalidArgs"),

@@ -30,7 +30,7 @@ class Outcome:
 
 
 def play(hosts: Mapping[str, Case]) -> list[Mapping[str, object]]:
-    """Plays that bring each host its case, one a module, with every step of STEPS."""
+    """Plays that apply its case to each host, one per module, with every step of STEPS."""
     plays: list[Mapping[str, object]] = []
     for module in sorted({case.module for case in hosts.values()}):
         mine = {name: case for name, case in hosts.items() if case.module == module}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The collection's scenario of molecule: the role is applied, then changes nothing, is verified."""
+"""The collection's molecule scenario: converge, idempotence, verify."""
 
 from __future__ import annotations
 

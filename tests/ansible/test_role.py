@@ -36,7 +36,7 @@ XML = (Path(tiers.__file__).parent / "unit/guests/intel-host-passthrough.xml").r
 
 @pytest.fixture(params=("newest", "oldest") if "NESTD_TEST_ALL" in os.environ else ("newest",))
 def ansible(request: pytest.FixtureRequest) -> Ansible:
-    """With --all both."""
+    """Both, with --all."""
     found: Ansible = request.getfixturevalue(request.param)
     return found
 
@@ -58,7 +58,7 @@ def test_the_role_sets_and_validates(ansible: Ansible, tmp_path: Path) -> None:
         run = ansible.playbook(tmp_path, members, ROLE)
         assert run.status == 0, run.output
         assert [each.task for each in run.results if each.changed] == []
-        # One that is to be off is not fit for nesting, and that is no failure.
+        # A host where nesting is meant to be off is not ready for it, and that is not a failure.
         off = [{**ROLE[0], "vars": {**VARIABLES, "nestd_nested": False}}]
         run = ansible.playbook(tmp_path, {"amd": members["amd"]}, off)
         assert run.status == 0, run.output

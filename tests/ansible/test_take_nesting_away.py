@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The playbook that switches nesting off where no guest uses it."""
+"""The playbook that switches nesting off on hosts where no guest uses it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ pytestmark = pytest.mark.ansible
 PLAYBOOK = "nestd.kvm.take_nesting_away"
 HOSTS = [
     SimulatedHost("free"),
-    # A guest that has not what a hypervisor needs.
+    # A guest without what a hypervisor needs.
     SimulatedHost("plain", machines=["web01"]),
-    # Of two guests both could, and the second does: see nestd(8).
+    # Two guests could use nesting, and the second does: see nestd(8).
     SimulatedHost("uses", "intel,guests=2"),
     SimulatedHost("could", "intel,guests=2"),
     SimulatedHost("lost", files={"/etc/modprobe.d/zz.conf": "options kvm_intel nested=1\n"}),
@@ -32,7 +32,7 @@ EXPECTED = {
 
 
 def _outcomes(run: Run) -> dict[str, str]:
-    """The last that was set for each host."""
+    """The last outcome that was set for each host."""
     kept = [each for each in run.results if "nestd_outcome" in str(each.result)]
     facts = [(each.host, each.result.get("ansible_facts", {})) for each in kept]
     return {host: found["nestd_outcome"] for host, found in facts if "nestd_outcome" in found}
@@ -60,7 +60,7 @@ def test_only_where_no_guest_uses_it(newest: Ansible, tmp_path: Path) -> None:
         for name, guest in (("plain", "web01"), ("could", "guest1"), ("uses", "guest2")):
             members[name].nestd.end_machine(guest)
         run = newest.playbook(tmp_path, members, PLAYBOOK)
-        # One guest of this host could still use it, and does not: it waits for that one's end.
+        # One guest of this host could use it but does not: the change waits until that guest ends.
         assert _outcomes(run) == EXPECTED | {
             "free": "as asked",
             "plain": "as asked",

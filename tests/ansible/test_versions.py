@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The collection with each ansible-core from 2.14 on, and each Python that it runs on here.
+"""The collection with each ansible-core since 2.14, on each Python here that it supports.
 
-Of each the collection's integration tests, as one playbook, and its unit tests are run, the modules
-on the same Python as ansible-core.
+With each, the collection's integration tests run as one playbook, then its unit tests; the modules
+run on the same Python as ansible-core.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.skipif("NESTD_TEST_ALL" not in os.environ, reason="with tests/run --all only"),
 ]
 
-# By the documentation of ansible-core: the oldest and the newest Python of a controller.
+# The oldest and the newest Python of a controller, by ansible-core's documentation.
 CONTROLLERS = {
     "2.14": ((3, 9), (3, 11)),
     "2.15": ((3, 9), (3, 11)),

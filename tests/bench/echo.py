@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The peer of Get and GetAll: a service of bare dbus-next that answers with values it has."""
+"""The baseline for Get and GetAll: a bare dbus-next service that returns fixed values."""
 
 import asyncio
 import sys
@@ -9,7 +9,7 @@ from dbus_next.aio import MessageBus
 from dbus_next.service import ServiceInterface, dbus_property, method
 
 NAME, PATH = "org.example.Echo", "/org/example/Echo"
-PROPERTIES = 15  # as many as a Module has
+PROPERTIES = 15  # as many properties as a Module has
 
 
 class Echo(ServiceInterface):

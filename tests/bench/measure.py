@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Measures nestd and its peers in turn, pair by pair, and prints the ratios.
+"""Measures nestd and its baselines alternately, pair by pair, and prints the ratios.
 
-A ratio is the median over the pairs: what else the machine does hits both of a pair. Beside the
-time of the clock stands that of the processor, which a loaded machine distorts less.
+A ratio is the median over the pairs: other load on the machine affects both halves of a pair.
+Processor time is shown beside wall-clock time, since load distorts it less.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ Call = Callable[[Connection], Awaitable[object]]
 
 @dataclass(frozen=True)
 class Figure:
-    """Medians in milliseconds, of the clock and of the processor, and their ratios to a peer's."""
+    """Medians in milliseconds, wall-clock and processor time, and their ratios to the baseline."""
 
     what: str
     against: str
@@ -68,7 +68,7 @@ class Figure:
 
 
 Cost = tuple[float, float]
-"""Seconds of the clock and of the processor."""
+"""Seconds of wall-clock and processor time."""
 
 
 def compare(
@@ -88,13 +88,13 @@ def compare(
 
 
 def processor_seconds(pid: int) -> float:
-    """What a process has used so far, all threads (schedstat(5) counts nanoseconds)."""
+    """Seconds used by all threads of a process so far (schedstat counts nanoseconds)."""
     tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(each.read_text().split()[0]) for each in tasks) / 1e9
 
 
 async def calls(connection: Connection, pid: int, call: Call, count: int = CALLS) -> Cost:
-    """One client's calls, one after the other: the median of the clock, the mean of the other."""
+    """Sequential calls of one client: median wall-clock time, mean processor time."""
     before, clock = processor_seconds(pid), []
     for _ in range(count):
         started = time.perf_counter()
@@ -155,7 +155,7 @@ def echo_service(address: str) -> Iterator[int]:
 
 
 def program(*command: str) -> Cost:
-    """A program from its start to its end."""
+    """The run of a program, from start to end."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     clock = time.perf_counter() - started
@@ -165,7 +165,7 @@ def program(*command: str) -> Cost:
 
 
 def start(address: str, directory: Path, *arguments: str) -> Cost:
-    """nestd from its start until it is ready."""
+    """nestd's start, until it is ready."""
     directory.mkdir(exist_ok=True)
     started = time.perf_counter()
     with running_nestd(address, directory, *arguments) as nestd:
@@ -174,7 +174,7 @@ def start(address: str, directory: Path, *arguments: str) -> Cost:
 
 def _used(nestd: Nestd) -> float:
     fields = Path(f"/proc/{nestd.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # its programs' too
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")  # including its child processes
 
 
 def starts(address: str, directory: Path) -> Figure:
@@ -187,7 +187,7 @@ def starts(address: str, directory: Path) -> Figure:
 
 
 def thousand_files(address: str, directory: Path) -> Figure:
-    """Beyond the start on a stock host, against modprobe's reading of the same files."""
+    """The time beyond a start on a stock host, against modprobe reading the same files."""
     (directory / "stock/root").mkdir(parents=True, exist_ok=True)
     place = directory / "many/root/etc/modprobe.d"
     place.mkdir(parents=True)
@@ -232,7 +232,7 @@ async def writes(address: str, nestd: Nestd) -> Figure:
 
 
 def host_with_machines(directory: Path) -> None:
-    """Below DIRECTORY, each with the other descriptors that a QEMU has."""
+    """A host below DIRECTORY; each machine also has the other descriptors of a QEMU process."""
     root = Root(directory / "root")
     SimulatedKernel(root, KINDS["intel"])
     machines = Machines(root, "intel")
@@ -251,7 +251,7 @@ async def guests(address: str, nestd: int) -> Figure:
         return lambda bus: bus.call("org.nestd1", ROOT, MANAGER, member)
 
     try:
-        await listing("ListGuests")(bus)  # what cannot change of a machine is read once
+        await listing("ListGuests")(bus)  # a machine's constant properties are read once
         pairs = []
         for _ in range(PAIRS):
             ours = await calls(bus, nestd, listing("ListGuests"), LISTINGS)
@@ -271,7 +271,7 @@ def quick() -> list[Figure]:
         directory = Path(name)
         (directory / "reads").mkdir()
         with running_nestd(bus.address, directory / "reads", "--simulate", "intel") as nestd:
-            time.sleep(0.5)  # until time stamps count
+            time.sleep(0.5)  # until the time stamps are old enough to be trusted
             figures += asyncio.run(reads(bus.address, nestd.process.pid, peer))
             figures.append(asyncio.run(writes(bus.address, nestd)))
         host_with_machines(directory / "machines")

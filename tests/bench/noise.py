@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How much else this machine does while it is measured."""
+"""Other load on this machine during a measurement."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 
 class Noise:
-    """From now until told()."""
+    """The load from now until told()."""
 
     def __init__(self) -> None:
         self._before = _jiffies()
 
     def told(self) -> str:
-        """The share of the processors' time that others took or that was stolen, and the load."""
+        """The share of processor time that others took (steal included), and the load average."""
         now = _jiffies()
         user, nice, system, idle, iowait, irq, softirq, steal = (
             after - before for after, before in zip(now, self._before)

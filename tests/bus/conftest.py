@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A private bus of each kind, and the toy service on it."""
+"""A private bus of each kind, with the toy service on it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def shared_toy(shared_bus: PrivateBus, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture
 def toy(shared_toy: Toy) -> Iterator[Toy]:
-    """The service that all tests on this kind of bus share, and that none may harm."""
+    """The service that all tests on this kind of bus share; no test may harm it."""
     yield shared_toy
     assert shared_toy.is_well()
 
@@ -39,6 +39,6 @@ def own_bus(request: pytest.FixtureRequest) -> Iterator[PrivateBus]:
 
 @pytest.fixture
 def own_toy(own_bus: PrivateBus, tmp_path: Path) -> Iterator[Toy]:
-    """A service of the test's own, on a bus of its own."""
+    """The test's own service, on its own bus."""
     with toy_service_on(own_bus, tmp_path / "log") as toy:
         yield toy

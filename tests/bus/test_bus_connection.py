@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A connection from its first to its last byte: buses that refuse, stop, die, and come back."""
+"""A connection from first to last byte, on buses that refuse, stall, die and come back."""
 
 from __future__ import annotations
 

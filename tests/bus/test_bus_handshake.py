@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Buses of the test's own: ones that fail in the handshake, and one that does not listen."""
+"""Fake buses: some fail in the handshake, and one does not read."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_bus_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_answers_do_not_outgrow_the_questions(tmp_path: Path) -> None:
-    """A bus that sends and does not read is not read from either, until it reads again."""
+    """While a bus sends without reading, the service does not read from it either."""
     total = 3000
 
     async def big(call: Call) -> list[object]:
@@ -112,7 +112,7 @@ def test_answers_do_not_outgrow_the_questions(tmp_path: Path) -> None:
 
 
 class DeafBus:
-    """Says what has to be said, sends many calls, and only then begins to read."""
+    """Completes the handshake, sends many calls, and only then starts to read."""
 
     def __init__(self, calls: int) -> None:
         self.calls = calls

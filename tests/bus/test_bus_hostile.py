@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What one unprivileged client may send, and what the service has to bear.
+"""What an unprivileged client may send, and the service must survive.
 
-Most of it kills or stalls a service on stock dbus-next.
+Most of these messages kill or stall a service on stock dbus-next.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def echo(client: RawClient, text: str = "hello", **more: object) -> int:
 
 
 def longest_stall(client: RawClient) -> float:
-    """Seconds for which the service's loop was kept busy at a stretch, since it was asked last."""
+    """The longest time, in seconds, that the service's loop was blocked since the last query."""
     reply = client.reply_to(client.call(NAME, ROOT, NAME, "LongestStall"))
     return float(struct.unpack("<d", reply.body)[0])
 
@@ -91,8 +91,8 @@ def test_pipelined_calls_that_need_tasks_are_all_answered(toy: Toy) -> None:
 
 
 def answers(client: RawClient, serials: Sequence[int]) -> list[Received]:
-    """The answers to all these calls: the service's, and those of dbus-daemon, which lets a client
-    wait for 128 and answers further calls itself."""
+    """The replies to all these calls, from the service or from dbus-daemon, which allows a client
+    128 pending replies and answers further calls itself."""
     waiting = set(serials)
     replies = []
     while waiting:
@@ -138,14 +138,14 @@ def test_text_of_one_mebibyte_is_served(toy: Toy) -> None:
 
 
 def fill(count: int, entry: Callable[[int], bytes]) -> bytes:
-    """An array of as many different entries, each of 16 bytes."""
+    """An array of that many different entries of 16 bytes each."""
     data = b"".join(entry(number) for number in range(count))
     assert len(data) == 16 * count
     return pad(struct.pack("<I", len(data)), 8) + data
 
 
 def short(number: int) -> bytes:
-    """A string of 8 bytes, another one for each number below 64 ** 3."""
+    """A string of 8 bytes, different for each number below 64 ** 3."""
     digits = (chr(ord("0") + (number >> shift & 63)) for shift in (12, 6, 0))
     return string("".join(digits))
 
@@ -160,9 +160,9 @@ def test_strings_that_fill_a_mebibyte_are_served(toy: Toy) -> None:
         longest_stall(client)
         serial = client.call(NAME, ROOT, NAME, "Strings", "a{ss}", body)
         assert client.reply_to(serial).body == struct.pack("<I", MOST)
-        # Reading it on the loop would take some 0.3 s; collecting garbage takes some 20 ms.
+        # Parsing it on the loop would take about 0.3 s; garbage collection takes about 20 ms.
         assert longest_stall(client) < 0.2
-        # 12 MiB until the values have been collected, which is after the answer.
+        # 12 MiB until the values are garbage-collected, which is after the reply.
         assert toy.resident() - before < 16 * MIB
         assert toy.gives_back(before, 8 * MIB)
 
@@ -192,7 +192,7 @@ def test_others_are_served_while_large_bodies_are_read(toy: Toy) -> None:
         replies = answers(client, serials)
         assert {reply.error for reply in replies} <= {"", ERROR + "LimitsExceeded"}
         assert "" in {reply.error for reply in replies}
-        assert max(waits) < 1  # all eight together take some 2 s
+        assert max(waits) < 1  # all eight together take about 2 s
         assert toy.resident() - before < 20 * MIB
 
 
@@ -215,7 +215,7 @@ def test_containers_within_variants_are_passed_over(toy: Toy, type_: str) -> Non
 
 
 def options(variant: bytes) -> bytes:
-    """Arguments "sa{sv}" with the option "abc", of which the variant is at a multiple of 8."""
+    """Arguments "sa{sv}" with the option "abc"; its variant is aligned to 8 bytes."""
     entry = string("abc") + variant
     return pad(string("abc") + struct.pack("<I", len(entry)), 8) + entry
 
@@ -235,7 +235,7 @@ def test_signatures_without_end_do_not_fill_the_memory(toy: Toy) -> None:
 
 
 def empty_array_of_structs(number: int, at: int) -> bytes:
-    """A variant of a type that depends on the number; at is where it starts."""
+    """A variant with a type that depends on the number; "at" is its offset."""
     types = "".join("ybnqiuxt"[number >> shift & 7] for shift in range(0, 18, 3))
     signature = f"a({types})".encode()
     data = bytes(at % 8) + bytes([len(signature)]) + signature + b"\0"
@@ -269,7 +269,7 @@ def test_client_that_never_reads_hurts_nobody(toy: Toy) -> None:
             for _ in range(5000):
                 client.call(NAME, ROOT, INTROSPECTABLE, "Introspect")
         except OSError:
-            pass  # the bus has had enough of it
+            pass  # the bus has disconnected the client
         assert other.reply_to(echo(other)).text == "hello"
         assert toy.resident() - before < 20 * MIB
 
@@ -315,7 +315,7 @@ def test_descriptors_that_are_sent_do_not_stay(toy: Toy) -> None:
             (reader,) = client.reply_to(client.call(NAME, ROOT, NAME, "OpenPipe")).fds
             with open(reader, "rb") as pipe:
                 assert pipe.read() == b"through a pipe"
-        client.reply_to(echo(client))  # by now it has closed the last one
+        client.reply_to(echo(client))  # by now it has closed the last connection
         assert toy.fds() == before
 
 
@@ -340,7 +340,7 @@ def test_random_bytes_do_no_harm(own_toy: Toy) -> None:
     rng = random.Random(20210707)
     client = own_toy.client()
     for _ in range(2000):
-        client.sock.settimeout(0.2)  # a length may have grown: the bus waits for the rest
+        client.sock.settimeout(0.2)  # a length field may have grown: the bus waits for the rest
         try:
             client.sock.sendall(mutated(rng))
             if rng.random() < 0.1:
@@ -356,7 +356,7 @@ def test_random_bytes_do_no_harm(own_toy: Toy) -> None:
 
 
 def mutated(rng: random.Random) -> bytes:
-    """A message that is right but for some bytes."""
+    """A valid message with some bytes changed."""
     body, signature = rng.choice(
         [
             (string("hello"), "s"),

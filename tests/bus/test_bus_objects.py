@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a well-behaved client sees of objects: calls, properties, introspection, signals, errors."""
+"""Objects as a well-behaved client sees them: calls, properties, introspection, signals, errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CHILDREN = ROOT + "/child"
 
 
 class Client:
-    """A connection that talks to the toy and collects its signals."""
+    """A connection that calls the toy service and collects its signals."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -40,12 +40,12 @@ class Client:
     async def call(
         self, path: str, interface: str, member: str, signature: str = "", *args: object
     ) -> object:
-        """The one value that is returned, None for none."""
+        """The single return value, or None."""
         answer = await self.connection.call(NAME, path, interface, member, signature, args)
         return answer[0] if answer else None
 
     async def heard(self) -> list[Signal]:
-        """Signals since last time; all that was sent before is here, since the bus keeps order."""
+        """Signals since the last call; all earlier ones have arrived, since the bus keeps order."""
         await self.call(ROOT, NAME, "Echo", "s", "")
         signals, self.signals = self.signals, []
         return signals
@@ -312,7 +312,7 @@ def test_client_that_leaves_is_noticed(toy: Toy) -> None:
 
 
 class Moody(Interface):
-    """Properties that sometimes cannot be read at all."""
+    """Properties that sometimes cannot be read."""
 
     spec = parse(
         '<node><interface name="a.b"><property name="Value" type="u" access="read"/>'

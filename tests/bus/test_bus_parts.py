@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The small parts of the bus floor that need no bus: match rules, limits, contracts."""
+"""The parts of the bus floor that need no bus: match rules, limits, contracts."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_calls_at_work_are_limited() -> None:
         callers.admit(f":2.{number}", 0)
     with pytest.raises(BusError, match="Too many calls"):
         callers.admit(":2.1", 0)
-    callers.admit(":1.2", 0)  # whoever has none at work is served
+    callers.admit(":1.2", 0)  # a sender without a running call is served
     with pytest.raises(BusError, match="Too many calls"):
         callers.admit(":1.2", 0)
     with pytest.raises(BusError, match="Too many calls"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Values to bytes and back."""
+"""Marshalling values to bytes, and back."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ BASIC: dict[str, st.SearchStrategy[typing.Any]] = {
 
 @st.composite
 def typed_values(draw: st.DrawFn, depth: int = 2) -> tuple[str, typing.Any]:
-    """A type and a value of it, as it arrives."""
+    """A type and a value of it, as received."""
     kind = draw(st.sampled_from(["basic", "basic", "array", "bytes", "dict", "struct", "variant"]))
     if kind == "bytes":
         return "ay", draw(st.binary(max_size=20))
@@ -239,7 +239,7 @@ def test_random_headers_are_read_or_refused(data: bytes) -> None:
 
 
 def header_fields(data: bytes) -> dict[int, object] | None:
-    """As upstream's reader has them; None where it refuses."""
+    """The fields as upstream's reader returns them; None if it rejects the message."""
     reader = protocol._Reader(data, 12, 512)
     types = protocol.SignatureTree._get("a(yv)").types
     try:
@@ -257,7 +257,7 @@ def test_headers_are_read_as_upstream_reads_them(
 ) -> None:
     types = {5: int, 9: int}
     known = {code: value for code, value in fields.items() if type(value) is types.get(code, str)}
-    known.pop(8, None)  # a signature is no text
+    known.pop(8, None)  # a signature is not a string
     data = bytearray(message(1, 7, {**known, 8: "s"}, b"body" * 20))
     for at, byte in changes:
         data[at % len(data)] = byte

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Descriptors in answers: a client that asks for one gets it, nobody else ever does."""
+"""File descriptors in replies: the client that asks for one gets it, and no one else."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_messages_that_cannot_be_read_do_not_end_the_connection(toy: Toy) -> Non
                 stranger.call(to, "/", "a.b", "C", extra={99: "x" * 100_000}, fds=fds)
                 stranger.call(to, "/", "a.b", "C", fds=fds)
                 stranger.reply_to(stranger.call(toy_service.NAME, "/", PEER, "Ping"))
-                await client.call(toy_service.NAME, "/", PEER, "Ping")  # all that is read by now
+                await client.call(toy_service.NAME, "/", PEER, "Ping")  # all sent is read by now
                 (descriptor,) = await _open_pipe(client, take_descriptor=True)
                 assert isinstance(descriptor, int)
                 os.close(descriptor)
@@ -114,7 +114,7 @@ def test_messages_that_cannot_be_read_do_not_end_the_connection(toy: Toy) -> Non
 
 
 def test_descriptors_go_to_the_message_they_came_with() -> None:
-    """Also where one before it was dropped, whose number of descriptors nobody knows."""
+    """Also after an earlier message was dropped with an unknown number of descriptors."""
 
     def call(extra: dict[int, str | int]) -> bytes:
         return message(1, 1, {1: "/", 3: "M", 9: 1, **extra})
@@ -143,12 +143,12 @@ def test_descriptors_go_to_the_message_they_came_with() -> None:
 
     one, two, three = asyncio.run(main())
     assert one == ["one"]
-    assert two in (["two"], [])  # as it was received with the unreadable one, or later
+    assert two in (["two"], [])  # received together with the unreadable one, or later
     assert three == ["three"]
 
 
 def _send_pipe(sock: socket.socket, text: str, data: bytes) -> None:
-    """Send a message with a pipe that holds this text."""
+    """Send a message with a pipe that contains this text."""
     reader, writer = os.pipe()
     os.write(writer, text.encode())
     rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [reader]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Calls that a client sends one behind the other are served, as many as there are."""
+"""Pipelined calls of a client are all served, however many there are."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CALLER = ":1.1"
 
 
 class Bus:
-    """The other end of a dispatcher: it counts the answers."""
+    """The other end of a dispatcher; it counts the replies."""
 
     def __init__(self) -> None:
         self.replies: list[bytes] = []
@@ -58,7 +58,7 @@ def resolve(path: str, interface: str, member: str) -> Route:
 
 
 def test_calls_that_arrive_before_others_have_begun_wait_for_them() -> None:
-    """The stream may have a turn before the tasks of its last one have taken their first step."""
+    """The stream may run again before the tasks of its last run have taken their first step."""
 
     async def body() -> None:
         bus = Bus()

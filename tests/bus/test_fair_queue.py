@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Calls that wait: whose turn it is, how many may, and who has left."""
+"""Queued calls: whose turn it is, how many may wait, and who has disconnected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nestd.dbus.connection.fair_queue import MAX_BYTES, FairQueue
 
 
 def put(queue: FairQueue, sender: str, member: str = "M", size: int = 0) -> list[str]:
-    """Who of the senders is refused a call for it."""
+    """The senders for whom a call is refused."""
     data = message(CALL, 1, {PATH: "/x", MEMBER: member, SENDER: sender})
     return [each.sender for each in queue.put(protocol.read_header(data), data + bytes(size))]
 
@@ -22,7 +22,7 @@ def take(queue: FairQueue) -> tuple[str, str]:
 
 
 def fill(queue: FairQueue, sender: str, size: int) -> int:
-    """How many calls of that size are taken from a sender until it is refused one."""
+    """How many calls of that size a sender may queue before one is refused."""
     count = 0
     while sender not in put(queue, sender, size=size):
         count += 1
@@ -100,7 +100,7 @@ def test_a_user_s_senders_share_its_turns() -> None:
     put(queue, ":2.1", "C0")
     put(queue, ":2.1", "C1")
     put(queue, ":3.1", "D0")
-    queue.belongs(":3.1", 1000)  # found out while its call waits
+    queue.belongs(":3.1", 1000)  # becomes known while its call waits
     found = []
     while queue:
         found.append(take(queue)[1])

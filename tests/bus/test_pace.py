@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Nobody takes more than about half of the event loop's time while others want some of it."""
+"""No user gets more than about half of the event loop's time while others need it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CALLS = 12
 
 
 def work(seconds: float) -> None:
-    """Use the processor for so long."""
+    """Use the processor for that long."""
     end = time.thread_time() + seconds
     while time.thread_time() < end:
         pass
@@ -30,7 +30,7 @@ async def busy(steps: int) -> int:
 
 
 def test_a_hundred_calls_of_one_user_get_no_more_than_one_of_another() -> None:
-    """Of as many steps as both take, whatever the machine does besides."""
+    """Counted in steps, so that other load on the machine does not matter."""
     done = 0
 
     async def body() -> None:
@@ -49,7 +49,7 @@ def test_a_hundred_calls_of_one_user_get_no_more_than_one_of_another() -> None:
         await asyncio.wait(clients)
 
     asyncio.run(body())
-    # Each of the hundred was begun at once, and takes its last step at the end.
+    # All hundred started at once, and each takes its last step at the end.
     assert done < 100 + 8 * CALLS, "without accounts it is a hundred times as many"
 
 

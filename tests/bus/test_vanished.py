@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Objects that go away between a call's arrival and its answer: the caller reads UnknownObject."""
+"""Objects removed between a call's arrival and its reply: the caller gets UnknownObject."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ CHILD = f"{ROOT}/child/x"
 
 
 def encoded(serial: int, path: str, interface: str, member: str, *args: object) -> bytes:
-    """A call of the toy's; the first of ARGS are the types of the others."""
+    """A call to the toy service; the first of ARGS is the signature of the others."""
     types, *values = args
     return protocol.encode_call(serial, NAME, path, interface, member, str(types), values).data
 
 
 @pytest.mark.parametrize("interface", ["org.example.Child", ""], ids=["named", "left out"])
 def test_object_that_is_removed_by_the_call_before(toy: Toy, interface: str) -> None:
-    """Both are looked up in one turn of the loop: the object is still there then."""
+    """Both are looked up in one iteration of the loop, when the object still exists."""
     with toy.client() as client:
         client.reply_to(client.call(NAME, ROOT, NAME, "Add", "s", string("x")))
         remove = encoded(client.next_serial(), ROOT, NAME, "Remove", "s", "x")
@@ -42,7 +42,7 @@ def test_object_that_is_removed_by_the_call_before(toy: Toy, interface: str) -> 
 
 
 class _NoBus:
-    """What an object tree needs of a connection."""
+    """The part of a connection that an object tree needs."""
 
     def on_call(self, resolve: Resolve) -> None:
         self.resolve = resolve
@@ -52,7 +52,7 @@ class _NoBus:
 
 
 class _Unsettled:
-    """Reading has to wait, until the test lets it."""
+    """Reading waits until the test allows it."""
 
     is_settled = False
 
@@ -101,7 +101,7 @@ def test_caller_that_cannot_take_descriptors_is_told(toy: Toy) -> None:
 
 
 def test_caller_that_takes_descriptors_gets_it_whatever_it_says(toy: Toy) -> None:
-    """It is asked with a call, which it may answer with any error, or not at all."""
+    """It is asked by a call, which it may answer with any error, or not at all."""
     with toy.client() as client:
         serial = client.call(NAME, ROOT, NAME, "OpenPipe")
         asked = client.receive()

@@ -32,11 +32,11 @@ class Toy:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
     def resident(self) -> int:
-        """Bytes of memory."""
+        """Resident memory in bytes."""
         return int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]) * 4096
 
     def gives_back(self, before: int, growth: int) -> bool:
-        """Whether it has at most GROWTH bytes more than BEFORE within some seconds."""
+        """Whether memory falls to at most GROWTH bytes above BEFORE within a few seconds."""
         deadline = time.monotonic() + 20
         while self.resident() - before > growth and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -46,7 +46,7 @@ class Toy:
         return RawClient(self.bus.address)
 
     def is_well(self) -> bool:
-        """Whether it still answers a new client."""
+        """Whether it still responds to a new client."""
         with self.client() as client:
             serial = client.call(
                 toy_service.NAME, toy_service.ROOT, toy_service.NAME, "Echo", "s", string("well")
@@ -74,7 +74,7 @@ def toy_service_on(bus: PrivateBus, log: Path) -> Iterator[Toy]:
 
 
 def service_environment() -> dict[str, str]:
-    """For programs of ours, installed or not; the unit file's settings concern memory."""
+    """For our programs, installed or not; the unit file's settings concern memory."""
     checkout = str(Path(nestd.__file__).parents[1])
     return {**os.environ, **shipped_environment(), "PYTHONPATH": checkout}
 

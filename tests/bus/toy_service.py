@@ -105,9 +105,9 @@ class Child(Interface):
 
 
 class Heart:
-    """Measures for how long the loop was kept busy between two beats.
+    """Measures how long the loop was busy between two beats.
 
-    In processor time: what the machine does besides is not the service's fault.
+    In processor time: other load on the machine is not the service's fault.
     """
 
     def __init__(self) -> None:
@@ -228,7 +228,7 @@ class Toy(Interface):
 
 
 def translate(error: Exception) -> BusError | None:
-    """The program's own errors; others are bugs."""
+    """Map the program's own errors; all others are bugs."""
     if isinstance(error, TimeoutError):
         return BusError("org.example.Error.TooLate", "It was too late.")
     return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A case: its host, its commands, and what answer.txt says of them; see README.md."""
+"""A case: its host, its commands, and the expectations in answer.txt; see README.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CASES = sorted(each.parent for each in HERE.glob("*/answer.txt"))
 
 
 class Step(NamedTuple):
-    """A command and what is asserted of it."""
+    """A command and the assertions on its output."""
 
     command: str
     present: tuple[str, ...]
@@ -29,7 +29,7 @@ class Step(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What answer.txt says; open is the fault that is not mended yet, "" for none."""
+    """The content of answer.txt; open is the fault that is not fixed yet, "" for none."""
 
     open: str
     steps: tuple[Step, ...]
@@ -65,7 +65,7 @@ def host_of(case: Path, address: str, directory: Path) -> Iterator[Nestd]:
 
 
 def run(case: Path, nestd: Nestd, command: str) -> tuple[str, int]:
-    """What a command prints, and its exit code."""
+    """A command's output and exit code."""
     if command.startswith("!"):
         done = subprocess.run(
             command[1:], shell=True, cwd=nestd.root, capture_output=True, text=True

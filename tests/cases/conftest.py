@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The bus on which each case has its nestd."""
+"""The bus for the nestd of each case."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Prints the answers of the cases whose name has a word in it; see README.md."""
+"""Prints the answers of the cases with a given word in their name; see README.md."""
 
 from __future__ import annotations
 

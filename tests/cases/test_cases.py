@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Each case of this folder on its host, against the answer that is right; see README.md."""
+"""Each case of this folder on its host, against the correct answer; see README.md."""
 
 from __future__ import annotations
 

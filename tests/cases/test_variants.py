@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Further variants of the cases' kinds of faults, one row each.
+"""Further variants of the faults in the cases, one row each.
 
-The first word is the case that a variant stands beside. README.md says what the answers are.
+The first word of a row is the case that it varies. README.md explains the answers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CURLY = "\u201c", "\u201d"
 
 
 class Variant(NamedTuple):
-    """A simulated host with FILES; what a command prints, and what it does not; its exit code."""
+    """A simulated host with FILES; text that a command prints and does not print; its exit code."""
 
     kind: str
     files: dict[str, str]
@@ -34,7 +34,7 @@ class Variant(NamedTuple):
 
 
 def logs(text: str, *present: str, command: str = "log show", absent: str = "") -> Variant:
-    """virtqemud's configuration."""
+    """A variant of virtqemud's log settings."""
     return Variant("intel", {VIRTQEMUD: text}, command, present, (absent,) if absent else ())
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A private bus for the tests of nestctl, with the real nestd or the scripted one on it."""
+"""A private bus for the tests of nestctl, with the real nestd or a scripted one on it."""
 
 from __future__ import annotations
 

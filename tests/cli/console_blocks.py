@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Commands in a Markdown document, run and compared with the output that stands below them.
+"""Commands in a Markdown document, run and compared with the output below them.
 
 A fenced block whose info string begins with "console" is a session:
 
@@ -12,22 +12,22 @@ A fenced block whose info string begins with "console" is a session:
     ```
 
 * A line that begins with "$ " (or "# ", for root) is a command for bash; one that ends with a
-  backslash goes on in the next line. All else is its output, both streams.
+  backslash continues on the next line. All other lines are its output, both streams.
 * In the output "..." stands for any text on that line, and alone on a line for any number of
-  lines, none included. Runs of blanks count as one, blank lines and blanks at line ends do not
+  lines, including none. Runs of blanks count as one; blank lines and trailing blanks do not
   count.
 * A command has to succeed, unless its output ends with "[exit code N]" on a line of its own, which
-  is not printed but checked.
-* Blocks run in the order of the document, in a copy of the checkout, with this very nestctl on the
+  is checked against the exit code.
+* Blocks run in the document's order, in a copy of the checkout, with this nestctl on the
   PATH.
-* A command whose output is another is run again a few times, a second apart: what it shows may take
-  a moment to come true. (So a second run should do no harm.)
+* A command with different output is run again a few times, a second apart: its effect may take
+  a moment to show. (So a second run must do no harm.)
 
 Words after "console" in the info string:
 
     no-run           the block is not run: it needs a real host or installs something
     simulate=KIND    the block runs in "nestctl --simulate KIND shell", so that the system bus is
-                     that of a simulated host: for busctl, and for commands that follow each other
+                     that of a simulated host: for busctl, and for commands that build on each other
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ class Block:
 
     @property
     def kind(self) -> str | None:
-        """Of the simulated host that it runs on."""
+        """The kind of simulated host that it runs on."""
         kinds = [word[len("simulate=") :] for word in self.words if word.startswith("simulate=")]
         return kinds[0] if kinds else None
 
 
 def read(document: str) -> list[Block]:
-    """The sessions of a document."""
+    """The console blocks of a document."""
     return [
         Block(tuple(info.split()), tuple(_commands(body)))
         for info, body in _FENCE.findall(document)
@@ -96,7 +96,7 @@ def _squeezed(line: str) -> str:
 
 
 def matches(expected: Sequence[str], output: str) -> bool:
-    """Whether an output is what is expected, "..." standing for anything."""
+    """Whether an output matches what is expected; "..." matches anything."""
     lines = [line for line in map(_squeezed, output.splitlines()) if line]
     pattern = ""
     for line in expected:
@@ -108,7 +108,7 @@ def matches(expected: Sequence[str], output: str) -> bool:
 
 
 def run(block: Block, directory: Path, environment: Mapping[str, str], nestctl: str) -> list[str]:
-    """Run a block; in words, what did not come out as it stands there."""
+    """Run a block; returns a description of each output that differs."""
     shell = ["bash", "--norc", "-s"]
     if block.kind is not None:
         shell = [nestctl, "--simulate", block.kind, "shell", *shell]
@@ -142,7 +142,7 @@ def run(block: Block, directory: Path, environment: Mapping[str, str], nestctl: 
 def _run_one(process: subprocess.Popen[str], command: Command) -> tuple[str, int]:
     assert process.stdin is not None
     assert process.stdout is not None
-    # In a shell of its own, with nothing on its input: what reads it would eat the next commands.
+    # In its own shell, with empty input: a program that reads it would consume the next commands.
     script = f"bash -c {shlex.quote(command.text)} < /dev/null"
     process.stdin.write(f"{script}; code=$?; echo; echo {_END} $code\n")
     process.stdin.flush()

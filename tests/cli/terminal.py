@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A real terminal: a program in tmux, its keys and its screen."""
+"""A real terminal: a program in tmux, with its keys and its screen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 _SECONDS = 60
 _PAUSE = 0.1
-# Of the terminal that the tests run on: readline, which pytest loads, puts them there.
+# They describe the terminal that runs the tests; readline, which pytest loads, sets them.
 _NOT_OURS = ("--unset=LINES", "--unset=COLUMNS")
 
 
@@ -26,11 +26,11 @@ class Terminal:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     def screen(self, *, escapes: bool = False) -> str:
-        """What is on the screen, without blanks at the ends of lines."""
+        """The text on the screen, without trailing blanks."""
         return self._tmux("capture-pane", "-p", *(["-e"] if escapes else []))
 
     def joined(self) -> str:
-        """The same, with the lines that the terminal itself has wrapped as one line each."""
+        """The same, with lines that the terminal wrapped joined again."""
         return self._tmux("capture-pane", "-p", "-J")
 
     def press(self, *keys: str) -> None:
@@ -38,7 +38,7 @@ class Terminal:
         self._tmux("send-keys", *keys)
 
     def wait_for(self, condition: Callable[[str], bool]) -> str:
-        """The screen as soon as it fulfils the condition."""
+        """The screen as soon as it meets the condition."""
         deadline = time.monotonic() + _SECONDS
         while True:
             screen = self.screen()
@@ -59,9 +59,9 @@ def terminal(
     lines: int = 24,
     columns: int = 80,
 ) -> Iterator[Terminal]:
-    """Run COMMAND in a terminal; the screen stays when it has ended, with its exit code."""
+    """Run COMMAND in a terminal; the screen stays after it ends, with its exit code."""
     found = Terminal(directory / "tmux")
-    # Ctrl-C is for the command, not for the shell around it.
+    # Ctrl-C must reach the command, not the shell around it.
     script = f"trap : INT; {shlex.join(command)}; echo exit code $?; exec cat"
     environment = [f"{name}={value}" for name, value in {"LC_ALL": "C.UTF-8", **variables}.items()]
     shell = shlex.join(["env", *_NOT_OURS, *environment, "sh", "-c", script])

@@ -93,7 +93,7 @@ def test_what_is_not_given_has_its_default_after_every_command() -> None:
         chosen = arguments.parse([name, *(["7"] if name == "cancel" else [])])
         assert (chosen.json, chosen.simulate, chosen.root, chosen.bus) == (False, None, None, None)
         assert chosen.ask_password
-    # inhibit's arguments are the program's own, also where they look like ours.
+    # inhibit passes its arguments to the program, even those that look like nestctl's.
     assert arguments.parse(["inhibit", "cat", "--json"]).argument == ["cat", "--json"]
 
 

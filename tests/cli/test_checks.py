@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl validate and check-guest, on a service that answers what the test says."""
+"""nestctl validate and check-guest, on a service with scripted answers."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_control_characters_of_others_never_reach_the_output(bus: PrivateBus) ->
         document = json.loads(nestctl(bus.address, "vms", "--json").out)
     assert "?[31mweb??1?  7    qemu?  -" in listed
     assert "VMs         1 running: ?[31mweb??1?\n" in shown
-    # JSON has its own escapes, and programs get the name as it is.
+    # JSON has its own escapes, and programs get the name unchanged.
     assert document["machines"][0]["name"] == "\x1b[31mweb\x07\u202e1\n"
 
 

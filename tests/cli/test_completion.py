@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Completion in the shells themselves, and its files against the command line."""
+"""Completion in the real shells, and the completion files against the command line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_files_are_what_the_command_line_gives(tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host with virtqemud and KVM for Intel: what the shells ask is answered by programs."""
+    """A host with virtqemud and KVM for Intel; programs answer the shells' queries."""
     programs = {
         "virtqemud": "",
         "virsh": "printf '%s\\n' web1 db1",

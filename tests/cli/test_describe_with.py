@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl describe: the document alone, and with what other commands print."""
+"""nestctl describe: the document alone, and with the output of other commands."""
 
 from __future__ import annotations
 

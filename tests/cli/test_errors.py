@@ -176,7 +176,7 @@ def _on_a_pseudo_terminal(*arguments: str, bus: PrivateBus, **variables: str) ->
         )
         os.close(theirs)
         shown = b""
-        with suppress(OSError):  # which is how a pseudo terminal ends
+        with suppress(OSError):  # a pseudo-terminal ends with EIO
             while part := screen.read(4096):
                 shown += part
         assert process.wait() == 0, shown

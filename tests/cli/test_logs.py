@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl log, on a service that answers what the test says."""
+"""nestctl log, on a service with scripted answers."""
 
 from __future__ import annotations
 

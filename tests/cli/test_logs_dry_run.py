@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl log ... --dry-run tells what the same command does without it, refusals included."""
+"""nestctl log ... --dry-run shows what the same command does without it, errors included."""
 
 from __future__ import annotations
 

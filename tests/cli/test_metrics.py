@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl metrics: what Prometheus gets of a simulated host."""
+"""nestctl metrics: what Prometheus gets from a simulated host."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_debug_session_and_its_bytes(intel: Nestd) -> None:
 
 @pytest.mark.needs("promtool")
 def test_a_file_for_node_exporter(intel: Nestd, tmp_path: Path) -> None:
-    # With a sample in every family: promtool looks at names, units and labels of those alone.
+    # With a sample in every family: promtool checks names, units and labels only of those.
     intel.start_machine("web01")
     assert nestctl(intel.address, "nested", "off", "--when-idle", "--json").code == 0
     assert nestctl(intel.address, "log", "debug", "virtqemud", "--no-wait").code == 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The password agent: started as systemctl does, there for the command, gone after it."""
+"""The password agent: started as systemctl does, and stopped when the command ends."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""--standalone, --simulate and shell: a nestd that ends with nestctl, however that ends."""
+"""--standalone, --simulate and shell: a nestd that ends with nestctl, however it ends."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CALLED = shlex.join(COMMAND)
 
 @pytest.fixture
 def leftovers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where nestctl puts its files; a short name, since sockets are among them."""
+    """The directory for nestctl's files; a short name, since sockets are among them."""
     with tempfile.TemporaryDirectory(prefix="nc-") as directory:
         os.chmod(directory, 0o755)
         monkeypatch.setenv("TMPDIR", directory)
@@ -36,7 +36,7 @@ def leftovers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def _processes(directory: Path) -> list[int]:
-    """Those that were started with a path below DIRECTORY."""
+    """The processes that were started with a path below DIRECTORY."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -154,7 +154,7 @@ def test_killed_it_leaves_no_process_behind(leftovers: Path) -> None:
 
 
 def test_waiting_until_idle_ends_well(leftovers: Path) -> None:
-    """--when-idle stays, since the nestd that waits would end with nestctl."""
+    """nestctl stays with --when-idle, since the waiting nestd would end with it."""
     root = leftovers / "host"
     host = ("--simulate", "intel", "--root", str(root))
     assert nestctl_program(*host, "status").code == 0
@@ -197,7 +197,7 @@ def test_a_nestd_that_does_not_start_is_told_with_its_reason(leftovers: Path) ->
 
 
 def test_the_current_directory_is_no_place_for_modules(leftovers: Path) -> None:
-    """Or anyone could have root run a program by leaving it in /tmp."""
+    """Otherwise any user could make root run a module placed in /tmp."""
     planted = leftovers / "nestd"
     planted.mkdir()
     (planted / "__main__.py").write_text("raise SystemExit('planted')\n")
@@ -223,7 +223,7 @@ def test_nobody_else_may_use_the_bus(leftovers: Path) -> None:
     assert process.stdout is not None
     process.stdout.readline()
     [directory] = leftovers.iterdir()
-    os.chmod(directory, 0o711)  # leave the bus itself to refuse them
+    os.chmod(directory, 0o711)  # so that the bus itself rejects them
     address = f"unix:path={directory}/bus"
     ask = ["busctl", f"--address={address}", "call", "org.nestd1", "/org/nestd1"]
     ask += ["org.freedesktop.DBus.Peer", "Ping"]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""README.md and CONTRIBUTING.md show what really happens: the commands in them are run.
+"""The commands in README.md and CONTRIBUTING.md are run, and must print what is shown.
 
-console_blocks.py has the convention.
+console_blocks.py describes the convention.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ s "intel"
 
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what is tracked, as somebody gets who clones the project."""
+    """A copy of the tracked files, as a clone of the project has them."""
     copy = tmp_path_factory.mktemp("checkout")
     tracked = subprocess.run(
         ["git", "ls-files", "-z"], cwd=CHECKOUT, capture_output=True, text=True, check=True
@@ -76,7 +76,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def nestctl(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """This nestctl as a program, in a directory for the PATH."""
+    """A directory for the PATH with this nestctl as a program."""
     program = tmp_path_factory.mktemp("bin") / "nestctl"
     program.write_text(
         f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(CHECKOUT)!r})\n"
@@ -126,7 +126,7 @@ def test_outputs_are_compared(expected: list[str], output: str, right: bool) -> 
 
 
 LINES = re.findall(r"^\| `(.* kvm[^`]*)` \| .* \|$", README.read_text(), re.MULTILINE)
-# What nestctl validate says of each.
+# The output of nestctl validate for each.
 TOLD = (
     "does not start a comment",
     "sets it for kvm",
@@ -174,7 +174,7 @@ def test_the_picture_of_a_session_is_what_it_shows_now(nestctl: Path) -> None:
 
 
 def _comparable(line: str) -> str:
-    """Without blanks, which are not drawn between words of different colours."""
+    """The text without blanks, which are not drawn between words of different colours."""
     return "".join(re.sub(r"\b\d{4,}\b", "PID", line).split())
 
 

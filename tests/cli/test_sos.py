@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The plugin for sos, run by the sos that the distribution has, over a simulated host."""
+"""The plugin for sos, run by the distribution's sos on a simulated host."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from run_nestctl import CHECKOUT, COMMAND
 pytestmark = pytest.mark.needs("sos")
 
 PLUGIN = CHECKOUT / "packaging" / "sos" / "nestd.py"
-# sos runs programs from the system's own directories only, and takes its plugins from its own.
+# sos runs programs from system directories only, and loads plugins from its own directory.
 IN_NAMESPACE = """
 mount --bind "$1" /usr/local/bin && cd "$2" && shift 2
 exec "$@"
@@ -48,7 +48,7 @@ def test_a_report_has_what_nestd_says(tmp_path: Path) -> None:
     nestctl = _program(tmp_path / "bin")
     (tmp_path / "out").mkdir()
     report = [tiers.SYSTEM_PYTHON, shutil.which("sos", path=tiers.SEARCH_PATH), "report"]
-    # nestd is no service of this machine: the condition that it runs has to be overruled.
+    # nestd is not a service of this machine, so the condition that it runs is overridden.
     report += ["--batch", "--build", "--allow-system-changes", "--only-plugins", "nestd"]
     report += ["--tmp-dir", str(tmp_path / "out")]
     inside = ["unshare", "--mount", "sh", "-euc", IN_NAMESPACE, "sh", str(nestctl.parent)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What changes in place, on a real terminal: watch, the countdown, progress; and colours."""
+"""Output that changes in place on a real terminal: watch, countdown, progress; and colours."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_watch_shows_what_happens_in_place(bus: PrivateBus, intel: Nestd, tmp_pa
         screen.wait_for_text("Job 1: the reload of kvm_intel waits for web1 (pid 16088)")
         intel.end_machine("web1")
         last = screen.wait_for_text("Job 1: done", "is off, and stays off", "VMs         none")
-        # One state on the screen, with everything that happened below, in order.
+        # One state on the screen, and below it every event in order.
         assert last.count("Configured") == 1
         events = re.findall(r"^\d\d:\d\d:\d\d  (.*)$", last, re.MULTILINE)
         assert events[0] == "Virtual machine web1 (pid 16088) runs"
@@ -167,12 +167,12 @@ def test_names_of_any_script_keep_columns_straight(
 def test_everything_fits_in_80_columns(
     bus: PrivateBus, intel: Nestd, tmp_path: Path, arguments: list[str]
 ) -> None:
-    """Nothing that we choose ourselves is broken in the middle of a word or a command."""
+    """No text of nestctl's own is broken in the middle of a word or a command."""
     intel.start_machine("web1")
     with terminal(tmp_path, [*COMMAND, *arguments], _variables(bus), lines=80) as screen:
         text = screen.wait_for_text("exit code")
     piped = nestctl(bus.address, *arguments)
-    # A program writes the name that it was called by.
+    # A program prints the name that it was called by.
     said = piped.out + piped.err
     if "--help" not in arguments:
         said = said.replace("  nestctl ", f"  {shlex.join(COMMAND)} ")

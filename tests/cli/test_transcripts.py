@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What nestctl prints on a simulated host of each kind and in each situation, to the letter.
+"""The exact output of nestctl on a simulated host of each kind and in each situation.
 
-A transcript's name is what --simulate takes. See transcript.py.
+A transcript's name is the argument of --simulate. See transcript.py.
 """
 
 from __future__ import annotations
@@ -43,6 +43,6 @@ def test_output_is_as_in_the_transcript(host: str, bus: PrivateBus, tmp_path: Pa
 def test_no_line_of_the_transcripts_is_padded_and_no_word_is_a_traceback() -> None:
     for path in GOLDEN.glob("*.txt"):
         for line in path.read_text().splitlines():
-            # A line of a diff may be nothing but its mark.
+            # A line of a diff may consist of its marker only.
             assert line == " " or line == line.rstrip()
             assert "Traceback" not in line

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl undo: the latest change is put back by the same path, or not at all."""
+"""nestctl undo: the latest change is reverted through the same steps, or not at all."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_it_is_refused_and_waits_as_any_change(intel: Nestd) -> None:
     assert "nested=0" in intel.kvm_conf.read_text()
     assert "waits for web1" in done(intel, "undo", "--when-idle")
     assert "nested=0" not in intel.kvm_conf.read_text()
-    # Taken back while it waits: there is nothing to wait for any more.
+    # Undone while it waits: there is nothing left to wait for.
     done(intel, "undo")
     assert "nested=0" in intel.kvm_conf.read_text()
     assert json.loads(done(intel, "jobs", "--json"))["jobs"] == []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl wait: for a job's end, or for so long."""
+"""nestctl wait: until a job ends, or for a given time."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Transcripts: commands with what they print, replayed on a simulated host and compared.
+"""Transcripts: commands with their output, replayed on a simulated host and compared.
 
-A transcript is a text file. A line that starts with "$ " is a command, the lines up to the next
-one are its output: standard output, then standard error, then "[exit code N]" unless it is 0.
-Besides nestctl there are
+A transcript is a text file. A line that starts with "$ " is a command; the lines up to the next
+command are its output: standard output, then standard error, then "[exit code N]" unless it is 0.
+The commands besides nestctl are
 
     start NAME         a virtual machine starts; goes on when nestd knows of it
     end NAME           it ends
@@ -11,9 +11,9 @@ Besides nestctl there are
     mkdir PATH         a directory of the host
     settle             wait until no job waits
 
-and "guests/FILE" stands for one of tests/unit/guests.
+and "guests/FILE" is a file of tests/unit/guests.
 
-To write the outputs anew after a change: NESTD_UPDATE_GOLDEN=1 pytest tests/cli
+To rewrite the outputs after a change: NESTD_UPDATE_GOLDEN=1 pytest tests/cli
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def read(path: Path) -> list[Step]:
 
 
 def replay(nestd: Nestd, steps: list[Step]) -> list[Step]:
-    """The same steps with what they really print."""
+    """The same steps with their actual output."""
     return [Step(step.command, _run(nestd, step.command)) for step in steps]
 
 
@@ -65,7 +65,7 @@ def _run(nestd: Nestd, command: str) -> str:
         _wait_until(nestd, lambda state: _runs(state, arguments[0]))
     elif program == "end":
         nestd.end_machine(arguments[0])
-        # A job that waits looks a few times before it says anew what it waits for.
+        # A waiting job checks a few times before it reports again what it waits for.
         _wait_until(
             nestd, lambda state: arguments[0] not in str((state["machines"], state["jobs"]))
         )
@@ -91,7 +91,7 @@ def _nestctl(nestd: Nestd, arguments: list[str]) -> str:
         (re.escape(__version__), "VERSION"),
         (r'"uid": \d+', '"uid": 0'),
         (r'"token": "[0-9a-f]+"', '"token": "TOKEN"'),
-        # How long it has waited, and how far it is when it is looked at.
+        # How long it has waited, and its progress, vary from run to run.
         (r"(?m)(  waiting  )\d s ", r"\g<1>0 s "),
         (r'"since": \d+', '"since": 0'),
         (r"(?m)^Job \d+: the reload of \w+ (?:waits for its turn|is [a-z-]+)\n", ""),
@@ -101,7 +101,7 @@ def _nestctl(nestd: Nestd, arguments: list[str]) -> str:
 
 
 def _write(nestd: Nestd, path: str, text: str) -> None:
-    """Write a file, and wait until nestd has taken notice: every change of one is signalled."""
+    """Write a file, and wait until nestd has noticed it: it signals every change of a file."""
     target = nestd.root / path.lstrip("/")
     before = _state(nestd)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ def _write(nestd: Nestd, path: str, text: str) -> None:
     _wait_until(nestd, lambda state: state != before)
 
 
-State = dict  # of nestctl status --json
+State = dict  # output of nestctl status --json
 
 
 def _state(nestd: Nestd) -> State:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The page in a browser: a session with it, and what opens sessions on hosts of all kinds."""
+"""The page in a browser: a session, and an opener of sessions on hosts of all kinds."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from running_nestd import Nestd, running_nestd
 
 try:
     from playwright.sync_api import expect, sync_playwright
-except ImportError:  # the tier "cockpit" then says so
+except ImportError:  # the tier "cockpit" then reports it
     expect = sync_playwright = None
 
 SHOTS = CHECKOUT / ".cache/cockpit"
 AXE = SOURCE / "node_modules/axe-core/axe.min.js"
-# What reaches over the right edge; what scrolls by itself may.
+# Elements that extend beyond the right edge, except inside scrollable ones.
 WIDER = """[...document.querySelectorAll('body *')]
     .filter((each) => each.getBoundingClientRect().right > window.innerWidth + 1)
     .filter((each) => !each.closest('.nestd-text, .pf-v6-screen-reader'))
     .map((each) => each.outerHTML.slice(0, 200))"""
 PAGE = "/cockpit/@localhost/nestd/index.html"
 WIDE, NARROW = (1100, 1000), (320, 800)
-LOADED = 45_000  # milliseconds for a page or an answer, on a machine that is busy
+LOADED = 45_000  # milliseconds for a page or an answer on a busy machine
 
 
 @dataclass
 class Screen:
-    """One session of a browser with the page, and the host that it shows."""
+    """A browser session with the page, and the host that it shows."""
 
     page: Any
     nestd: Nestd
@@ -54,24 +54,24 @@ class Screen:
         return self.page.get_by_role("dialog")
 
     def ask_for_change(self) -> Any:
-        """Flip the switch: nothing changes yet, a dialog shows the plan."""
+        """Flip the switch: a dialog shows the plan, and nothing changes yet."""
         self.switch.click()
         return self.dialog()
 
     def shoot(self, name: str) -> None:
-        """Keep a picture of the page, to be looked at: .cache/cockpit/NAME.png."""
+        """Save a screenshot of the page for inspection: .cache/cockpit/NAME.png."""
         SHOTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=SHOTS / f"{name}.png", animations="disabled")
 
     def inspect(self, name: str) -> None:
-        """Keep a picture of what is there now; nothing in it shuts people out or is cut off."""
+        """Save a screenshot; the page must be accessible, and nothing may be cut off."""
         self.shoot(name)
         faults = violations(self.page) + self.page.evaluate(WIDER) + self.errors
         assert faults == [], "\n".join(faults)
 
 
 def violations(page: Any) -> list[str]:
-    """What axe-core finds on the page as it is at this moment."""
+    """The violations that axe-core finds on the page in its current state."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(f"() => {{ {AXE.read_text()} }}")
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
@@ -83,7 +83,7 @@ def violations(page: Any) -> list[str]:
 
 @dataclass(frozen=True)
 class View:
-    """How a person looks at the page."""
+    """The viewer's settings: how a person views the page."""
 
     size: tuple[int, int] = WIDE
     dark: bool = False
@@ -91,7 +91,7 @@ class View:
 
 
 class Opener:
-    """Starts hosts and opens the page on them; all of it ends with the test."""
+    """Starts hosts and opens the page on them; everything ends with the test."""
 
     def __init__(self, stack: ExitStack, browser: Any, dist: Path, directory: Path) -> None:
         self._stack = stack
@@ -99,12 +99,12 @@ class Opener:
         self._dist = dist
         self._directory = directory
         self._arguments: tuple[str, ...] = ()
-        # Scripts by name that the session finds before all other programs.
+        # Scripts by name, first on the session's PATH.
         self.programs: dict[str, str] = {}
         self._environment: dict[str, str] = {}
-        # Other pages by name: their files.
+        # Other pages: name to files.
         self.pages: dict[str, dict[str, str]] = {}
-        # A link, so that another bus can take the place of the first.
+        # A link, so that another bus can replace the first.
         self._public = Path(stack.enter_context(TemporaryDirectory(prefix="nestd-page-")))
         self._public.chmod(0o755)
         self._link = self._public / "bus"
@@ -123,20 +123,20 @@ class Opener:
         return self._show(nestd, url, view)
 
     def run_before_nestd(self, code: str) -> None:
-        """Have the nestd that is started next run that Python first."""
+        """Make the next nestd that is started run that Python code first."""
         folder = self._directory / "first"
         folder.mkdir()
         (folder / "sitecustomize.py").write_text(code)
         self._environment["PYTHONPATH"] = f"{folder}:{CHECKOUT}"
 
     def start(self, kind: str) -> Nestd:
-        """nestd on a bus of its own."""
+        """Start nestd on a private bus."""
         bus = self._start_bus()
         self._arguments = ("--simulate", kind)
         return self._run(bus.address)
 
     def serve(self, nestd: Nestd, *, bridge: Bridge = BRIDGE_IN_C, user: int = 0) -> str:
-        """Cockpit with the page, for one session of a browser; its address."""
+        """Start Cockpit with the page for one browser session; returns its address."""
         home = self._public / "home"
         home.mkdir()
         for name, text in self.programs.items():
@@ -177,11 +177,11 @@ class Opener:
         return screen
 
     def start_again(self, screen: Screen) -> None:
-        """Another nestd over the same host; the first one has ended."""
+        """Start another nestd for the same host, after the first has ended."""
         screen.nestd = self._run(f"unix:path={self._link}")
 
     def restart_bus(self, screen: Screen) -> None:
-        """The bus ends, and nestd with it; both come back, at the same address."""
+        """End the bus, and nestd with it, and start both again at the same address."""
         os.kill(self._bus.pid, signal.SIGKILL)
         screen.nestd.process.wait()
         self._link.unlink()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The page built once, a browser for all tests, and for each test a host of its own."""
+"""The page, built once, a browser for all tests, and a host for each test."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def browser() -> Iterator[object]:
     expect.set_options(timeout=LOADED)
     with sync_playwright() as playwright:
         program = shutil.which("chromium", path=tiers.SEARCH_PATH)
-        # Without a sandbox, since root runs the tests and Chromium refuses it for root.
+        # Without a sandbox: root runs the tests, and Chromium's sandbox refuses root.
         started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield started
         started.close()

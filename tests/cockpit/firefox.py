@@ -5,8 +5,8 @@ with running_firefox(tmp_path) as firefox:
     firefox.navigate(url)
     firefox.click("//button")
 
-Elements are named by XPath. A command is the JSON [0, ID, NAME, PARAMETERS], its answer
-[1, ID, ERROR, RESULT], each after its length in bytes and a colon.
+Elements are named by XPath. A command is the JSON [0, ID, NAME, PARAMETERS], the reply is [1, ID,
+ERROR, RESULT]; each is preceded by its length in bytes and a colon.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from page import free_port
 from private_bus import die_with_parent
 
 START_SECONDS = 180
-# Firefox asks its maker for nothing.
+# Firefox sends no requests to Mozilla.
 PREFERENCES = {
     "app.normandy.enabled": False,
     "browser.shell.checkDefaultBrowser": False,
@@ -57,7 +57,7 @@ axe.run(document, {resultTypes: ["violations"]}).then(
 
 
 class Firefox:
-    """A window that runs."""
+    """A running browser window."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -69,7 +69,7 @@ class Firefox:
         self.command("WebDriver:SetWindowRect", width=WIDE[0], height=WIDE[1])
 
     def command(self, name: str, **parameters: object) -> Any:
-        """The result of a command. Raises RuntimeError with what Firefox says of a failure."""
+        """The result of a command. Raises RuntimeError with Firefox's message if it fails."""
         number = next(self._numbers)
         data = json.dumps([0, number, name, parameters]).encode()
         self._connection.sendall(b"%d:%b" % (len(data), data))
@@ -82,7 +82,7 @@ class Firefox:
         self.command("WebDriver:Navigate", url=url)
 
     def wait(self, path: str, text: str = "", *, gone: bool = False) -> None:
-        """Until such an element shows that text, or (gone) until none does."""
+        """Wait until such an element shows that text, or (gone) until none does."""
         deadline = time.monotonic() + LOADED / 1000
         while self._run("ExecuteScript", _SHOWN, path, text) is gone:
             assert time.monotonic() < deadline, f"{path} {'shows' if gone else 'lacks'} {text!r}"
@@ -94,13 +94,13 @@ class Firefox:
         self.command("WebDriver:ElementClick", id=element)
 
     def violations(self) -> list[list[str]]:
-        """What axe-core finds."""
+        """The violations that axe-core finds."""
         self._run("ExecuteScript", AXE.read_text())
         found: list[list[str]] = self._run("ExecuteAsyncScript", _AXE)
         return found
 
     def shoot(self, name: str) -> None:
-        """Keep a picture, to be looked at: .cache/cockpit/NAME.png."""
+        """Save a screenshot for inspection: .cache/cockpit/NAME.png."""
         SHOTS.mkdir(parents=True, exist_ok=True)
         picture = self.command("WebDriver:TakeScreenshot", full=False)["value"]
         (SHOTS / f"{name}.png").write_bytes(base64.b64decode(picture))
@@ -121,7 +121,7 @@ class Firefox:
 
 @contextmanager
 def running_firefox(directory: Path) -> Iterator[Firefox]:
-    """Without a screen, with a profile of its own in DIRECTORY."""
+    """Run Firefox headless, with its own profile in DIRECTORY."""
     port = free_port()
     profile = directory / "profile"
     profile.mkdir()

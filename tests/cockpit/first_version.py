@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Makes nestd one of version 1.0: what 1.1 added to its interface is unknown to it.
+"""Makes nestd one of version 1.0, without what 1.1 added to its interface.
 
-No module of the tests': its text is for Opener.run_before_nestd().
+The tests do not import it: Opener.run_before_nestd() takes its text.
 """
 
 from __future__ import annotations

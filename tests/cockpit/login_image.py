@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A Debian with Cockpit as it is installed: systemd, PAM, polkit, sudo, and two users.
+"""A Debian system with Cockpit as installed: systemd, PAM, polkit, sudo, and two users.
 
-It also has what builds nestd's packages, which a test then installs.
+It can also build nestd's packages, which a test then installs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PACKAGES = (
     *("kmod", "python3-configobj", "python3-dbus-next", "python3-defusedxml", "python3-pyudev"),
     "python3-rich",
 )
-# What would only cost time at boot.
+# These would only cost time at boot.
 _MASKED = (
     *("apt-daily-upgrade.timer", "apt-daily.timer", "console-getty.service"),
     *("dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer"),
@@ -49,7 +49,7 @@ _FILES = {
 
 
 def build() -> Path:
-    """The image's root, built unless it is there. Needs root. Raises BuildError."""
+    """The image's root directory, built if absent. Needs root. Raises BuildError."""
     image = CACHE / debian_image.key([Path(__file__), CONTROL])
     return debian_image.build(image, _make) / "root"
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The bridge that Cockpit has had since version 294, written in Python; Debian 12 has the one in C.
 
-It comes from Debian 13's package, unpacked into .cache/ and run by this Python.
+It comes from Debian 13's package, is unpacked into .cache/ and run by this Python.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CACHE = CHECKOUT / ".cache/cockpit-bridge"
 
 
 def newer_bridge() -> Bridge:
-    """Raises subprocess.CalledProcessError where Debian's archive cannot be reached."""
+    """Raises subprocess.CalledProcessError if Debian's archive cannot be reached."""
     root = CACHE / "root"
     if not root.exists():
         _unpack(root)

@@ -37,7 +37,7 @@ START_SECONDS = 20
 
 
 def build(directory: Path) -> Path:
-    """The page, built as a release is: npm packages by the lock file, then esbuild."""
+    """Build the page as for a release: npm packages by the lock file, then esbuild."""
     done = subprocess.run([SOURCE / "build", directory], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return directory
@@ -52,9 +52,9 @@ def cockpit(
     bridge: Bridge = BRIDGE_IN_C,
     user: int = 0,
 ) -> Iterator[str]:
-    """Serve PAGE to one session of a browser; gives the server's URL.
+    """Serve PAGE to one browser session; yields the server's URL.
 
-    The session is of that user, its system bus is ADDRESS. DIRECTORY is the user's home.
+    The session belongs to that user, and its system bus is ADDRESS. DIRECTORY is the user's home.
     """
     shutil.copytree(page, directory / "data/cockpit/nestd")
     port = free_port()
@@ -88,7 +88,7 @@ def cockpit(
 
 
 def free_port() -> int:
-    """One of this machine's that nobody listens on."""
+    """A port of this machine that no program listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

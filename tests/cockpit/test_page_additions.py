@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What version 1.1 of the interface added, on the page: obstacles, risks, what cannot be read."""
+"""Version 1.1's additions on the page: obstacles, risks, and unreadable values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from browser import Opener, Screen, expect
 pytestmark = pytest.mark.cockpit
 
 MODPROBE_D = "etc/modprobe.d/zz-site.conf"
-# What stands in a file of modprobe.d, and what the page says of it.
+# The content of a file in modprobe.d, and the page's text about it.
 OBSTACLES: Mapping[str, str] = {
     "blacklist kvm_intel": "kvm_intel is not loaded at boot: a blacklist names it.",
     "install kvm_intel /bin/true": "modprobe runs a command in place of loading kvm_intel.",
@@ -38,7 +38,7 @@ def test_each_obstacle_of_the_next_load_is_told_with_its_line(opened: Opener) ->
     file.unlink()
     expect(card).not_to_contain_text("kvm_intel needs")
     cmdline.write_text("root=/dev/sda1 module_blacklist=kvm_intel\n")
-    # Nothing announces a change of the command line: it comes with the next event.
+    # Nothing signals a change of the command line: it shows with the next event.
     file.write_text("# of this site\n")
     expect(card).to_contain_text("The kernel command line forbids loading kvm_intel.")
     screen.inspect("obstacle")
@@ -77,7 +77,7 @@ def test_what_cannot_be_read_is_told_and_not_taken_for_off(opened: Opener) -> No
 
 @contextmanager
 def _unreadable(screen: Screen) -> Iterator[None]:
-    """The parameter is a directory, which nobody reads a value from."""
+    """Make the parameter a directory, which cannot be read as a value."""
     nested = screen.nestd.root / "sys/module/kvm_intel/parameters/nested"
     nested.unlink()
     nested.mkdir()

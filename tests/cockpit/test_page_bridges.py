@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The page over the bridge in Python, which today's Cockpit has, as over the one in C."""
+"""The page over the Python bridge of current Cockpit versions, and over the one in C."""
 
 from __future__ import annotations
 

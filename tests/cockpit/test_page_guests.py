@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the running machines have of nesting."""
+"""Nesting in the running machines, as the page shows it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from browser import Opener, expect
 
 pytestmark = pytest.mark.cockpit
 
-# A virsh for the simulated host, whose libvirt keeps live XML where the real one does.
+# A virsh for the simulated host; the live XML is where the real libvirt keeps it.
 VIRSH = """#!/bin/sh
 for name; do :; done
 sed -n '/<domain /,/<\\/domain>/p' "$SIMULATED_ROOT/run/libvirt/qemu/$name.xml"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Hosts of each kind, and in each situation: what the page says, over the bridge in Python.
+"""The page on hosts of each kind and in each situation, over the Python bridge.
 
-Each is looked at as a whole: axe-core finds nothing, and nothing is cut off.
+Each page is checked as a whole: axe-core finds nothing, and nothing is cut off.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.cockpit
 NESTED, MACHINES, CHECKS = "Nested virtualization", "Machines", "Checks"
 PARAMETERS, LOGS = "Module parameters", "Debug logs"
 
-# The host, and what stands in its cards.
+# The host, and the text of its cards.
 HOSTS: Mapping[str, Sequence[tuple[str, str]]] = {
     "intel": ((NESTED, "kvm_intel"), (CHECKS, "This host is fit"), (LOGS, "virtqemud")),
     "amd": ((NESTED, "kvm_amd"), (PARAMETERS, "npt"), (LOGS, "virtqemud")),
@@ -59,7 +59,7 @@ HOSTS: Mapping[str, Sequence[tuple[str, str]]] = {
         (CHECKS, "ExposeVirtualizationExtensions"),
     ),
 }
-# Seen in what a change does: test_page_jobs.
+# These show only when something changes: see test_page_jobs.
 ELSEWHERE = {"load-fails", "rollback-fails", "slow"}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Changes that take their time, fail or are refused, and what the history keeps of them."""
+"""Changes that take time, fail or are refused, and their entries in the history."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The packages in a container that boots systemd, and people who log in to Cockpit there."""
+"""The packages in a container that boots systemd, and logins to Cockpit there."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ DENIED = """async () => {
 
 @pytest.fixture(scope="module")
 def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Overlay:
-    """A root with the packages of this checkout, cockpit-nestd among them."""
+    """A root with this checkout's packages installed, cockpit-nestd among them."""
     try:
         image = login_image.build()
     except debian_image.BuildError as error:
@@ -55,10 +55,10 @@ def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Overlay:
 
 @pytest.fixture(scope="module")
 def host(installed: Overlay) -> Iterator[tuple[Container, str]]:
-    """The host, booted, and the address of its Cockpit."""
+    """The booted host, and the address of its Cockpit."""
     port = free_port()
     files = {
-        "etc/hosts": "127.0.0.1 localhost nestd-test\n",  # sudo looks for the name of the host
+        "etc/hosts": "127.0.0.1 localhost nestd-test\n",  # sudo resolves the host name
         "etc/cockpit/cockpit.conf": COCKPIT.format(port=port),
         "etc/systemd/system/cockpit.socket.d/listen.conf": SOCKET.format(port=port),
         "etc/systemd/system/nestd.service.d/simulated.conf": SERVICE,
@@ -70,7 +70,7 @@ def host(installed: Overlay) -> Iterator[tuple[Container, str]]:
 
 @dataclass
 class LogIn:
-    """Logs people in with their password, each in a browser window of its own."""
+    """Logs users in with their password, each in a separate browser window."""
 
     browser: Any
     machine: Container
@@ -78,7 +78,7 @@ class LogIn:
     windows: ExitStack
 
     def __call__(self, user: str, *, superuser: bool) -> Any:
-        """Cockpit at nestd's page; with superuser, administrative access from the login on."""
+        """Open nestd's page in Cockpit; superuser requests administrative access at login."""
         size = {"width": WIDE[0], "height": WIDE[1]}
         window = self.browser.new_context(viewport=size, locale="en-US")
         self.windows.callback(window.close)
@@ -139,7 +139,7 @@ def test_administrator_turns_on_access_and_changes(log_in: LogIn) -> None:
 def test_administrator_who_has_access_from_the_login_on_starts_the_service(log_in: LogIn) -> None:
     page = log_in(ADMIN, superuser=True)
     expect(_switch(page)).to_be_enabled()
-    # Not by the bus either, which would start it for whoever looks.
+    # Not through the bus either, which would start it for any client.
     log_in.machine.output("systemctl", "mask", "--runtime", "--now", "nestd.service")
     frame = page.frame_locator(FRAME)
     absent = "The nestd service is not running"
@@ -166,7 +166,7 @@ def test_user_without_rights_looks_and_changes_nothing(log_in: LogIn) -> None:
 
 
 def _answer_for_access(frame: Any, password: str) -> Any:
-    """Asks for administrative access, and gives that password; the dialog."""
+    """Request administrative access with that password; returns the dialog."""
     frame.get_by_role("button", name="Turn on administrative access").click()
     dialog = frame.get_by_role("dialog")
     dialog.locator("#nestd-admin-reply").fill(password)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The card on nested virtualization: what it tells, and a change through the dialog."""
+"""The card on nested virtualization: its text, and a change through the dialog."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_edit_by_hand_is_shown_and_its_line_opened(opened: Opener, tmp_path: Pat
 
 
 def _bridge_on_the_simulated_host(directory: Path) -> Bridge:
-    """One whose session has the simulated host's /etc/modprobe.d."""
+    """A bridge whose session sees the simulated host's /etc/modprobe.d."""
     program = directory / "bridge"
     mount = 'mount --bind "$SIMULATED_ROOT/etc/modprobe.d" /etc/modprobe.d'
     run = f'exec {BRIDGE_IN_C.program} "$@"'
@@ -190,7 +190,7 @@ def _inhibited(screen: Screen, who: str) -> Iterator[None]:
     nestctl = str(Path(sys.executable).with_name("nestctl"))
     command = [nestctl, "inhibit", "--who", who, "--why", "copies disks", "--", "sleep", "600"]
     environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": screen.nestd.address}
-    # In a session of its own, so that nestctl and its program end together.
+    # In its own session, so that nestctl and its program end together.
     process = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         yield

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A session of a user without rights: everything can be read, nothing changed."""
+"""An unprivileged user's session: everything can be read, nothing changed."""
 
 from __future__ import annotations
 

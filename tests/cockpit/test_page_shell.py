@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The page within Cockpit's own frame, and the badge for other pages."""
+"""The page within Cockpit's shell, and the badge for other pages."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def test_no_type_is_any_and_no_file_is_long() -> None:
 
 
 def _texts() -> set[tuple[str, ...]]:
-    """What the page says: (text,), or (one, many)."""
+    """The page's translatable texts: (text,), or (singular, plural)."""
     label = json.loads((SOURCE / "manifest.json").read_text())["tools"]["index"]["label"]
     found: set[tuple[str, ...]] = {(label,)}
     for path in _sources():

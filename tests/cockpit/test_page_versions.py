@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A service that has less than this page can show: one of version 1.0, one that may not see all."""
+"""Services with less than the page can show: version 1.0, and one that may not read everything."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ def test_everything_by_keyboard(opened: Opener) -> None:
 
 
 def _tab_to(screen: Screen, name: str) -> None:
-    """Press Tab until what has the focus has that name."""
+    """Press Tab until the focused element has that name."""
     focused = (
         "() => { const e = document.activeElement; return e.getAttribute('aria-label')"
         " || (e.labels && e.labels[0] ? e.labels[0].textContent : e.textContent); }"

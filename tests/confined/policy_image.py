@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Builds the root of the tier confined: Debian's SELinux policy, and what compiles policies.
+"""Builds the root of the tier confined: Debian's SELinux policy, and policy compilers.
 
-tests/confined/policy_image.py     as root: builds it if need be, prints its directory
+tests/confined/policy_image.py     as root: builds it if absent, prints its directory
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PACKAGES = (
 )
 
 
-# Unpacked only: what its installation does, which takes minutes, is for a system that uses it.
+# Unpacked only: the installation scripts take minutes, and are for a system that uses it.
 POLICY = "selinux-policy-default"
 _UNPACK = f"""
 APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get --yes --no-install-recommends --download-only \\
@@ -39,12 +39,12 @@ dpkg-deb --extract "$1"/var/cache/apt/archives/{POLICY}_*.deb "$1"
 
 
 def directory() -> Path:
-    """Where the root is, or will be once it has been built."""
+    """The root's directory, which exists once it has been built."""
     return CACHE / debian_image.key([Path(__file__)])
 
 
 def build() -> Path:
-    """Builds the root unless it is there. Needs root. Raises BuildError."""
+    """Builds the root if absent. Needs root. Raises BuildError."""
 
     def make(work: Path) -> None:
         include = "--include=" + ",".join(PACKAGES)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The SELinux policy and the AppArmor profile: they compile, and what they allow.
+"""The SELinux policy and the AppArmor profile compile, and allow what nestd needs, no more.
 
-The policy is linked with Debian's own, which checks its neverallow rules, and asked with setools.
-The files are those that Fedora's and RHEL's packages compile: what has another name there is chosen
+The policy is linked with Debian's own, which checks its neverallow rules, and queried with setools.
+The files are those that Fedora's and RHEL's packages compile: names that differ there are selected
 by ifdef.
 """
 
@@ -33,7 +33,7 @@ COMPILE = """
 cp -r /src/packaging/selinux /policy && cd /policy
 make -f /usr/share/selinux/devel/Makefile NAME=default nestd.pp
 """
-# semodule_expand checks what no policy may allow.
+# semodule_expand checks the neverallow rules.
 LINK = """
 cd /usr/share/selinux/default
 semodule_link -o /linked base.pp $(ls *.pp | grep -v '^base.pp$') /policy/nestd.pp
@@ -54,7 +54,7 @@ ALLOWED = [
     ["nestd_t", "virt_log_t", "file", "read"],
     ["nestd_t", "virtd_t", "unix_stream_socket", "connectto"],
 ]
-# What is not its work.
+# What nestd does not need.
 DENIED = [
     *(["nestd_t", "kvm_device_t", "chr_file", each] for each in ("read", "write", "open")),
     ["nestd_t", "shadow_t", "file", "read"],
@@ -79,7 +79,7 @@ def root(
     tmp_path_factory: pytest.TempPathFactory,
     record_testsuite_property: Callable[[str, object], None],
 ) -> Overlay:
-    """Debian with its SELinux policy."""
+    """The root with Debian's SELinux policy."""
     if not policy_image.directory().exists() and os.geteuid() != 0:
         tiers.lacking([f"the image, which root builds with {policy_image.__file__}"])
     started = time.monotonic()
@@ -93,13 +93,13 @@ def root(
 
 @pytest.fixture(scope="session")
 def compiled(root: Overlay) -> str:
-    """What the compilation says; nestd.pp is in /policy then."""
+    """The compiler's output; nestd.pp is then in /policy."""
     return root.run("sh", "-euc", COMPILE, binds=(f"{CHECKOUT}:/src",))
 
 
 @pytest.fixture(scope="session")
 def answers(root: Overlay, compiled: str) -> dict[str, bool | None]:
-    """Of the linked policy, by the question as text."""
+    """The linked policy's answers, by the question as text."""
     root.run("sh", "-euc", LINK)
     questions = ALLOWED + DENIED
     (root.directory / "upper" / "questions").write_text(json.dumps(questions))

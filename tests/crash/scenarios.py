@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the crash test lets nestd do, and the process that does it.
+"""The changes that the crash test makes nestd perform, and the process that performs them.
 
-The host is a directory; its kernel lives in the test's own process, as a kernel lives outside of
-nestd's: a request that was sent is carried out, whatever becomes of the one that sent it.
+The host is a directory; its simulated kernel lives in the test's process, since a kernel outlives
+nestd: a request that was sent is carried out, whatever happens to the sender.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Scenario:
     kind: HostKind = KINDS["intel"]
     module: str = "kvm_intel"
     parameter: str = "nested"
-    also: tuple[tuple[str, str], ...] = ()  # other modules and parameters that belong to the state
+    also: tuple[tuple[str, str], ...] = ()  # other parameters that are part of the state
 
     @property
     def watched(self) -> tuple[tuple[str, str], ...]:
@@ -63,7 +63,7 @@ def _no_file(root: Path) -> None:
 
 
 def _nested_at_next_load(root: Path) -> None:
-    """What a reload of kvm brings for kvm_intel, which goes along."""
+    """The value that kvm_intel gets when kvm is reloaded, and kvm_intel with it."""
     (root / "etc/modprobe.d/a.conf").write_text("options kvm_intel nested=0\n")
 
 
@@ -84,7 +84,7 @@ SCENARIOS = (
 
 
 class RemoteKernel:
-    """The Kernel that the process under test sees: its requests go through a socket."""
+    """The Kernel that the process under test sees; its requests go through a socket."""
 
     can_load = True
 
@@ -142,12 +142,12 @@ class RemoteKernel:
 
 
 def report(requests: socket.socket, text: str) -> None:
-    """Tell the other side how the change ended for its caller."""
+    """Tell the other side how the change ended for the caller."""
     requests.send(json.dumps({"do": "report", "text": text}).encode())
 
 
 def serve(kernel: SimulatedKernel, requests: socket.socket, reports: list[str]) -> bool:
-    """Carry out one request; whether there was one (else the other side is gone)."""
+    """Carry out one request; False if the other side is gone."""
     data = requests.recv(65536)
     if not data:
         return False
@@ -178,7 +178,7 @@ def serve(kernel: SimulatedKernel, requests: socket.socket, reports: list[str]) 
 def request_change(
     scenario: Scenario, root: Path, requests: socket.socket, begin: Callable[[], None]
 ) -> str:
-    """Set the parameter to 0 as a client would; "" or the error's name and text."""
+    """Set the parameter to 0 as a client would; returns "" or the error's name and text."""
 
     async def body() -> str:
         view, reloads = await _start(scenario.kind, root, requests)
@@ -196,7 +196,7 @@ def request_change(
 
 
 def start_again(scenario: Scenario, root: Path, requests: socket.socket) -> str:
-    """What nestd's next start does; "" or the error of what was left over."""
+    """Do what nestd's next start does; returns "" or the error from recovery."""
 
     async def body() -> str:
         _, reloads = await _start(scenario.kind, root, requests)
@@ -212,7 +212,7 @@ async def _start(kind: HostKind, root: Path, requests: socket.socket) -> tuple[H
 
     asyncio.to_thread = inline  # type: ignore[assignment]
     waiting.FIRST_PAUSE = 0.001
-    # Whether files are read once more depends on no clock: their names are new with each change.
+    # Rereading files must not depend on the clock: their names are new with each change.
     fingerprint.TICK_SECONDS = 0.0
     place = Root(root)
     view = HostView(place, RemoteKernel(kind, place, requests), KMOD, "none")

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Every system call of a change that alters something, with the machine's worst at each.
+"""A crash or an I/O error at every system call of a change that alters something.
 
 A transaction is recorded once under strace. Then it runs again for each system call that changes a
-file or asks the kernel for something, and at that call nestd is killed, or the call fails with
-ENOSPC, EIO or EROFS. (Killing at the calls between these leaves the same files and modules as
-killing at the next one that alters something.) After nestd's next start the host has to be in the
-old state or in the new one, with the module loaded and nothing foreign lost.
+file or sends the kernel a request, and at that call nestd is killed, or the call fails with ENOSPC,
+EIO or EROFS. (A kill at a call between these leaves the same files and modules as a kill at the
+next one that alters something.) After nestd's next start the host must be in the old or the new
+state, with the module loaded and no foreign configuration lost.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ ALTERING = (
 )  # fmt: skip
 KILL = "signal=KILL"
 FAULTS = (KILL, "error=ENOSPC", "error=EIO", "error=EROFS")
-# Of each scenario's pairs of faults, where not all are tried (tests/run --all).
+# Pairs of faults tried per scenario; tests/run --all tries all of them.
 SAMPLE = 8
-# A kill is what happens at a request to the kernel; whether it fails is the kernel's business.
+# At a request to the kernel the only fault is a kill; the kernel decides whether it fails.
 KILL_ONLY = ("sendto",)
 _CALL = re.compile(r"^(\w+)\(")
 
@@ -53,7 +53,7 @@ class Host:
 
     @property
     def state(self) -> tuple[object, ...]:
-        """The file, and what runs of that which the scenario is about."""
+        """The file, and the running state of the modules that the scenario is about."""
         found: list[object] = [self.kvm_conf]
         for module, parameter in self.scenario.watched:
             path = self.root / f"sys/module/{module}/parameters/{parameter}"
@@ -61,7 +61,7 @@ class Host:
         return tuple(found)
 
     def foreign(self) -> dict[str, bytes]:
-        """All other configuration, by name: leftovers show up here."""
+        """All other configuration by file name; leftovers show up here."""
         directory = self.root / "etc/modprobe.d"
         names = sorted(set(os.listdir(directory)) - {"kvm.conf"})
         return {name: (directory / name).read_bytes() for name in names}
@@ -73,7 +73,7 @@ class Host:
 
 @dataclass(frozen=True)
 class Point:
-    """One system call of the transaction, and what goes wrong at it."""
+    """One system call of the transaction, and the fault at it."""
 
     call: str
     number: int
@@ -108,7 +108,7 @@ def test_old_or_new_at_every_system_call(scenario: Scenario, tmp_path: Path) -> 
 @pytest.mark.crash
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_a_fault_and_another_one_in_its_undo(scenario: Scenario, tmp_path: Path) -> None:
-    """What the caller is told is the case, and the next start comes to the old or the new state."""
+    """The caller gets the true result, and the next start reaches the old or the new state."""
     template, old, new = _recorded(scenario, tmp_path)
     points = [each for each in _points((tmp_path / "record").read_text()) if each.fault != KILL]
     every = bool(os.environ.get("NESTD_TEST_ALL"))
@@ -134,7 +134,7 @@ def test_a_fault_and_another_one_in_its_undo(scenario: Scenario, tmp_path: Path)
 def _recorded(
     scenario: Scenario, path: Path
 ) -> tuple[Host, tuple[object, ...], tuple[object, ...]]:
-    """The host, its state, and that after the scenario, of which PATH / "record" is the trace."""
+    """The host, its state before and after the scenario; the trace is in PATH / "record"."""
     template = _template(scenario, path / "template")
     finished = _host(template, path / "recorded")
     _run(finished, ["-o", str(path / "record")])
@@ -150,9 +150,9 @@ def _check_report(
     new: tuple[object, ...],
     where: object,
 ) -> str:
-    """What the caller was told (nothing by a nestd that was killed) is the case before a restart.
+    """The caller's result, if nestd lived to report one, is true before a restart.
 
-    The name of the error, "" for none.
+    Returns the name of the error, "" for none.
     """
     if not reports:
         return "killed"
@@ -162,7 +162,7 @@ def _check_report(
         assert host.state == new, (where, text)
     elif name in ("NotRestored", "ReloadFailed"):
         assert host.state != old, (where, text)
-    elif name != "failed":  # a job's end, which has no name for the error
+    elif name != "failed":  # a job's result, which has no error name
         assert host.state == old, (where, text)
     return name
 
@@ -180,7 +180,7 @@ def _host(template: Host, path: Path) -> Host:
 
 
 def _after(template: Host, point: Point, path: Path) -> Iterator[Point]:
-    """The points that come after POINT where that one has failed."""
+    """The points that follow POINT when that one fails."""
     host = _host(template, path / "failed")
     record = path / "failed-record"
     _run(host, ["-o", str(record), "-e", point.injection])
@@ -191,7 +191,7 @@ def _after(template: Host, point: Point, path: Path) -> Iterator[Point]:
 
 
 def _merged(first: Point, second: Point) -> list[str]:
-    """strace's injections for both; for one and the same call it takes a single one."""
+    """strace's injections for both points; strace accepts only one per system call."""
     if first.call != second.call:
         return [first.injection, second.injection]
     step = second.number - first.number
@@ -219,9 +219,9 @@ def _points(record: str, after: Point | None = None) -> Iterator[Point]:
 
 
 def _run(host: Host, strace: list[str]) -> list[str]:
-    """Let a process change the host while strace watches it, and be its kernel.
+    """Run a process that changes the host under strace, and act as its kernel.
 
-    What the process reported to its caller, nothing where it was killed.
+    Returns what the process reported to its caller, nothing if it was killed.
     """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = os.fork()
@@ -264,7 +264,7 @@ def _child(host: Host, requests: socket.socket) -> None:
         text = scenarios.request_change(host.scenario, host.root, requests, begin)
         scenarios.report(requests, text)
     finally:
-        os.kill(os.getpid(), signal.SIGKILL)  # nothing of the test's own after it
+        os.kill(os.getpid(), signal.SIGKILL)  # no calls by the test itself after it
 
 
 def _serve(host: Host, requests: socket.socket) -> list[str]:

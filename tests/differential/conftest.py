@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A made-up host tree with libkmod in it."""
+"""A generated host tree with libkmod in it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def host_tree(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def libkmod(host_tree: Path) -> Iterator[kmod_oracle.Oracle]:
-    """libkmod, which sees that host."""
+    """libkmod, with that host as its root."""
     try:
         oracle = kmod_oracle.Oracle(host_tree)
     except kmod_oracle.OracleMissing as missing:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Runs a check on many generated inputs in bounded memory: hypothesis keeps all of one run."""
+"""Runs a check on many generated inputs in bounded memory: hypothesis keeps all inputs of a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BATCH = 250
 
 
 def check_many(examples: int, check: Callable[..., None], *inputs: SearchStrategy[Any]) -> None:
-    """Call CHECK with EXAMPLES values of INPUTS, made at random; it counts what it wants itself."""
+    """Call CHECK with EXAMPLES random values of INPUTS; CHECK does its own counting."""
     for done in range(0, examples, _BATCH):
         batch = settings(
             max_examples=min(_BATCH, examples - done),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Made-up host trees for hypothesis: modprobe.d directories and a kernel command line.
+"""Generated host trees for hypothesis: modprobe.d directories and a kernel command line.
 
-Most lines are nearly right, because garbage alone would seldom reach the interesting rules.
+Most lines are nearly valid, because random text would seldom reach the interesting rules.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _BOMS = (b"", b"", b"", b"", b"", b"\xef\xbb\xbf", b"\xff\xfe")
 
 @dataclass(frozen=True)
 class Entry:
-    """What stands under a name: a file with these bytes, or something else."""
+    """A directory entry: a file with these bytes, or something else."""
 
     kind: str  # "file", "directory", "dead link", "null"
     data: bytes = b""
@@ -86,7 +86,7 @@ class Tree:
         )
 
     def write(self, root: Path) -> None:
-        """Put it below ROOT, where an earlier tree may be."""
+        """Write it below ROOT, which may contain an earlier tree."""
         for directory, entries in self.directories.items():
             path = root / directory
             if path.is_dir():
@@ -116,12 +116,12 @@ def _write(path: bytes, entry: Entry) -> None:
 
 
 def make_root(root: Path, release: str) -> None:
-    """The parts of a tree that stay."""
+    """Make the parts that all trees share."""
     for directory in (*(os.path.dirname(name) for name in DIRECTORIES), "proc/sys/kernel", "dev"):
         (root / directory).mkdir(parents=True, exist_ok=True)
     (root / "lib/modules" / release).mkdir(parents=True)
     (root / "proc/sys/kernel/osrelease").write_text(release + "\n")
-    # Not the device: a file that is as empty does, and needs no rights.
+    # Not the device: an empty file serves as well, and needs no privileges.
     (root / "dev/null").write_bytes(b"")
 
 
@@ -130,13 +130,13 @@ def _joined(*parts: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
 
 
 def _weighted(*choices: tuple[int, st.SearchStrategy[T]]) -> st.SearchStrategy[T]:
-    """Each strategy as often as its number says; one_of() drops repetitions."""
+    """Each strategy with its number as its weight; one_of() drops repetitions."""
     tickets = [strategy for weight, strategy in choices for _ in range(weight)]
     return st.sampled_from(tickets).flatmap(lambda strategy: strategy)
 
 
 def _product(*choices: Iterable[bytes]) -> st.SearchStrategy[bytes]:
-    """One draw for a choice of each."""
+    """A single draw that chooses one of each."""
     return st.sampled_from([b"".join(parts) for parts in itertools.product(*choices)])
 
 

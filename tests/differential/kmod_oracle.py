@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""libkmod itself, asked about a made-up host tree by a child process that is chrooted there.
+"""libkmod itself, asked about a generated host tree by a child process chrooted there.
 
-The child loads the library first and then sees nothing but the tree, so that libkmod's default
-directories, /lib/modules/RELEASE and /proc/cmdline are the tree's.
+The child loads the library before it enters the tree, so that libkmod's default directories,
+/lib/modules/RELEASE and /proc/cmdline are the tree's.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _WARNING = re.compile(
 
 
 class OracleMissing(Exception):
-    """There is no libkmod to ask, or no right to chroot; the text says which."""
+    """There is no libkmod, or no permission to chroot; the text says which."""
 
 
 def kmod_version() -> int:
-    """The library's major version; NESTD_KMOD_VERSION tells it of the one in NESTD_LIBKMOD."""
+    """The library's major version; NESTD_KMOD_VERSION states it for the one in NESTD_LIBKMOD."""
     told = os.environ.get("NESTD_KMOD_VERSION")
     if told:
         return int(told)
@@ -58,7 +58,7 @@ class Oracle:
             raise OracleMissing(str(greeting))
 
     def ask(self, module: str) -> dict[str, object]:
-        """All that libkmod has read of the tree, and what it makes of MODULE; text as Latin-1."""
+        """All that libkmod reads from the tree, and its result for MODULE; text as Latin-1."""
         assert self._child.stdin is not None
         self._child.stdin.write(json.dumps(module).encode() + b"\n")
         self._child.stdin.flush()
@@ -145,7 +145,7 @@ def _enter(root: str) -> None:
 
 def _serve(library: str, root: str) -> None:
     kmod = _Library(library)
-    # In memory: on a full disk libkmod would lose its warnings without a word.
+    # In memory: on a full disk libkmod would silently lose its warnings.
     with open(os.memfd_create("warnings"), "w+b", buffering=0) as warnings:
         os.dup2(warnings.fileno(), 2)
         _enter(root)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Makes filters, outputs and configuration files, right ones and wrong ones, from a random seed."""
+"""Generates valid and invalid filters, outputs and configuration files from a random seed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _items(random: Random, item: str) -> str:
 
 
 def pattern(random: Random) -> str:
-    """A pattern out of pieces of a category, in which stars and question marks replace some."""
+    """A pattern made from a category, with stars and question marks in place of some parts."""
     text = random.choice(CATEGORIES)
     start = random.randrange(len(text))
     chars = list(text[start : start + random.randint(1, 12)])
@@ -178,7 +178,7 @@ def conf(random: Random) -> bytes:
 
 
 def lens_conf(random: Random) -> bytes:
-    """A file that is mostly of the kind that libvirt's augeas lens reads."""
+    """A file, mostly of lines that libvirt's augeas lens can read."""
     lines = []
     for _ in range(random.randint(0, 7)):
         blank = random.choice(_SPACES)

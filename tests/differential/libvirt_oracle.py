@@ -3,9 +3,10 @@
 
     libvirt_oracle.py DIRECTORY libvirt|augeas
 
-One JSON line in, one out: {"ask": QUESTION, "inputs": [...]} is answered by a list of the same
-length. Bytes travel as latin-1 strings. A program of its own, so that a crash inside libvirt ends
-this process and not pytest. The symbols are private to libvirt; the layouts below are libvirt 9's.
+One JSON line in, one out: the answer to {"ask": QUESTION, "inputs": [...]} is a list of the same
+length. Bytes are encoded as latin-1 strings. It is a separate program, so that a crash inside
+libvirt ends this process and not pytest. The symbols are private to libvirt; the layouts below are
+libvirt 9's.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class Libvirt:
         self.lib.virConfGetValueString.argtypes = [POINTER(Conf), c_char_p, c_void_p]
         self.lib.virConfGetValueUInt.argtypes = [POINTER(Conf), c_char_p, c_void_p]
         self.libc.free.argtypes = [c_void_p]
-        self.quiet = ErrorFunc(lambda *_: None)  # kept: libvirt holds the pointer
+        self.quiet = ErrorFunc(lambda *_: None)  # kept alive: libvirt holds the pointer
         if self.lib.virInitialize() < 0 or self.lib.virErrorInitialize() < 0:
             raise SystemExit("libvirt does not initialize")
         self.lib.virSetErrorFunc(None, self.quiet)
@@ -92,7 +93,7 @@ class Libvirt:
         return {"error": message}
 
     def owned(self, pointer: int | None) -> str | None:
-        """The string behind a char pointer that is ours to free."""
+        """The string behind a char pointer that the caller must free."""
         if not pointer:
             return None
         raw = ctypes.string_at(pointer)
@@ -120,12 +121,12 @@ class Libvirt:
         if self.lib.virLogSetFilters(filters.encode("latin-1")) < 0:
             return self.error()
         source = LogSource(category.encode("latin-1"), 0, 0, 0)
-        # Level 0 is below every threshold: the source is brought up to date and nothing is written.
+        # Level 0 is below every threshold: the source's level is updated and nothing is logged.
         self.lib.virLogMessage(byref(source), 0, b"f", 1, b"f", None, b"x")
         return source.priority
 
     def conf(self, given: str) -> dict[str, Any]:
-        """Every entry of the file in order, and the three log keys as the daemons get them."""
+        """Every entry of the file in order, and the three log keys as the daemons read them."""
         memory = os.memfd_create("conf")
         try:
             with open(memory, "wb", closefd=False) as stream:
@@ -180,7 +181,7 @@ def plain(value: Any) -> Any:
 
 
 class Augeas:
-    """Whether a text, put into a file, is one that the lens of libvirtd.conf reads."""
+    """Whether the lens for libvirtd.conf can read a file with this text."""
 
     NO_LOAD, NO_AUTOLOAD = 1 << 5, 1 << 6
 
@@ -207,7 +208,7 @@ class Augeas:
         path = f"{self.root}/etc/libvirtd.conf"
         with open(path, "wb") as stream:
             stream.write(given.encode("latin-1"))
-        self.clock += 1  # augeas does not read a file again whose time, in seconds, is unchanged
+        self.clock += 1  # augeas does not reread a file whose mtime, in seconds, is unchanged
         os.utime(path, (self.clock, self.clock))
         self.lib.aug_load(self.handle)
         error = self.get("/augeas/files/etc/libvirtd.conf/error")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""libkmod judges what the editor makes of generated files: the wanted value, and nothing else.
+"""libkmod judges the editor's changes to generated files: the wanted value, and nothing else.
 
 NESTD_KMOD_EXAMPLES: how many files each test edits.
 """
@@ -34,7 +34,7 @@ _changes = st.dictionaries(
 
 
 class _Host:
-    """libkmod's view of a host that has nothing but kvm.conf."""
+    """libkmod's view of a host that has only kvm.conf."""
 
     def __init__(self, root: Path, libkmod: Oracle) -> None:
         self._file = root / "etc/modprobe.d/kvm.conf"
@@ -43,7 +43,7 @@ class _Host:
         self._libkmod = libkmod
 
     def read(self, data: bytes) -> tuple[dict[str, object], list[tuple[bytes, bytes | None]]]:
-        """What libkmod reads but the module's options, and those as the kernel splits them."""
+        """What libkmod reads: the module's options as the kernel splits them, and all else."""
         self._file.write_bytes(data)
         answer = self._libkmod.ask(MODULE)
         options = answer.pop("options")
@@ -96,7 +96,7 @@ def test_an_edit_leaves_all_other_bytes_alone(kmod_version: int) -> None:
             start = _common(data, edited)
             rest = _common(data[start:][::-1], edited[start:][::-1])
             gone = data[start : len(data) - rest]
-            # Of the file no more goes than one word, be it escaped or continued.
+            # The file loses no more than one word, even if it is escaped or continued.
             lines = [line.text for line in logical_lines(gone, kmod=34)]
             assert len(lines) <= 1
             assert len([word for line in lines for word in kernel_params.tokens(line)]) <= 1
@@ -140,7 +140,7 @@ def _last(words: list[tuple[bytes, bytes | None]], name: bytes) -> bytes | None:
 
 
 def _common(one: bytes, other: bytes) -> int:
-    """The length of the common beginning."""
+    """The length of the common prefix."""
     pairs = zip(one, other)
     return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 

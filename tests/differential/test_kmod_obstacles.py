@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What nestd says keeps a module from being loaded, and what modprobe does with the same files."""
+"""The obstacles to loading that nestd reports, against what modprobe does with the same files."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_obstacles_are_modprobes(tmp_path: Path, lines: str) -> None:
     assert ("alias" in kinds) == (by_name == [])
     assert ("blacklist" in kinds) == (by_hardware == [])
     assert ("install" in kinds) == (installs[-1:] == [True])
-    # What becomes of soft dependencies does not matter to libkmod, nor here.
+    # The result of soft dependencies matters neither to libkmod nor here.
     needed = [line for line in by_name[:-1] if "other" not in lines or "install other" not in lines]
     assert ("dependency" in kinds) == any(line.startswith("install ") for line in needed)
 

@@ -21,7 +21,7 @@ from nestd.host.root import Root
 
 EXAMPLES = int(os.environ.get("NESTD_KMOD_EXAMPLES", "300")) // 10
 MODULE = "kvm_intel"
-USED = ("etc/modprobe.d", "run/modprobe.d")  # the same ones as -C, in this order
+USED = ("etc/modprobe.d", "run/modprobe.d")  # the same directories as -C options, in this order
 
 pytestmark = pytest.mark.skipif(
     "NESTD_LIBKMOD" in os.environ, reason="modprobe is not of the libkmod in NESTD_LIBKMOD"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What we say of a host's modprobe.d is what libkmod says of it, on generated host trees.
+"""nestd reads a host's modprobe.d exactly as libkmod does, on generated host trees.
 
 NESTD_KMOD_EXAMPLES: how many trees (the full proof takes 10000).
 NESTD_LIBKMOD, NESTD_KMOD_VERSION: another libkmod.so.2 than the system's, and its major version.
@@ -36,7 +36,7 @@ def test_we_read_every_tree_as_libkmod_does(
     seen: Counter[str] = Counter()
 
     def compare(tree: Tree) -> None:
-        # Before kmod 34 the fate of a dead link hung on memory that was never written.
+        # Before kmod 34 the result for a dangling link depended on uninitialized memory.
         assume(kmod_version >= IGNORES_DEAD_LINKS or not tree.has_dead_link())
         tree.write(host_tree)
         ours = _ours(Root(host_tree), kmod_version)
@@ -57,7 +57,7 @@ def test_we_read_every_tree_as_libkmod_does(
 
 
 def _comparable(answer: dict[str, object]) -> dict[str, object]:
-    """libkmod's answer without what we do not model: the parts of a soft dependency."""
+    """libkmod's answer without the parts of a soft dependency, which nestd does not model."""
     softdeps = answer.pop("softdeps")
     assert isinstance(softdeps, list)
     lists = {
@@ -68,7 +68,7 @@ def _comparable(answer: dict[str, object]) -> dict[str, object]:
 
 
 def _ours(root: Root, version: int) -> dict[str, object]:
-    """The same from our reader, in libkmod's terms."""
+    """The same from nestd's reader, in libkmod's terms."""
     config = read_config(root, version)
     cmdline = read_cmdline(root)
     load = next_load(config.files, cmdline, MODULE, kmod=version)
@@ -112,7 +112,7 @@ def _install_command(files: tuple[ConfigFile, ...], path: str, line: int, versio
 
 
 def _bad_lines(file: ConfigFile, version: int) -> Iterator[tuple[str, int, str]]:
-    """File, number and first word as libkmod warns of them; it counts to a logical line's end."""
+    """File, line number and first word as in libkmod's warnings; the number is of the last line."""
     last_lines = {
         line.line: line.line + _line_feeds(file.data, line)
         for line in logical_lines(file.data, kmod=version)

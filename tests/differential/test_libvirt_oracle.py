@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What nestd's formats say, compared with what the installed libvirt's own parsers say.
+"""nestd's formats, compared with the installed libvirt's own parsers.
 
-NESTD_LIBVIRT_EXAMPLES sets how many inputs each test makes (500; a full run takes 100000, and a
-tenth of them for augeas, which is slow) and NESTD_LIBVIRT_SEED which ones.
+NESTD_LIBVIRT_EXAMPLES sets how many inputs each test generates (500; a full run takes 100000, and a
+tenth of them for augeas, which is slow), and NESTD_LIBVIRT_SEED selects them.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Oracle:
             [sys.executable, program, self.directory, what],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # libvirt logs each of its errors there
+            stderr=subprocess.DEVNULL,  # libvirt logs all of its errors there
             env={**os.environ, "LC_ALL": "C.UTF-8"},
         )
 
@@ -83,7 +83,7 @@ def batches(make: Callable[[Random], Any], count: int = EXAMPLES) -> Iterator[li
 
 
 def wire(text: str) -> str:
-    """A text as it goes over the pipe: its UTF-8 bytes as latin-1."""
+    """A text as sent through the pipe: its UTF-8 bytes as latin-1."""
     return text.encode("utf-8", "surrogateescape").decode("latin-1")
 
 
@@ -157,7 +157,7 @@ def outputs_agree(text: str, answer: dict[str, Any], directory: str) -> bool:
         )
         return bool(words) and blamed and at_its_place(error, text)
     readback = unwired(answer.get("readback")) or ""
-    if not text:  # the default of a program that has none: whatever was there before
+    if not text:  # a program without a default keeps the previous value
         return not lenient
     if not (not_opened or (not words and log_outputs.canonical(lenient) == readback)):
         return False
@@ -200,7 +200,7 @@ def get(conf: Conf, name: str) -> Any:
 
 
 def says(data: bytes) -> dict[str, Any]:
-    """What nestd says of a file, in the oracle's form."""
+    """What nestd reads from a file, in the oracle's form."""
     try:
         conf = parse(data)
     except ConfError as error:
@@ -220,11 +220,11 @@ def test_files_say_what_libvirt_reads_in_them(oracle: Oracle) -> None:
             ours = says(data)
             assert ours == answer, data
             readable += "entries" in ours
-    assert EXAMPLES / 4 < readable < EXAMPLES  # the inputs are of both kinds
+    assert EXAMPLES / 4 < readable < EXAMPLES  # the inputs contain both kinds
 
 
 def edits(random: Random, make: Callable[[Random], bytes]) -> tuple[bytes, str, str | None]:
-    """A readable file, a name and what to set it to."""
+    """A readable file, a name and the value to set."""
     while True:
         data = make(random)
         if "error" not in says(data):

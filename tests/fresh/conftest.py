@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Roots that nobody has installed anything in, with this checkout in them."""
+"""Fresh Debian roots with nothing but this checkout added."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from fresh_root import CHECKOUT, PLACE, FreshRoot
 
 @pytest.fixture(scope="session")
 def images(record_testsuite_property: Callable[[str, object], None]) -> Path:
-    """The directory with a root of each suite."""
+    """The directory with a root for each suite."""
     if not fresh_root.directory().exists() and os.geteuid() != 0:
         tiers.lacking([f"the image, which root builds with {fresh_root.__file__}"])
     started = time.monotonic()
@@ -34,10 +34,10 @@ def images(record_testsuite_property: Callable[[str, object], None]) -> Path:
 
 @pytest.fixture
 def with_source(images: Path, tmp_path: Path) -> Callable[[str, str, str], FreshRoot]:
-    """Makes a root of a suite with this source at /PLACE, which belongs to a user.
+    """Makes a root of a suite with this source at /PLACE, owned by a user.
 
-    The source is a clone of the "git" repository, or an "archive" unpacked. What is committed
-    counts for the one, what is there for the other.
+    The source is a clone of the "git" repository, or an unpacked "archive". The clone has what is
+    committed, the archive the files as they are now.
     """
 
     def make(suite: str, user: str, kind: str) -> FreshRoot:

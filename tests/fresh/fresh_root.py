@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The smallest Debian systems of the tier fresh, as somebody has them before the first command.
+"""The minimal Debian systems of the tier fresh, as they are before a user's first command.
 
     tests/fresh/fresh_root.py     as root: builds them if need be, prints their directory
 
-Beyond Debian's minimum they have sudo and a user who may use it. They are not booted. One more is
-of Debian's unstable release, with the newest Python and what the tests of the tier unit need.
+Beyond Debian's minimum they have sudo and a user who may use it. They are not booted. Another one
+is Debian unstable, with the newest Python and the packages that the tier unit needs.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ NEWEST, NEWEST_PYTHON = "sid", "python3.15"
 USER = "somebody"
 PLACE = f"home/{USER}/nestd"
 SECONDS = 25 * 60
-# Not where the distribution's own are: their package replaces that file.
+# Not in the distribution's own file, which its package replaces.
 CERTIFICATES = "/opt/pip-certificates.pem"
 FINISH = f"""
 set -eux
 useradd --create-home --shell /bin/bash {USER}
 echo '{USER} ALL=(ALL) NOPASSWD: ALL' > /etc/sudoers.d/{USER}
 """
-# What reaches PyPI on this machine, where that takes settings.
+# This machine's settings for access to PyPI, if it needs any.
 _PASSED_ON = ("PIP_", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 _SCRIPT = (
     'mount -t overlay overlay -o "lowerdir=$1,upperdir=$2,workdir=$3" "$4" && shift 4 && exec "$@"'
@@ -46,12 +46,12 @@ _SCRIPT = (
 
 
 def directory() -> Path:
-    """Where the roots are, or will be once they have been built."""
+    """The roots' directory, which exists once they have been built."""
     return CACHE / debian_image.key([Path(__file__)])
 
 
 def build() -> Path:
-    """Builds the roots unless they are there. Needs root. Raises BuildError."""
+    """Builds the roots if absent. Needs root. Raises BuildError."""
     return debian_image.build(directory(), _make)
 
 
@@ -62,27 +62,27 @@ def _make(work: Path) -> None:
     needs = (*tiers.EVERYWHERE, *tiers.TIERS["unit"].needs)
     names = {NEWEST_PYTHON, f"{NEWEST_PYTHON}-venv", "libudev1", *(need.debian for need in needs)}
     include = "--include=" + ",".join(sorted({"sudo", *names}))
-    # The release file of unstable is good for a week, and a mirror may be behind.
+    # The release file of unstable is valid for a week, and a mirror may be behind.
     late = '--aptopt=Acquire::Check-Valid-Until "false"'
     debian_image.install(work, work / NEWEST, include, late, hook, suite=NEWEST)
 
 
 @dataclass(frozen=True)
 class FreshRoot:
-    """A root of that suite whose changes go to DIRECTORY."""
+    """A root of that suite; changes to it are written to DIRECTORY."""
 
     suite: str
     directory: Path
 
     @property
     def upper(self) -> Path:
-        """What is written here before the first run() is in the root."""
+        """Files written here before the first run() appear in the root."""
         path = self.directory / "upper"
         path.mkdir(parents=True, exist_ok=True)
         return path
 
     def run(self, user: str, *command: str, chdir: str = "/") -> subprocess.CompletedProcess[str]:
-        """Runs a program in it as that user, with the network of this machine."""
+        """Runs a program in it as that user, with this machine's network."""
         for name in ("work", "root"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
         paths = [directory() / self.suite, self.upper, self.directory / "work"]
@@ -110,7 +110,7 @@ def _settings() -> dict[str, str]:
 
 
 def _certificates() -> Sequence[str]:
-    """The file with those that pip is to use, where they are not its own."""
+    """The file with the certificates that pip must use instead of its own, if any."""
     return [path for path in [os.environ.get("PIP_CERT", "")] if path and os.path.exists(path)]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The first command of README.md and of CONTRIBUTING.md on a machine where nothing is installed."""
+"""The first command of README.md and of CONTRIBUTING.md on a machine with nothing installed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.fresh, pytest.mark.needs("git")]
 CASES = [
     (suite, user, kind) for suite in SUITES for user, kind in (("root", "archive"), (USER, "git"))
 ]
-# Without jsonschema, which needs a compiler where PyPI has no wheel yet.
+# Without jsonschema, which needs a compiler while PyPI has no wheel yet.
 ON_NEWEST = f"""
 {NEWEST_PYTHON} -m venv /tmp/venv
 /tmp/venv/bin/pip install --quiet . hypothesis pytest rich
@@ -64,7 +64,7 @@ def test_the_unit_tier(suite: str, user: str, kind: str, with_source: WithSource
 
 
 def test_the_newest_python(with_source: WithSource) -> None:
-    """What Python 3.15 has removed: dbus-next asks for typing.no_type_check_decorator."""
+    """Python 3.15 has removed typing.no_type_check_decorator, which dbus-next uses."""
     root = with_source(NEWEST, USER, "archive")
     done = root.run(USER, "bash", "-euc", ON_NEWEST, chdir=f"/{PLACE}")
     assert done.returncode == 0, done.stdout[-4000:]
@@ -72,7 +72,7 @@ def test_the_newest_python(with_source: WithSource) -> None:
 
 
 def _chosen() -> range:
-    """One case a commit, since each takes minutes."""
+    """One case per commit, since each takes minutes."""
     if "NESTD_TEST_ALL" in os.environ:
         return range(len(CASES))
     command = ["git", "-c", f"safe.directory={CHECKOUT}", "-C", str(CHECKOUT)]

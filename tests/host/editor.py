@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""An editor that adds a line of its own to a file, over and over, in one MANNER.
+"""An editor that adds a line to a file again and again, saving it in one MANNER.
 
     editor.py MANNER FILE
 
-For each line of its input, a number of seconds, it waits so long, saves, and answers with a line.
+Each line of input is a number of seconds: it waits that long, saves, and prints a line.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 
 def in_place(path: Path, number: int) -> None:
-    """As `cat >`, or Ansible's lineinfile with unsafe_writes: truncate, then write bit by bit."""
+    """Like `cat >`, or Ansible's lineinfile with unsafe_writes: truncate, then write in pieces."""
     data = with_lines(path.read_bytes(), number)
     with open(path, "wb", buffering=0) as file:
         pause()
@@ -26,7 +26,7 @@ def in_place(path: Path, number: int) -> None:
 
 
 def read_and_write(path: Path, number: int) -> None:
-    """As ed and others that keep the file open from reading to writing."""
+    """Like ed and others that keep the file open from reading to writing."""
     with open(path, "r+b", buffering=0) as file:
         data = with_lines(file.read(), number)
         pause()
@@ -36,14 +36,14 @@ def read_and_write(path: Path, number: int) -> None:
 
 
 def append(path: Path, number: int) -> None:
-    """As `>>`."""
+    """Like `>>`."""
     with open(path, "ab", buffering=0) as file:
         pause()
         file.write(line(number))
 
 
 def rename(path: Path, number: int) -> None:
-    """As vim, sed -i and most programs: a new file in the place of the old one."""
+    """Like vim, sed -i and most programs: a new file replaces the old one."""
     data = with_lines(path.read_bytes(), number)
     other = path.with_name(path.name + "~")
     other.write_bytes(data)
@@ -52,7 +52,7 @@ def rename(path: Path, number: int) -> None:
 
 
 def moved_away(path: Path, number: int) -> None:
-    """As vim with backupcopy=no: for a moment there is no such file."""
+    """Like vim with backupcopy=no: for a moment the file does not exist."""
     data = with_lines(path.read_bytes(), number)
     os.rename(path, path.with_name(path.name + "~"))
     pause()
@@ -63,7 +63,7 @@ def moved_away(path: Path, number: int) -> None:
 
 
 def emptied_first(path: Path, number: int) -> None:
-    """As `: > FILE; cat COPY >> FILE`: for a moment it is empty, and nobody has it open."""
+    """Like `: > FILE; cat COPY >> FILE`: for a moment it is empty, and no process has it open."""
     data = with_lines(path.read_bytes(), number)
     with open(path, "wb"):
         pass
@@ -77,7 +77,7 @@ def line(number: int) -> bytes:
 
 
 def with_lines(data: bytes, number: int) -> bytes:
-    """DATA, with all lines of the editor up to NUMBER, as it has them in its memory."""
+    """DATA with the editor's lines up to NUMBER, as they are in its memory."""
     lines = [line(each) for each in range(number + 1)]
     others = [each for each in data.splitlines(keepends=True) if each not in set(lines)]
     return b"".join([*others, *lines])

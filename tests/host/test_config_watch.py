@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""modprobe.d at each look and through inotify, with links that lead out of it."""
+"""modprobe.d as read at each look and watched by inotify, with links that lead out of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nestd.host.modprobe.watch import ConfigWatch
 from nestd.host.root import Root
 
 KMOD = 30
-SETTLED_SECONDS = 0.15  # until the time stamps of what was written count
+SETTLED_SECONDS = 0.15  # until the time stamps are old enough to be trusted
 TOLD_SECONDS = 5.0
 
 OLD, NEW = b"options kvm_intel nested=1\n", b"options kvm_intel nested=0\n"
@@ -28,7 +28,7 @@ LINK = "/etc/modprobe.d/zz.conf"
 
 @pytest.fixture
 def root(tmp_path: Path) -> Root:
-    """zz.conf leads to /srv/one/t.conf by way of /etc/next, which is a link itself."""
+    """zz.conf links to /srv/one/t.conf through /etc/next, which is a link itself."""
     for directory in ("etc/modprobe.d", "srv/one", "srv/two"):
         (tmp_path / directory).mkdir(parents=True)
     root = Root(tmp_path)
@@ -79,7 +79,7 @@ def test_what_a_link_leads_to_is_read_at_the_next_look(
     time.sleep(SETTLED_SECONDS)
     config = ConfigWatch(root, KMOD)
     assert read(config) == [OLD]
-    assert config.read() is config.read()  # not read again for nothing
+    assert config.read() is config.read()  # not read again without need
     change(root)
     assert read(config) == [NEW]
 
@@ -106,12 +106,12 @@ def test_two_changes_within_a_tick_of_the_clock_are_two(root: Root) -> None:
 def test_a_hint_that_comes_during_a_look_is_not_lost(
     root: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What changes after it was read and before its stamps were taken shows in neither."""
+    """A change after reading and before taking the time stamps shows in neither."""
     stamps = watch._stamps
 
     def after_a_change(*places: Any) -> Any:
         in_place(root)
-        time.sleep(0.1)  # the event is told meanwhile
+        time.sleep(0.1)  # the event arrives meanwhile
         return stamps(*places)
 
     async def body() -> None:
@@ -152,7 +152,7 @@ def test_a_kvm_conf_that_has_just_shrunk_is_read_again(
     else:
         conf.write_bytes(b"")
     monkeypatch.setattr(watch, "_SHRUNK_SECONDS", 10.0)
-    # The editor goes on while nestd waits.
+    # The editor continues while nestd waits.
     monkeypatch.setattr(watch.time, "sleep", lambda seconds: conf.write_bytes(OLD + NEW))
     assert config.look().read[1].data == OLD + NEW
 
@@ -184,7 +184,7 @@ def test_a_kvm_conf_that_stays_shorter_is_believed(root: Root) -> None:
 
 
 class Watched:
-    """A watched configuration: what it was read as after each hint."""
+    """A watched configuration, and its content after each hint."""
 
     def __init__(self, root: Root) -> None:
         self.config = ConfigWatch(root, KMOD)
@@ -197,7 +197,7 @@ class Watched:
         self.hint.set()
 
     async def until(self, expected: list[bytes]) -> None:
-        """Wait for the hint after which that is read; nothing is asked in between."""
+        """Wait for the hint after which this content is read; it is read only after hints."""
 
         async def told() -> None:
             while True:
@@ -209,7 +209,7 @@ class Watched:
         await asyncio.wait_for(told(), TOLD_SECONDS)
 
     async def quiet(self) -> None:
-        """Let all hints come, reading at each."""
+        """Wait until no more hints arrive, reading after each."""
         while not self.hint.is_set():
             await asyncio.sleep(SETTLED_SECONDS)
             if not self.hint.is_set():
@@ -240,7 +240,7 @@ def test_the_watch_goes_where_the_links_go(root: Root) -> None:
         await watched.quiet()
         before = watched.hints
         root.at("/srv/one/t.conf").write_bytes(b"")  # no longer of interest
-        root.at("/etc/hosts").write_bytes(b"")  # beside a link on the way
+        root.at("/etc/hosts").write_bytes(b"")  # beside a link on the path
         root.at("/srv/two/other").write_bytes(b"")
         await asyncio.sleep(SETTLED_SECONDS)
         assert watched.hints == before
@@ -273,7 +273,7 @@ def test_directories_that_appear_later_are_noticed(root: Root) -> None:
 
 
 async def settled(root: Root) -> Watched:
-    """A configuration of which the queues of events prove that nothing has changed."""
+    """A configuration that is unchanged, as its event queues prove."""
     watched = Watched(root)
     await watched.until([OLD])
     await watched.quiet()
@@ -284,7 +284,7 @@ async def settled(root: Root) -> Watched:
 def test_an_answer_is_not_older_than_its_question_where_events_wait(
     root: Root, change: Callable[[Root], None]
 ) -> None:
-    """The event loop has had no turn to hear of the change."""
+    """The event loop has not yet run since the change."""
 
     async def body() -> None:
         watched = await settled(root)
@@ -301,7 +301,7 @@ def test_nothing_is_looked_at_while_no_event_waits(
 ) -> None:
     async def body() -> None:
         watched = await settled(root)
-        monkeypatch.setattr(watch, "_stamps", None)  # whoever calls it fails
+        monkeypatch.setattr(watch, "_stamps", None)  # any call of it fails
         assert read(watched.config) == [OLD]
         watched.config.close()
 
@@ -309,7 +309,7 @@ def test_nothing_is_looked_at_while_no_event_waits(
 
 
 def test_what_was_read_before_a_hint_is_no_proof_after_it(root: Root) -> None:
-    """A look in a worker thread that a change overtook, of which the event is read already."""
+    """A worker thread read the old content, and the event of the change was read meanwhile."""
 
     async def body() -> None:
         watched = await settled(root)
@@ -326,7 +326,7 @@ def test_what_was_read_before_a_hint_is_no_proof_after_it(root: Root) -> None:
 def test_a_file_system_that_others_change_too_is_looked_at_each_time(
     root: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """inotify does not tell of what another host does on NFS."""
+    """inotify does not report changes by another host on NFS."""
     monkeypatch.setattr(watch, "_LOCAL", ())
 
     async def body() -> None:
@@ -342,7 +342,7 @@ def test_a_file_system_that_others_change_too_is_looked_at_each_time(
 def test_a_watch_that_the_kernel_refused_is_no_proof(
     root: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """fs.inotify.max_user_watches is spent."""
+    """fs.inotify.max_user_watches is used up."""
 
     async def body() -> None:
         watched = await settled(root)

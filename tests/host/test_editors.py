@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""kvm.conf beside an editor that saves it at the same time, at another moment in each round.
+"""Changes to kvm.conf while an editor saves it, at a different moment in each round.
 
-tests/run --all has 500 rounds with each kind of editor; else it is a sample.
+tests/run --all has 500 rounds with each kind of editor, otherwise it is a sample.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from nestd.host.state.records import Records
 
 ROUNDS = 500 if os.environ.get("NESTD_TEST_ALL") else 20
 EDITOR = Path(__file__).with_name("editor.py")
-# These read the file before they open it to write: what nestd writes in between they take away.
+# These read the file before they open it for writing, so they overwrite nestd's changes in between.
 READ_FIRST = ("in_place", "rename", "moved_away", "emptied_first")
 
 
 async def set_nested(changes: Changes, value: str) -> None:
-    """As the bus does for a client who is root."""
+    """Set nested as the bus does for a root client."""
     while True:
         change = await changes.request("kvm_intel", {"nested": value}, When.BOOT)
         with contextlib.suppress(NeedsMoreAuthorization):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Watching directories where the kernel has no watch left to give."""
+"""Watching directories when the kernel has no inotify watches left."""
 
 from __future__ import annotations
 

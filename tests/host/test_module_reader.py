@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What is kept of a module from one look to the next: each way of changing it is seen."""
+"""The cached state of a module: every kind of change to it is noticed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from nestd.host.kernel.sysfs import Availability, ModuleFacts, ModuleReader
 from nestd.host.root import Root
 
 RELEASE = "6.1.0"
-SETTLED_SECONDS = 0.15  # until the time stamps of what was written count
+SETTLED_SECONDS = 0.15  # until the time stamps are old enough to be trusted
 
 
 def load(root: Root, nested: str = "Y") -> None:
-    """What a load of kvm_intel makes in sysfs."""
+    """Create in sysfs what a load of kvm_intel creates."""
     directory = root.at("/sys/module/kvm_intel")
     for place in ("parameters", "holders"):
         (directory / place).mkdir(parents=True)
@@ -44,7 +44,7 @@ def root(tmp_path: Path) -> Root:
 
 @pytest.fixture(params=["files", "sysfs"])
 def reader(root: Root, request: pytest.FixtureRequest) -> ModuleReader:
-    """For files, and as sysfs is looked at, whose time stamps tell nothing of what is in a file."""
+    """A reader of ordinary files, and one of sysfs, where time stamps say nothing about content."""
     reader = ModuleReader(root, RELEASE)
     if request.param == "sysfs":
         reader._glance = sysfs._glance_at_sysfs
@@ -81,7 +81,7 @@ def unload(root: Root) -> None:
 
 
 def reload(root: Root) -> None:
-    """So quickly that no look saw it gone."""
+    """Reload it so quickly that no look saw it unloaded."""
     os.rename(at(root, ""), root.at("/sys/before"))
     load(root, "N")
 
@@ -122,7 +122,7 @@ def test_nothing_is_read_again_while_nothing_changes(
     time.sleep(SETTLED_SECONDS)
     for _ in range(3):
         found = reader.read("kvm_intel")
-    monkeypatch.setattr(sysfs, "_parameters", None)  # whoever calls it fails
+    monkeypatch.setattr(sysfs, "_parameters", None)  # any call of it fails
     assert reader.read("kvm_intel") is found
 
 
@@ -133,7 +133,7 @@ def test_each_value_is_seen_however_fast_they_change(root: Root, reader: ModuleR
 
 
 def test_a_module_that_is_coming_is_not_kept(root: Root, reader: ModuleReader) -> None:
-    """Its start may change parameters that nobody may write."""
+    """Its initialization may change read-only parameters."""
     replace(at(root, "initstate"), "coming")
     for _ in range(3):
         assert reader.read("kvm_intel").parameters["nested"] == "Y"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The real kernel's parts that files below a directory can stand for."""
+"""The parts of the real kernel interface that files below a directory can replace."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_device_that_is_as_before_is_back(tmp_path: Path) -> None:
 
 
 def test_a_device_whose_permissions_somebody_had_changed_is_back(tmp_path: Path) -> None:
-    """chmod 666 /dev/kvm, as many guides have it, ends with the reload: udev's rule counts."""
+    """chmod 666 /dev/kvm, as in many guides, is lost with the reload: udev's rule applies."""
     root = Root(tmp_path)
     device(root, 0o666)
     kernel = RealKernel(root)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Replacing a file all or nothing."""
+"""Replacing a file atomically."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_security_label_is_kept(tmp_path: Path) -> None:
 def test_a_label_that_cannot_be_kept_is_not_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """SELinux without the right to relabel (EACCES), or a process without CAP_FOWNER (EPERM)."""
+    """SELinux denies relabeling (EACCES), or the process lacks CAP_FOWNER (EPERM)."""
 
     def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))
@@ -70,7 +70,7 @@ def test_a_label_that_cannot_be_kept_is_not_lost(
 def test_no_attribute_is_set_without_need(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attribute: str
 ) -> None:
-    """One that a new file gets by itself takes no right; digests are of the old bytes."""
+    """A default attribute of new files needs no privilege; digests belong to the old content."""
 
     def value(place: object, name: str) -> bytes:
         if isinstance(place, int) and attribute != "security.selinux":
@@ -208,7 +208,7 @@ def test_leftovers_of_a_crash_are_removed(tmp_path: Path) -> None:
 
 @pytest.fixture
 def mounted(tmp_path: Path) -> Path:
-    """A directory on a file system of its own, of 64 KiB."""
+    """A directory on a separate file system of 64 KiB."""
     if os.geteuid() != 0:
         pytest.skip("needs root, to mount a small file system")
     directory = tmp_path / "small"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Paths below --root, with links that would lead out of it."""
+"""Paths below --root, with links that point out of it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What is read for the checks alone: from files as real hosts have them."""
+"""What only the checks read, from files as on real hosts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ vendor_id       : IBM/S390
 features\t: esan3 zarch stfle msa ldisp sie
 facilities      : 0 1 2 3 4 6
 """
-# As libvirt 9.0 wrote it for QEMU 7.2 on kvm_amd, cut.
+# As libvirt 9.0 wrote it for QEMU 7.2 on kvm_amd, shortened.
 CACHE = """\
 <qemuCaps>
   <emulator>/usr/bin/qemu-system-x86_64</emulator>
@@ -131,7 +131,7 @@ def test_device(root: Root) -> None:
 
 
 def test_a_device_is_looked_at_and_not_opened(root: Root) -> None:
-    """Opening a FIFO would wait for a writer, and opening /dev/kvm loads KVM on some machines."""
+    """Opening a FIFO would block until a writer comes; opening /dev/kvm loads KVM on some hosts."""
     root.at("/dev").mkdir()
     os.mkfifo(root.at("/dev/kvm"))
     assert read_device(root).exists
@@ -210,7 +210,7 @@ def test_the_newest_of_the_caches_that_can_be_read(root: Root) -> None:
 
 
 def lister(monkeypatch: pytest.MonkeyPatch, directory: Path, script: str) -> Path:
-    """The only lister of images on the search path; gives the file that notes its runs."""
+    """The only image lister on the search path; returns the file that records its runs."""
     runs = directory / "runs"
     path = directory / "lsinitramfs"
     path.write_text(f"#!/bin/sh\necho run >> {runs}\n{script}\n")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The kernel's events about modules and machines: real ones of KVM, umockdev's of modules."""
+"""The kernel's events about modules and machines: real ones from KVM, umockdev's for modules."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_lost_events_are_told_once_and_the_next_ones_arrive(
     monkeypatch.setattr(uevents, "RECEIVE_BUFFER", 4096)
 
     async def body(events: list[KernelEvent]) -> None:
-        for _ in range(300):  # the loop reads nothing meanwhile
+        for _ in range(300):  # the event loop reads nothing meanwhile
             os.close(create_machine())
         await until(lambda: any(each.change is Change.LOST for each in events))
         await asyncio.sleep(0.1)
@@ -119,7 +119,7 @@ def test_the_view_follows_within_100_ms() -> None:
 
     delays = asyncio.run(body())
     print(f"MachineCount followed after {[round(each * 1000) for each in delays]} ms")
-    # The best shows what nestd takes; the rest is what else the machine has to do meanwhile.
+    # The minimum is nestd's own time; anything above it is other load on the machine.
     assert min(delays) < 0.1
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Run under umockdev-wrapper: a module comes and goes in a mocked /sys, and is seen to."""
+"""Run under umockdev-wrapper: nestd notices a module that comes and goes in a mocked /sys."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A user who means harm, as a process of its own.
+"""A malicious user, as a separate process.
 
     attacker.py ADDRESS UID ATTACK CONNECTIONS SECONDS
 
-It sends as fast as the bus takes it, reads what comes back, and prints how many calls it sent.
+It sends as fast as the bus accepts, reads the replies, and prints how many calls it sent.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _SERIAL_AT = 8
 def call(
     path: str, interface: str, member: str, types: str = "", body: bytes = b"", flags: int = 0
 ) -> bytes:
-    """A call, whose serial is put in later."""
+    """A call; the serial is filled in later."""
     fields: dict[int, str | int] = {
         PATH: path,
         INTERFACE: interface,
@@ -59,7 +59,7 @@ def call(
 
 
 def strings(*texts: str) -> bytes:
-    """Arguments that are all strings."""
+    """Arguments, all strings."""
     data = b""
     for text in texts:
         data = pad(data, 4) + string(text)
@@ -71,7 +71,7 @@ NO_PARAMETERS = struct.pack("<II", 0, 0) + string("boot")
 
 
 def variants() -> Iterator[bytes]:
-    """Properties.Set with a variant of another type each time."""
+    """Properties.Set with a variant of a different type each time."""
     letters = "ybnqiusogv"  # an empty array of any of them is four bytes
     for number in count():
         digits = f"{number:06}" * 20
@@ -87,7 +87,7 @@ def same(data: bytes) -> Callable[[], Iterator[bytes]]:
 
 
 def alternating(*data: bytes) -> Callable[[], Iterator[bytes]]:
-    """These messages in turn."""
+    """These messages, alternating."""
     return lambda: (data[number % len(data)] for number in count())
 
 
@@ -126,7 +126,7 @@ def numbered(data: bytes, serial: int) -> bytes:
 
 
 class Connection:
-    """One of the attacker's connections: what waits to be sent, and what the bus takes of it."""
+    """One of the attacker's connections, with its queue of data to send."""
 
     def __init__(self, address: str, attack: str) -> None:
         self.client = RawClient(address)
@@ -154,7 +154,7 @@ class Connection:
 
 
 def attack(address: str, name: str, connections: int, seconds: float) -> int:
-    """Attack for so long, with so many connections; the number of messages."""
+    """Attack for that long over that many connections; returns the number of messages."""
     selector = selectors.DefaultSelector()
     both = selectors.EVENT_READ | selectors.EVENT_WRITE
     attackers = [Connection(address, name) for _ in range(connections)]
@@ -167,7 +167,7 @@ def attack(address: str, name: str, connections: int, seconds: float) -> int:
             each: Connection = key.data
             try:
                 if events & selectors.EVENT_READ and not each.receive():
-                    raise ConnectionError  # the bus has thrown it out
+                    raise ConnectionError  # the bus has disconnected it
                 if events & selectors.EVENT_WRITE:
                     each.send()
             except BlockingIOError:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A user who means harm, and another one who only asks for a property: whom it hurts, and how much.
+"""The effect of a malicious user on another one who only reads a property.
 
-The report has the figures of this machine. What is asserted holds on a slow and busy one as well:
-it is in processor time and in memory.
+The report contains this machine's figures. The assertions are about processor time and memory, so
+they hold on a slow and busy machine too.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ ROOMY = "".join(
     for name, value in (("max_connections_per_user", 2000), ("max_completed_connections", 2000))
 )
 SECONDS = 1.0
-LONGEST = 60.0  # seconds that the other user waits for one answer: else nestd hangs
+LONGEST = 60.0  # seconds the other user waits for a reply before nestd counts as hung
 MIB = 1 << 20
 MOST_GROWTH = 10 * MIB
 LASTING_GROWTH = 3 * MIB
 CPU_PER_MESSAGE = 60e-6  # seconds, measured 10 to 13 us on an idle core
-SERVED_SECONDS = 2.0  # of processor time, for the calls that are answered
+SERVED_SECONDS = 2.0  # processor time, for the calls that are answered
 COSTLY = ("changes", "costly", "costly, no reply", "introspect", "large", "signatures")
 
 
 @dataclass
 class Outcome:
-    """What the attack came to: times in seconds, memory in bytes."""
+    """The attack's effect: times in seconds, memory in bytes."""
 
     sent: int
     waits: list[float]
@@ -72,7 +72,7 @@ def bus(request: pytest.FixtureRequest) -> Iterator[PrivateBus]:
 def nestd(bus: PrivateBus, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nestd]:
     directory = tmp_path_factory.mktemp("nestd")
     with running_nestd(bus.address, directory, "--simulate", "intel,guests=3") as nestd:
-        with RawClient(bus.address, timeout=LONGEST) as client:  # what the first calls load
+        with RawClient(bus.address, timeout=LONGEST) as client:  # the first calls load modules
             for messages in attacker.ATTACKS.values():
                 for data, _ in zip(messages(), range(5)):
                     client.send(attacker.numbered(data, client.next_serial()))
@@ -83,7 +83,7 @@ def nestd(bus: PrivateBus, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def get(client: RawClient) -> str:
-    """Ask for a property; the name of the error, "" for none."""
+    """Read a property; returns the name of the error, "" for none."""
     serial = client.call(
         attacker.NAME, attacker.INTEL, attacker.PROPERTIES, "Get", "ss", attacker.GET
     )
@@ -97,7 +97,7 @@ def processor(pid: int) -> float:
 
 
 def attacked(nestd: Nestd, name: str, connections: int) -> Outcome:
-    """Have a user attack, while another one asks for a property every 10 ms."""
+    """Let a user attack while another one reads a property every 10 ms."""
     pid, start = nestd.process.pid, nestd.resident()
     used = processor(pid)
     command = [sys.executable, attacker.__file__, nestd.address, str(nobody()), name]
@@ -139,7 +139,7 @@ def test_others_are_served(
 
 
 def test_memory_is_given_back(nestd: Nestd) -> None:
-    """Of many kinds of signatures nothing stays, whatever the attacks before have left."""
+    """Many different signatures leave nothing in memory, whatever earlier attacks have left."""
     before = nestd.resident()
     for _ in range(3):
         attacked(nestd, "signatures", 1)

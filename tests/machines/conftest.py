@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A private bus, and one libvirtd whose guests all tests of a file share."""
+"""A private bus, and one libvirtd; all tests of a file share its guests."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The real libvirtd with QEMU guests, and nestctl beside it.
+"""The real libvirtd with QEMU guests, and nestctl on the same host.
 
-A guest boots from a floppy image of 512 bytes of code, which shuts down as soon as its power
-button is pressed: it writes to the ACPI registers that QEMU's machine "pc" has at 0x600. Guests
-that run are emulated, unless the test is about KVM: not every KVM boots from a floppy disk.
+A guest boots 512 bytes of code from a floppy image, and shuts down as soon as its power button is
+pressed: it writes to the ACPI registers that QEMU's machine "pc" has at 0x600. Running guests are
+emulated unless the test is about KVM: not every KVM boots from a floppy disk.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import libvirtd as real
 from libvirtd import Libvirtd
 from run_nestctl import CHECKOUT, Result, environment
 
-SECONDS = 600  # for one step: as long as a busy machine may take
+SECONDS = 600  # for one step on a busy machine
 _QEMU_CONF = """\
 user = "root"
 group = "root"
@@ -30,7 +30,7 @@ stdio_handler = "file"
 cgroup_controllers = []
 namespaces = []
 """
-# Waits for the next tick until the power button was pressed, then switches off; or waits for ever.
+# Waits until the power button is pressed, checking at each tick, then powers off; or waits forever.
 _OBEDIENT = bytes.fromhex("ba0206 b80001 ef fb f4 ba0006 ed f6c401 74f5 ba0406 b80020 ef f4 ebfd")
 _DEAF = bytes.fromhex("fb f4 ebfc")
 KVM64 = "<cpu mode='custom' match='exact'><model>kvm64</model></cpu>"
@@ -55,7 +55,7 @@ _DOMAIN = """\
 
 @dataclass(frozen=True)
 class Guests:
-    """The guests of one libvirtd, which is in a mount namespace of its own."""
+    """The guests of one libvirtd, which runs in its own mount namespace."""
 
     libvirtd: Libvirtd
     address: str
@@ -71,14 +71,14 @@ class Guests:
         return done.stdout.strip()
 
     def define(self, name: str, *, deaf: bool = False) -> int:
-        """Define an emulated one, and start it; gives the process id."""
+        """Define an emulated guest and start it; returns the process ID."""
         self.define_kvm(name, cpu="", deaf=deaf, type_="qemu")
         return self.start(name)
 
     def define_kvm(
         self, name: str, cpu: str = KVM64, *, deaf: bool = True, type_: str = "kvm"
     ) -> None:
-        """Define one."""
+        """Define a guest that uses KVM."""
         code = _DEAF if deaf else _OBEDIENT
         image = self.libvirtd.root / f"{'deaf' if deaf else 'obedient'}.img"
         image.write_bytes(code.ljust(510, b"\0") + b"\x55\xaa" + bytes(1440 * 1024 - 512))
@@ -106,7 +106,7 @@ class Guests:
         return self.virsh("dumpxml", "--inactive", "--security-info", name)
 
     def start_nestctl(self, *arguments: str) -> subprocess.Popen[str]:
-        """nestctl beside libvirtd."""
+        """Start nestctl in libvirtd's namespace."""
         command = self._inside(sys.executable, "-m", "nestd.cli", *arguments)
         return subprocess.Popen(
             command,
@@ -119,13 +119,13 @@ class Guests:
         )
 
     def record(self) -> str:
-        """What nestctl has on record of guests that it has stopped."""
+        """nestctl's record of the guests that it has stopped."""
         path = "/var/lib/nestd/stopped-machines.json"
         return subprocess.run(self._inside("cat", path), capture_output=True, text=True).stdout
 
     @contextmanager
     def virsh_that(self, script: str) -> Iterator[None]:
-        """Have nestctl run a shell script instead of virsh, which is $VIRSH in it."""
+        """Make nestctl run a shell script instead of virsh; the script finds virsh in $VIRSH."""
         directory = self.libvirtd.root / "bin"
         directory.mkdir(exist_ok=True)
         wrapper, virsh = directory / "wrapper", directory / "virsh"
@@ -146,7 +146,7 @@ class Guests:
 
 @contextmanager
 def real_guests(root: Path, address: str) -> Iterator[Guests]:
-    """libvirtd without a guest; its guests end with it."""
+    """A libvirtd without guests; any guests end with it."""
     libvirtd = real.prepare(root)
     libvirtd.drivers = True
     (root / "etc/libvirt/qemu.conf").write_text(_QEMU_CONF)

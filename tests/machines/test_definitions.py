@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl guests deny and allow, on definitions of the real libvirt."""
+"""nestctl guests deny and allow, on domain definitions of the real libvirt."""
 
 from __future__ import annotations
 

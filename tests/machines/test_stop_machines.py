@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """nestctl nested --stop-machines and machines resume, with guests of the real libvirt.
 
-nestd is scripted, since this machine's KVM is no module; tests/vm has the real one.
+nestd is scripted, since this machine's KVM is not a module; tests/vm has the real one.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def states(guests: Guests) -> dict[str, str]:
 
 @pytest.fixture
 def script(guests: Guests) -> Iterator[Script]:
-    """Two guests that run, and a nestd that knows them."""
+    """Two running guests, and a nestd that knows them."""
     pids = {name: guests.define(name) for name in NAMES}
     yield Script(
         guests=[described(name, pid) for name, pid in pids.items()],
@@ -126,7 +126,7 @@ case " $* " in *" managedsave "*)
     echo x >> {saves}
     if [ "$(wc -l < {saves})" = 2 ]; then {instead}; fi;;
 esac"""
-    # The first of them is to be saved within it on a busy machine, too.
+    # Long enough to save the first of them on a busy machine too.
     limit = ("--time-limit", "45s") if "sleep" in instead else ()
     with guests.virsh_that(wrapper):
         done = stop(bus, guests, script, "save", "--yes", *limit)
@@ -151,7 +151,7 @@ def test_what_cannot_be_stopped_is_named_and_nothing_is(
     bus: PrivateBus, guests: Guests, script: Script
 ) -> None:
     guests.define("passing")
-    guests.virsh("undefine", "passing")  # it runs on
+    guests.virsh("undefine", "passing")  # it continues to run
     guests.virsh("suspend", "beta")
     known = {str(each["name"]): each for each in script.guests}
     unknown = {"exposed": "yes", "nesting": "unknown", "nesting_by": "no count"}
@@ -214,7 +214,7 @@ def test_one_that_may_have_loaded_kvm_is_not_saved_without_a_warning(
     guests: Guests,
     script: Script,
 ) -> None:
-    """Nothing tells from outside whether it has; its saved state then needs nesting."""
+    """It is not visible from outside; if it has, its saved state needs nesting."""
     script.guests = [{**script.guests[0], "exposed": exposed}, script.guests[1]]
     words = ("nested", value, "--stop-machines", how, "--dry-run")
     with scripted_nestd(bus.address, script):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Random interleavings on a simulated host: clients, machines, other programs, editors, crashes.
 
-After every step the promises have to hold: a machine that runs is never touched, kvm.conf is old or
-new and nothing foreign in it is lost, the module is loaded, and what nestd says is what is there.
+After every step the invariants must hold: a running machine is never touched, kvm.conf is old or
+new and no foreign line is lost, the module is loaded, and what nestd reports is true.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ MODULE = "kvm_intel"
 FOREIGN = b"# of somebody else \xff\r\noptions kvm ignore_msrs=1\n"
 EXAMPLES = int(os.environ.get("NESTD_MODEL_EXAMPLES", "25"))
 
-# Time is not what is tested here.
+# Timing is not tested here.
 reload.UNLOAD_SECONDS = reloads.UNLOAD_SECONDS = 0.0
 waiting.FIRST_PAUSE = waiting.LONGEST_PAUSE = 0.002
 
 
 async def _inline(function: Callable[..., Any], *arguments: Any) -> Any:
-    """In place of asyncio.to_thread: a nestd that is killed goes on in no thread."""
+    """Replaces asyncio.to_thread, so that a killed nestd does not continue in a thread."""
     return function(*arguments)
 
 
 class Interleavings(RuleBasedStateMachine):
-    """One host with one nestd, and everybody else."""
+    """One host with one nestd, its clients and all other programs."""
 
     @initialize()
     def begin(self) -> None:
@@ -60,7 +60,7 @@ class Interleavings(RuleBasedStateMachine):
         self.conf = self.root.at("/etc/modprobe.d/kvm.conf")
         self.other = self.root.at("/etc/modprobe.d/zz.conf")
         self.conf.write_bytes(FOREIGN)
-        self.machines: dict[str, tuple[str, str]] = {}  # with the module's state when each began
+        self.machines: dict[str, tuple[str, str]] = {}  # with the module's state when each started
         self.inhibitor: int | None = None
         self.waiting_id: int | None = None
         self.run(self.start())
@@ -77,7 +77,7 @@ class Interleavings(RuleBasedStateMachine):
         self.changes = Changes(self.view, self.reloads)
 
     async def all_ended(self) -> None:
-        """What still waits comes to its end: each is told, and the last one counts."""
+        """Wait until every job has ended; the end of each is reported."""
         told = asyncio.Event()
         self.reloads.jobs.on_end.append(lambda job: told.set())
         while self.reloads.jobs.current():
@@ -85,7 +85,7 @@ class Interleavings(RuleBasedStateMachine):
             await told.wait()
 
     async def die(self) -> None:
-        """As SIGKILL: no part of nestd gets to do anything more, least of all to its records."""
+        """Like SIGKILL: no part of nestd may do anything more, above all to its records."""
         for task in asyncio.all_tasks():
             if task is not asyncio.current_task():
                 task.cancel()
@@ -97,13 +97,13 @@ class Interleavings(RuleBasedStateMachine):
         self.view.config_changed()
 
     def module_identity(self) -> tuple[str, str]:
-        """Changes whenever the module is loaded anew."""
+        """Changes whenever the module is loaded again."""
         directory = self.root.at(f"/sys/module/{MODULE}")
         return str((directory / "initstate").stat().st_mtime_ns), (
             directory / "parameters/nested"
         ).read_text()
 
-    # What clients do.
+    # Actions of clients.
 
     @rule(enabled=st.booleans(), when=st.sampled_from(When))
     def set_nested(self, enabled: bool, when: When) -> None:
@@ -126,7 +126,7 @@ class Interleavings(RuleBasedStateMachine):
             if running.loaded:
                 assert running.nested.value == ("yes" if enabled else "no")
         if when is When.IDLE and job is not None and not job.ended:
-            # Nothing kept it from being done at once; or that is only being looked at again.
+            # Nothing prevented it from being done at once, or the host is just being checked again.
             assert job.state in (JobState.WAITING, JobState.VERIFYING)
 
     @rule()
@@ -150,7 +150,7 @@ class Interleavings(RuleBasedStateMachine):
         os.close(self.inhibitor)
         self.inhibitor = None
 
-    # What the host does.
+    # Actions of the host.
 
     @rule(name=st.sampled_from(["web01", "db01"]))
     def start_machine(self, name: str) -> None:
@@ -188,7 +188,7 @@ class Interleavings(RuleBasedStateMachine):
     def time_passes(self) -> None:
         self.run(asyncio.sleep(0.03))
 
-    # What befalls nestd.
+    # Faults of nestd.
 
     @rule(politely=st.booleans())
     def restart(self, politely: bool) -> None:
@@ -202,11 +202,11 @@ class Interleavings(RuleBasedStateMachine):
         self.run(self.start())
         now = {job.id for job in self.reloads.jobs.current()}
         assert now <= waited
-        for job_id in waited - now:  # ended at the start, or there is none that waits
+        for job_id in waited - now:  # ended at the start, or none waits
             job = self.reloads.jobs.get(job_id)
             assert job is None or job.state in ENDS
 
-    # The promises.
+    # The invariants.
 
     @invariant()
     def machines_run_on(self) -> None:
@@ -235,7 +235,7 @@ class Interleavings(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "loop"):
             return
-        # Whatever waited has to come to an end once nothing stands in its way.
+        # Every waiting change must end once nothing blocks it.
         for name in list(self.machines):
             self.end_machine(name)
         if self.inhibitor is not None:
@@ -259,4 +259,4 @@ Interleavings.TestCase.settings = settings(
 
 
 class TestInterleavings(Interleavings.TestCase):  # type: ignore[misc]
-    """What pytest collects."""
+    """The state machine as pytest collects it."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Packages of this checkout, built by packaging/build.py in a root."""
+"""This checkout's packages, built by packaging/build.py in a root."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _spec.loader.exec_module(_build)
 
 
 def add_dbus_next(directory: Path) -> None:
-    """Puts the source of dbus-next there, from PyPI: a root has no network."""
+    """Downloads the source of dbus-next from PyPI to that place: a root has no network."""
     _build.add_dbus_next(directory, None)
 
 
 def build_package(root: Overlay, directory: str, kind: str, dbus_next: Path, *options: str) -> None:
-    """Builds packages in ROOT; DIRECTORY is a path in it, DBUS_NEXT what add_dbus_next filled."""
-    # Without the page for Cockpit, which the tier of that name builds.
+    """Builds packages in ROOT; DIRECTORY is a path in it, DBUS_NEXT is that of add_dbus_next()."""
+    # Without the Cockpit page, which the tier "cockpit" builds.
     command = ["/src/packaging/build.py", kind, directory, "--no-page", *options]
     command += [f"--dbus-next=/dbus-next/{_build.DBUS_NEXT}"] if kind == "rpm" else []
     root.run(*command, binds=(f"{CHECKOUT}:/src", f"{dbus_next}:/dbus-next"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Builds the packages of this checkout, installs each in a root of its own, and boots that."""
+"""Builds this checkout's packages, installs each in its own root, and boots that."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ def images(record_testsuite_property: Callable[[str, object], None]) -> Path:
 
 @pytest.fixture(scope="session")
 def build_root(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Overlay:
-    """Where packages are built."""
+    """The root in which packages are built."""
     return Overlay(images / "build", tmp_path_factory.mktemp("build"))
 
 
 @pytest.fixture(scope="session")
 def dbus_next(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory with the source of dbus-next that an RPM is built with."""
+    """The directory with the source of dbus-next for the bundling RPM."""
     directory = tmp_path_factory.mktemp("dbus-next")
     building.add_dbus_next(directory)
     return directory
@@ -58,9 +58,9 @@ def packages(
     dbus_next: Path,
     record_testsuite_property: Callable[[str, object], None],
 ) -> Path:
-    """A directory with this checkout's packages of both kinds; beside it is that for RHEL."""
+    """A directory with this checkout's packages of both kinds; those for RHEL are beside it."""
     started = time.monotonic()
-    # One of them runs the tests: the others would run the same on the same Python.
+    # Only one build runs the tests: the others would run the same on the same Python.
     building.build_package(build_root, "/packages", "rpm", dbus_next)
     building.build_package(build_root, "/packages", "deb", dbus_next, "--no-check")
     building.build_package(
@@ -72,7 +72,7 @@ def packages(
 
 @pytest.fixture(scope="session")
 def lint_root(images: Path, packages: Path, tmp_path_factory: pytest.TempPathFactory) -> Overlay:
-    """Where packages are checked: they are in /packages and /packages-for-rhel."""
+    """The root in which packages are checked; they are in /packages and /packages-for-rhel."""
     overlay = Overlay(images / "lint", tmp_path_factory.mktemp("lint"))
     for each in (packages, packages.with_name("packages-for-rhel")):
         shutil.copytree(each, overlay.directory / "upper" / each.name)
@@ -81,7 +81,7 @@ def lint_root(images: Path, packages: Path, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="session")
 def fake_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What stands for /sys/module: a container loads no modules, and on each host has others."""
+    """A fake /sys/module: a container cannot load modules, and sees different ones on each host."""
     directory = tmp_path_factory.mktemp("sys-module")
     (directory / "kvm_intel" / "parameters").mkdir(parents=True)
     (directory / "kvm_intel" / "initstate").write_text("live\n")
@@ -92,7 +92,7 @@ def fake_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def boot(fake_modules: Path) -> Boot:
-    """Boots a root."""
+    """A function that boots a root."""
     return lambda overlay: container.boot(overlay, (f"{fake_modules}:/sys/module",))
 
 
@@ -100,7 +100,7 @@ def boot(fake_modules: Path) -> Boot:
 def prepare(
     images: Path, packages: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str, Path], Overlay]:
-    """Makes a root in which the package of that kind was installed and which never booted."""
+    """Makes a root with the package of that kind installed, which was never booted."""
 
     @functools.cache
     def installed(kind: str) -> Path:
@@ -111,7 +111,7 @@ def prepare(
         return overlay.directory / "upper"
 
     def make(kind: str, directory: Path) -> Overlay:
-        # Not shutil's: with owners.
+        # Unlike shutil, cp keeps owners.
         subprocess.run(["cp", "--archive", str(installed(kind)), str(directory)], check=True)
         return Overlay(images / "base", directory)
 
@@ -125,7 +125,7 @@ def machine(
     boot: Boot,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Container]:
-    """A machine that has booted with nestd installed, from the package of each kind."""
+    """A booted machine with nestd installed, one for each kind of package."""
     overlay = prepare(request.param, tmp_path_factory.mktemp(request.param))
     with boot(overlay) as booted:
         yield booted

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Builds the roots of the nspawn tier: a small Debian to install nestd in, and two to build it.
+"""Builds the roots of the nspawn tier: a small Debian to install nestd in, and two to build in.
 
     tests/nspawn/container_image.py     as root: builds them if need be, prints their directory
 
 base/ boots systemd with polkit; the packages that nestd depends on are downloaded in it but not
-installed, so that apt without a network finds out what the .deb asks for. build/ is the smallest
-Debian with what the command in packaging/build.py installs, and no more, so that what is not
-declared there is missed. lint/ is build/ with what checks packages.
+installed, so that apt, without a network, resolves the .deb's dependencies. build/ is a minimal
+Debian with only what the command in packaging/build.py installs, so that an undeclared build
+dependency makes the build fail. lint/ is build/ with the package checkers.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BASE = (
     "systemd",
     "systemd-sysv",
 )
-# Of the RPM, by the names that they have in Debian; dpkg finds those of the .deb itself.
+# The RPM's dependencies, by their names in Debian; dpkg knows those of the .deb.
 DEPENDENCIES = (
     "kmod",
     "python3",
@@ -44,18 +44,18 @@ DEPENDENCIES = (
     "python3-pyudev",
     "python3-rich",
 )
-# What Ansible needs of a machine whose packages it installs.
+# What Ansible needs to install packages on a machine.
 MANAGED = ("python3-apt",)
 LINTERS = ("lintian", "rpmlint")
 
 FILES = {
     "etc/hostname": "nestd-test\n",
-    # Without an id each boot is a "first boot", which applies presets again.
+    # Without an ID each boot is a "first boot", which applies presets again.
     "etc/machine-id": "6e657374642d7465737420696d616765\n",
     "etc/resolv.conf": "",
 }
 
-# What would only cost time at boot, or start in the middle of a test.
+# These would only cost time at boot, or start in the middle of a test.
 MASKED = (
     "apt-daily-upgrade.timer",
     "apt-daily.timer",
@@ -67,8 +67,8 @@ MASKED = (
     "systemd-logind.service",
 )
 
-# The bus is dbus-daemon until somebody enables dbus-broker. For an administrator by polkit's rules,
-# and somebody.
+# The bus is dbus-daemon until a test enables dbus-broker. The users are an administrator by
+# polkit's rules, and an ordinary one.
 FINISH = f"""
 set -eux
 systemctl disable dbus-broker.service
@@ -79,12 +79,12 @@ useradd --no-create-home somebody
 
 
 def directory() -> Path:
-    """Where the roots are, or will be once they have been built."""
+    """The roots' directory, which exists once they have been built."""
     return CACHE / debian_image.key([Path(__file__), CONTROL])
 
 
 def build() -> Path:
-    """Builds the roots unless they are there. Needs root. Raises BuildError."""
+    """Builds the roots if absent. Needs root. Raises BuildError."""
     return debian_image.build(directory(), _make)
 
 
@@ -98,13 +98,13 @@ def _make_base(work: Path, root: Path) -> None:
         f'chroot "$1" sh -c {shlex.quote(FINISH)}',
         f"{_APT} --download-only install {' '.join((*DEPENDENCIES, *MANAGED))}",
     ]
-    # With apt's lists and what it has downloaded.
+    # With apt's lists and downloaded packages.
     _install(work, root, BASE, hooks, "--skip=cleanup/apt")
     debian_image.write(root, FILES)
 
 
 def _make_build(work: Path, build: Path, lint: Path) -> None:
-    # What compiles C is in no package that is declared, and nothing here needs it.
+    # No declared package contains a C compiler, and nothing here needs one.
     without = "printf '#clear APT::Build-Essential;\\n' >> "
     hooks = [
         f'{without}"$MMDEBSTRAP_APT_CONFIG"',

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How nestd's packages come into a root and out of it, and the files that are there before."""
+"""Installing and removing nestd's packages in a root, and the files that are there before."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LIBVIRTD_CONF = '#log_filters="1:qemu"\nlog_level = 3\n'
 FILES = {
     "etc/modprobe.d/kvm.conf": KVM_CONF,
     "etc/libvirt/libvirtd.conf": LIBVIRTD_CONF,
-    # Stands for the file of the module that the fake /sys/module says is loaded.
+    # A fake file of the module that is loaded according to the fake /sys/module.
     f"usr/lib/modules/{os.uname().release}/modules.dep": "kernel/arch/x86/kvm/kvm-intel.ko:\n",
     "etc/polkit-1/rules.d/50-nestd.rules": """\
 polkit.addRule(function(action, subject) {
@@ -23,7 +23,7 @@ polkit.addRule(function(action, subject) {
 });
 """,
 }
-# As apt finds them in its cache: there is no network.
+# Named as in apt's cache: there is no network.
 APT_INSTALL = "apt-get install --yes --quiet --no-install-recommends"
 
 _DEB_OF_LIBVIRT = """
@@ -55,11 +55,11 @@ rpm --install --nodeps /tmp/RPMS/noarch/libvirt-1-1.noarch.rpm
 
 
 def install(kind: str, run: Callable[..., object]) -> None:
-    """Installs nestd and nestctl from /packages with the package manager of that kind."""
+    """Installs nestd and nestctl from /packages with the package manager for that kind."""
     if kind == "deb":
         run("sh", "-c", f"{APT_INSTALL} /packages/nest*.deb")
         return
-    # Debian's rpm does not know which packages are there, so it cannot check what nestd's ask for.
+    # Debian's rpm does not know the installed packages, so it cannot check dependencies.
     run(*APT_INSTALL.split(), *container_image.DEPENDENCIES)
     run("sh", "-c", "rpm --install --nodeps /packages/nest*.noarch.rpm")
     # As in Fedora and RHEL.
@@ -67,7 +67,7 @@ def install(kind: str, run: Callable[..., object]) -> None:
 
 
 def install_for_rhel(run: Callable[..., object]) -> None:
-    """Installs nestd and nestctl where there is no dbus-next."""
+    """Installs nestd and nestctl in a root without dbus-next."""
     names = [name for name in container_image.DEPENDENCIES if name != "python3-dbus-next"]
     run(*APT_INSTALL.split(), *names)
     run("sh", "-c", "rpm --install --nodeps /packages-for-rhel/nest*.noarch.rpm")
@@ -75,7 +75,7 @@ def install_for_rhel(run: Callable[..., object]) -> None:
 
 
 def upgrade(kind: str, run: Callable[..., object]) -> None:
-    """Puts the same packages in the place of those that are there."""
+    """Replaces the installed packages by the same ones, as an upgrade does."""
     if kind == "deb":
         run("sh", "-c", "dpkg --install /packages/nest*.deb")
     else:
@@ -83,12 +83,12 @@ def upgrade(kind: str, run: Callable[..., object]) -> None:
 
 
 def install_libvirt(kind: str, run: Callable[..., object]) -> None:
-    """Installs a package that has nothing but the directory of libvirt's configuration."""
+    """Installs a package that contains only the directory of libvirt's configuration."""
     run("sh", "-euc", _DEB_OF_LIBVIRT if kind == "deb" else _RPM_OF_LIBVIRT)
 
 
 def remove(kind: str, run: Callable[..., object]) -> None:
-    """Removes both, with the settings of nestd where the package manager does that."""
+    """Removes both, and nestd's settings if the package manager supports that."""
     if kind == "deb":
         run("dpkg", "--purge", "nestctl", "nestd")
     else:

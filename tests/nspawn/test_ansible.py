@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The Ansible collection on a machine that has booted and has no nestd yet, through nsenter.
+"""The Ansible collection on a booted machine without nestd, through nsenter.
 
-What makes Ansible's connection "local" one to the machine is its Python: a script that enters the
-machine and starts Python there. A directory that both see is where Ansible puts files.
+Ansible's connection is "local", and its Python interpreter is a script that enters the machine and
+starts Python there. Ansible puts its files in a directory that both sides see.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ exec nsenter --target={leader} --mount --uts --ipc --net --pid --wd=/ -- \\
 
 @dataclass
 class Managed:
-    """The machine, and what reaches it."""
+    """The machine, and how Ansible reaches it."""
 
     machine: Container
     shared: Path
     ansible: Ansible
-    # As the tests of the tier "ansible" have it.
+    # As in the tests of the tier "ansible".
     python: Path
 
     def run(self, *tasks: object, roles: tuple[object, ...] = ()) -> Run:
@@ -75,12 +75,12 @@ def installed(managed: Managed, packages: Path) -> tuple[Run, Run]:
     """Two runs of the role, which installs nestd from local packages."""
     variables = {
         "nestd_install": "files",
-        # In an order that dpkg would not take.
+        # In an order that dpkg would not accept.
         "nestd_package_files": [str(next(packages.glob(f"{name}_*.deb")))
                                 for name in ("nestctl", "nestd")],
         "nestd_nested": True,
         "nestd_when": "boot",  # no module can be loaded in a container
-        "nestd_validate": False,  # and there is no KVM
+        "nestd_validate": False,  # and it has no KVM
     }  # fmt: skip
     first, second = (managed.run(roles=({"role": ROLE, "vars": variables},)) for _ in range(2))
     return first, second
@@ -93,7 +93,7 @@ def test_the_role_installs_local_packages_and_starts_nestd(
     assert managed.machine.property("ActiveState") == "active"
     assert managed.machine.property("UnitFileState") == "enabled"
     text = managed.machine.file("/etc/modprobe.d/kvm.conf").read_bytes().decode()
-    # With the line ends that the file has.
+    # With the file's own line ends.
     assert text == f"{installation.KVM_CONF}options kvm_intel nested=1\r\n"
 
 

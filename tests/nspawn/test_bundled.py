@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The RPM for RHEL, with dbus-next in it, on a machine that has none of its own."""
+"""The RPM for RHEL, which bundles dbus-next, on a machine without dbus-next."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The service's life under systemd: boot, activation, crash, hang, reload, stop."""
+"""The service under systemd: boot, activation, crash, hang, reload, stop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.nspawn
 SETTINGS = "/etc/nestd/nestd.conf"
 MAY_BE_HELD_UP = 20.0
 PROPERTY = ("busctl", "get-property", "org.nestd1", "/org/nestd1", "org.nestd1.Manager", "Vendor")
-START_LIMIT_MS = 3000  # on a machine that does other things meanwhile
+START_LIMIT_MS = 3000  # on a busy machine
 MEMORY_LIMIT_KIB = 48 << 10
 
 
@@ -69,7 +69,7 @@ def test_reload_reads_the_settings_and_leaves_the_process(machine: Container) ->
     assert search() == ""
     with _settings(machine, "on_drift = report\n\nfrequency = 7\n"):
         machine.output("systemctl", "reload", "nestd")
-        # systemctl waits for the signal to be sent, not for what comes of it.
+        # systemctl waits until the signal is sent, not for its effect.
         assert wait_for(lambda: search() != "", MAY_BE_HELD_UP)
     entry = json.loads(search())
     expected = {
@@ -113,7 +113,7 @@ def test_start_and_memory(
 
 @contextmanager
 def _settings(machine: Container, text: str) -> Iterator[None]:
-    """nestd.conf has TEXT meanwhile."""
+    """nestd.conf contains TEXT meanwhile."""
     file = machine.file(SETTINGS)
     before = file.read_text()
     file.write_text(text)

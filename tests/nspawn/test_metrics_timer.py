@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestd-metrics.timer and its service, as the package has them."""
+"""nestd-metrics.timer and its service, as packaged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.nspawn
 
 TIMER, SERVICE = "nestd-metrics.timer", "nestd-metrics.service"
 FILE = "/run/nestd-metrics/nestd.prom"
-SECONDS = 60.0  # for what takes one
+SECONDS = 60.0  # for an operation that takes one second
 
 
 def test_the_timer_is_not_enabled(machine: Container) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The packages as they are, before they are installed."""
+"""The packages themselves, before installation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import nestd
 
 pytestmark = pytest.mark.nspawn
 
-# Where distributions differ, and what one of them adds.
+# Parts of paths that differ between distributions, and the form to compare.
 PLACES = (
     ("./lib/systemd/system/", "./usr/lib/systemd/system/"),
     (f"-{nestd.__version__}/README.md", "/README.md"),
@@ -22,7 +22,7 @@ PLACES = (
     ("/zsh/vendor-completions/", "/zsh/site-functions/"),
 )
 RELEASE = f"{nestd.__version__}-1"
-# What the RPMs ask for, as Debian's rpmbuild makes them: the tests install them with --nodeps.
+# The RPMs' requirements, as built by Debian's rpmbuild: the tests install them with --nodeps.
 RPM_REQUIRES = {
     "nestd": {
         "/bin/sh",
@@ -40,7 +40,7 @@ RPM_REQUIRES = {
     "nestctl": {"/bin/sh", "/usr/bin/python3", f"nestd = {RELEASE}", "python3-rich >= 12.3"},
     "ansible-collection-nestd-kvm": {"ansible-core >= 2.14"},
 }
-# Where RHEL 9 and 10 have what the RPM asks for there; the lists are named in the spec.
+# The RPM's requirements in RHEL 9 and 10, by repository; the spec names the lists.
 IN_RHEL = {
     "ansible-core",
     "dbus-common",
@@ -51,7 +51,7 @@ IN_RHEL = {
     "python3-pyudev",
 }
 IN_EPEL = {"python3-defusedxml", "python3-rich"}
-# What lintian says of a maintainer who is nobody: right, until DEBEMAIL names who releases.
+# lintian's tags for a placeholder maintainer: correct until DEBEMAIL names the releaser.
 WITHOUT_DEBEMAIL = ("bogus-mail-host", "bogus-mail-host-in-debian-changelog", "root-in-contact")
 OWN = (
     "dist-info",
@@ -64,7 +64,7 @@ OWN = (
 
 
 def test_rpmlint_finds_nothing(lint_root: Overlay) -> None:
-    """Both builds at once: some of what is filtered is in one of them only."""
+    """Both builds at once: some filters apply to only one of them."""
     files = "/packages/*.rpm /packages-for-rhel/*.noarch.rpm /src/packaging/nestd.spec"
     command = f"rpmlint --rpmlintrc /src/packaging/nestd.rpmlintrc {files}"
     said = lint_root.run("sh", "-c", command, binds=_checkout())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Packages that are upgraded, removed and installed while the machine runs."""
+"""Upgrading, removing and installing packages while the machine runs."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def test_upgraded_removed_and_installed_again(
 
 @pytest.mark.parametrize("kind", installation.KINDS)
 def test_without_a_running_systemd(kind: str, prepare: Prepare, tmp_path: Path) -> None:
-    """As in the build of an image: nothing that only a booted system can do is tried."""
+    """As in an image build: the scripts try nothing that only a booted system can do."""
     overlay = prepare(kind, tmp_path)
     said: list[str] = []
     for step in (installation.upgrade, installation.install_libvirt, installation.remove):
         step(kind, lambda *command: said.append(overlay.run(*command)))
-    # With dpkg, the triggers of other packages complain.
+    # With dpkg, triggers of other packages complain.
     if kind == "rpm":
         assert [text for text in said if "Failed" in text or "not been booted" in text] == []
     assert not (overlay.directory / "upper" / "usr" / "bin" / "nestd").is_file()
@@ -62,7 +62,7 @@ def test_without_a_running_systemd(kind: str, prepare: Prepare, tmp_path: Path) 
 
 @pytest.mark.parametrize("kind", installation.KINDS)
 def test_libvirt_may_come_later(kind: str, prepare: Prepare, boot: Boot, tmp_path: Path) -> None:
-    """In its sandbox nestd may write to a directory that was there when it started."""
+    """In its sandbox nestd may write only to directories that existed when it started."""
     overlay = prepare(kind, tmp_path)
     shutil.rmtree(overlay.directory / "upper" / "etc" / "libvirt")
     with boot(overlay) as machine:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestd is removed while a libvirt daemon writes debug logs.
+"""Removing nestd while a libvirt daemon writes debug logs.
 
-The daemon is a process that only sleeps, and virt-admin a script that keeps the settings in files.
+The daemon is a sleeping process, and virt-admin a script that keeps the settings in files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ pytestmark = pytest.mark.nspawn
 
 SECONDS = 20.0
 DAEMON = ("org.nestd1", "/org/nestd1/log/libvirtd", "org.nestd1.LogDaemon")
-# Where nestd's sandbox lets virt-admin write. Filters are reported with stars, as libvirt does.
+# A place where nestd's sandbox lets virt-admin write. Filters are reported with stars, as by
+# libvirt.
 SETTINGS = "/etc/libvirt/stand-in"
 BEFORE = ("3:*remote* ", "3:journald")
 VIRT_ADMIN = f"""#!/bin/sh
@@ -40,7 +41,7 @@ def test_the_daemon_logs_what_it_did_before(
         machine.output("busctl", "call", *DAEMON, "StartDebug", "sua{sv}", "1:qemu", "600", "0")
         assert _settings(machine)[0] == "1:*qemu* "
         assert _settings(machine)[1] != BEFORE[1]
-        # Nor does one that cannot be ended hold up the removal.
+        # A session that cannot be ended does not block the removal either.
         machine.write("/run/nestd/logs/another.debug", "")
 
         installation.remove(kind, machine.output)
@@ -73,7 +74,7 @@ def test_a_nestd_that_does_not_start_is_removed(
 
 
 def _start_libvirtd(machine: Container) -> None:
-    """Starts the stand-in, and waits until nestd has seen it."""
+    """Starts the fake daemon, and waits until nestd has seen it."""
     machine.file("/var/log/libvirt").mkdir()
     for name, text in zip(("daemon-log-filters", "daemon-log-outputs"), BEFORE):
         machine.write(f"{SETTINGS}/{name}", text)
@@ -87,7 +88,7 @@ def _start_libvirtd(machine: Container) -> None:
 
 
 def _settings(machine: Container) -> tuple[str, str]:
-    """The filters and outputs that the stand-in was told last."""
+    """The filters and outputs that were last set in the fake daemon."""
     return (
         machine.file(f"{SETTINGS}/daemon-log-filters").read_text(),
         machine.file(f"{SETTINGS}/daemon-log-outputs").read_text(),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Who may do what, with the system bus and polkit as they are installed."""
+"""Who may do what, with the system bus and polkit as installed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.nspawn
 
 SECONDS = 20.0
 PROPERTIES = "org.freedesktop.DBus.Properties"
-ID = "{id}"  # of a job that waits
+ID = "{id}"  # of a waiting job
 MANAGER = ("org.nestd1", "/org/nestd1", "org.nestd1.Manager")
 MODULE = ("org.nestd1", "/org/nestd1/module/kvm_intel", "org.nestd1.Module")
 JOB = ("org.nestd1", f"/org/nestd1/job/{ID}", "org.nestd1.Job")
@@ -41,7 +41,7 @@ READING = (
     (*MODULE, "Plan", "a{ss}s", "1", "nested", "1", "boot"),
     (*MODULE, "ListBlockers"),
     (*MODULE, "CanReload"),
-    (*MODULE, "Load", "a{sv}", "0"),  # it is loaded: there is nothing to do
+    (*MODULE, "Load", "a{sv}", "0"),  # it is loaded, so there is nothing to do
     (*LOG_DAEMON, "GetRunning"),
     (*LOG_DAEMON, "CheckFilters", "ss", "1:qemu", ""),
     (*LOG_DAEMON, "Plan", "sa{sv}", "1:qemu", "0"),
@@ -73,7 +73,7 @@ REFCNT = "/sys/module/kvm_intel/refcnt"
 AUTH_REQUIRED = "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"
 ACCESS_DENIED = "org.freedesktop.DBus.Error.AccessDenied"
 
-# What stands for libvirt: a daemon that only sleeps, and its settings in nestd's own /tmp.
+# A fake libvirt: a sleeping daemon, with its settings in nestd's own /tmp.
 UNIT_FILE = "/run/systemd/system/libvirtd.service"
 UNIT = """\
 [Service]
@@ -92,7 +92,7 @@ cat "$4"; echo
 
 @pytest.fixture(scope="module", autouse=True)
 def _libvirtd(machine: Container) -> Iterator[None]:
-    """libvirt as nestd sees it, and a debug session, which only who may can end."""
+    """A fake libvirt, with a debug session that only an authorized user can end."""
     machine.write(UNIT_FILE, UNIT)
     machine.write("/usr/bin/virt-admin", VIRT_ADMIN)
     machine.file("/usr/bin/virt-admin").chmod(0o755)
@@ -189,7 +189,7 @@ def test_nestctl_speaks_to_it(machine: Container) -> None:
 
 @contextmanager
 def _with_a_job(machine: Container, call: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """The call with the number of a job that waits, where it asks for one."""
+    """The call, with the number of a waiting job if it takes one."""
     if not any(ID in word for word in call):
         yield call
         return
@@ -204,19 +204,18 @@ def _with_a_job(machine: Container, call: tuple[str, ...]) -> Iterator[tuple[str
         yield tuple(word.replace(ID, path.rpartition("/")[2]) for word in call)
     finally:
         machine.output("busctl", "call", JOB[0], path, JOB[2], "Cancel")
-    # Not before: a job that is left would unload the module, and that of the host.
+    # Not before: a remaining job would unload the module, and it is the host's.
     machine.write(REFCNT, "0\n")
 
 
 def _state(machine: Container) -> tuple[object, ...]:
-    """All that a call could change."""
+    """Everything that a call could change."""
     files = [machine.file(path).read_bytes() for path in (KVM_CONF, LIBVIRTD_CONF)]
     log = machine.output("busctl", "get-property", *LOG_CONTROL, "LogLevel", "LogTarget")
     return (*files, log, machine.output("busctl", "call", *MANAGER, "Describe"))
 
 
 def _call(machine: Container, call: tuple[str, ...], user: str) -> subprocess.CompletedProcess[str]:
-    # As if by a program that cannot show a dialog. busctl prints an error's text; in its debug
-    # log is the name.
+    # Without interactive authorization. busctl prints an error's text; its debug log has the name.
     command = ("busctl", "call", "--allow-interactive-authorization=no", *call)
     return machine.run("env", "SYSTEMD_LOG_LEVEL=debug", *command, user=user)

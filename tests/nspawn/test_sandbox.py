@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from container import Container
 
-# The other half of this test runs it in the guest.
+# The other half of this test runs the probe in the vm tier's guest.
 sys.path.append(str(Path(__file__).parents[1] / "vm" / "guest"))
 
 import sandbox_probe
@@ -23,7 +23,7 @@ ANY_USER = 12345
 
 @pytest.fixture(scope="module")
 def found(machine: Container) -> dict[str, str]:
-    """What the probe found."""
+    """The results of the probe."""
     machine.write(sandbox_probe.SCRIPT, Path(sandbox_probe.__file__).read_text())
     for path in (*sandbox_probe.PLANTED, sandbox_probe.OTHERS):
         machine.write(path, "secret")

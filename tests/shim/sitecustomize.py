@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Python imports this in a nestd under test: a disk that is slow, files that cannot be read.
+"""Python imports this in a nestd under test, to simulate a slow disk or unreadable files.
 
-NESTD_TEST_SHIM names a directory, NESTD_TEST_ROOT that of the host's files. In the first one,
-"fault" holds an errno and a path: whatever opens, lists or looks up that path fails with it.
-To "record" all paths are added that are looked at while it is there. While "slow" is there,
-fsync(2) takes long and each opening a little, and what waits so on the event loop is added to it.
+NESTD_TEST_SHIM names a control directory, NESTD_TEST_ROOT the host's files. In the former, "fault"
+contains an errno and a path: every call that opens, lists or looks up that path fails with it.
+While "record" exists, all paths that are accessed are appended to it. While "slow" exists, fsync(2)
+takes long and each open(2) a little, and calls that wait on the event loop are appended to it.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from collections.abc import Callable
 from typing import Any
 
 FSYNC_SECONDS, OPEN_SECONDS = 0.2, 0.005
-# Audit events of what waits for a disk, and of these what looks at a path.
+# Audit events of calls that wait for a disk, and those of them that access a path.
 _LOOKS = ("open", "os.listdir", "os.scandir")
 _CHANGES = ("os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "os.truncate")
-_MEMORY = ("/sys/", "/proc/", "/dev/", "/run/")  # below the root: no disk
+_MEMORY = ("/sys/", "/proc/", "/dev/", "/run/")  # below the root, but not on a disk
 
 _busy = threading.local()
 
 
 class Shim:
-    """Gets to know of each such call before it is made."""
+    """An audit hook: it sees each such call before it is made."""
 
     def __init__(self, directory: str, root: str) -> None:
         self._directory = directory
         self._root = root
         sys.addaudithook(self._audited)
         for name in ("stat", "lstat", "readlink"):
-            # No function: pathlib of Python 3.9 would bind one to itself.
+            # Not a function: pathlib of Python 3.9 would bind one as a method.
             setattr(os, name, functools.partial(self._looking, getattr(os, name)))
         os.fsync = self._syncing(os.fsync)  # type: ignore[assignment]
 
@@ -84,7 +84,7 @@ class Shim:
         ours = _stack()
         if not _is_the_machine(ours):
             way = " < ".join(each.name for each in reversed(ours))
-            if not way.endswith(" < _serve < main < <module>"):  # that is the start
+            if not way.endswith(" < _serve < main < <module>"):  # not at the start
                 self._add("slow", f"{what} {inside}: {way}")
 
     def _fault(self) -> str:
@@ -107,7 +107,7 @@ def _stack() -> list[traceback.FrameSummary]:
 
 
 def _is_the_machine(stack: list[traceback.FrameSummary]) -> bool:
-    """Whether it is the simulated machine that works, and not nestd."""
+    """Whether the call comes from the simulated machine, not from nestd."""
     return any("/simulated/" in each.filename and each.name != "read_module" for each in stack)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Clients of nestd's that are told whether they may."""
+"""Clients of nestd, and whether they are authorized."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHALLENGED = ERROR + "InteractiveAuthorizationRequired"
 
 
 class User:
-    """Calls of one client, which end in the name of an error, or in DONE."""
+    """Calls of one client; each returns the name of an error, or DONE."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -81,6 +81,6 @@ async def _outcome(call: Awaitable[Sequence[object]]) -> str:
     except BusError as error:
         return error.name
     for descriptor in answers:
-        if type(descriptor) is int:  # and no bool
+        if type(descriptor) is int:  # and not a bool
             os.close(descriptor)
     return DONE

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A private bus that the tests of this folder share, and the real nestd on it."""
+"""A private bus, shared by the tests of this folder, with the real nestd on it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def intel(bus: PrivateBus, tmp_path: Path) -> Iterator[Nestd]:
 
 @pytest.fixture
 def beside_libvirtd(bus: PrivateBus, tmp_path: Path) -> Iterator[Nestd]:
-    """nestd on a host where a process that only sleeps stands for libvirtd."""
+    """nestd on a host with a sleeping process in place of libvirtd."""
     root = tmp_path / "root"
     for directory in ("etc/libvirt", "run", "usr/sbin", "var/log/libvirt"):
         (root / directory).mkdir(parents=True)

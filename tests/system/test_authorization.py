@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Who may change something, with polkit imitated by python-dbusmock: allow, deny, hang, vanish."""
+"""Authorization of changes, with polkit mocked by python-dbusmock: allow, deny, hang, vanish."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from nestd.bus.authorization import MOST_QUESTIONS, QUIET_SECONDS, Action
 from nestd.dbus.connection.callers import MAX_CALLS_PER_SENDER
 from nestd.dbus.errors import BusError
 
-QUICK = 4.0  # seconds, far below nestd's own limits, for those who have no part in the trouble
+QUICK = 4.0  # seconds, far below nestd's own limits, for clients that are not affected
 
 pytestmark = pytest.mark.needs("python3 -m dbusmock")
 
@@ -54,7 +54,7 @@ def set_mock(bus: PrivateBus, member: str, *arguments: str) -> None:
 
 
 def questions(bus: PrivateBus, method: str = "CheckAuthorization") -> str:
-    """The calls of METHOD that the recorder has had, as busctl prints an a(tav)."""
+    """The calls of METHOD that the recorder received, as busctl prints an a(tav)."""
     calls = polkit.busctl(bus.address, polkit.MOCK, "GetMethodCalls", "s", method)
     return calls.partition("a(tav) ")[2].strip()
 
@@ -138,7 +138,7 @@ def test_a_challenge_is_told(bus: PrivateBus, intel: Nestd) -> None:
     async def test(stranger: User) -> None:
         polkit.add_method(bus.address, polkit.QUESTION, "ret = (False, True, {})")
         assert await stranger.set_nested(False) == CHALLENGED
-        # A prompt is allowed, but there is nobody who could show one.
+        # A prompt is allowed, but there is no agent to show one.
         assert await stranger.set_nested(False, interactive=True) == CHALLENGED
         assert await Client(stranger.connection).call(INTEL, MODULE, "CanReload") == ("challenge",)
 
@@ -176,7 +176,7 @@ def test_access_is_told_without_a_prompt(bus: PrivateBus, intel: Nestd) -> None:
 
 @pytest.mark.usefixtures("recorder")
 def test_no_prompt_without_need(bus: PrivateBus, intel: Nestd) -> None:
-    """Not for what is so already, for what is refused anyway, nor for reading."""
+    """No prompt for changes without effect, for requests that fail anyway, or for reading."""
 
     async def test(stranger: User) -> None:
         assert await stranger.set_nested(True, interactive=True) == DENIED
@@ -309,7 +309,7 @@ def test_a_polkit_that_dies_while_it_is_asked_means_no(
 
 
 async def asked(bus: PrivateBus, count: int) -> None:
-    """Until so many questions hang in the mock."""
+    """Wait until that many requests hang in the mock."""
     polkit.add_method(bus.address, ("Hanging", "", "i"), "ret = len(self.hanging_calls)")
     deadline = time.monotonic() + SIGNAL_SECONDS
     ask = (polkit.busctl, bus.address, polkit.AUTHORITY, "Hanging")
@@ -340,7 +340,7 @@ def test_a_caller_that_leaves_takes_the_prompt_along(bus: PrivateBus, intel: Nes
         ids = [word for word in withdrawn if word.startswith('"nestd-')]
         assert len(set(ids)) == MAX_CALLS_PER_SENDER
         assert match_rules(bus, intel) == rules
-        # Were anything of them left, it would count against the user.
+        # Anything left of them would count against the user.
         set_mock(bus, "SimulateHang", "b", "false")
         allow(bus, Action.CONFIGURE_MODULES, Action.RELOAD_MODULES)
         assert await stranger.set_nested(False) == DONE
@@ -349,7 +349,7 @@ def test_a_caller_that_leaves_takes_the_prompt_along(bus: PrivateBus, intel: Nes
 
 
 def match_rules(bus: PrivateBus, nestd: Nestd) -> str:
-    """How many match rules nestd has with the bus."""
+    """The number of nestd's match rules on the bus."""
     ask = ["busctl", f"--address={bus.address}", "call", "org.freedesktop.DBus"]
     ask += ["/org/freedesktop/DBus", "org.freedesktop.DBus.Debug.Stats", "GetConnectionStats"]
     answer = subprocess.run([*ask, "s", BUS_NAME], check=True, capture_output=True, text=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Clients that flood, lie, leave or never read: the others are served, and nestd stays small."""
+"""Clients that flood, lie, disconnect or never read: others are served, and nestd stays small."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nestd.dbus.values import Variant
 
 MIB = 1 << 20
 MOST_GROWTH = 20 * MIB
-LONGEST_WAIT = 5.0  # seconds, for a well-behaved client on a machine that is busy with the flood
+LONGEST_WAIT = 5.0  # seconds, for a well-behaved client while the flood keeps the machine busy
 INTROSPECTABLE = "org.freedesktop.DBus.Introspectable"
 OBJECT_MANAGER = "org.freedesktop.DBus.ObjectManager"
 PEER = "org.freedesktop.DBus.Peer"
@@ -53,7 +53,7 @@ PARAMETER = OWN_ERROR + "InvalidParameter"
 def call(
     client: RawClient, path: str, interface: str, member: str, signature: str = "", *args: object
 ) -> int:
-    """Send a well-formed call of nestd's; its serial."""
+    """Send a well-formed call to nestd; returns its serial."""
     serial = client.next_serial()
     client.send(
         protocol.encode_call(serial, BUS_NAME, path, interface, member, signature, args).data
@@ -62,7 +62,7 @@ def call(
 
 
 def answers(client: RawClient, serials: Sequence[int]) -> list[Received]:
-    """The answers to these calls, which may come in any order."""
+    """The replies to these calls, which may arrive in any order."""
     found: dict[object, Received] = {}
     while len(found) < len(serials):
         received = client.receive()
@@ -72,7 +72,7 @@ def answers(client: RawClient, serials: Sequence[int]) -> list[Received]:
 
 
 class Polite(threading.Thread):
-    """A client that asks for something all the time, and how long it had to wait."""
+    """A client that sends requests all the time, and measures how long it waits."""
 
     def __init__(self, address: str) -> None:
         super().__init__(daemon=True)
@@ -101,7 +101,7 @@ class Polite(threading.Thread):
 
 
 class Target:
-    """The nestd that all these tests share: it has an object of each kind, a waiting job too."""
+    """The nestd that all these tests share: it has an object of each kind and a waiting job."""
 
     def __init__(self, nestd: Nestd) -> None:
         self.nestd = nestd
@@ -109,7 +109,7 @@ class Target:
         self.contents = [file.read_bytes() for file in self.files]
         self._status = Path(f"/proc/{nestd.process.pid}/status")
         nestd.start_machine("web01")
-        with self.client() as client:  # what is loaded with the first calls is no growth
+        with self.client() as client:  # modules loaded with the first calls do not count as growth
             deadline = time.monotonic() + 20
             while not self._machine_count(client):
                 assert time.monotonic() < deadline
@@ -124,18 +124,18 @@ class Target:
         return RawClient(self.nestd.address, timeout=30)
 
     def check_unchanged(self) -> None:
-        """Nobody changed a file or the job."""
+        """Check that no file was changed, nor the job."""
         assert [file.read_bytes() for file in self.files] == self.contents
         with self.client() as client:
             state = client.reply_to(call(client, JOB_PATH, PROPERTIES, "Get", "ss", JOB, "State"))
             assert state.body.endswith(b"\0waiting\0")
 
     def growth(self) -> int:
-        """Bytes between the start and the most memory that there ever was."""
+        """Bytes between the memory at the start and the peak."""
         return self._bytes("VmHWM") - self.start
 
     def descriptors(self) -> int:
-        """The fewest of several looks: one may find a file that a worker is just reading."""
+        """The minimum of several counts: one may include a file that a worker is just reading."""
         place = f"/proc/{self.nestd.process.pid}/fd"
         return min(len(os.listdir(place)) for _ in range(200))
 
@@ -167,7 +167,7 @@ def shared(
 
 @pytest.fixture
 def target(shared: Target, record_property: Callable[[str, object], None]) -> Iterator[Target]:
-    """Whatever the test does: others are served meanwhile, and nestd is well afterwards."""
+    """During every test others must be served, and afterwards nestd must be healthy."""
     polite = Polite(shared.nestd.address)
     polite.start()
     yield shared
@@ -185,7 +185,7 @@ def target(shared: Target, record_property: Callable[[str, object], None]) -> It
 
 @contextmanager
 def reading(client: RawClient, count: int) -> Iterator[Counter[str]]:
-    """Read COUNT answers beside; how they ended."""
+    """Read COUNT replies in the background; yields how they ended."""
     outcomes: Counter[str] = Counter()
 
     def read() -> None:
@@ -232,7 +232,7 @@ def test_500_clients_that_leave_without_waiting(target: Target) -> None:
             call(client, ROOT, MANAGER, "Describe")
             call(client, ROOT, MANAGER, "Inhibit", "ss", "who", "why")
     deadline = time.monotonic() + 20
-    while target.descriptors() > descriptors:  # some calls are still at work
+    while target.descriptors() > descriptors:  # some calls are still running
         assert time.monotonic() < deadline
     with target.client() as client:
         reply = client.reply_to(call(client, ROOT, MANAGER, "ListInhibitors"))
@@ -256,7 +256,7 @@ VALUES: dict[str, tuple[object, ...]] = {
 
 
 def methods_of_all_objects() -> Iterator[tuple[str, str, str, str]]:
-    """Path, interface, member and signature of all that can be called."""
+    """Path, interface, member and signature of everything that can be called."""
     for path, own in OBJECTS.items():
         only_root = [OBJECT_MANAGER] if path == ROOT else []
         for interface in (own, PROPERTIES, INTROSPECTABLE, PEER, *only_root):
@@ -292,7 +292,7 @@ def test_arrays_of_16_mebibytes(target: Target) -> None:
 
 
 def test_arguments_that_fill_a_mebibyte(target: Target) -> None:
-    """They are answered for what they say: nothing is refused for its size or number."""
+    """They are answered by their content: none is refused for its size or number."""
     entries = MIB // 16 - 8
     parameters = {number.to_bytes(3, "big").hex(): "1" for number in range(entries // 2)}
     options = {
@@ -315,7 +315,7 @@ def test_arguments_that_fill_a_mebibyte(target: Target) -> None:
 
 
 def test_ten_clients_with_two_mebibytes_each(target: Target) -> None:
-    """Small in bytes, large as values: those of one call at a time are there, or none."""
+    """Small in bytes, large as values: at most one call's values are in memory at a time."""
     parameters = {f"p{number}": "x" * 15 for number in range(30_000)}
     features = "".join(
         f"<feature name='feature{number}' policy='require'/>" for number in range(20_000)
@@ -351,7 +351,7 @@ def test_descriptors_are_not_taken(target: Target) -> None:
         assert client.reply_to(serial).error == INVALID
     assert target.descriptors() <= descriptors
     os.close(writer)
-    assert os.read(reader, 1) == b""  # nobody else has the other end
+    assert os.read(reader, 1) == b""  # no one else holds the other end
     os.close(reader)
 
 
@@ -411,7 +411,7 @@ def test_clients_that_never_read(target: Target) -> None:
                     call(client, INTEL, INTROSPECTABLE, "Introspect")
                     call(client, ROOT, MANAGER, "Describe")
             except OSError:
-                pass  # the bus takes no more of it
+                pass  # the bus accepts no more of it
         with target.client() as other:
             assert not other.reply_to(call(other, ROOT, MANAGER, "Describe")).error
 

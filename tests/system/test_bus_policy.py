@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The D-Bus policy that is shipped, below rules as the system bus has them: what gets through.
+"""The shipped D-Bus policy, combined with rules like the system bus's: what it lets through.
 
-A stand-in owns nestd's name and sees what arrives; the last test is with nestd itself.
+A dummy service owns nestd's name and sees what arrives; the last test uses nestd itself.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ from running_nestd import BUS_NAME, ROOT, running_nestd
 from users import acting_as, nobody
 
 POLICY = Path(__file__).parents[2] / "systemd" / "org.nestd1.conf"
-# What /usr/share/dbus-1/system.conf says before it includes the policies of services, with polkit's
-# own policy made simple.
+# The rules of /usr/share/dbus-1/system.conf before it includes the services' policies, with a
+# simplified policy for polkit.
 LIKE_THE_SYSTEM_BUS = """
   <policy context="default">
     <deny own="*"/>
@@ -83,7 +83,7 @@ def request_name(client: RawClient, name: str = BUS_NAME) -> Received:
 
 
 class Stage:
-    """The stand-in, and a client whose messages it may or may not get."""
+    """The dummy service, and a client whose messages may or may not reach it."""
 
     def __init__(self, bus: PrivateBus, uid: int, stack: ExitStack) -> None:
         self.owner = stack.enter_context(client(bus, 0))
@@ -103,7 +103,7 @@ class Stage:
         return self.send(CALL, **fields, **({"interface": interface} if interface else {}))
 
     def arrived(self) -> list[Received]:
-        """What the stand-in got until now."""
+        """The messages that the dummy service has received so far."""
         self.call(BUS_NAME, STANDARD + "Peer", "Ping")
         found = []
         while True:
@@ -224,7 +224,7 @@ def test_nestd_itself_works_under_the_policy(strict_bus: PrivateBus, tmp_path: P
 def test_caller_without_descriptors_is_told_under_the_policy(
     strict_bus: PrivateBus, tmp_path: Path
 ) -> None:
-    """The policy lets nestd ask the bus whether the caller takes any."""
+    """The policy allows nestd to ask the bus whether the caller accepts descriptors."""
     with running_nestd(strict_bus.address, tmp_path, "--simulate", "intel"):
         for takes in (False, True):
             with RawClient(strict_bus.address, takes_descriptors=takes) as caller:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Manager.Validate and Manager.CheckGuest over D-Bus, on simulated hosts of all four vendors."""
+"""Manager.Validate and Manager.CheckGuest over D-Bus, on simulated hosts of all vendors."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_bad_xml_is_refused_in_one_sentence(bus: PrivateBus, tmp_path: Path) -> 
 
 
 def test_many_at_once_keep_nobody_waiting(bus: PrivateBus, tmp_path: Path) -> None:
-    """The largest XML that is read, and whole validations, while another asks for little."""
+    """The largest accepted XML, and full validations, while another client sends small requests."""
 
     async def test(client: Client, nestd: Nestd) -> None:
         large = guest("amd-host-passthrough").replace("</domain>", "<a/>" * 4_500 + "</domain>")
@@ -163,7 +163,7 @@ def test_reading_leaves_the_host_as_it_is(bus: PrivateBus, tmp_path: Path) -> No
         return {str(path): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
     async def test(client: Client, nestd: Nestd) -> None:
-        # Start notes which kvm.conf is there, in a thread that READY=1 does not wait for.
+        # The start records the state of kvm.conf in a thread that READY=1 does not wait for.
         noted = nestd.root / "var/lib/nestd/kvm.conf.json"
         for _ in range(200):
             if noted.exists():

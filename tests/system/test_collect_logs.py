@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Manager.CollectLogs: what is in an archive, and what clients cannot do to nestd with one."""
+"""Manager.CollectLogs: the content of an archive, and clients that try to harm nestd with one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LINE = b"2026-01-01 00:00:00.000+0000: 1234: debug : qemuMonitorIOWrite:451 : mo
 
 @pytest.fixture
 def logs(intel: Nestd) -> Path:
-    """libvirt's log directory on the simulated host, without logs."""
+    """libvirt's log directory on the simulated host, empty."""
     directory = intel.root / "var/log/libvirt"
     (directory / "qemu").mkdir(parents=True)
     return directory
@@ -51,7 +51,7 @@ def run(nestd: Nestd, test: Callable[[Connection], Awaitable[None]]) -> None:
 
 
 async def begin(connection: Connection, **options: Variant) -> int:
-    """A descriptor to read an archive from."""
+    """Start a collection; returns the descriptor to read the archive from."""
     [descriptor] = await connection.call(
         BUS_NAME, ROOT, MANAGER, "CollectLogs", "a{sv}", [options], take_descriptor=True
     )
@@ -66,7 +66,7 @@ def read_to_end(descriptor: int) -> bytes:
 
 
 class Archive:
-    """What was collected; names are without the archive's own directory."""
+    """The collected files; names are without the archive's top directory."""
 
     def __init__(self, data: bytes) -> None:
         self.files: dict[str, bytes] = {}
@@ -203,7 +203,7 @@ def test_the_newest_logs_up_to_a_limit(intel: Nestd, logs: Path) -> None:
 
 
 def test_a_secret_that_the_limit_cuts(intel: Nestd, logs: Path) -> None:
-    """The beginning of the part that is kept is the rest of a line, and of a private key."""
+    """The kept part begins in the middle of a line, and of a private key."""
     key = b"-----BEGIN PRIVATE KEY-----\n" + b"a2V5\n" * 100 + b"-----END PRIVATE KEY-----\n"
     for cut in (200, 201, 300):
         (logs / "libvirtd.log").write_bytes(b"x" * 1000 + b"\n" + key + b"end\n")
@@ -216,7 +216,7 @@ def test_a_secret_that_the_limit_cuts(intel: Nestd, logs: Path) -> None:
 
 
 def test_logs_that_change_between_the_two_looks(intel: Nestd, logs: Path) -> None:
-    """nestd has measured the newest log and waits for the client to take the first of it."""
+    """nestd has measured the newest log, and waits for the client to read the first part."""
     data = b"".join(os.urandom(60).hex().encode() + b"\n" for _ in range(10000))
     for name in ("grows.log", "shrinks.log"):
         (logs / name).write_bytes(data)
@@ -275,7 +275,7 @@ def test_options_are_checked(intel: Nestd) -> None:
 
 
 def test_few_at_once_and_those_who_leave_make_room(intel: Nestd, logs: Path) -> None:
-    """Clients that do not read: others are served meanwhile, and closing frees what they held."""
+    """While clients do not read, others are served; closing frees what they held."""
     (logs / "libvirtd.log").write_bytes(os.urandom(4 * MIB))
 
     async def test(connection: Connection) -> None:
@@ -327,7 +327,7 @@ def test_memory_does_not_grow_with_the_logs(
 
     async def test(connection: Connection) -> None:
         nonlocal most
-        # Once before: what is imported and allocated at the first archive is not of its size.
+        # Once before: imports and allocations of the first archive do not depend on its size.
         await asyncio.to_thread(read_to_end, await begin(connection, max_bytes=max_bytes(MIB)))
         before = intel.resident()
         started = time.monotonic()
@@ -346,7 +346,7 @@ def test_memory_does_not_grow_with_the_logs(
 
 
 def _readable(descriptor: int) -> int:
-    """Bytes that wait in a pipe."""
+    """The number of bytes waiting in a pipe."""
     number = array.array("i", [0])
     fcntl.ioctl(descriptor, termios.FIONREAD, number)
     return number[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A client that never reads its archive: what it held is free again after a while."""
+"""A client that never reads its archive: the resources it held are freed after a while."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Files of modprobe.d that are links, hang modprobe or are large, over D-Bus."""
+"""Files in modprobe.d that are links, that hang modprobe, or that are large, over D-Bus."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(nestd: Nestd, test: Callable[[Client], Awaitable[None]]) -> None:
 
 
 def module_identity(nestd: Nestd) -> int:
-    """Changes with each load of the module; an inode number may be given again."""
+    """Changes with each load of the module; an inode number may be reused."""
     return (nestd.root / "sys/module/kvm_intel/initstate").stat().st_mtime_ns
 
 
@@ -71,7 +71,7 @@ def test_a_reload_right_after_an_edit_behind_a_link_takes_it_in(intel: Nestd) ->
         intel.kvm_conf.unlink()
         intel.kvm_conf.symlink_to("../elsewhere.conf")
         await client.wait_for_property(INTEL, "NestedNext", "yes")
-        await asyncio.sleep(0.3)  # nothing is fresh any more
+        await asyncio.sleep(0.3)  # no file is recent any more
         target.write_text(OFF)
         await reload(client)
         assert await client.module("kvm_intel", "Nested", "State") == ["no", "in-sync"]
@@ -205,7 +205,7 @@ def test_a_vendors_file_is_not_masked_by_a_copy(intel: Nestd) -> None:
         await client.set_parameters("kvm_intel", {"ept": "1"}, "boot")
         assert intel.kvm_conf.read_text() == f"{ON}options kvm_intel ept=1\n"
         await client.set_parameters("kvm_intel", {"ept": ""}, "boot")
-        assert intel.kvm_conf.read_text() == ON  # whose it is now, nobody knows: it stays
+        assert intel.kvm_conf.read_text() == ON  # its owner is unknown now, so it stays
 
     run(intel, test)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Manager.Describe on simulated hosts: valid by describe.schema.json, and true."""
+"""Manager.Describe on simulated hosts: valid against describe.schema.json, and true."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_fresh_host(vendor: str, bus: PrivateBus, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("vendor", HOST_MODULES)
 def test_a_busy_host(vendor: str, bus: PrivateBus, tmp_path: Path) -> None:
-    """A machine, a job that waits for it, an inhibitor, odd configuration, a libvirt daemon."""
+    """A machine, a job that waits for it, an inhibitor, invalid configuration, a libvirt daemon."""
     module = HOST_MODULES[vendor]
     for path in ("usr/sbin/virtqemud", "etc/libvirt/virtqemud.conf"):
         (tmp_path / "root" / path).parent.mkdir(parents=True)
@@ -87,7 +87,7 @@ def test_a_busy_host(vendor: str, bus: PrivateBus, tmp_path: Path) -> None:
 
 @asynccontextmanager
 async def inhibitor(address: str) -> AsyncIterator[None]:
-    """A client that asks for no reloads."""
+    """A client that inhibits reloads."""
     connection = await Connection.connect(address, take_descriptors=True)
     why = ("backup", "nightly run")
     [guard] = await connection.call(

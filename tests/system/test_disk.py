@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A full or read-only disk under modprobe.d or /run: an error, nothing lost, nestd lives on."""
+"""A full or read-only disk under modprobe.d or /run: an error, no loss, and nestd keeps running."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IO_ERROR = "org.freedesktop.DBus.Error.IOError"
 
 @pytest.fixture
 def small(intel: Nestd) -> Iterator[Path]:
-    """modprobe.d on a file system of its own, of 64 KiB."""
+    """modprobe.d on a separate file system of 64 KiB."""
     directory = intel.kvm_conf.parent
     data = intel.kvm_conf.read_bytes()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(directory)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How nestd ends when it cannot go on: one sentence, no traceback, status 1."""
+"""How nestd exits when it cannot continue: one sentence, no traceback, status 1."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def is_signal(name: str) -> Callable[[Signal], bool]:
 
 
 def test_a_machine_that_takes_anothers_place_is_announced(bus: PrivateBus, tmp_path: Path) -> None:
-    """MachineCount is the same before and after."""
+    """MachineCount is the same before and after it."""
 
     async def test(client: Client, nestd: Nestd) -> None:
         changed = is_signal("MachinesChanged")

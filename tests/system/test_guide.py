@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Red Hat's guide to nested virtualization (RHEL 8), statement by statement.
 
-Each numbered statement of the guide that is about nesting ends as something that nestd does,
-refuses or says; the tests are named by the number. Those about logs (21 to 25) are tested with
-the logs.
+Each numbered statement of the guide about nesting is something that nestd does, refuses or says;
+the tests are named by the number. Those about logs (21 to 25) are in test_guide_logs.py.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ def judged(host: Situation, inside: str = "", **more: str) -> tuple[bool, dict[s
 
 
 def test_guide_row_01_ibm_z_for_now(bus: PrivateBus, tmp_path: Path) -> None:
-    """Unload kvm, load it with nested=1; without an entry it holds until the next reboot only."""
+    """Unload kvm, load it with nested=1; without an entry it lasts only until the next reboot."""
 
     async def test(client: Client, nestd: Nestd) -> None:
         assert await client.module("kvm", "Nested") == ["no"]
@@ -72,7 +71,7 @@ def test_guide_row_03_power9_reading(shown: str, verdict: str, tmp_path: Path) -
 
 
 def test_guide_row_04_power9_for_now(bus: PrivateBus, tmp_path: Path) -> None:
-    """kvm_hv takes a new value while it runs."""
+    """kvm_hv accepts a new value while it is loaded."""
 
     async def test(client: Client, nestd: Nestd) -> None:
         assert await client.set_nested("kvm_hv", False, "now") == "/"
@@ -108,7 +107,7 @@ def test_guide_row_06_intel_and_amd(vendor: str, bus: PrivateBus, tmp_path: Path
 
 
 def test_guide_row_07_power9_guest(tmp_path: Path) -> None:
-    """The capability nested-hv in the L1 guest's XML, and better in those of its guests too."""
+    """The capability nested-hv in the L1 guest's XML, and preferably in its guests' XML too."""
     host = make_situation(tmp_path, "power")
     ready, found = judged(host, machine="pseries")
     assert not ready
@@ -136,7 +135,7 @@ def test_guide_row_08_x86_guest(vendor: str, feature: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("vendor", ["intel", "amd", "power", "s390"])
 def test_guide_row_09_guests_of_the_guest(vendor: str, tmp_path: Path) -> None:
-    """Made inside of L1 by the ordinary procedure."""
+    """Created inside L1 by the ordinary procedure."""
     _, found = judged(make_situation(tmp_path, vendor))
     assert found["nested-guests"].verdict is Verdict.NOTE
     assert "virt-install" in found["nested-guests"].hint
@@ -166,7 +165,7 @@ def test_guide_row_11_technology_preview(vendor: str, tmp_path: Path) -> None:
 
 
 def test_guide_row_12_architectures(tmp_path: Path) -> None:
-    """Intel, AMD, POWER9 or IBM Z; since the guide arm64 too, and no other."""
+    """Intel, AMD, POWER9 or IBM Z; later than the guide also arm64, and no other."""
     for vendor in ("intel", "amd", "power", "s390"):
         found = findings(make_situation(tmp_path / vendor, vendor))
         assert found["architecture"].verdict is Verdict.PASS
@@ -220,7 +219,7 @@ def test_guide_row_15_hypervisors(vendor: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["vmware", "amazon", "microsoft"])
 def test_guide_row_16_another_hypervisor_below(kind: str, tmp_path: Path) -> None:
-    """L0 is not KVM: it can work, unsupported."""
+    """L0 is not KVM: it can work, but is unsupported."""
     host = make_situation(tmp_path, "intel", virtualization=kind)
     for found in (findings(host), judged(host)[1]):
         assert found["host-virtualization"].verdict is Verdict.WARN
@@ -237,7 +236,7 @@ def test_guide_row_17_third_level(kind: str, tmp_path: Path) -> None:
 
 
 def test_guide_row_18_amd_migration(tmp_path: Path) -> None:
-    """With nested on, machines of an AMD host cannot be migrated."""
+    """With nested on, an AMD host's machines cannot be migrated."""
     host = make_situation(tmp_path, "amd")
     for found in (findings(host), judged(host)[1]):
         assert "cannot be migrated" in found["amd-migration"].summary
@@ -245,7 +244,7 @@ def test_guide_row_18_amd_migration(tmp_path: Path) -> None:
 
 
 def test_guide_row_19_huge_pages_on_ibm_z(bus: PrivateBus, tmp_path: Path) -> None:
-    """nested=1 with hpage=1: refused before; what the kernel says is told."""
+    """nested=1 with hpage=1 is refused beforehand; the kernel's message is reported."""
 
     async def test(client: Client, nestd: Nestd) -> None:
         await client.set_parameters("kvm", {"hpage": "1"}, "boot")
@@ -267,7 +266,7 @@ def test_guide_row_19_huge_pages_on_ibm_z(bus: PrivateBus, tmp_path: Path) -> No
 
 
 def test_guide_row_20_xive(tmp_path: Path) -> None:
-    """The external interrupt virtualization engine is not there for L1."""
+    """The external interrupt virtualization engine is not available to L1."""
     host = make_situation(tmp_path, "power")
     for found in (findings(host), judged(host)[1]):
         assert found["power-xive"].verdict is Verdict.NOTE

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The guide's statements about debug logs (21 to 25), by number, on a host with libvirtd's files.
 
-What a running libvirtd does with them is tested with the real one: test_log_daemon.py.
+test_log_daemon.py tests what a real libvirtd does with them.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def test_guide_row_25_the_guides_example(nestd: Nestd) -> None:
         )
         assert canonical == GUIDES_FILTERS
         assert warnings == []
-        # As libvirt's guide has it today: the same filters, and all the rest at level 1.
+        # As in libvirt's guide today: the same filters, and everything else at level 1.
         assert preset("all").filters == f"{GUIDES_FILTERS} 1:*"
 
     run(nestd, test)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a file's mode or hidepid keeps from a user, nestd keeps from that user as well."""
+"""nestd hides from a user whatever a file's mode or hidepid hides from that user."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MACHINE = "secretsite"
 
 @pytest.fixture(scope="module")
 def bus() -> Iterator[PrivateBus]:
-    """One of its own, since polkit comes and goes on it."""
+    """A separate bus, since polkit starts and stops on it."""
     with private_bus("dbus-daemon") as bus:
         yield bus
 
@@ -65,7 +65,7 @@ def nestd(bus: PrivateBus, tmp_path: Path) -> Iterator[Nestd]:
 
 
 async def everything(caller: User) -> dict[str, object]:
-    """All that is to be read of nestd, with the name of what gave it."""
+    """Everything that can be read from nestd, by the name of its source."""
 
     async def call(path: str, interface: str, member: str, types: str = "", *args: object) -> None:
         try:
@@ -129,7 +129,7 @@ def test_a_user_without_rights_reads_no_text_of_private_files(
             {"parameter": "ept", "value": "1", "file": "/etc/modprobe.d/kvm.conf", "line": 2}
         ]
         assert [each["line"] for each in module["load_obstacles"]][:1] == [1]
-        # The count is no secret, and neither is that something is in the way.
+        # The count is not secret, and neither is the fact that something blocks the reload.
         assert description["machine_count"] == 1
         assert found["ListMachines"] == ([(0, "", "", "")],)
         assert found["ListBlockers"] == ([("machine", "", 0, "machine of another user")],)
@@ -142,7 +142,7 @@ def check_all_is_seen(found: dict[str, object]) -> None:
         assert SECRET in str(found[name]), name
     for name in ("Describe", "ListMachines", "ListGuests", "ListBlockers"):
         assert MACHINE in str(found[name]), name
-    # Properties are for everybody at once.
+    # Properties are the same for all clients.
     for name in ("GetManagedObjects", "GetAll"):
         assert SECRET not in str(found[name]), name
 
@@ -169,7 +169,7 @@ def test_a_user_whom_polkit_allows_without_a_question_reads_all_of_it(
     with polkit.recorder(bus.address, tmp_path / "polkit.log"):
         polkit.add_method(bus.address, polkit.QUESTION, "ret = (True, False, {})")
         check_all_is_seen(asyncio.run(seen()))
-        # With a password is not without a question, and nobody is asked for one.
+        # Authorization with a password needs a prompt, and no user is prompted here.
         polkit.add_method(bus.address, polkit.QUESTION, "ret = (False, True, {})")
         assert SECRET not in str(asyncio.run(seen()))
 
@@ -178,7 +178,7 @@ def test_a_user_whom_polkit_allows_without_a_question_reads_all_of_it(
 def test_what_is_below_a_closed_directory_is_not_told(
     bus: PrivateBus, nestd: Nestd, where: str
 ) -> None:
-    """Whether there is such a directory: in all that can be asked without rights."""
+    """Nothing that an unprivileged client can query reveals whether such a directory exists."""
     outputs = f"1:file:/var/log/libvirt/{where}/libvirtd.log 1:file:/var/log/libvirt/{where}"
 
     async def answers(uid: int) -> list[str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Manager.ListHistory: what was asked, how it ended, what others did; and taking a change back."""
+"""Manager.ListHistory: requests, their results, changes by others; and undoing a change."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def seen(client: Client) -> list[tuple[object, ...]]:
 
 
 async def wait_for_entries(client: Client, count: int) -> list[dict[str, object]]:
-    """All of them, once there are as many."""
+    """All entries, once there are that many."""
     for _ in range(600):
         found = await entries(client)
         if len(found) >= count:
@@ -78,7 +78,7 @@ def test_what_others_did_to_the_files_of_libvirt(bus: PrivateBus, tmp_path: Path
         file = nestd.root / "etc/libvirt/virtqemud.conf"
         file.write_text(file.read_text() + 'log_filters = "3:remote"\n')
         await wait_for_entries(client, 1)
-        # What nestd writes itself is no foreign event, also while a debug session is kept.
+        # nestd's own writes are not foreign events, even during a debug session.
         await client.call(QEMU, LOG_DAEMON, "StartDebug", "sua{sv}", "qmp", 60, {})
         await client.call(QEMU, LOG_DAEMON, "SetFilters", "ssa{sv}", "1:qemu", "start", {})
         (nestd.root / "etc/libvirt/virtnetworkd.conf").write_text("max_clients = 7\n")
@@ -120,7 +120,7 @@ def test_what_nestd_loads_and_unloads_is_not_the_doing_of_others(
     async def test(client: Client, nestd: Nestd) -> None:
         await client.call(INTEL, MODULE, "Unload", "sa{sv}", "now", {})
         await client.call(INTEL, MODULE, "Load", "a{sv}", {})
-        await asyncio.sleep(1)  # until a look at the host would have noted it
+        await asyncio.sleep(1)  # until a look at the host would have recorded it
         found = await entries(client)
         assert [(each["kind"], each["asked"], each["uid"]) for each in found] == [
             ("reload", "load", 0),

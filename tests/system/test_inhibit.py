@@ -159,14 +159,14 @@ def test_a_waiting_job_outlives_nestd(bus: PrivateBus, tmp_path: Path, politely:
                 nestd.end_machine("web01")
                 assert await client.wait_for_job_end(job) == "done"
                 assert await client.module("kvm_intel", "Nested", "State") == ["no", "in-sync"]
-                # A number is not used again.
+                # A number is not reused.
                 assert await client.set_nested("kvm_intel", True, "now") == f"{ROOT}/job/2"
 
         asyncio.run(after())
 
 
 def test_a_job_that_ends_at_the_start_is_told_of(bus: PrivateBus, tmp_path: Path) -> None:
-    """nestd was killed in the middle of it; whoever waits for its end gets to know."""
+    """nestd was killed in the middle of it; clients that wait for its end are notified."""
 
     async def begin(nestd: Nestd) -> str:
         async with client_of(nestd) as client:
@@ -185,7 +185,7 @@ def test_a_job_that_ends_at_the_start_is_told_of(bus: PrivateBus, tmp_path: Path
     record.write_bytes(text)
 
     async def body() -> None:
-        async with client_of(nestd) as client:  # there before nestd is
+        async with client_of(nestd) as client:  # connected before nestd starts
             with running_nestd(bus.address, tmp_path, "--simulate", "intel") as again:
                 await look(again, client, job)
 
@@ -193,16 +193,16 @@ def test_a_job_that_ends_at_the_start_is_told_of(bus: PrivateBus, tmp_path: Path
 
 
 def test_what_is_written_into_the_descriptor_wakes_nobody(intel: Nestd) -> None:
-    """Only its end counts, and so nestd does not look while there is none."""
+    """Only hangup counts, so nestd does not poll the descriptor before."""
 
     async def body() -> None:
         connection = await Connection.connect(intel.address, take_descriptors=True)
         async with client_of(intel) as client:
             guard = await inhibit(connection, "a writer")
-            await asyncio.sleep(0.3)  # for what follows from the call itself
+            await asyncio.sleep(0.3)  # for the effects of the call itself
             before = wake_ups(intel)
             for _ in range(500):
-                with suppress(BlockingIOError):  # the pipe is full, and nobody empties it
+                with suppress(BlockingIOError):  # the pipe is full, and no one reads it
                     os.write(guard, b"x" * 4096)
                 await asyncio.sleep(0.001)
             assert wake_ups(intel) - before < 50
@@ -216,7 +216,7 @@ def test_what_is_written_into_the_descriptor_wakes_nobody(intel: Nestd) -> None:
 
 
 def wake_ups(nestd: Nestd) -> int:
-    """How often the main thread has gone to sleep so far."""
+    """How often the main thread has blocked so far (voluntary context switches)."""
     lines = Path(f"/proc/{nestd.process.pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt"))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What nestd's objects say of themselves is the contract, to the letter."""
+"""The introspection of nestd's objects matches the contract exactly."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def contract(interface: str) -> ET.Element:
 
 
 def shape(element: ET.Element) -> tuple[object, ...]:
-    """Everything of an element but comments, white space and the order of members."""
+    """An element without comments, white space and the order of members."""
     children = sorted((shape(child) for child in element if isinstance(child.tag, str)), key=repr)
     if element.tag in ("method", "signal"):  # the order of arguments counts
         children = [shape(child) for child in element if isinstance(child.tag, str)]

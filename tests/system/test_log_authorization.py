@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Who may change libvirt's log settings, with polkit imitated by python-dbusmock.
+"""Authorization to change libvirt's log settings, with polkit mocked by python-dbusmock.
 
-The daemon is a process that only sleeps: what is allowed to be asked of it ends in an error.
+The daemon is a sleeping process, so an authorized request ends in an error.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def test_each_action_allows_one_thing(
 
 def test_what_needs_no_leave(bus: PrivateBus, nestd: Nestd) -> None:
     async def test(stranger: User) -> None:
-        assert await set_filters(stranger, "") == DONE  # it is so already
+        assert await set_filters(stranger, "") == DONE  # already set
         assert await stranger.ask(PATH, LOG_DAEMON, "StopDebug") == DONE
         assert await stranger.ask(PATH, LOG_DAEMON, "Plan", "sa{sv}", "1:qemu", {}) == DONE
         assert await stranger.ask(PATH, LOG_DAEMON, "CheckFilters", "ss", "1:qemu", "") == DONE

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""org.freedesktop.LogControl1, which `systemctl service-log-level nestd` speaks."""
+"""org.freedesktop.LogControl1, which `systemctl service-log-level nestd` uses."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def get(client: Client, name: str) -> object:
 
 
 async def make_a_debug_line(client: Client) -> None:
-    """An error that a client gets is told at the level debug."""
+    """Cause an error reply, which is logged at the level debug."""
     with pytest.raises(BusError, match="sometime"):
         await client.set_nested("kvm_intel", True, "sometime")
 

@@ -269,7 +269,7 @@ def test_a_configuration_that_changes_is_told(nestd: Nestd, libvirtd: Libvirtd) 
 
 
 async def told(client: Client, beginning: str) -> None:
-    """Wait until ConfigError begins so: an event has to come first."""
+    """Wait until ConfigError begins with this text: an event must arrive first."""
     for _ in range(100):
         [error] = await get(client, "ConfigError")
         if str(error).startswith(beginning):
@@ -307,7 +307,7 @@ def test_odd_configuration_files(nestd: Nestd, libvirtd: Libvirtd, tmp_path: Pat
             assert libvirtd.filters() == ""
             leftovers = [each for each in os.listdir(libvirtd.config.parent) if "nestd" in each]
             assert leftovers == []
-            if name != "directory":  # which no event tells of
+            if name != "directory":  # which no event announces
                 await told(client, "/etc/libvirt/libvirtd.conf")
             if libvirtd.config.is_dir():
                 libvirtd.config.rmdir()
@@ -438,7 +438,7 @@ def test_debug_session_outlasts_the_idle_exit(
     libvirtd.arguments = ("--timeout", "2")
 
     async def test(client: Client) -> None:
-        libvirtd.start()  # here, since it goes again after two seconds
+        libvirtd.start()  # here, since it disappears after two seconds
         await client.wait_for_property(PATH, "Active", True)
         await start_debug(client, "1:qemu", 6)
         await asyncio.sleep(5)
@@ -476,7 +476,7 @@ def test_no_libvirt_no_objects(bus: PrivateBus, tmp_path: Path) -> None:
 def test_nestd_killed_at_any_moment(
     bus: PrivateBus, tmp_path: Path, libvirtd: Libvirtd, seed: int
 ) -> None:
-    """File and daemon change both or not at all, and a debug session ends as ever."""
+    """File and daemon change together or not at all, and a debug session ends as usual."""
     moment = random.Random(seed)
     libvirtd.admin("daemon-log-filters", "1:*a*")
     before = libvirtd.filters(), libvirtd.outputs()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A thousand changes at once: served one at a time, in order, each on the true state."""
+"""A thousand changes at once: served one at a time, in order, each based on the current state."""
 
 from __future__ import annotations
 

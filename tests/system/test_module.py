@@ -209,7 +209,7 @@ def test_a_plan_does_nothing_where_the_change_would_be_refused(intel: Nestd) -> 
 
 
 def test_changes_at_once_are_served_in_turn(intel: Nestd) -> None:
-    """Each is worked out on what the one before left; none is refused for a plan it never made."""
+    """Each is planned on the result of the one before; none is refused for an outdated plan."""
 
     async def test(client: Client) -> None:
         asked = [client.set_nested("kvm_intel", number % 2 == 0, "now") for number in range(13)]
@@ -395,7 +395,7 @@ def test_no_kvm_is_readable_and_refuses_changes(bus: PrivateBus, tmp_path: Path)
 
 
 def test_vendor_and_host_module_are_constant(intel: Nestd) -> None:
-    """Also where the module goes for good: of a property that is annotated so, clients ask once."""
+    """Even if the module is unloaded for good: clients read a "const" property only once."""
 
     async def test(client: Client) -> None:
         [listed] = intel.root.glob("lib/modules/*/modules.dep")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Plan tells the error that the request itself meets, on hosts where it meets one."""
+"""Plan reports the error that the request itself would get, on hosts where there is one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FILES = {
 
 
 async def _both(nestd: Nestd, parameters: Mapping[str, str], when: str) -> tuple[object, object]:
-    """What Plan says that the request meets, and what it meets; None for no refusal."""
+    """The error that Plan predicts for the request, and its actual error; None for none."""
     async with client_of(nestd) as client:
         plan = await client.plan("kvm_intel", dict(parameters), when)
         met = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The real polkitd with the actions that are shipped: rules, prompts, and who needs none."""
+"""The real polkitd with the shipped actions: rules, prompts, and callers that need none."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.needs("pkaction", "/usr/lib/polkit-1/polkitd")
 
 
 def rule(condition: str) -> str:
-    """A rule that lets nobody do what the condition says."""
+    """A rule that allows the user "nobody" the actions that meet the condition."""
     return (
         "polkit.addRule(function(action, subject) {"
         f"if (subject.user == 'nobody' && ({condition})) return polkit.Result.YES; }});"
@@ -128,7 +128,7 @@ def test_a_prompt_is_in_the_language_of_its_reader(
 
 
 class Agent:
-    """What shows polkit's prompts to the user of this process, and what it was asked to show."""
+    """An agent that gets polkit's prompts for the user of this process, and records them."""
 
     def __init__(self, connection: Connection, answers: bool) -> None:
         self.connection = connection
@@ -161,7 +161,7 @@ class Agent:
 
 @contextlib.asynccontextmanager
 async def agent(bus: PrivateBus, *, answers: bool) -> AsyncIterator[Agent]:
-    """An agent for clients of nobody's in this process; it knows root's password."""
+    """An agent for the clients in this process that run as nobody; it knows root's password."""
     connection = await Connection.connect(bus.address)
     found = Agent(connection, answers)
     started = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
@@ -188,7 +188,7 @@ def test_a_prompt_names_the_module(bus: PrivateBus, intel: Nestd, tmp_path: Path
                     " kvm_intel and reload it.",
                 ),
             ]
-            # auth_admin_keep: nobody is asked again for some minutes.
+            # auth_admin_keep: no second prompt for some minutes.
             assert await stranger.set_nested(True, interactive=True) == DONE
             assert shown.prompts.empty()
             assert await stranger.set_nested(False, "boot", interactive=True) == DONE
@@ -208,7 +208,7 @@ def test_a_prompt_names_the_daemon(bus: PrivateBus, beside_libvirtd: Nestd, tmp_
 
         async with agent(bus, answers=True) as shown:
             assert await ask("SetFilters", "ssa{sv}", "1:qemu", "start", {}) == DONE
-            # It is allowed, but who only sleeps cannot be asked to do it.
+            # It is authorized, but the sleeping process cannot do it.
             unavailable = "org.nestd1.Error.DaemonUnavailable"
             assert await ask("StartDebug", "sua{sv}", "1:qemu", 60, {}) == unavailable
             texts = [shown.prompts.get_nowait()[:2] for _ in range(shown.prompts.qsize())]
@@ -242,7 +242,7 @@ def test_a_prompt_to_inhibit(bus: PrivateBus, tmp_path: Path) -> None:
                 take_descriptor=True,
             )
             os.close(int(str(guard)))
-            # Not who: that is a text of the caller's own, and for rules to look at.
+            # Not "who": the caller chooses that text, and rules may check it.
             assert shown.prompts.get_nowait()[:2] == (
                 "org.nestd1.inhibit",
                 "Authentication is required to hold up reloads of the KVM modules.",

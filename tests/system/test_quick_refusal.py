@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How soon a reload is refused: at once where a machine is known, after some tries elsewhere."""
+"""How soon a reload is refused: at once if the blocking machine is known, else after retries."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from running_nestd import ROOT, Client, Nestd, on_host
 
 from nestd.dbus.errors import BusError
 
-TRIES_SECONDS = 0.5  # at least: what is about to go is waited for some two seconds
+TRIES_SECONDS = 0.5  # at least: nestd waits about two seconds for users that may be about to exit
 
 
 def look_like_a_probe(nestd: Nestd, name: str) -> None:
-    """The machine is none of libvirt's, and has no name: it may be gone in a moment."""
+    """The machine is not libvirt's, and has no name, so it may be gone in a moment."""
     processes = [each for each in nestd.root.glob("proc/[0-9]*") if (each / "fd/3").is_symlink()]
     [process] = [each for each in processes if (each / "fd/3").readlink().name == name]
     (process / "cmdline").write_bytes(b"/usr/libexec/qemu-kvm\0-machine\0none\0")

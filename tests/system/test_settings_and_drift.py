@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestd.conf at the start and after SIGHUP, and what on_drift does on a host that runs."""
+"""nestd.conf at the start and after SIGHUP, and the effect of on_drift on a running host."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def configure(directory: Path, text: str) -> None:
 
 
 def hang_up(nestd: Nestd) -> list[bytes]:
-    """Send SIGHUP; what the service manager is told of it."""
+    """Send SIGHUP; returns the notification to the service manager."""
     nestd.process.send_signal(signal.SIGHUP)
     nestd.notifications.settimeout(SIGNAL_SECONDS)
     told = [nestd.notifications.recv(4096)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A shutdown waits for a reload: the lock that nestd takes of logind (here of our own making)."""
+"""A shutdown waits for a reload: nestd's inhibitor lock from logind (here a fake one)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""PropertiesChanged after what others did, measured on the bus."""
+"""The delay of PropertiesChanged after changes by others, measured on the bus."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ IN_TIME = 0.1  # seconds
 
 
 def delays(nestd: Nestd, change: Callable[[int], object]) -> list[float]:
-    """Seconds from each of some changes until PropertiesChanged, in order of size."""
+    """Seconds from each of several changes until PropertiesChanged, sorted."""
 
     async def body() -> list[float]:
         found = []
         async with client_of(nestd) as client:
             for number in range(TIMES):
-                await asyncio.sleep(0.2)  # all is told that the change before led to
+                await asyncio.sleep(0.2)  # all signals of the previous change have arrived
                 client.signals.clear()
                 started = time.monotonic()
                 change(number)
@@ -46,7 +46,7 @@ def test_a_file_that_somebody_edits(
     other = intel.kvm_conf.with_name("zz.conf")
     found = delays(intel, lambda number: other.write_text(f"options kvm_intel ple_gap={number}\n"))
     record_property("modprobe.d to signal, ms", [round(each * 1000) for each in found])
-    # The quickest show what nestd takes, the others what else this machine has to do.
+    # The fastest show nestd's own delay, the others the load of this machine.
     assert found[TIMES // 4] < IN_TIME
 
 

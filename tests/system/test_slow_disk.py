@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A disk that takes its time keeps those waiting who asked for it, and nobody else.
+"""A slow disk delays only the clients whose requests need it.
 
-With NESTD_TEST_SLOW_DISK in the environment all tests of the tier run so: see running_nestd.
+With NESTD_TEST_SLOW_DISK in the environment all tests of the tier use one: see running_nestd.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shimmed import Shim
 INTEL, KVM = f"{ROOT}/module/kvm_intel", f"{ROOT}/module/kvm"
 DAEMON, LOG_DAEMON = f"{ROOT}/log/virtqemud", "org.nestd1.LogDaemon"
 OTHER_FILES = 40
-# What each user may ask for, and then what changes something.
+# The requests that every user may send, then those that make changes.
 CALLS = (
     *((ROOT, MANAGER, member, "") for member in ("Describe", "Validate", "Posture")),
     *((ROOT, MANAGER, member, "") for member in ("ListMachines", "ListGuests", "ListHistory")),
@@ -39,7 +39,7 @@ CALLS = (
 
 
 async def job_when_idle(client: Client, nestd: Nestd) -> None:
-    """A job that waits for a machine's end."""
+    """A job that waits until a machine ends."""
     nestd.start_machine("web01")
     job = await client.set_nested("kvm_intel", False, "idle")
     nestd.end_machine("web01")

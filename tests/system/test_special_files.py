@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""FIFOs in the place of files: whoever opens one to read waits for somebody who writes."""
+"""FIFOs in place of files: opening one for reading blocks until a writer opens it."""
 
 from __future__ import annotations
 

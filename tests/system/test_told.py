@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What an administrator finds in the log: who changed what, and how each reload ended."""
+"""The log for administrators: who changed what, and how each reload ended."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nestd.dbus.errors import BusError
 
 
 def run(nestd: Nestd, test: Callable[[Client], Awaitable[None]]) -> list[str]:
-    """The log lines of the level notice and above that the test has caused."""
+    """The log lines of level notice and above that the test caused."""
 
     async def body() -> None:
         async with client_of(nestd) as client:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Whatever cannot be read is told as unreadable: not as absent, and never as an internal error."""
+"""Unreadable files are reported as unreadable, not as absent, and never as an internal error."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ERRORS = (errno.EIO, errno.ENOMEM, errno.ENFILE)
 SYSFS = "/sys/module/kvm_intel"
 OF_THE_MODULE = ("initstate", "refcnt", "holders", "parameters", "parameters/nested")
 
-# Places of which there are many of a kind (tests/run --all tries them too).
+# Paths with many others of the same kind (tests/run --all tries them too).
 _MANY = (
     *("/proc/1", "/sys/module/kvm/parameters/", f"{SYSFS}/parameters/"),
     *("/usr/bin/", "/usr/sbin/", "/usr/share/doc/", "/run/", "/var/run/", "/boot/", "/efi"),
@@ -59,7 +59,7 @@ def shimmed(bus: PrivateBus, tmp_path: Path) -> Iterator[tuple[Nestd, Shim]]:
 
 
 async def answer(client: Client, *call: object) -> object:
-    """What the call gives, or its error."""
+    """The result of the call, or its error."""
     try:
         return await client.call(*call)  # type: ignore[arg-type]
     except BusError as error:
@@ -71,7 +71,7 @@ def is_internal(given: object) -> bool:
 
 
 async def internal_errors(client: Client) -> list[str]:
-    """The reading calls that end in an error which none of them may end in."""
+    """The read calls that fail with an error that none of them may return."""
     given = {call[2]: await answer(client, *call) for call in READS}
     return [f"{name}: {each}" for name, each in given.items() if is_internal(each)]
 
@@ -81,7 +81,7 @@ async def set_nested(client: Client, value: bool) -> object:
 
 
 def test_each_file_that_cannot_be_read(shimmed: tuple[Nestd, Shim]) -> None:
-    """Each place that a call looks at fails, and that call is made."""
+    """For each path that a call accesses: make the access fail, and repeat the call."""
     nestd, shim = shimmed
     every = bool(os.environ.get("NESTD_TEST_ALL"))
 
@@ -95,7 +95,7 @@ def test_each_file_that_cannot_be_read(shimmed: tuple[Nestd, Shim]) -> None:
                 shim.start_recording()
                 assert not is_internal(await answer(client, *call))
                 for path in shim.recorded():
-                    # What reads a file for one call does so for the others.
+                    # The code that reads a file is the same for all calls.
                     kind = (path, every and number)
                     if kind in tried or (path.startswith(_MANY) and not every):
                         continue

@@ -13,7 +13,7 @@ import image
 import pytest
 import tiers
 
-# What is in there runs in guests only.
+# These directories' tests run only inside guests.
 collect_ignore = ["guest", "nesting_guest", "other_guests"]
 
 
@@ -21,7 +21,7 @@ collect_ignore = ["guest", "nesting_guest", "other_guests"]
 def guest(
     record_testsuite_property: Callable[[str, object], None],
 ) -> guest_run.GuestRun:
-    """The guest after it has run all its tests. Takes minutes."""
+    """The guest's results, after it has run all its tests. Takes minutes."""
     if not image.directory().exists() and os.geteuid() != 0:
         tiers.lacking([f"the image, which root builds with {image.__file__}"])
     started = time.monotonic()

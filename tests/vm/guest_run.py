@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""One boot of the guest with this checkout's wheel, which runs all tests of guest/."""
+"""One boot of the guest, with this checkout's wheel, that runs all tests of guest/."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent.parent
 TESTS = HERE / "guest"
 SHARES = CHECKOUT / ".cache" / "guest"
-# Seconds from power on to power off; a single test has a limit of its own in guest/run.sh.
+# Seconds from power on to power off; guest/run.sh limits single tests.
 LIMIT = 40 * 60
 
 
 @dataclass(frozen=True)
 class GuestRun:
-    """What a boot left: outcomes by FILE::FUNCTION, how it ended, and seconds that steps took."""
+    """The results of a boot: outcomes by FILE::FUNCTION, how it ended, and seconds per step."""
 
     outcomes: Mapping[str, results.Outcome]
     ending: str
@@ -35,7 +35,7 @@ class GuestRun:
 def run(image: Path, more: Path | None = None, limit: float = LIMIT) -> GuestRun:
     """Boots the image and waits for the end of the tests, LIMIT seconds at most. Takes minutes.
 
-    MORE is a directory whose tests run instead of those of guest/, beside what those import.
+    MORE is a directory of tests that run instead of those of guest/, with the same helpers.
     """
     share = _new_share()
     _build_wheel(share)
@@ -67,7 +67,7 @@ def run(image: Path, more: Path | None = None, limit: float = LIMIT) -> GuestRun
 
 
 def _new_share() -> Path:
-    """An empty directory, below .cache/ so that logs can be looked at later; few are kept."""
+    """An empty directory, below .cache/ so that logs can be read later; few are kept."""
     SHARES.mkdir(parents=True, exist_ok=True)
     for former in sorted(SHARES.iterdir())[:-4]:
         shutil.rmtree(former)
@@ -75,7 +75,7 @@ def _new_share() -> Path:
 
 
 def _build_wheel(directory: Path) -> None:
-    """From a copy: setuptools leaves build/ in its source, and packs what it finds there later."""
+    """Built from a copy: setuptools leaves build/ in its source, and later packs what is in it."""
     source = directory / "source"
     shutil.copytree(
         CHECKOUT / "nestd", source / "nestd", ignore=shutil.ignore_patterns("__pycache__")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Builds the disk image of the vm tier: a small Debian with systemd, udev, polkit and libvirt.
 
-    tests/vm/image.py        as root: builds it if need be (minutes), prints its directory
+    tests/vm/image.py        as root: builds it if absent (minutes), prints its directory
 
 A boot must not write to it (QEMU's snapshot=on).
 
@@ -51,7 +51,7 @@ PACKAGES = (
     "udev",
 )
 
-# What no test reads, and drivers for which QEMU has no device: saves build and boot time.
+# Files that no test reads, and drivers without a QEMU device: this saves build and boot time.
 EXCLUDED = (
     "/usr/share/doc/*",
     "/usr/share/locale/*",
@@ -66,7 +66,7 @@ EXCLUDED = (
     "/lib/modules/*/kernel/sound/*",
 )
 
-# In place before the kernel is: an initramfs of the root disk's drivers alone.
+# In place before the kernel is installed: an initramfs with only the root disk's drivers.
 BEFORE_PACKAGES = {
     "etc/initramfs-tools/conf.d/small": "MODULES=list\nCOMPRESS=gzip\n",
     "usr/share/initramfs-tools/modules.d/small": "virtio_pci\nvirtio_blk\next4\ncrc32c_generic\n",
@@ -95,7 +95,7 @@ WantedBy=multi-user.target
 """,
 }
 
-# What mmdebstrap clears or copies from this machine. The id is any valid one: without it each
+# Files that mmdebstrap clears or copies from this machine. The ID is any valid one: without it each
 # boot is a "first boot", which enables and resets units.
 LAST = {
     "etc/hostname": "nestd-test\n",
@@ -103,7 +103,7 @@ LAST = {
     "etc/resolv.conf": "",
 }
 
-# What would only cost time at boot, or start in the middle of a test.
+# These would only cost time at boot, or start in the middle of a test.
 MASKED = (
     "apt-daily-upgrade.timer",
     "apt-daily.timer",
@@ -116,8 +116,8 @@ MASKED = (
     "serial-getty@ttyS0.service",
 )
 
-# The stubs go below updates/, which depmod prefers. The kvm_intel they stand in front of could
-# not load: the CPU that QEMU emulates is one with SVM.
+# The stubs go below updates/, which depmod prefers. The kvm_intel that they replace could not load:
+# QEMU emulates a CPU with SVM.
 FINISH = f"""
 set -eux
 systemctl mask {" ".join(MASKED)}
@@ -131,12 +131,12 @@ depmod "$version"
 
 
 def directory() -> Path:
-    """Where the image is, or will be once it has been built."""
+    """The image's directory, which exists once it has been built."""
     return CACHE / debian_image.key([Path(__file__), *sorted((HERE / "stubs").iterdir())])
 
 
 def build() -> Path:
-    """Builds the image unless it is there. Needs root. Raises BuildError."""
+    """Builds the image if absent. Needs root. Raises BuildError."""
     return debian_image.build(directory(), _make)
 
 

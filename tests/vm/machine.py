@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Boots the image once in an emulated machine, which runs what a shared directory says."""
+"""Boots the image once in an emulated machine, which runs the script in a shared directory."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import os
 import subprocess
 from pathlib import Path
 
-# An AMD processor with SVM and nested paging, in software: the stock kernel's kvm_amd loads and
-# runs machines on it. One processor: with two, the guest's kernel was seen to oops while KVM
-# patched itself. ("-cpu max" boots a quarter slower.)
+# An emulated AMD processor with SVM and nested paging: the stock kernel's kvm_amd loads and runs
+# machines on it. One processor: with two, the guest's kernel oopsed while KVM patched itself.
+# ("-cpu max" boots a quarter slower.)
 HARDWARE = ("-M", "q35", "-accel", "tcg", "-cpu", "qemu64,+svm,+npt", "-smp", "1", "-m", "2G")
 KERNEL_ARGUMENTS = "root=/dev/vda rw console=ttyS0 quiet panic=-1 systemd.show_status=false"
 
 
 def run(image: Path, share: Path, limit: float, arguments: str = "") -> bool:
-    """Boots the image and waits for the machine to power off; False if it was not off in time.
+    """Boots the image and waits until the machine powers off; False if it did not in time.
 
     share is the directory that the guest sees as /run/share, with run.sh in it. The console goes
     to console.log in it. limit is in seconds, arguments are added to the kernel's command line.

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """POWER9 and IBM Z, emulated: Debian's kernel, its modules and nestd in an initramfs.
 
-Debian's packages are unpacked, not configured: no program of the other architecture runs here.
-That image holds nothing of nestd and is kept in .cache/; each boot adds this checkout's nestd and
-the tests of other_guests/ to it in a second archive, which the kernel unpacks over the first.
+Debian's packages are unpacked, not configured: no program of the other architecture runs here. The
+image contains nothing of nestd and is kept in .cache/; each boot adds this checkout's nestd and the
+tests of other_guests/ in a second archive, which the kernel unpacks over the first.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PACKAGES = (
     "dbus-daemon",
     "dbus-system-bus-common",
     "kmod",
-    "libpam0g",  # essential, hence not taken along as a dependency
+    "libpam0g",  # essential, so not pulled in as a dependency
     "python3",
     "python3-configobj",
     "python3-dbus-next",
@@ -40,7 +40,7 @@ PACKAGES = (
     "systemd",  # for systemd-detect-virt
 )
 
-# What nothing here reads. The machine that emulates POWER9 takes no initramfs of 128 MiB or more.
+# Files that nothing here reads. QEMU's POWER9 machine accepts no initramfs of 128 MiB or more.
 REMOVED = (
     "boot",
     "lib/modules/*/kernel/[b-z]*",
@@ -49,7 +49,7 @@ REMOVED = (
     "usr/lib/*/gconv",
     "usr/lib/*/libperl.so.*",
     "usr/lib/*/perl*",
-    "usr/share/dbus-1/system.d",  # of users that are not there
+    "usr/share/dbus-1/system.d",  # for users that do not exist
     "usr/share/doc",
     "usr/share/locale",
     "usr/share/man",
@@ -69,7 +69,7 @@ FILES = {
 
 @dataclass(frozen=True)
 class Machine:
-    """One that QEMU emulates; name is that of the directory with its tests."""
+    """An emulated machine; name is the name of the directory with its tests."""
 
     name: str
     debian: str  # Debian's name of the architecture
@@ -79,7 +79,7 @@ class Machine:
 
     @property
     def directory(self) -> Path:
-        """Where the image is, or will be once it has been built."""
+        """The image's directory, which exists once it has been built."""
         return CACHE / f"vm-{self.name}" / debian_image.key([Path(__file__)])
 
 
@@ -102,7 +102,7 @@ MACHINES = (POWER, S390)
 
 @dataclass(frozen=True)
 class Boot:
-    """What a boot left: outcomes by FILE::FUNCTION, how it ended, and the seconds that it took."""
+    """The results of a boot: outcomes by FILE::FUNCTION, how it ended, and its seconds."""
 
     outcomes: Mapping[str, results.Outcome]
     ending: str
@@ -110,7 +110,7 @@ class Boot:
 
 
 def build(machine: Machine) -> Path:
-    """Builds the image unless it is there. Needs root. Raises BuildError."""
+    """Builds the image if absent. Needs root. Raises BuildError."""
 
     def make(work: Path) -> None:
         _make(machine, work)
@@ -119,17 +119,17 @@ def build(machine: Machine) -> Path:
 
 
 def boot(machine: Machine, work: Path) -> Boot:
-    """Boots the machine, whose image is there, and waits for the end of its tests.
+    """Boots the machine, which has been built, and waits until its tests end.
 
-    WORK is an empty directory for the initramfs and the console's output. Takes up to two minutes,
-    LIMIT seconds at most.
+    WORK is an empty directory for the initramfs and the console output. Takes up to two minutes, at
+    most LIMIT seconds.
     """
     console, initramfs = work / "console.log", work / "initramfs"
     _add_tests(machine, work, initramfs)
     command = [*machine.qemu, "-accel", "tcg", "-smp", "1", "-display", "none", "-monitor", "none"]
     command += ["-no-reboot", "-net", "none", "-serial", f"file:{console}"]
     command += ["-kernel", str(machine.directory / "kernel"), "-initrd", str(initramfs)]
-    # The console is for the tests' reports: of the kernel only what comes before its end.
+    # The console is for the tests' reports; the kernel prints only emergencies.
     command += ["-append", f"console={machine.console} rdinit=/init loglevel=1 panic=-1"]
     started = time.monotonic()
     try:
@@ -191,7 +191,7 @@ def _add_tests(machine: Machine, work: Path, initramfs: Path) -> None:
 
 
 def _archive(work: Path, root: Path, archive: Path) -> None:
-    """What the kernel unpacks: everything below ROOT, owned by root."""
+    """The archive that the kernel unpacks: everything below ROOT, owned by root."""
     pack = "find . | cpio --quiet --create --format=newc --owner=0:0 | gzip -1"
     script = f"set -o pipefail; cd {shlex.quote(str(root))}; {pack} > {shlex.quote(str(archive))}"
     debian_image.run(work, "bash", "-c", script)

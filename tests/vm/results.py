@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the guest's tests reported: read from the lines that guest/conftest.py writes as it goes.
+"""The results of the guest's tests, read from the lines that guest/conftest.py writes.
 
 A line is a JSON object: {"test", "start": true} before a test, {"test", "outcome", "seconds",
-"text", "properties"} after it. A machine that hangs or dies leaves the lines up to then.
+"text", "properties"} after it. If the machine hangs or dies, the lines up to then remain.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 @dataclass
 class Outcome:
-    """Of one test function, all its parameters together; outcome is pytest's word for it."""
+    """The result of one test function with all its parameters; outcome is pytest's word for it."""
 
     outcome: str = "missing"
     seconds: float = 0.0
@@ -24,12 +24,12 @@ class Outcome:
     properties: list[tuple[str, object]] = field(default_factory=list)
 
 
-# Of a function's outcomes the first of these counts.
+# The first of these among a function's outcomes counts.
 WORST_FIRST = ("failed", "running", "passed", "skipped")
 
 
 def functions(directory: Path) -> list[str]:
-    """FILE::FUNCTION of every test of the guest, found without importing what only it has."""
+    """FILE::FUNCTION of every guest test, found without imports that only work in the guest."""
     return [
         f"{path.name}::{node.name}"
         for path in sorted(directory.glob("test_*.py"))
@@ -39,7 +39,7 @@ def functions(directory: Path) -> list[str]:
 
 
 def read(lines: Iterable[str]) -> dict[str, Outcome]:
-    """The outcomes by FILE::FUNCTION. The last line may be cut short."""
+    """The outcomes by FILE::FUNCTION. The last line may be incomplete."""
     tests: dict[str, Outcome] = {}
     for line in lines:
         try:

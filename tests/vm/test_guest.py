@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The service on a real kernel with KVM: one boot, and each test of guest/ reported as one here.
+"""The service on a real kernel with KVM: one boot; each test of guest/ is reported as a test here.
 
 To add a test, write it in guest/test_*.py: plain pytest functions that run as root in the guest,
 with systemd, udev, D-Bus, polkit and libvirt up and this checkout's nestd installed and running
 (virtual machines: guest/machines.py; what is installed and started: guest/run.sh; packages:
-image.py). The tests share one boot, so each leaves the modules loaded and the files as it found
-them. What a guest test hands to record_property is shown in the summary of tests/run. The files
-of the last boots (journal.log, pytest.log, console.log) are kept in .cache/guest/.
+image.py). The tests share one boot, so each must leave the modules loaded and the files unchanged.
+The properties that a guest test records (record_property) are shown in the summary of tests/run.
+The files of the last boots (journal.log, pytest.log, console.log) are kept in .cache/guest/.
 
-`pytest --tier vm -k NAME` still boots and runs all; for an experiment, hand machine.run() a
-directory with a run.sh of your own.
+`pytest --tier vm -k NAME` still boots and runs all; for an experiment, pass machine.run() a
+directory with your own run.sh.
 """
 
 from __future__ import annotations

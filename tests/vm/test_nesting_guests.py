@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Guests that are hypervisors themselves, on a real kernel: the tests of nesting_guest/.
+"""Guests that are themselves hypervisors, on a real kernel: the tests of nesting_guest/.
 
-As test_guest.py, in a boot of its own, the end of which is a locked kernel. So are what keeps
-modules from being loaded, and kvm itself with its vendor's module.
+Like test_guest.py, in a separate boot, which ends with a locked-down kernel. It also tests
+obstacles to loading modules, and kvm itself with its vendor module.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TESTS = Path(__file__).resolve().with_name("nesting_guest")
 
 @pytest.fixture(scope="session")
 def nesting_guest() -> guest_run.GuestRun:
-    """The machine after it has run all tests. Takes many minutes."""
+    """The machine's results, after it has run all tests. Takes many minutes."""
     if not image.directory().exists() and os.geteuid() != 0:
         tiers.lacking([f"the image, which root builds with {image.__file__}"])
     try:

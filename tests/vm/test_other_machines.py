@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The service on the kernels of POWER9 and IBM Z: one boot of each emulated machine.
 
-The tests themselves are those of other_guests/power/ and other_guests/s390/: plain functions that
-run as root in the guest, without pytest, and that share one boot and one nestd (other_guests/init,
-report.py). The images are built by other_machines.py.
+The tests are in other_guests/power/ and other_guests/s390/: plain functions that run as root in the
+guest, without pytest, and share one boot and one nestd (other_guests/init, report.py).
+other_machines.py builds the images.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def boot(
     tmp_path_factory: pytest.TempPathFactory,
     record_testsuite_property: Callable[[str, object], None],
 ) -> Boot:
-    """What the machine left after it has run all its tests. Takes up to some minutes."""
+    """The machine's results, after it has run all its tests. Takes up to a few minutes."""
     machine: Machine = request.param
     if not machine.directory.exists() and os.geteuid() != 0:
         tiers.lacking([f"root, to build the image of {machine.name}"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The host's reading of what a guest left, also of one that died; no guest is booted."""
+"""How the host reads a guest's results, also those of one that died; no guest is booted."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a linked SELinux policy allows: ask_policy.py POLICY, questions and answers as JSON.
+"""Queries a linked SELinux policy: ask_policy.py POLICY, with questions and answers as JSON.
 
 A question is [source, target, class, permission]; a target of "" is any. The answers are true,
-false, or null where the policy does not know the source or the target.
+false, or null if the policy has no such source or target.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ CALLER = 1000
 
 
 class Asked(list[Action]):
-    """Stands in for polkit: allows everything, and keeps what it was asked for."""
+    """A fake polkit: allows everything, and records the requests."""
 
     async def require(self, call: Call, action: Action, details: Mapping[str, str]) -> int:
         self.append(action)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The journal entries that changes and reloads leave, with what each says of whom and what."""
+"""The journal entries of changes and reloads, with the fields of each."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CONF = "/etc/modprobe.d/kvm.conf"
 
 
 class Stubborn(SimulatedKernel):
-    """Lets nobody write a parameter."""
+    """Rejects every write to a parameter."""
 
     def write_parameter(self, name: str, parameter: str, value: str) -> None:
         raise PermissionError(1, "Operation not permitted")

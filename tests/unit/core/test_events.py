@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the log tells: each event with the fields that it promises, and its catalog entry."""
+"""The log's events: each has the fields that it declares, and a catalog entry."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""One run of the work at a time, and none that is older than the question."""
+"""One run of the work at a time, and no result that is older than the request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nestd.core.shared_work import SharedAnswers, SharedLook, SharedWork
 
 
 class Host:
-    """Counts looks; the first lasts until it is told to end."""
+    """Counts looks; the first lasts until it is released."""
 
     def __init__(self) -> None:
         self.looks = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""journald's native protocol, spoken to a socket of the test's own."""
+"""journald's native protocol, sent to the test's own socket."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger("nestd.test_journal")
 
 
 class Journal:
-    """What journald would get."""
+    """What journald would receive."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -33,7 +33,7 @@ class Journal:
         self.seals = 0
 
     def entry(self) -> dict[str, str]:
-        """The next entry; a field that comes twice is an error."""
+        """The next entry; a duplicate field is an error."""
         data, ancillary, _, _ = self.sock.recvmsg(1 << 20, socket.CMSG_SPACE(4))
         for _, _, rights in ancillary:
             [fd] = array.array("i", rights)
@@ -56,7 +56,7 @@ class Journal:
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    """A journal that gets what is logged."""
+    """A journal that receives the log."""
     journal = Journal(tmp_path / "journal")
     handler = JournalHandler(journal.path, logging.NullHandler())
     log.addHandler(handler)
@@ -184,7 +184,7 @@ def test_encoding() -> None:
 
 @pytest.mark.parametrize("matches", [True, False])
 def test_the_journal_is_used_where_stderr_leads_to_it(tmp_path: Path, matches: bool) -> None:
-    """$JOURNAL_STREAM names stderr, and is inherited by processes that have another one."""
+    """$JOURNAL_STREAM names stderr, and processes with another stderr inherit it."""
     journal = Journal(tmp_path / "journal")
     program = (
         "import logging, pathlib\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestd.conf: what is right serves, what is wrong is reported with file, line and key."""
+"""nestd.conf: valid settings apply, invalid ones are reported with file, line and key."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What others chose is shown as one printable line, wherever it is read."""
+"""Text from outside is shown as one printable line, wherever it is read."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_arguments_without_end_are_not_read_to_the_end(tmp_path: Path) -> None:
     root = Root(tmp_path)
     process(root, 7, guest=b"x" * 100_000)
     with root.at("/proc/7/cmdline").open("r+b") as file:
-        file.truncate(1 << 40)  # more than any memory; a hole, which takes no space
+        file.truncate(1 << 40)  # more than any memory; a sparse file, which takes no space
     [holder] = kvm_holders.scan(root, {})
     assert holder.guest == "x" * (LONGEST - 3) + "..."
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""--simulate for argparse: a Simulation, one sentence for a wrong one, or the listing."""
+"""--simulate for argparse: a Simulation, a one-sentence error, or the listing."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What --simulate takes: kinds and situations, and what it says of others."""
+"""The argument of --simulate: kinds and situations, and the errors for other values."""
 
 from __future__ import annotations
 

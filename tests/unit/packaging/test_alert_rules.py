@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The alert rules and the dashboard: by promtool, and against what nestctl prints."""
+"""The alert rules and the dashboard: checked by promtool, and against nestctl's metrics."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_the_dashboards_queries_are_promql(tmp_path: Path) -> None:
 def test_rules_dashboard_and_readme_name_metrics_that_nestctl_prints() -> None:
     printed = set(re.findall(r'Family\(\s*"(nestd_[a-z_]+)"', COMMAND.read_text()))
     asked = {name for text in _dashboard() for name in NAME.findall(text)}
-    # In expressions alone: templates and annotations speak of other things.
+    # Only in expressions: templates and annotations contain other words.
     asked |= {name for line in RULES.read_text().splitlines() for name in NAME.findall(line)}
     assert {name.removesuffix("_total") for name in asked} <= printed
     readme = (METRICS / "README.md").read_text()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the packages' files say, against what they package."""
+"""The packaging files against the files that they package."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ POSTRM = CHECKOUT / "packaging" / "debian" / "nestd.postrm"
 RULES = CHECKOUT / "packaging" / "debian" / "rules"
 SPEC = CHECKOUT / "packaging" / "nestd.spec"
 
-# Modules whose package, of the same name in Debian and in Fedora, is not python3-MODULE.
+# Modules with a package not named python3-MODULE; Debian and Fedora use the same name.
 PACKAGES = {"validate": "python3-configobj"}
 
 
@@ -130,7 +130,7 @@ def test_the_maintainer_of_a_package_is_who_builds_it(
 
 
 def test_no_address_is_made_up() -> None:
-    """What reads as a way to reach somebody or a home page is one."""
+    """Everything that looks like a contact address or a home page is a real one."""
     documents = list(CHECKOUT.glob("*.md"))
     files = [*documents, *(CHECKOUT / "systemd").iterdir(), CHECKOUT / "pyproject.toml"]
     files += [path for path in (CHECKOUT / "packaging").rglob("*") if not _is_left_over(path)]
@@ -146,19 +146,19 @@ def _is_left_over(path: Path) -> bool:
 
 
 def _is_a_unit(name: str) -> bool:
-    """An instance of a unit looks like an address."""
+    """Whether it is an instance of a unit, which looks like an address."""
     return name.endswith((".service", ".socket", ".scope"))
 
 
 def _around_loop(script: str, end: str) -> tuple[str, str]:
-    """What comes before the loop over the sessions, and the loop; END stands behind it."""
+    """The part before the loop over the sessions, and the loop; END follows it."""
     before, loop, after = re.split(r"(^ *for .*?done\n)", script, flags=re.MULTILINE | re.DOTALL)
     assert end in after
     return before, loop
 
 
 def _with_a_license() -> Iterator[Path]:
-    """The files that name one in a header."""
+    """The files that name a license in a header."""
     made = {"__pycache__", "node_modules", "dist"}
     for top in ("nestd", "packaging", "systemd", "tests"):
         for path in (CHECKOUT / top).rglob("*"):
@@ -180,7 +180,7 @@ def _left_out(path: Path) -> set[str]:
 
 
 def _run_at_build() -> Iterator[Path]:
-    """The files that pytest or a test runs when a package is built."""
+    """The files that run during a package build."""
     yield TESTS / "conftest.py"
     yield CHECKOUT / "nestd" / "__main__.py"
     left_out = _left_out(SPEC)
@@ -190,10 +190,10 @@ def _run_at_build() -> Iterator[Path]:
 
 
 def _imported_from_elsewhere() -> set[str]:
-    """The first words of all modules that are imported at a build and not of this checkout."""
+    """The top-level names of the modules imported during a build, except this checkout's."""
     names = set()
     files = list(_run_at_build())
-    for path in files:  # grows meanwhile
+    for path in files:  # grows during the loop
         for name in _imports(ast.parse(path.read_text())):
             own = [base.joinpath(*name.split(".")) for base in (CHECKOUT, TESTS, path.parent)]
             modules = [each.with_suffix(".py") for each in own]
@@ -212,11 +212,11 @@ def _imports(tree: ast.Module) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module
             if node.module.split(".")[0] == nestd.__name__:
-                # What is imported from one of its packages may be a module.
+                # A name imported from one of its packages may be a module.
                 yield from (f"{node.module}.{each.name}" for each in node.names)
 
 
 def _is_of_python(name: str) -> bool:
-    """Whether a module comes with Python itself, wherever that is."""
+    """Whether a module is part of Python's standard library, wherever that is installed."""
     spec = importlib.util.find_spec(name)
     return spec is not None and not re.search("/(site|dist)-packages/", str(spec.origin))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The files for polkit, the bus and systemd, against what is in the code."""
+"""The files for polkit, the bus and systemd, against the code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ANSWERS = ("no", "auth_self", "auth_admin", "auth_self_keep", "auth_admin_keep",
 
 @pytest.mark.needs("xmllint")
 def test_polkit_file_is_valid(tmp_path: Path) -> None:
-    """Against a copy of polkit's DTD: the catalog that finds the original comes with polkit."""
+    """Against a copy of polkit's DTD: the XML catalog with the original comes with polkit."""
     text = (SYSTEMD / "org.nestd1.policy").read_text()
     alone, removed = re.subn(r"<!DOCTYPE policyconfig PUBLIC[^>]*>", "", text)
     assert removed == 1
@@ -55,7 +55,7 @@ def test_nothing_is_changed_without_an_administrator() -> None:
         assert set(answers.values()) <= set(ANSWERS)
         if name == "org.nestd1.inhibit":
             answers["allow_active"] = "auth_admin_keep"
-        # What one password must not open for whatever comes after it.
+        # Actions that one password must not authorize for later calls.
         not_kept = ("org.nestd1.collect-logs", "org.nestd1.manage")
         expected = "auth_admin" if name in not_kept else "auth_admin_keep"
         assert set(answers.values()) == {expected}, name

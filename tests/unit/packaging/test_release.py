@@ -32,7 +32,7 @@ WITH_A_VERSION = (
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """What set_version() edits, with news of a version to come."""
+    """The files that set_version() edits, with news of an upcoming version."""
     for name in WITH_A_VERSION:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(CHECKOUT / name, tmp_path / name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""polkit's prompts and the journal catalog in other languages: all of them, and usable."""
+"""polkit's prompts and the journal catalog in other languages: complete and usable."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 SYSTEMD = CHECKOUT / "systemd"
 GENERATE: dict[str, Any] = runpy.run_path(str(CHECKOUT / "packaging" / "po" / "generate.py"))
 LANGUAGES = ("de", "zh_CN")
-# What is filled in, and what is typed: to be there in every language as it is in English.
+# Placeholders and commands: they must be the same in every language as in English.
 KEPT = re.compile(r"\$\(\w+\)|@\w+@|/(?:etc|run)/[\w./]+|--[a-z-]+|on_drift|systemctl \w+ nestd")
 
 
@@ -63,7 +63,7 @@ def test_a_catalog_has_the_entries_of_the_english_one(language: str) -> None:
     for line in text.splitlines():
         if line.startswith(("Subject: ", "#")):
             continue
-        # Of what is filled in the length is not known.
+        # The length of placeholders' values is unknown.
         wide = sum(2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in line)
         assert wide <= 80, line
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestd.service, as systemd-analyze judges it."""
+"""nestd.service, as rated by systemd-analyze."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 
 UNIT = Path(__file__).parents[3] / "systemd" / "nestd.service"
-# In tenths, as systemd-analyze counts: 2.5 is what a distribution would want at most, the rest is
-# the host's network namespace, where the kernel sends its events (argued in the unit file).
+# In tenths, as systemd-analyze counts: a distribution would accept at most 2.5; the rest is the
+# host's network namespace, where the kernel sends its events (explained in the unit file).
 MOST_EXPOSED = 29
 WITHOUT_NETWORK_NAMESPACE = 25
-# All that systemd-analyze has to say against it: what nestd needs for what it is there for. Each
-# is argued in the unit file.
+# All objections of systemd-analyze: what nestd needs to do its job. The unit file explains each.
 EXPOSED = {
     "CapabilityBoundingSet_CAP_CHOWN_FSETID_SETFCAP",
     "CapabilityBoundingSet_CAP_DAC_FOWNER_IPC_OWNER",
@@ -40,7 +39,7 @@ EXPOSED = {
 
 
 def test_verify_finds_nothing(tmp_path: Path) -> None:
-    # It ends with status 0 also after "Unknown key": what counts is that it says nothing.
+    # It exits with status 0 even after "Unknown key", so its output must be empty.
     unit = tmp_path / UNIT.name
     unit.write_text(UNIT.read_text().replace("/usr/bin/nestd", "/bin/true"))
     done = _analyze("verify", "--man=no", str(unit))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The code that the tests of one file may run, in that file, those it imports and conftest.py.
+"""The code that one file's tests may run: in that file, in those it imports, in conftest.py.
 
-Names decide: a function, class or constant of an imported file is reached if its name stands in
-code that is reached; a fixture, if it stands among the parameters there. A file that is run by its
-file name is reached as a whole.
+Names decide: a function, class or constant of an imported file is reached if its name occurs in
+reached code; a fixture, if it is a parameter there. A file that is run by its file name is reached
+as a whole.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class _Mentioned(NamedTuple):
 
 
 def reached(test: Module, modules: Iterable[Module]) -> set[Statement]:
-    """Top-level statements, each with its file; MODULES are all files that there are."""
+    """The reached top-level statements, each with its file; MODULES are all files."""
     files = _files(test, modules)
     whole = {test, *(named for each in files for named in each.named)}
     found: set[Statement] = set()

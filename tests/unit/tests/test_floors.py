@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The house rules that a reader of the imports and of the syntax tree can check.
+"""The project's rules that can be checked in the imports and the syntax tree.
 
-Each rule is a function that says what is wrong, and what to do instead; each is also shown to find
-a fault that was made for it.
+Each rule is a function that reports what is wrong and what to do instead; each is also tested with
+a violation.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAY_IMPORT: Mapping[str, tuple[str, ...]] = {
     "formats": (),
     "cli": ("dbus", "formats"),
 }
-# cli/local runs the client side's own programs, and keeps its files.
+# cli/local runs programs on the client side, and keeps its files.
 LOCAL = "nestd.cli.local"
 LOCAL_MAY_IMPORT = ("nestd.host.program", "nestd.host.state.state_file")
 ONLY_IN: Mapping[str, tuple[str, ...]] = {
@@ -43,7 +43,7 @@ NO_NAMES = {"util", "utils", "common", "helpers", "misc"}
 
 @dataclass(frozen=True)
 class Source:
-    """One module of the program."""
+    """One source module."""
 
     name: str
     text: str
@@ -55,7 +55,7 @@ class Source:
 
     @property
     def room(self) -> str:
-        """The package it is in; a file beside the rooms of a floor is a box of its own."""
+        """Its package; a file directly on a floor is a room by itself."""
         parts = self.name.split(".") if self.is_package else self.name.split(".")[:-1]
         return ".".join(parts) if len(parts) > 2 else self.name
 
@@ -110,7 +110,7 @@ def wrong_imports(known: Mapping[str, Source]) -> Iterator[str]:
 
 
 def circles(known: Mapping[str, Source]) -> Iterator[str]:
-    """Rooms of one floor from which imports lead back to themselves."""
+    """Import cycles between the rooms of one floor."""
     reached: dict[str, set[str]] = {}
     for source in known.values():
         rooms = {known[name].room for name in imports(source, known) if name in known}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What tests/run installs, with package managers that only note what they are asked for."""
+"""What tests/run installs, with fake package managers that only record their arguments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import harness
 import pytest
 import tiers
 
-# The first call fails, as where one of the packages cannot be had.
+# The first call fails, as if one of the packages were unavailable.
 SCRIPT = '#!/bin/sh\necho "$@" >> "$0.log"\n[ $(wc -l < "$0.log") != 1 ]\n'
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The checks of style and types, as tests. Each is the command that a developer would run."""
+"""The style and type checks as tests. Each is the command that a developer would run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-# Types as the Python that runs this has them: the floor is one of those that tests/run takes.
+# Checked for the Python that runs this; tests/run includes the oldest supported one.
 VERSION = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Each program, library and file of the system that a test uses is declared in tests/tiers.py.
+"""Each program, library and system file that a test uses is declared in tests/tiers.py.
 
-What is declared is what tests/run installs: what is not is there by chance. The tests in the
-images of emulated machines are not looked at: an image has what its list of packages says, and
-a test that lacks something there fails.
+tests/run installs what is declared; anything else is present by chance. The tests in the images of
+emulated machines are not checked: an image has the packages of its list, and a test that lacks
+something there fails.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from used_programs import Module, UsedPrograms
 TESTS = Path(tiers.__file__).parent
 CHECKOUT = TESTS.parent
 IN_IMAGES = ("confined/in_image", "vm/guest", "vm/nesting_guest", "vm/other_guests")
-# The code that runs these asks first which of them there is.
+# The code that runs these checks first which of them exists.
 PACKAGE_MANAGERS = {"apt-get", "dnf"}
 EVERYWHERE = {need.name for need in tiers.EVERYWHERE} | PACKAGE_MANAGERS
 
 
 def _undeclared(paths: Sequence[Path]) -> list[str]:
-    """For each test file, what it or a file that it imports uses and it does not ask for."""
+    """For each test file, what it or a file that it imports uses without declaring it."""
     used = UsedPrograms(paths)
     found = []
     for test in used.modules:
@@ -43,7 +43,7 @@ def _undeclared(paths: Sequence[Path]) -> list[str]:
 
 
 def _of_its_tiers(test: Module) -> set[str]:
-    """What the tiers of a file's tests need; that of a file without a tier's mark is "unit"."""
+    """What the tiers of a file's tests need; a file without a tier's mark belongs to "unit"."""
     marks = {
         node.attr
         for node in ast.walk(test.tree)
@@ -57,7 +57,7 @@ def _of_its_tiers(test: Module) -> set[str]:
 
 
 def _asked_for(tree: ast.Module) -> set[str]:
-    """The names in marks needs(...), and in lists that calls of tiers.missing() have."""
+    """The names in marks needs(...), and in lists passed to tiers.missing()."""
     found: list[ast.expr] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.needs":
@@ -69,7 +69,7 @@ def _asked_for(tree: ast.Module) -> set[str]:
 
 
 def _from_pypi() -> set[str]:
-    """The names of what pip installs with nestd[test]; some of them are programs."""
+    """The names of the packages that pip installs with nestd[test]; some of them are programs."""
     text = (CHECKOUT / "pyproject.toml").read_text()
     lists = re.findall(r"^(?:dependencies|cli|test) = \[(.*?)\]", text, re.MULTILINE | re.DOTALL)
     of_tiers = {name for tier in tiers.TIERS.values() for name in tier.pip}
@@ -97,7 +97,7 @@ def test_whatever_is_asked_for_is_declared_and_the_other_way_round(sources: list
 
 
 def test_whatever_a_test_imports_is_installed_by_pip(sources: list[Path]) -> None:
-    modules = {"validate": "configobj"}  # of a package with another name
+    modules = {"validate": "configobj"}  # from a package with another name
     names = {path.stem for path in TESTS.rglob("*.py")} | {"nestd"}
     for path in sources:
         for name in _imported(ast.parse(path.read_text())):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Each program and script names its licence, and shellcheck finds nothing in shell scripts."""
+"""Each program and script names its licence, and shellcheck has no findings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HEADER = "SPDX-License-Identifier: "
 KINDS = {".py", ".sh", ".ts", ".tsx", ".js", ".mjs", ".css", ".yml", ".yaml", ".toml", ".service"}
 KINDS |= {".timer", ".policy", ".preset", ".catalog", ".conf", ".spec", ".te", ".fc", ".bash"}
 KINDS |= {".fish", ".c"}
-# Inputs and outputs of tests are as they were found; the Debian files are in debian/copyright.
+# Test inputs and outputs are kept as found; debian/copyright covers the Debian files.
 LEFT_OUT = re.compile(
     r"^(tests/(cases/[^/]+/|unit/data/|unit/guests/|cli/golden/)|build/)"
     r"|^packaging/(debian|cockpit/dist)/"
@@ -25,7 +25,7 @@ LEFT_OUT = re.compile(
 
 
 def sources() -> Iterator[Path]:
-    """The files of this source, also where it was unpacked and is no git checkout."""
+    """The source files, also in an unpacked archive that is not a git checkout."""
     for folder, folders, files in os.walk(CHECKOUT):
         here = str(Path(folder).relative_to(CHECKOUT)) + "/"
         inside = "" if here == "./" else here
@@ -57,7 +57,7 @@ def test_each_test_file_has_a_name_of_its_own() -> None:
     twice = []
     for path in sources():
         name = str(path.relative_to(CHECKOUT))
-        # Those of the emulated machine are collected in there, by themselves.
+        # The emulated machine collects its own tests.
         if re.match(r"tests/(?!vm/guest/).*/test_[^/]*\.py$", name):
             twice += [(names[path.name], name)] if path.name in names else []
             names[path.name] = name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What is chosen, skipped and failed by tier, as somebody who runs pytest sees it."""
+"""Which tests are selected, skipped and failed by tier, as pytest shows it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_with_another_bus():
 
 
 def _pytest(directory: Path, *arguments: str, path: str = "", ci: str = "") -> tuple[int, str]:
-    """Runs pytest on SAMPLE with the project's conftest.py; path replaces where programs are."""
+    """Runs pytest on SAMPLE with the project's conftest.py; path replaces the search path."""
     for name in ("conftest.py", "tiers.py"):
         (directory / name).write_bytes((TESTS / name).read_bytes())
     if path:
@@ -58,7 +58,7 @@ def _pytest(directory: Path, *arguments: str, path: str = "", ci: str = "") -> t
 
 @pytest.fixture
 def programs(tmp_path: Path) -> Path:
-    """A search path with what the unit tier needs and nothing else."""
+    """A search path with only what the unit tier needs."""
     directory = tmp_path / "bin"
     directory.mkdir()
     _provide(directory, *tiers.EVERYWHERE, *tiers.TIERS["unit"].needs)

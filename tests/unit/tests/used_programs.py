@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the tests run and open on this machine, read off their syntax trees.
+"""What the tests run and open on this machine, according to their syntax trees.
 
-A program counts as used where its name stands in the code: in the call that starts it
-(subprocess, asyncio, os), in a list that the call is given by way of variables, parameters and
-functions of the tests, behind `env` or `unshare`, and in a script for sh. So does a library that
-ctypes opens, what shutil.which() looks for, and a Path("/usr/share/..."). A program whose name is
-computed, such as the Python that runs the tests or a file that a test has made, is not looked at.
+A program counts as used if its name is in the code: in the call that starts it (subprocess,
+asyncio, os), in a list passed to the call through variables, parameters and functions of the tests,
+after `env` or `unshare`, or in a script for sh. The same holds for a library that ctypes opens, an
+argument of shutil.which(), and a Path("/usr/share/..."). A program with a computed name, such as
+the Python that runs the tests or a file that a test has made, is ignored.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Union
 
-# Which argument has the command: a list, or from there on its words (asyncio, exec).
+# The argument with the command: a list, or the first of its words (asyncio, exec).
 _LISTS = {
     **{f"subprocess.{name}": 0 for name in ("run", "Popen", "call", "check_call", "check_output")},
     **{f"os.{name}": 1 for name in ("execv", "execve", "execvp", "execvpe", "posix_spawn")},
@@ -28,7 +28,7 @@ _LISTS = {
 _WORDS = {"asyncio.create_subprocess_exec": 0, "os.execl": 1, "os.execlp": 1, "shutil.which": 0}
 _SCRIPTS = {"os.system", "os.popen", "asyncio.create_subprocess_shell"}
 _LIBRARIES = {"ctypes.CDLL", "ctypes.PyDLL", "ctypes.cdll.LoadLibrary", "ctypes.util.find_library"}
-# They run the first of their words that is neither an option nor an assignment.
+# They run the first argument that is neither an option nor an assignment.
 _WRAPPERS = ("env", "unshare")
 _SHELLS = ("sh", "bash")
 _SHELL_WORDS = """
@@ -42,7 +42,7 @@ _DEPTH = 12
 
 @dataclass(frozen=True)
 class Parameter:
-    """Stands for what the callers of a function give it."""
+    """A placeholder for the values that callers pass to a function."""
 
     name: str
 
@@ -55,18 +55,18 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 @dataclass(eq=False)
 class Module:
-    """One file of the tests."""
+    """One test file."""
 
     path: Path
     tree: ast.Module
     external: dict[str, str] = field(default_factory=dict)  # local name to dotted name
-    modules: dict[str, Module] = field(default_factory=dict)  # local name to a file of the tests
+    modules: dict[str, Module] = field(default_factory=dict)  # local name to a test file
     members: dict[str, tuple[Module, str]] = field(default_factory=dict)
     named: list[Module] = field(default_factory=list)  # run by its file name
 
     @property
     def imported(self) -> set[Module]:
-        """The files of the tests that this one imports."""
+        """The test files that this one imports."""
         return {*self.modules.values(), *(each for each, _ in self.members.values())}
 
 
@@ -78,7 +78,7 @@ class _Scope:
 
 @dataclass(frozen=True)
 class _Runner:
-    """A function of the tests that runs what it is given as that parameter."""
+    """A test function that runs the value passed as that parameter."""
 
     function: Function
     parameter: str
@@ -86,7 +86,7 @@ class _Runner:
 
 
 class UsedPrograms:
-    """The uses in some files of the tests, which may import and call one another."""
+    """The uses in some test files, which may import and call one another."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self.modules = [Module(path, ast.parse(path.read_text())) for path in paths]
@@ -103,13 +103,13 @@ class UsedPrograms:
                 if owner and name != "__init__":
                     self._methods.setdefault(name, []).append(function)
         self._runners: set[_Runner] = set()
-        # By file and the top-level statement of it.
+        # By file and top-level statement.
         self.uses: dict[tuple[Module, ast.stmt], set[str]] = {}
         for module in self.modules:
             for statement in module.tree.body:
                 self.uses[module, statement] = set(self._constants(module, statement))
         known = -1
-        while known != len(self._runners):  # what a runner is given may be a parameter again
+        while known != len(self._runners):  # a runner's argument may be a parameter again
             known = len(self._runners)
             for module, statement in self.uses:
                 self.uses[module, statement] |= set(self._uses(module, statement))
@@ -139,14 +139,14 @@ class UsedPrograms:
                 module.named += [other] if other is not None else []
 
     def _file(self, name: str, asking: Module) -> Module | None:
-        """The file that `import name` means: as for Python, one beside the asking one first."""
+        """The file that `import name` finds: as in Python, first in the importer's directory."""
         found = [each for each in self.modules if each.path.stem == name and each is not asking]
         beside = [each for each in found if each.path.parent == asking.path.parent]
         above = [each for each in found if each.path.parent in asking.path.parents]
         return next(iter((*beside, *above, *found)), None) if name != "conftest" else None
 
     def _dotted(self, node: ast.expr, module: Module) -> str:
-        """The full name of a thing of Python's or a library's, such as "subprocess.run"."""
+        """The full name of an object from Python or a library, such as "subprocess.run"."""
         if isinstance(node, ast.Name):
             return module.external.get(node.id, "")
         if isinstance(node, ast.Attribute):
@@ -170,7 +170,7 @@ class UsedPrograms:
 
     def _constants(self, module: Module, statement: ast.stmt) -> Iterator[str]:
         for node in ast.walk(statement):
-            # In a test itself such a list is as often data: a command line that is looked at.
+            # In a test itself such a list is often data: a command line to be checked.
             data = module.path.name.startswith("test_")
             if not data and isinstance(node, (ast.List, ast.Tuple)) and _looks_like_a_command(node):
                 yield from _programs(self._each(node.elts, _Scope(module))[0])
@@ -204,7 +204,7 @@ class UsedPrograms:
         return [each for each in self._runners if each.function in targets]
 
     def _targets(self, func: ast.expr, module: Module) -> list[Function]:
-        """The functions of the tests that a call may mean; a method is told by its name alone."""
+        """The test functions that a call may refer to; a method is identified only by its name."""
         if isinstance(func, ast.Name):
             return self._named(*module.members.get(func.id, (module, func.id)))
         if not isinstance(func, ast.Attribute) or self._dotted(func, module):
@@ -232,7 +232,7 @@ class UsedPrograms:
     # Values
 
     def _each(self, given: Sequence[ast.expr], scope: _Scope, depth: int = 0) -> list[Words]:
-        """What some expressions, one after the other, may come to, as words."""
+        """The possible values of consecutive expressions, as words."""
         found: list[Words] = [()]
         for each in given:
             node = each.value if isinstance(each, ast.Starred) else each
@@ -265,7 +265,7 @@ class UsedPrograms:
         return str(found[0][0]) if len(found) == 1 and isinstance(found[0][0], str) else "$COMPUTED"
 
     def _value(self, node: ast.Name | ast.Attribute, scope: _Scope, depth: int) -> list[Words]:
-        """Of a variable, a parameter, or a constant of a file of the tests."""
+        """The value of a variable, a parameter, or a constant of a test file."""
         module = scope.module
         if isinstance(node, ast.Attribute):
             other = module.modules.get(getattr(node.value, "id", ""))
@@ -304,7 +304,7 @@ class UsedPrograms:
         return found or [(None,)]
 
     def _result(self, call: ast.Call, scope: _Scope, depth: int) -> list[Words]:
-        """Of a call: what a function of the tests returns, and str(), list(), "a b".split()."""
+        """The value of a call of a test function, or of str(), list(), "a b".split()."""
         func = call.func
         if isinstance(func, ast.Name) and func.id in ("str", "list", "tuple") and call.args:
             return self._words(call.args[0], scope, depth)
@@ -347,7 +347,7 @@ def _nodes(tree: ast.AST) -> Iterator[ast.AST]:
 
 
 def _looks_like_a_command(node: ast.List | ast.Tuple) -> bool:
-    """Whether it is a constant program with an option, wherever it goes from there."""
+    """Whether it is a constant program with an option, however it is used."""
     words = [getattr(each, "value", None) for each in node.elts[:2]]
     program, option = [each if isinstance(each, str) else "" for each in (*words, "", "")[:2]]
     return bool(re.fullmatch("[a-z][a-z0-9_.-]+", program) and re.match("--?[A-Za-z]", option))
@@ -360,7 +360,7 @@ def _names(function: Function) -> set[str]:
 
 
 def _programs(words: Words) -> Iterator[str]:
-    """What a command runs: its first word, and what that is told to run."""
+    """What a command runs: its first word, and the program that this one starts."""
     first, *rest = words or (None,)
     if not isinstance(first, str):
         return
@@ -378,7 +378,7 @@ def _programs(words: Words) -> Iterator[str]:
 
 
 def _in_script(text: str) -> Iterator[str]:
-    """The programs that a shell script runs: in essence, the first word of each of its commands."""
+    """The programs that a shell script runs: mainly the first word of each command."""
     for line in re.split(r"\n|;|&&|\|\|?|\$\(|`|\(|\bdo\b|\bthen\b|\belse\b|\{", text):
         try:
             words = shlex.split(line, comments=True)

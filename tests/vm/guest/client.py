@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A client of nestd's on the guest's system bus, which notes when each signal came."""
+"""A client of nestd on the guest's system bus; it records the arrival time of each signal."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Client:
     async def take_descriptor(
         self, path: str, interface: str, member: str, signature: str = "", *args: object
     ) -> int:
-        """A call that answers with a file descriptor, which is then the caller's to close."""
+        """A call that returns a file descriptor, which the caller must close."""
         [descriptor] = await self.connection.call(
             NAME, path, interface, member, signature, args, timeout=SECONDS, take_descriptor=True
         )
@@ -65,7 +65,7 @@ class Client:
         return await self.call(f"{ROOT}/module/{module}", MODULE, "ListBlockers")
 
     async def changed(self, path: str, name: str, value: object) -> float:
-        """When PropertiesChanged told that NAME is VALUE (CLOCK_MONOTONIC seconds)."""
+        """When PropertiesChanged announced that NAME is VALUE (CLOCK_MONOTONIC seconds)."""
 
         def tells(signal: Signal) -> bool:
             if signal.member != "PropertiesChanged" or signal.path != path:
@@ -76,14 +76,14 @@ class Client:
         return await self._when(tells)
 
     async def becomes(self, path: str, interface: str, name: str, value: object) -> None:
-        """Wait until the property NAME is VALUE, which it may be already."""
+        """Wait until the property NAME is VALUE; it may be already."""
         deadline = time.monotonic() + SECONDS
         while await self.get(path, interface, name) != value:
             assert time.monotonic() < deadline, f"{name} does not become {value!r}"
             await asyncio.sleep(0.1)
 
     async def ended(self, job: str) -> tuple[float, str]:
-        """When the job ended, and how."""
+        """When and how the job ended."""
         found: list[str] = []
 
         def tells(signal: Signal) -> bool:
@@ -131,7 +131,7 @@ async def _client() -> AsyncIterator[Client]:
 
 
 async def refused(call: Coroutine[Any, Any, Any]) -> BusError:
-    """The error that CALL ends with."""
+    """The error that CALL raises."""
     try:
         answer = await call
     except BusError as error:

@@ -15,7 +15,7 @@ RESULTS = "/run/share/results.jsonl"
 
 
 def _report(**entry: Any) -> None:
-    # Opened anew and closed: what was written reaches the host even if the machine dies next.
+    # Opened and closed each time: the data reaches the host even if the machine then dies.
     with open(RESULTS, "a", encoding="utf-8") as results:
         results.write(json.dumps(entry) + "\n")
 
@@ -49,7 +49,7 @@ _REPORTS = pytest.StashKey["list[pytest.TestReport]"]()
 
 
 def _journal(since: float) -> str:
-    """All that was logged from that time on."""
+    """The journal since that time."""
     command = ["journalctl", "--since", f"@{since:.6f}", "--output", "short-precise"]
     text = subprocess.run(command, stdout=subprocess.PIPE, text=True, errors="replace").stdout
     return f"\n--- journal meanwhile ---\n{text}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Virtual machines of the guest, for tests to run beside nestd."""
+"""Virtual machines in the guest, for the tests of nestd."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DOMAIN = """\
 
 @contextmanager
 def bare_machine() -> Iterator[None]:
-    """A machine of this process, made without a VMM; /dev/kvm is open too."""
+    """A machine of this process, created without a VMM; /dev/kvm is open too."""
     kvm = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
     machine = fcntl.ioctl(kvm, KVM_CREATE_VM, 0)
     try:
@@ -37,7 +37,7 @@ def bare_machine() -> Iterator[None]:
 
 @contextmanager
 def libvirt_domain(name: str) -> Iterator[int]:
-    """A running domain of type kvm, without a disk; gives its process id. Starts in seconds."""
+    """A running domain of type kvm, without a disk; yields its process ID. Starts in seconds."""
     xml = Path("/run", f"{name}.xml")
     xml.write_text(DOMAIN.format(name=name))
     virsh = ["virsh", "--quiet"]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Tries things out inside nestd's sandbox: run as the program of the shipped unit (probe_unit()).
+"""Probes nestd's sandbox from inside, run as the program of the shipped unit (probe_unit()).
 
-Prints a JSON object: by name of what was tried "" for what worked, else the name of the errno. For
-machines that can be thrown away: what the sandbox fails to hold back is done.
+Prints a JSON object: for each attempt "" if it worked, else the name of the errno. Only for
+disposable machines: what the sandbox fails to block takes effect.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
 _PTRACE_ATTACH = 16
 _NETLINK_KOBJECT_UEVENT = 15
 _ANY_USER = 12345
-# /proc as such: what is in it is the kernel's to protect, or a mount of its own.
+# /proc itself: the kernel or a separate mount protects its content.
 _WRITABLE = (
     "/etc/libvirt",
     "/etc/modprobe.d",
@@ -39,14 +39,14 @@ _WRITABLE = (
     "/var/lib/nestd",
     "/var/tmp",
 )
-# System calls that have no function in libc, by their numbers on x86_64.
+# System calls without a function in libc, by their numbers on x86_64.
 _X86_64 = {"bpf": 321, "perf_event_open": 298, "kexec_load": 246, "keyctl": 250}
 
 
 def tries() -> Mapping[str, Callable[[], object]]:
-    """All there is to try."""
+    """All attempts."""
     return {
-        # What nestd is there for.
+        # What nestd needs.
         "allowed: replace in modprobe.d": lambda: _replace(Path("/etc/modprobe.d")),
         "allowed: replace in libvirt": lambda: _replace(Path("/etc/libvirt")),
         "allowed: write /run/nestd": lambda: _write(Path("/run/nestd/probe")),
@@ -69,7 +69,7 @@ def tries() -> Mapping[str, Callable[[], object]]:
         "kernel: unload a module": lambda: _call("delete_module", b"no_such_module", os.O_NONBLOCK),
         "kernel: read the log": lambda: _open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK),
         "kernel: write a parameter": _open_a_parameter,
-        # What it is not.
+        # What nestd must not do.
         "internet": lambda: socket.socket(socket.AF_INET).close(),
         "internet 6": lambda: socket.socket(socket.AF_INET6).close(),
         "raw packets": lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW).close(),
@@ -85,7 +85,7 @@ def tries() -> Mapping[str, Callable[[], object]]:
         "write a sysctl": lambda: _open("/proc/sys/kernel/core_pattern", os.O_WRONLY),
         "write a control group": lambda: _write(Path("/sys/fs/cgroup/probe")),
         "write sysfs": lambda: _open("/sys/kernel/mm/transparent_hugepage/enabled", os.O_WRONLY),
-        # The files are put there for this.
+        # The test creates these files.
         "see the passwords": lambda: _read_something(Path("/etc/shadow")),
         "see /root": lambda: Path("/root/probe").read_text(),
         "see /home": lambda: Path("/home/probe").read_text(),
@@ -116,7 +116,7 @@ def tries() -> Mapping[str, Callable[[], object]]:
 
 
 def _replace(directory: Path) -> None:
-    """As nestd does, for a file of another user and of another mode."""
+    """Replace a file as nestd does; it has another owner and mode."""
     new, old = directory / ".probe-new", directory / ".probe"
     old.write_text("old")
     new.write_text("new")
@@ -132,7 +132,7 @@ def _write(path: Path) -> None:
 
 
 def _read_something(path: Path) -> None:
-    """What is inaccessible is an empty file."""
+    """Inaccessible files appear as empty."""
     if not path.read_text():
         raise PermissionError(errno.EACCES, "there is nothing in it")
 
@@ -160,7 +160,7 @@ def _is_writable(path: Path) -> bool:
 def _look_into_all_processes() -> None:
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and entry.name != str(os.getpid()):
-            with contextlib.suppress(FileNotFoundError):  # one that ends meanwhile
+            with contextlib.suppress(FileNotFoundError):  # a process that ends meanwhile
                 for link in (entry / "fd").iterdir():
                     os.readlink(link)
 
@@ -196,7 +196,7 @@ def _find_a_writable_mount() -> None:
 
 
 def _find_a_capability() -> None:
-    """Beyond CHOWN, DAC_READ_SEARCH, FOWNER, SYS_MODULE, SYS_PTRACE and SYSLOG."""
+    """One beyond CHOWN, DAC_READ_SEARCH, FOWNER, SYS_MODULE, SYS_PTRACE and SYSLOG."""
     allowed = sum(1 << number for number in (0, 2, 3, 16, 19, 34))
     status = dict(
         line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines()
@@ -231,7 +231,7 @@ def _check(result: int) -> None:
 
 
 PLANTED = ("/root/probe", "/home/probe", "/tmp/probe-of-all")
-OTHERS = "/run/probe/others"  # of another user, for nobody else to read
+OTHERS = "/run/probe/others"  # another user's file, unreadable for others
 SCRIPT, OUTPUT = "/run/probe/probe.py", "/run/probe/output"
 _LINES_OF_A_SERVICE = (
     "Type=",
@@ -245,7 +245,7 @@ _LINES_OF_A_SERVICE = (
 
 
 def probe_unit(shipped: str) -> str:
-    """The text of a unit with the sandbox of the SHIPPED one, to run SCRIPT once."""
+    """The text of a unit that runs SCRIPT once in the sandbox of the SHIPPED one."""
     lines = [line for line in shipped.splitlines() if not line.startswith(_LINES_OF_A_SERVICE)]
     once = (
         "[Service]",
@@ -258,12 +258,12 @@ def probe_unit(shipped: str) -> str:
 
 
 def held_back(found: Mapping[str, str]) -> dict[str, str]:
-    """What is needed and does not work, by name, with the errno. Apart from "kernel:"."""
+    """What nestd needs and the sandbox blocks: names with errno, except "kernel:"."""
     return {name: why for name, why in found.items() if name.startswith("allowed:") and why}
 
 
 def let_through(found: Mapping[str, str]) -> list[str]:
-    """What must not work and does."""
+    """What must be blocked and works."""
     return [name for name, why in found.items() if not why and ":" not in name]
 
 

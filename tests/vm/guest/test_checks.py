@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the checks say of this machine, and of guests, is what the kernel and libvirt then do."""
+"""The checks' findings on this machine and on guests match what the kernel and libvirt do."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def model(name: str, feature: str = "") -> str:
     return f"<cpu mode='custom' check='none'><model>{name}</model>{feature}</cpu>"
 
 
-# Few, for each takes ten seconds and more to start here.
+# Only a few: each takes over ten seconds to start here.
 GIVEN = (f"<cpu mode='host-model'>{REQUIRE}</cpu>", model("EPYC", REQUIRE))
 WITHHELD = ("<cpu mode='host-model'/>", model("EPYC"))
 PASSTHROUGH = "<cpu mode='host-passthrough'/>"
@@ -45,7 +45,7 @@ def _as_found() -> Iterator[None]:
 
 
 def load(nested: int) -> None:
-    """Reload the module behind nestd's back; a guest that has just ended may still pin it."""
+    """Reload the module without nestd; a guest that has just ended may still pin it."""
     for _ in range(100):
         if subprocess.run(["rmmod", "kvm_amd"], stderr=subprocess.DEVNULL).returncode == 0:
             break
@@ -61,7 +61,7 @@ def virsh(*words: str) -> str:
 
 
 def start(cpu: str) -> tuple[bool, str]:
-    """Start a guest with that <cpu>: whether its processor has svm, and its XML meanwhile."""
+    """Start a guest with that <cpu>; returns whether its processor has svm, and its live XML."""
     path = Path("/run/checked.xml")
     path.write_text(DOMAIN.format(cpu=cpu))
     virsh("create", "--paused", str(path))

@@ -18,7 +18,7 @@ from client import MANAGER, NAME, ROOT, Variant
 
 from nestd.dbus.connection.transport import Connection
 
-PASSWORD = "pl4ntedPw"  # VNC takes no more than eight characters; libvirt logs all of them
+PASSWORD = "pl4ntedPw"  # VNC accepts at most eight characters; libvirt logs all of them
 LOG = Path("/var/log/libvirt/collect-test.log")
 MACHINE = "collect-test"
 DOMAIN = f"""\
@@ -42,7 +42,7 @@ def _run(*command: str) -> str:
 
 @contextmanager
 def _libvirt_debug_log() -> Iterator[None]:
-    """libvirtd writes what it does, to the last detail, into LOG."""
+    """Make libvirtd write everything that it does to LOG."""
     admin = ("virt-admin", "-c", "libvirtd:///system")
     former = {
         what: _run(*admin, what).partition(":")[2].strip()
@@ -58,7 +58,7 @@ def _libvirt_debug_log() -> Iterator[None]:
 
 
 def _plant() -> None:
-    """A machine with a password for VNC starts, gets another one, and ends."""
+    """Start a machine with a VNC password, change the password, and stop the machine."""
     xml = Path("/run", f"{MACHINE}.xml")
     xml.write_text(DOMAIN)
     with _libvirt_debug_log():

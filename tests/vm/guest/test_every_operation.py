@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Every method and property of the API, asked of nestd in the sandbox that its unit ships.
+"""Every method and property of the API, called on nestd in its shipped unit's sandbox.
 
-A directive that is too tight shows up here: each call does what it is there for, with a kernel that
-loads modules, libvirtd, the journal and the files of both. A member that the tables at the end lack
-fails.
+A directive that is too strict shows up here: each call does its real work, with a kernel that loads
+modules, libvirtd, the journal and the files of both. A member that is missing in the tables at the
+end fails.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ async def get_log_daemon(client: Client) -> None:
 
 async def validate(client: Client) -> None:
     found = {each[0]: each[1] for each in await client.call(ROOT, MANAGER, "Validate")}
-    # The processor, the module, the device node, and what a program lists of the initramfs.
+    # The processor, the module, the device node, and the initramfs as listed by a program.
     for each in ("cpu", "nested", "device", "initramfs"):
         assert found[each] == "pass"
 
@@ -150,7 +150,7 @@ async def list_guests(client: Client) -> None:
     with machines.bare_machine():
         [guest] = await client.call(ROOT, MANAGER, "ListGuests")
     assert guest["pid"] == Variant("u", os.getpid())
-    # A machine of a program that is no VMM that nestd knows: nothing is guessed.
+    # A machine of a program that nestd does not know as a VMM: nothing is guessed.
     assert guest["exposed"] == Variant("s", "unknown")
     assert guest["nesting"].value in ("not-used", "unknown")
 
@@ -441,7 +441,7 @@ async def log_daemon_properties(client: Client) -> None:
     )
 
 
-# What every D-Bus service has
+# Standard D-Bus interfaces
 
 
 async def log_control_properties(client: Client) -> None:
@@ -498,7 +498,7 @@ async def get_machine_id(client: Client) -> None:
 async def _compare(
     client: Client, path: str, interface: str, expected: Mapping[str, object]
 ) -> None:
-    """All properties of the interface, those of EXPECTED, as Get and GetAll tell them."""
+    """Compare all properties of the interface, from Get and GetAll, with EXPECTED."""
     specs = contract(interface).properties
     values = {name: Variant(specs[name].signature, value) for name, value in expected.items()}
     assert values.keys() == specs.keys()
@@ -546,7 +546,7 @@ METHODS: Mapping[str, Operation] = {
     f"{FREEDESKTOP}.Peer.Ping": ping,
     f"{FREEDESKTOP}.Peer.GetMachineId": get_machine_id,
 }
-# By interface: _compare() sees to it that none is missing.
+# By interface; _compare() checks that none is missing.
 VALUES: Mapping[str, Operation] = {
     MANAGER: manager_properties,
     MODULE: module_properties,
@@ -566,7 +566,7 @@ def _name(operation: Operation) -> str:
     return operation.__name__
 
 
-# Each once, also where it does for two.
+# Each once, even if it covers two members.
 @pytest.mark.parametrize(
     "operation", dict.fromkeys(METHODS.values()), ids=lambda each: each.__name__
 )

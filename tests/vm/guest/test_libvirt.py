@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""libvirtd's log settings as its package installs and systemd starts it."""
+"""libvirtd's log settings, with libvirtd as packaged and started by systemd."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def state(unit: str) -> str:
 
 
 def stop_libvirtd() -> None:
-    """Stop the service only: its sockets would start it again for whoever connects."""
+    """Stop only the service; its sockets start it again for the next client."""
     subprocess.run(["systemctl", "stop", "libvirtd.service"], check=True, stderr=subprocess.DEVNULL)
 
 
@@ -170,7 +170,7 @@ def test_a_restart_that_fails_leaves_the_file_as_it_was() -> None:
         broken = CONFIG.read_bytes()
         await client.becomes(DAEMON, LOG_DAEMON, "Active", True)
         error = await refused(set_filters(client, "1:qemu", "start", restart=Variant("b", True)))
-        # With the file as it was before libvirtd does not start either, and the error says so.
+        # With the previous file libvirtd does not start either, and the error says so.
         assert error.name == f"{OWN}NotRestored", error
         assert "libvirtd does not start" in str(error)
         assert CONFIG.read_bytes() == broken

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The main job on a real kernel: read, write, reload, be refused, roll back."""
+"""The main task on a real kernel: read, write, reload, refusal, rollback."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_boot_writes_and_now_reloads(record_property: Any) -> None:
         assert await client.module("kvm_amd", "State") == "in-sync"
         assert (await client.ended(job))[1] == "done"
         assert device() == before
-        # modprobe -r would have taken these along.
+        # modprobe -r would have removed these too.
         assert (SYS_MODULE / "ccp").stat().st_ino == ccp
         assert await client.set_nested("kvm_amd", False, "now") == "/"
         await client.set_parameters("kvm_amd", "now", nested="")
@@ -256,8 +256,8 @@ def test_idle_waits_for_the_machine_and_then_reloads(record_property: Any) -> No
         seconds = [await round_trip(client, value) for value in "0101"]
         record_property("reload at once", [round(each, 2) for each in at_once])
         record_property("machine's end to verified", [round(each, 2) for each in seconds])
-        # Having waited adds no more than this to a reload, however slow the emulated machine is;
-        # the best of each shows what nestd takes.
+        # Waiting adds no more than this to a reload, however slow the emulated machine is; the
+        # minimum of each shows nestd's own time.
         assert min(seconds) < min(at_once) + 1
         assert await client.module("kvm_amd", "Nested") == "yes"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The ground that the other tests stand on: what this machine's kernel and libvirt really do."""
+"""The assumptions of the other tests: what this machine's kernel and libvirt really do."""
 
 from __future__ import annotations
 

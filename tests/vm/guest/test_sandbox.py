@@ -18,7 +18,7 @@ ANY_USER = 12345
 
 @pytest.fixture(scope="module")
 def found() -> Iterator[dict[str, str]]:
-    """What the probe found."""
+    """The results of the probe."""
     Path(sandbox_probe.SCRIPT).parent.mkdir(exist_ok=True)
     Path(sandbox_probe.SCRIPT).write_text(Path(sandbox_probe.__file__).read_text())
     Path(sandbox_probe.OTHERS).write_text("mine")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What busctl shows of this machine."""
+"""This machine as busctl shows it."""
 
 from __future__ import annotations
 

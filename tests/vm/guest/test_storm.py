@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Machines that come and go at random while nestd waits to reload and is killed over and over."""
+"""Machines start and end at random while nestd waits to reload and is killed again and again."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _restarts_always() -> Iterator[None]:
 
 
 class Storm:
-    """What goes on, and how often it did."""
+    """The current activity, and counts of events."""
 
     def __init__(self) -> None:
         self.until = time.monotonic() + SECONDS
@@ -59,12 +59,12 @@ class Storm:
         return time.monotonic() > self.until and self.kills >= KILLS
 
     async def machines(self) -> None:
-        """One place for a machine: made, used for a while, checked, ended, again."""
+        """One slot for a machine: create it, use it for a while, check it, end it, repeat."""
         while not self.over:
             await self.calm.wait()
             try:
                 machine = _create()
-            except OSError:  # /dev/kvm is away for a moment: a reload
+            except OSError:  # /dev/kvm is absent for a moment during a reload
                 self.missing += 1
                 await asyncio.sleep(0.2)
                 continue
@@ -75,7 +75,7 @@ class Storm:
             os.close(machine)
 
     async def pauses(self) -> None:
-        """Now and then no machine is made for a while, so that a waiting reload has its chance."""
+        """Now and then create no machine for a while, so that a waiting reload can run."""
         while not self.over:
             await asyncio.sleep(random.uniform(5, 12))
             self.calm.clear()
@@ -83,7 +83,7 @@ class Storm:
             self.calm.set()
 
     async def killer(self) -> None:
-        """Most kills hit nestd while it starts and recovers, one in five while it serves."""
+        """Kill nestd: mostly while it starts and recovers, one time in five while it serves."""
         while self.kills < KILLS:
             if self.kills % 5 == 4:
                 self.accepted.clear()
@@ -153,7 +153,7 @@ def test_no_machine_is_disturbed_and_all_agrees_in_the_end(record_property: Any)
 
 
 async def _no_job_left(client: Client) -> None:
-    """Wait for the end of each job that is there; nothing stands in their way any more."""
+    """Wait for the end of every job; nothing blocks them any more."""
     objects = await client.call(ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects")
     for path, interfaces in objects.items():
         if JOB in interfaces and interfaces[JOB]["State"].value == "waiting":

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# A hypervisor in a boot sector. It writes "svm" or "no svm" to the serial port, as its processor has
-# it. Each press of the power button has it begin or stop to run a guest of its own: one that halts,
-# some 18 times a second, in between the ticks of the clock. With the symbol "loaded" it makes ready
-# for that at once, and then waits. (AMD64 manual, volume 2, chapter 15.)
+# A hypervisor in a boot sector. It writes "svm" or "no svm" to the serial port, depending on its
+# processor. Each press of the power button starts or stops its own guest, which only halts: it runs
+# about 18 times a second, between clock ticks. If the symbol "loaded" is defined, it sets EFER.SVME
+# at once, and then waits. (AMD64 manual, volume 2, chapter 15.)
 
     .set vmcb, 0x10000
     .set saved_host, 0x11000
@@ -77,7 +77,7 @@ protected:
     cld
     rep stosl
     movb $1, 0x0f(%ebx)         # intercept HLT
-    movb $1, 0x10(%ebx)         # and VMRUN, as is required
+    movb $1, 0x10(%ebx)         # and VMRUN, as required
     movb $1, 0x58(%ebx)         # ASID
     leal 0x400(%ebx), %edi      # es, cs, ss, ds, fs, gs, gdtr, ldtr, idtr, tr
     movl $10, %ecx

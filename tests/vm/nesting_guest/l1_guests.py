@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Guests that can be hypervisors: libvirt's domains that boot l1.S, or one that just shuts down."""
+"""Guests that can be hypervisors: libvirt domains that boot l1.S, or a program that shuts down."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-SECONDS = 1800  # for one step: this machine is emulated, and the one below may be busy
+SECONDS = 1800  # for one step: this machine is emulated, and its host may be busy
 SYS_NESTED = Path("/sys/module/kvm_amd/parameters/nested")
 WHOLE = "<cpu mode='host-passthrough'/>"
 DISABLED = "<cpu mode='host-passthrough'><feature policy='disable' name='svm'/></cpu>"
@@ -19,9 +19,9 @@ REQUIRED = (
     "<feature policy='require' name='svm'/></cpu>"
 )
 PLAIN, LOADED, OBEDIENT = "l1", "loaded", "obedient"
-"""What a guest does: see l1.S, or shut down when its power button is pressed."""
+"""What a guest does: run l1.S, or shut down when its power button is pressed."""
 _IMAGES = Path("/run")
-# Waits for the next tick until the power button was pressed, then switches off.
+# Waits until the power button is pressed, checking at each tick, then powers off.
 _OBEDIENT = "ba0206 b80001 ef fb f4 ba0006 ed f6c401 74f5 ba0406 b80020 ef f4 ebfd"
 _DOMAIN = """\
 <domain type='kvm'>
@@ -53,14 +53,14 @@ def virsh(*words: str) -> str:
 
 
 def nestctl(*words: str, code: int = 0) -> str:
-    """Standard output and then standard error."""
+    """The command's standard output, then its standard error."""
     done = subprocess.run(["nestctl", *words], capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
 def guests() -> Mapping[str, Mapping[str, object]]:
-    """What nestctl tells of each, by its name."""
+    """nestctl's report on each guest, by name."""
     return {each["name"]: each for each in json.loads(nestctl("guests", "--json"))["guests"]}
 
 
@@ -76,7 +76,7 @@ def define(name: str, cpu: str, does: str = PLAIN) -> None:
 
 
 def start(name: str) -> None:
-    """Start it, and wait until it listens to its power button."""
+    """Start it, and wait until it reacts to its power button."""
     serial(name).unlink(missing_ok=True)
     virsh("start", name)
     wait_until(lambda: "svm\n" in told_by(name))
@@ -87,7 +87,7 @@ def serial(name: str) -> Path:
 
 
 def told_by(name: str) -> str:
-    """What the guest wrote: "svm" or "no svm"."""
+    """The guest's output: "svm" or "no svm"."""
     return serial(name).read_text() if serial(name).exists() else ""
 
 
@@ -105,7 +105,7 @@ def wait_until(condition: object) -> None:
 
 @contextmanager
 def domains() -> Iterator[None]:
-    """A host without domains, which it is again afterwards."""
+    """A host without domains, before and after the test."""
     source = str(Path(__file__).with_name("l1.S"))
     link = ("-m", "elf_i386", "-Ttext", "0x7c00", "--oformat", "binary")
     for name, symbols in ((PLAIN, ()), (LOADED, ("--defsym", "loaded=1"))):

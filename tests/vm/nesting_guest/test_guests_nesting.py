@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which guests have nesting and use it; taking it away; stopping them for a reload."""
+"""Which guests have nesting and use it; denying it; stopping them for a reload."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_saved_for_a_reload_they_go_on(record_property: Any) -> None:
     }
     assert "required goes on where it was." in on
     assert not RECORD.exists()
-    # The count began again with its process.
+    # The count restarted with its process.
     assert guests()["whole"]["nesting"] == "unknown"
     refused = nestctl("nested", "off", "--stop-machines", "save", "--yes", code=3)
     assert "it may have run guests of its own (restored" in refused
@@ -164,7 +164,7 @@ def test_saved_for_a_reload_they_go_on(record_property: Any) -> None:
 def test_one_that_has_loaded_a_hypervisor_is_not_saved_without_a_warning(
     record_property: Any,
 ) -> None:
-    """No count tells, and what comes of it is up to QEMU and the kernel; it is said truly."""
+    """No count shows it, and the result depends on QEMU and the kernel; it is reported truly."""
     define("loaded", WHOLE, l1_guests.LOADED)
     start("loaded")
     assert guests()["loaded"]["nesting"] == "not-used"
@@ -180,7 +180,7 @@ def test_one_that_has_loaded_a_hypervisor_is_not_saved_without_a_warning(
 def test_shut_down_for_a_reload_they_boot_anew() -> None:
     define("obedient", "", l1_guests.OBEDIENT)
     virsh("start", "obedient")
-    time.sleep(20)  # until it listens to its power button, which it cannot tell
+    time.sleep(20)  # until it reacts to its power button, which it cannot announce
     told = nestctl("nested", "off", "--stop-machines", "shutdown", "--yes")
     assert "obedient has booted again." in told
     assert SYS_NESTED.read_text().strip() == "0"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""kvm together with its vendor's module: reloaded, set, rolled back, taken out and put back."""
+"""kvm with its vendor module: reloaded, changed, rolled back, unloaded and loaded again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def value(module: str, parameter: str) -> str:
 
 
 def identities() -> list[int]:
-    """Of both modules as they are loaded now."""
+    """The identities of both modules as currently loaded."""
     return [(SYS_MODULE / name).stat().st_ino for name in ("kvm", "kvm_amd")]
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What keeps the module from being loaded: nestd's answer beside what kernel, modprobe and udev do.
+"""Obstacles to loading the module: nestd's report against the kernel, modprobe and udev.
 
-The boot is udev's: it is asked to add the processors again, as it does at boot.
+The boot is simulated through udev, which is triggered to add the processors again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def is_loaded(name: str = "kvm_amd") -> bool:
 
 
 def loads_at_boot() -> bool:
-    """Whether udev loads it for the processor."""
+    """Whether udev loads the module for the processor."""
     unload()
     command("udevadm", "trigger", "--action=add", "--subsystem-match=cpu")
     command("udevadm", "settle", "--timeout=50")
@@ -111,7 +111,7 @@ def test_an_alias_stands_in_the_way_of_modprobe() -> None:
         assert f"{LINES}:1" in error.text
         assert is_loaded()
         assert not modprobe_loads()
-        assert loads_at_boot()  # udev asks for it by an alias of the processor's
+        assert loads_at_boot()  # udev requests it by an alias of the processor
 
     run(test)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Under lockdown, which lasts until the next boot: hence the last of all files."""
+"""Tests under lockdown, which lasts until the next boot, so this file runs last."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ def test_what_the_kernel_hides_is_unknown_and_not_no() -> None:
         assert found["nesting"] == "unknown"
         assert "lockdown" in str(found["nesting_by"])
         assert found["exposed"] == "yes"
-        # A sample of this instant is all that can be read, and it may miss the guest's own.
+        # Only a sample at this instant can be read, and it may miss the guest's own guest.
         press_power_button("lab")
         assert guests()["lab"]["nesting"] in ("used", "unknown")

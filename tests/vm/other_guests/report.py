@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Inside the guest: runs the functions test_* beside this file in their order, and reports each.
+"""Inside the guest: runs the test_* functions in this directory in order, and reports each.
 
-After each test comes restore() of its file, which undoes what a test may change.
+After each test, restore() of its file undoes what the test may have changed.
 
-A line on the console per test and event, as results.py reads it. pytest would take longer to start
-than the tests take: the processor is emulated.
+It prints a line on the console per test and event, in the format of results.py. pytest would take
+longer to start than the tests take, since the processor is emulated.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _run(name: str, function: Callable[[], None]) -> None:
 
 
 def _report(**entry: Any) -> None:
-    # A line of its own also after what others wrote; the newline that ends it is the proof of it.
+    # On its own line even after other output; the final newline shows that it is complete.
     sys.stdout.write(f"\n{json.dumps(entry)}\n")
     sys.stdout.flush()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The nestd of the guest, where no service manager starts it."""
+"""The guest's nestd, started without a service manager."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _processes: list[subprocess.Popen[bytes]] = []
 
 
 def start() -> None:
-    """Starts it; comes back when it is ready (READY=1)."""
+    """Starts it and waits until it is ready (READY=1)."""
     NOTIFY.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready, LOG.open("ab") as output:
         ready.bind(str(NOTIFY))
@@ -44,5 +44,5 @@ def kill() -> None:
 
 
 def log() -> str:
-    """The end of what it wrote."""
+    """The end of its output."""
     return "\n".join(LOG.read_text(errors="replace").splitlines()[-40:])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The words that arguments take."""
+"""The values that arguments accept."""
 
 from __future__ import annotations
 

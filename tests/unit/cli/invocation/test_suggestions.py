@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Suggested commands, written as nestctl was called."""
+"""Suggested commands, written the way nestctl was called."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The state of nested virtualization in words, for everything that the contract allows."""
+"""The state of nested virtualization in words, for all values that the contract allows."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_pending_is_what_the_service_says() -> None:
         "kvm_intel was loaded before its configuration was changed"
         " (nested 1 -> 0, halt_poll_ns 128 -> 0x40)."
     )
-    # No comparison of our own: without Pending nothing is said of single parameters.
+    # nestctl does not compare: without Pending it reports nothing about single parameters.
     one = one._replace(pending=None, parameters={"nested": "Y"})
     assert "(its parameters)" in next(state.drift(host(one), one))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Values against the contract: each property is read, with the shape that it has there."""
+"""Values against the contract: each property is read, with its type there."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ANSWERS = {
 
 
 def _members(signature: str) -> int:
-    """How many members a struct has whose types are all basic."""
+    """The number of members of a struct with only basic types."""
     return len(re.sub(r"[a(){}]", "", signature))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What is said to keep a module from being reloaded."""
+"""What is reported to block the reload of a module."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_open_device_pins_the_module_that_owns_it(module: str) -> None:
 
 
 def test_the_open_device_does_not_pin_kvm_hv() -> None:
-    """On POWER kvm.ko owns it; kvm_hv is pinned by machines (facts of powerpc.c)."""
+    """On POWER kvm.ko owns it; machines pin kvm_hv (see powerpc.c)."""
     assert kinds("kvm_hv", MACHINE, OPENER) == ["machine"]
     assert kinds("kvm_hv", OPENER) == ["unknown"]
     assert kinds("kvm_hv", OPENER, refcount=0) == []
@@ -43,5 +43,5 @@ def test_the_names_fit_a_message() -> None:
     name = "x" * LONGEST
     found = [Blocker(BlockerKind.MODULES_DISABLED, name, 4194304, "")] * 5000
     said = blockers.sentence("kvm_amd", found)
-    assert len(said) < 1 << 19  # a message of D-Bus may have 128 MiB, one that nestd sends 1 MiB
+    assert len(said) < 1 << 19  # a D-Bus message may have 128 MiB, one from nestd 1 MiB
     assert said.endswith(" and 4000 more.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Warnings of a plan, each from a configuration that provokes it."""
+"""The warnings of a plan, each with a configuration that causes it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REFUSED = "As things are, this would be refused."
 def warnings_with(
     directory: Path, kind: str, module: str, config: bytes, initramfs: str = ""
 ) -> tuple[str, ...]:
-    """What a plan to set nested=1 says where a.conf holds CONFIG."""
+    """The warnings of a plan to set nested=1 when a.conf contains CONFIG."""
 
     async def body() -> tuple[str, ...]:
         root = Root(directory)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What modules make of values: hardware that lacks things, defaults, words, int for nested."""
+"""How modules interpret values: missing hardware features, defaults, words, int for nested."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONF = "/etc/modprobe.d/kvm.conf"
 
 
 class OldHardware(SimulatedKernel):
-    """A processor without shadow VMCS: kvm_intel switches that off when it starts."""
+    """A processor without shadow VMCS: kvm_intel switches it off when it is loaded."""
 
     def _appear(self, module: SimulatedModule, values: Mapping[str, str]) -> None:
         super()._appear(module, {**values, **dict.fromkeys(values.keys() & {"ept"}, "N")})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Hosts for Manager.Validate: nested as it runs, is configured and will be."""
+"""Hosts for Manager.Validate: nested as running, as configured, and after the next load."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Hosts for Manager.Validate: initramfs, /dev/kvm, what the host runs in, VirtualBox, libvirt."""
+"""Hosts for Manager.Validate: initramfs, /dev/kvm, host virtualization, VirtualBox, libvirt."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The host's own hypervisor, and options for another vendor's processor."""
+"""The hypervisor that the host runs on, and options for another vendor's processor."""
 
 from __future__ import annotations
 

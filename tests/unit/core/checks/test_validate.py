@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Manager.Validate: hosts of all kinds, and what is said of each."""
+"""Manager.Validate: hosts of all kinds, and the findings for each."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ HOSTS: Mapping[str, Host] = {
     "blanks around the equals sign": intel(
         {
             "config-values": ("warn", "a.conf:1: there is a blank before the = of nested"),
-            "config-parameters": (),  # the cause is told once
+            "config-parameters": (),  # the cause is reported once
         },
         {"/etc/modprobe.d/a.conf": "options kvm_intel nested = 1\n"},
     ),
@@ -305,7 +305,7 @@ def test_what_a_file_holds_reaches_no_terminal(tmp_path: Path) -> None:
     assert "kvm ?[31m\\xff? nested" in line.summary
 
 
-# Scripts and frontends know these: one that goes or gets another name breaks them.
+# Scripts and frontends rely on these: removing or renaming one breaks them.
 IDS = """
     amd-migration architecture autoload builtin config-blacklist config-comments config-files
     config-lines config-module config-module-names config-names config-parameters config-values

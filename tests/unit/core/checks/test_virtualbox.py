@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""VirtualBox beside KVM, as Manager.Validate judges it."""
+"""VirtualBox on a KVM host: the findings of Manager.Validate."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A simulated host for Manager.Validate, and what is expected of its findings."""
+"""A simulated host for Manager.Validate, and its expected findings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOADED_AMD = frozenset({"svm", "npt"})
 
 @dataclass(frozen=True)
 class Host:
-    """A host, and by id the verdict on it and words of the finding; "" for no such finding."""
+    """A host, and by id the verdict and words of each finding; "" for no such finding."""
 
     kind: str
     expected: Mapping[str, tuple[str, ...]]
@@ -47,4 +47,4 @@ def noted(**changes: Any) -> QemuCapabilities:
     return QemuCapabilities(**{**known, **changes})
 
 
-# Written as: what the host is, what is found.
+# Written as: the host, its findings.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Drift on simulated hosts: found once a cause, put right where that is asked for."""
+"""Drift on simulated hosts: reported once per cause, corrected if that is configured."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NUMBERS = itertools.count(1000)
 
 
 class Lines(logging.Handler):
-    """What DriftWatch told."""
+    """The lines that DriftWatch logged."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ def lines() -> Iterator[Lines]:
 
 
 class Host:
-    """A simulated host with nestd's core at work on it, and somebody else who changes it."""
+    """A simulated host with nestd's core running on it, and another program that changes it."""
 
     def __init__(self, root: Root, kind: str, changes: Changes, watch: DriftWatch) -> None:
         self.root = root
@@ -72,7 +72,7 @@ class Host:
         return self.changes.view.kernel.read_module(module).parameters.get(parameter, "not loaded")
 
     async def modprobe(self, module: str, **parameters: str) -> None:
-        """What `modprobe -r MODULE; modprobe MODULE PARAMETERS` by hand does."""
+        """What a manual `modprobe -r MODULE; modprobe MODULE PARAMETERS` does."""
         await self.other.unload(module)
         await self.other.load(module, list(parameters.items()))
 
@@ -133,7 +133,7 @@ async def told(lines: Lines, count: int) -> None:
 
 
 async def settled(host: Host, lines: Lines) -> None:
-    """Whatever would have been found by now has been: a drift of another module comes after it."""
+    """Wait for a later drift of another module: any earlier one is reported by then."""
     before = len(lines.texts)
     host.write("zz-other.conf", f"options kvm halt_poll_ns={next(NUMBERS)}\n")
     await told(lines, before + 1)
@@ -164,7 +164,7 @@ def test_another_value_by_hand_is_put_right_once(tmp_path: Path, lines: Lines) -
         await host.modprobe(INTEL, nested="0")
         await until(lambda: host.runs(INTEL) == "Y")
         assert "as soon as nothing uses it" in lines.texts[0]
-        # The other one insists: it wins.
+        # The other program insists, and wins.
         await host.modprobe(INTEL, nested="0")
         await settled(host, lines)
         assert (len(lines.texts), host.reloads, host.runs(INTEL)) == (1, 1, "N")
@@ -343,7 +343,7 @@ def test_writable_parameters_are_set_in_place(tmp_path: Path, lines: Lines) -> N
         await host.set("kvm_hv", When.NOW, nested="1")
         host.start_machine("aix")
         host.other.write_parameter("kvm_hv", "nested", "0")
-        host.changes.view.config_changed()  # sysfs tells nobody
+        host.changes.view.config_changed()  # sysfs sends no events
         await until(lambda: host.runs("kvm_hv") == "Y")
         assert host.reloads == 0
         assert lines.texts[0].endswith("; it is corrected in the running module")
@@ -385,7 +385,7 @@ def test_kvm_conf_moved_away_by_a_package_is_written_again(
         ]
         lines_of_ours = b"options kvm_intel nested=0\noptions kvm_intel ept=0\n"
         assert host.conf.read_bytes() == (stock or b"") + lines_of_ours
-        # Once: who takes it away again is not fought.
+        # Once: nestd does not fight a program that reverts it.
         host.conf.rename(host.conf.with_name(f"kvm.conf.{suffix}"))
         await settled(host, lines)
         assert not host.conf.exists()

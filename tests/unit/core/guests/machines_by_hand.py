@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Running machines as Linux, KVM and libvirt show them, written by hand below a Root."""
+"""Running machines as Linux, KVM and libvirt show them, as files below a Root."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def add_machine(
     started: float = BOOT + 100,
     counts: Mapping[str, str] | None = None,
 ) -> None:
-    """A process with a virtual machine, and KVM's directory of it in debugfs with COUNTS."""
+    """A process with a virtual machine, and KVM's debugfs directory of it with COUNTS."""
     directory = root.at(f"/proc/{pid}")
     (directory / "fd").mkdir(parents=True)
     (directory / "fd/9").symlink_to("/dev/kvm")
@@ -59,12 +59,12 @@ def add_machine(
 
 
 def add_domain(root: Root, pid: int, name: str, inside: str) -> None:
-    """libvirt's live state of the machine of PID."""
+    """libvirt's live state of the machine with that PID."""
     status = _STATUS.format(pid=pid, name=name, inside=inside)
     write(root, f"/run/libvirt/qemu/{name}.xml", status, 0o600)
     write(root, f"/run/libvirt/qemu/{name}.pid", str(pid), 0o600)
 
 
 def loaded_at(root: Root, module: str, when: float) -> None:
-    """Give the module's directory in sysfs the time of its load."""
+    """Set the time of the module's directory in sysfs to that of its load."""
     os.utime(root.at(f"/sys/module/{module}"), (when, when))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which machines have what a hypervisor needs, and which use it: answers, sources and reasons."""
+"""Which machines could run a hypervisor, and which do: answers, sources and reasons."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MODULES = {"intel": "kvm_intel", "amd": "kvm_amd", "power": "kvm_hv", "s390": "k
 
 
 class Host:
-    """A host of files, on which machines are added by hand."""
+    """A host made of files, to which machines are added."""
 
     def __init__(self, directory: Path, kind: str) -> None:
         self.root = Root(directory)
@@ -286,7 +286,7 @@ class TestUsage:
         assert intel.nesting() == ("unknown", 0, "this kernel's KVM does not count it")
 
     def test_a_machine_that_another_thread_made(self, intel: Host) -> None:
-        """As Cloud Hypervisor's: KVM names its directory after the thread."""
+        """As in Cloud Hypervisor: KVM names its directory after the thread."""
         path = "/usr/bin/cloud-hypervisor"
         add_machine(intel.root, 7, [path, "--cpus", "boot=1"], executable=path)
         write(intel.root, "/proc/7/task/7/comm", "")
@@ -311,7 +311,7 @@ class TestUsage:
     def test_lockdown(
         self, intel: Host, sample: str, nesting: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The kernel refuses nested_run (0644), not guest_mode (0444)."""
+        """The kernel denies reading nested_run (0644), not guest_mode (0444)."""
         counts = {"nested_run": "9\n", "guest_mode": sample}
         add_machine(intel.root, 7, self.QEMU, counts=counts)
         number = nested_runs._number
@@ -337,7 +337,7 @@ class TestUsage:
 
 
 def test_what_is_read_follows_the_files(amd: Host) -> None:
-    """One that is remembered is read again once it is another file, or another process."""
+    """A cached result is read again once the file or the process is a different one."""
     add_machine(amd.root, 7, ["qemu-kvm", "-cpu", "EPYC"], counts={"nested_run": "0\n"})
     add_domain(amd.root, 7, "a", custom("disable", "svm"))
 
@@ -365,7 +365,7 @@ def test_what_is_read_follows_the_files(amd: Host) -> None:
 
 @pytest.mark.parametrize("instead", ["/dev/null", "/dev/kvm", ""])
 def test_a_process_that_closes_its_machine_is_none_any_more(amd: Host, instead: str) -> None:
-    """Where it had the descriptor is remembered between two looks."""
+    """The number of its descriptor is cached between two looks."""
     add_machine(amd.root, 7, ["qemu-kvm", "-cpu", "EPYC"])
     add_machine(amd.root, 8, ["qemu-kvm", "-cpu", "EPYC"])
 

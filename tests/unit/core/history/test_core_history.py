@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The history: what is kept, for how long, and what a refusal or a damaged file does to it."""
+"""The history: what is kept, for how long, and the effect of refusals and damaged files."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_job_that_waits_ends_as_an_event_and_others_do_not(tmp_path: Path) -> 
     async def test(history: History) -> None:
         jobs = Jobs()
         history.watch(jobs)
-        cut_off = jobs.new(1, "kvm_amd", 1000, JobState.LOADING)  # of the nestd before
+        cut_off = jobs.new(1, "kvm_amd", 1000, JobState.LOADING)  # of the previous nestd
         jobs.update(cut_off, JobState.ROLLED_BACK, "it was cut off.")
         history.serve()
         jobs.update(jobs.new(2, "kvm_intel", 0, JobState.UNLOADING), JobState.DONE)

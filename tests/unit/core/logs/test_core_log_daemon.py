@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Changes and debug sessions that go wrong halfway: everything is as it was before.
+"""Changes and debug sessions that fail halfway: everything is restored.
 
-The daemon is a process that only sleeps, and virt-admin a script that keeps the settings in files
-and fails on demand.
+The daemon is a sleeping process, and virt-admin a script that keeps the settings in files and fails
+on demand.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from nestd.host.libvirt.virt_admin import VirtAdmin
 from nestd.host.root import Root
 from nestd.host.state.undo_records import UndoRecords
 
-# Filters are reported with stars around them and without a "+", as libvirt does.
+# Filters are reported with stars around them and without a "+", as by libvirt.
 SCRIPT = """#!/bin/sh
 cd "$(dirname "$0")"; what=$4
 [ -e hang ] && exec sleep 60
@@ -65,7 +65,7 @@ esac
 
 
 class Units(NoUnits):
-    """Restarts fail once the daemon is down; starts work unless they are to fail."""
+    """Restarts fail after the daemon is stopped; starts work unless told to fail."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -89,7 +89,7 @@ class Units(NoUnits):
 
 
 class Host:
-    """A directory with a process that only sleeps, which stands for libvirtd."""
+    """A host directory, with a sleeping process in place of libvirtd."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -255,7 +255,7 @@ def test_a_daemon_that_did_not_run_is_neither_restarted_nor_started(host: Host) 
 
 
 def save_meanwhile(host: Host, daemon: LogDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An editor saves the file between the daemon's half of a change and the file's."""
+    """Let an editor save the file between a change's two halves, the daemon's and the file's."""
     apply = daemon._runtime.apply
 
     async def edit(settings: LogSettings) -> None:
@@ -304,7 +304,7 @@ def test_a_file_that_became_unreadable_for_libvirt_is_not_restarted_into(
 def test_what_cannot_be_undone_is_told_and_undone_at_the_next_start(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The daemon no longer answers, and the file cannot be put back."""
+    """The daemon no longer answers, and the file cannot be restored."""
 
     def fail(replacement: Replacement) -> None:
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(replacement.target))
@@ -423,7 +423,7 @@ def test_a_session_that_cannot_begin_leaves_nothing(host: Host, flag: str) -> No
 def test_a_session_that_breaks_down_half_way_is_undone_as_soon_as_that_works(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The filters are set, then the daemon can no longer be asked."""
+    """The filters are set, then the daemon no longer answers."""
     monkeypatch.setattr(debug_keeper, "RETRY_SECONDS", 0.1)
     apply = Runtime.apply
 
@@ -437,7 +437,7 @@ def test_a_session_that_breaks_down_half_way_is_undone_as_soon_as_that_works(
             patch.setattr(Runtime, "apply", break_down)
             with pytest.raises(NotRestored, match="libvirtd may write debug logs"):
                 await daemon.debug.start(daemon.prepare_debug("qemu", None, 60, None), 0)
-        assert daemon.state.debug.until  # told, and on record
+        assert daemon.state.debug.until  # reported, and recorded
         assert host.records() == ["libvirtd.debug"]
         host.flag("fail-get", there=False)
         while daemon.state.debug.until:
@@ -560,7 +560,7 @@ def test_a_clock_that_is_set_neither_ends_a_session_nor_prolongs_it(
         while daemon.state.debug.until == before:
             await asyncio.sleep(0.02)
         moved = daemon.state.debug.until - before - days * 86_400_000_000
-        assert abs(moved) < 2_000_000  # microseconds: it ends when it was to end
+        assert abs(moved) < 2_000_000  # microseconds: it ends at its original time
         assert host.settings != BEFORE
         await daemon.debug.stop(0)
 

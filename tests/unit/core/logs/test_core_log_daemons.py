@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which daemons there are on hosts of either mode, and when that changes."""
+"""The daemons on hosts in either mode, and when they change."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ def test_what_is_odd_about_a_configuration_is_told_and_found(
     state = asyncio.run(test())
     assert any(words in each for each in state.warnings), state.warnings
     assert len(set(state.warnings)) == len(state.warnings)
-    assert sum("/nowhere" in each for each in state.warnings) <= 1  # told once
+    assert sum("/nowhere" in each for each in state.warnings) <= 1  # reported once
     finding = log_settings([state])
     assert finding is not None
     assert finding.verdict is Verdict.WARN

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a guest finds after the next boot, who decides it, and what cannot be read."""
+"""The value of nested after the next boot, what decides it, and what cannot be read."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def module(path: Path, files: Files, kind: str = "intel") -> Module:
                 "/etc/modules-load.d/kvm.conf": "kvm_intel\n",
                 "/usr/lib/systemd/systemd-modules-load": "",
             },
-            NO,  # systemd-modules-load heeds the line
+            NO,  # systemd-modules-load obeys the line
             f"{A}:1",
         ),
     ],
@@ -147,7 +147,7 @@ def test_what_cannot_be_read_is_not_absent(tmp_path: Path, name: str) -> None:
         changes = Changes(view, Reloads(view, Records(root)))
         file = root.at(f"/sys/module/kvm_intel/{name}")
         file.unlink()
-        file.symlink_to(file)  # ELOOP: an error, and not that there is nothing
+        file.symlink_to(file)  # ELOOP: an error, not an absent file
         view.config_changed()
         found = view.snapshot().modules["kvm_intel"]
         assert "symbolic links" in found.read_error

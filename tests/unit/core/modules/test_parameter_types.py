@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""When nestd knows what values a module's parameters take."""
+"""When nestd knows the types of a module's parameters."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nestd.host.state.records import Records
 
 
 class InstalledLater(SimulatedKernel):
-    """The modules' files come after nestd's start."""
+    """The modules' files are installed after nestd's start."""
 
     installed = False
     asked = 0
@@ -44,7 +44,7 @@ def test_types_of_modules_that_are_installed_later(tmp_path: Path, way: str) -> 
         await view.start()
         changes = Changes(view, Reloads(view, Records(root)))
         ask = changes.request if way == "request" else changes.plan
-        await ask("kvm_intel", {"ept": "5"}, When.BOOT)  # no one knows that it takes none
+        await ask("kvm_intel", {"ept": "5"}, When.BOOT)  # it is unknown that it takes none
         kernel.installed = True
         with pytest.raises(InvalidParameter, match="declared as bool"):
             await ask("kvm_intel", {"ept": "5"}, When.BOOT)

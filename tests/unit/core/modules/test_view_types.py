@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""When modinfo is asked for parameter types: once, and again only for what has come since."""
+"""When modinfo is run for parameter types: once, and again only for new modules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nestd.host.simulated.kernel import KMOD, SimulatedKernel
 
 
 class Asked(SimulatedKernel):
-    """Counts the questions."""
+    """Counts the calls."""
 
     def __init__(self, root: Root) -> None:
         super().__init__(root, KINDS["intel"])

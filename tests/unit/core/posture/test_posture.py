@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Posture on made-up hosts of all kinds."""
+"""Posture on simulated hosts of all kinds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Found = dict[str, tuple[str, str]]
 
 
 def posture(directory: Path, kind: str, files: dict[str, str | bytes | None]) -> Found:
-    """Verdict and summary by id, on a fresh simulated host with FILES (None: it goes)."""
+    """Verdict and summary by id, on a fresh simulated host with FILES (None: removed)."""
     root = Root(directory / "root")
     kernel = SimulatedKernel(root, KINDS[kind])
     for path, data in files.items():
@@ -173,7 +173,7 @@ def test_mitigations_on_the_command_line(tmp_path: Path, text: str, verdict: str
 
 
 class TestCves:
-    """ "Fixed" comes from the distribution's own data alone."""
+    """ "Fixed" is derived only from the distribution's own data."""
 
     CHANGELOG = """\
 linux ({newer}) bookworm; urgency=high
@@ -202,7 +202,7 @@ linux-signed-amd64 (6.1.176+1) bookworm; urgency=high
         assert known_cves().date in found["cve-data"][1]
 
     def test_the_changelog_of_the_running_kernels_package(self, tmp_path: Path) -> None:
-        """What the package's later entries say is not in the kernel that runs."""
+        """Later entries of the package's changelog do not apply to the running kernel."""
         found = posture(tmp_path, "intel", self.debian(self.CHANGELOG.format(newer="6.1.180-1")))
         assert found["cve-2026-53359"][0] == "pass"
         assert f"/usr/share/doc/linux-image-{RELEASE}/changelog.gz" in found["cve-2026-53359"][1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Posture on made-up hosts of every kind on which machines run."""
+"""Posture on simulated hosts of every kind with running machines."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ TAKEN = {
     "s390": "sief2",
     "arm64": "virtualization=on",
 }
-COUNTING = ("intel", "amd")  # the kinds whose kernel counts the runs of guests' guests
+COUNTING = ("intel", "amd")  # kinds with a kernel that counts nested runs
 Found = dict[str, tuple[str, str, str]]
 
 
 def posture(directory: Path, kind: str, on: bool, change: Callable[[Root], object]) -> Found:
-    """Verdict, summary and hint by id. Of three machines one could nest, one does, one cannot."""
+    """Verdict, summary and hint by id. Of three machines, one could nest, one does, one cannot."""
     root = Root(directory / "root")
     kernel = SimulatedKernel(root, KINDS[kind])
     if kind == "arm64":
@@ -101,7 +101,7 @@ def test_a_machine_whose_command_line_cannot_be_read_is_not_called_safe(tmp_path
 
 
 def test_the_worst_of_all_is_told_in_one_posture(tmp_path: Path) -> None:
-    """Nesting for all users on a processor that leaks, with what protects it switched off."""
+    """Nesting for all users on a vulnerable processor with its mitigations switched off."""
 
     def spoil(root: Root) -> None:
         root.at("/dev/kvm").chmod(0o666)

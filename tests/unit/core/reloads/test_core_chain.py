@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""kvm with its vendor's module: unloaded in this order, loaded in the other, all or nothing."""
+"""kvm with its vendor module: unloaded in reverse order of loading, all or nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ONLY_AT_LOAD = {"enable_virt_at_load": "0"}
 
 
 class Watched(SimulatedKernel):
-    """Writes down what is unloaded and loaded; fails at what it is told to."""
+    """Records unloads and loads; fails where it is told to."""
 
     def __init__(self, root: Root, kind: str = "intel") -> None:
         self.steps: list[str] = []
@@ -134,7 +134,7 @@ def test_each_step_that_fails_ends_as_it_was(tmp_path: Path, step: str) -> None:
         conf = kernel._root.at("/etc/modprobe.d/kvm.conf")
         before = conf.read_bytes()
         kernel.fails = step
-        if step == "unload kvm":  # tried again, as at a moment's use
+        if step == "unload kvm":  # retried, as after momentary use
             assert await until_ended(await set_kvm(changes, When.NOW)) is JobState.DONE
             return
         with pytest.raises(RolledBack, match="it does not load"):
@@ -194,7 +194,7 @@ def test_a_later_request_for_the_vendors_module_joins_what_waits_for_kvm(tmp_pat
 
 @pytest.mark.parametrize("gone", ["kvm_intel", "kvm"])
 def test_a_start_after_a_kill_in_the_chain_finishes_it(tmp_path: Path, gone: str) -> None:
-    """Killed with the vendor's module out, or with both out; the record tells no more than that."""
+    """Killed with the vendor module unloaded, or both; the record shows only that."""
 
     async def body() -> None:
         root = Root(tmp_path)
@@ -296,7 +296,7 @@ def every_parameter() -> list[tuple[str, str, str]]:
 def test_no_advice_ends_in_waiting_for_ever(
     tmp_path: Path, kind: str, module: str, parameter: str
 ) -> None:
-    """On an idle host each change "when idle" is made, and nothing is named as a blocker."""
+    """On an idle host each "when idle" change is made, and no blocker is reported."""
 
     async def test(changes: Changes, kernel: Watched) -> None:
         now = kernel.read_module(module).parameters.get(parameter, "0")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A modprobe that does not end: the way back does not take the same way."""
+"""A modprobe that does not end: the rollback does not use the same path."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MODULE = "kvm_intel"
 
 
 class Hanging(SimulatedKernel):
-    """modprobe hangs where it reads the configuration; FAILURE is what comes of that."""
+    """modprobe hangs reading the configuration; FAILURE is the resulting error."""
 
     def __init__(self, root: Root, failure: type[LoadError]) -> None:
         super().__init__(root, KINDS["intel"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Values written to a module that runs."""
+"""Values written to a loaded module."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nestd.host.state.records import Records
 
 
 async def _killed(self: Execution, transaction: object) -> None:
-    """In the place of the last step."""
+    """Replaces the last step."""
 
 
 def test_a_module_that_has_gone_meanwhile_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Where modprobe cannot be run nothing is unloaded, and that it cannot is told from the start."""
+"""If modprobe cannot be run, nothing is unloaded, and the error is reported from the start."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nestd.host.simulated.host import KINDS
 from nestd.host.simulated.kernel import KMOD, SimulatedKernel
 from nestd.host.state.records import Records
 
-# What stands in modprobe's place ("": nothing), its mode, and what is said of it.
+# The content of the file modprobe ("": no file), its mode, and the message about it.
 CASES = {
     "not installed": ("", 0, "not installed"),
     "not to be executed": ("#!/bin/sh\n", 0o644, "Permission denied"),
@@ -39,7 +39,7 @@ CASES = {
 
 @pytest.fixture(params=CASES)
 def said(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """modprobe is as in one of the cases; what is said of it."""
+    """Install modprobe as in one of the cases; returns the message about it."""
     text, mode, words = CASES[request.param]
     programs = tmp_path / "programs"
     programs.mkdir()
@@ -53,7 +53,7 @@ def said(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 class Host(SimulatedKernel):
-    """Tries a load as the real kernel's side does."""
+    """Tests a load as the real kernel class does."""
 
     def __init__(self, root: Root) -> None:
         super().__init__(root, KINDS["intel"])

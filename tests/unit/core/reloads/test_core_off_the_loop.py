@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What may take long at a slow disk runs beside the event loop, not on it."""
+"""Operations that a slow disk may delay run in threads, not on the event loop."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FSYNC_SECONDS, OPEN_SECONDS = 0.2, 0.005
 
 
 class Slow:
-    """Delays fsync(2) and each open(2) of a file in modprobe.d; says which ran on the loop."""
+    """Delays fsync(2) and each open(2) of a file in modprobe.d; records those on the event loop."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
         self._loop = threading.get_ident()
@@ -78,7 +78,7 @@ def test_no_slow_disk_holds_the_loop_up(tmp_path: Path, monkeypatch: pytest.Monk
         drift.start()
         told = asyncio.Event()
         view.listen(told.set)
-        # Files that were just written are read again on each look that nothing else vouches for.
+        # Recently written files are read again at each look, unless a watch proves them unchanged.
         monkeypatch.setattr(kernel, "load", _loads_unmeasured(kernel, slow := _slow()))
         for value, when in (("0", When.BOOT), ("0", When.NOW), ("1", When.IDLE)):
             await changes.plan("kvm_intel", {"nested": value}, when)
@@ -103,7 +103,7 @@ def test_no_slow_disk_holds_the_loop_up(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def _loads_unmeasured(kernel: SimulatedKernel, slow: Slow) -> Callable[..., Any]:
-    """The simulated modprobe reads modprobe.d in this process: that is no part of nestd."""
+    """The simulated modprobe reads modprobe.d in this process, which is not part of nestd."""
     load = kernel.load
 
     async def quick(*arguments: Any, **options: Any) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Reloads when something else happens at the worst moment."""
+"""Reloads while something else happens at the worst moment."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ MODULE = "kvm_intel"
 
 
 class Slow(SimulatedKernel):
-    """Loads when it is told to, and says when it has come so far."""
+    """Loads when it is told to, and signals when it has reached that point."""
 
     def __init__(self, root: Root) -> None:
         super().__init__(root, KINDS["intel"])
@@ -83,7 +83,7 @@ def records(root: Root) -> list[str]:
 
 
 class Eager(SimulatedKernel):
-    """Somebody loads the module as soon as it is unloaded."""
+    """Another program loads the module as soon as it is unloaded."""
 
     async def unload(self, name: str) -> None:
         await super().unload(name)
@@ -127,7 +127,7 @@ def test_a_job_that_reloads_is_not_cancelled(tmp_path: Path) -> None:
 
 
 def test_a_job_that_is_cancelled_at_the_last_moment_reloads_nothing(tmp_path: Path) -> None:
-    """Between the decision to reload and the first step, while logind is asked for its lock."""
+    """It is cancelled before the first step, while the lock is requested from logind."""
 
     async def body() -> None:
         root = Root(tmp_path)
@@ -161,7 +161,7 @@ def test_a_job_that_is_cancelled_at_the_last_moment_reloads_nothing(tmp_path: Pa
 
 
 def test_who_holds_an_inhibitor_sees_no_reload(tmp_path: Path) -> None:
-    """Also one who asked while a reload was about to begin."""
+    """This includes one requested while a reload was about to begin."""
 
     async def body() -> None:
         root = Root(tmp_path)
@@ -192,7 +192,7 @@ def test_who_holds_an_inhibitor_sees_no_reload(tmp_path: Path) -> None:
 
 
 class Deviceless(SimulatedKernel):
-    """/dev/kvm does not come back as it was: there is no udev."""
+    """/dev/kvm does not come back with its former permissions: there is no udev."""
 
     async def wait_for_device(self, timeout: float) -> bool:
         return False
@@ -213,7 +213,7 @@ def test_a_device_that_stays_away_is_no_reason_to_say_that_nothing_loads(tmp_pat
 
 
 class Exhausted(SimulatedKernel):
-    """Loading fails once as nobody foresaw: asyncio could not start the thread that waits."""
+    """Loading fails once unexpectedly: asyncio could not start the thread that waits."""
 
     failures = 1
 
@@ -249,7 +249,7 @@ def test_whatever_fails_after_the_unload_the_module_is_loaded_again(
 
 
 def test_a_reload_that_is_cut_off_keeps_its_record(tmp_path: Path) -> None:
-    """As at the end of a process that was not waited for."""
+    """As when the process exits without waiting for it."""
 
     async def body() -> None:
         root = Root(tmp_path)
@@ -271,7 +271,7 @@ def test_a_reload_that_is_cut_off_keeps_its_record(tmp_path: Path) -> None:
 
 
 class Broken(SimulatedKernel):
-    """Does not load with nested=0."""
+    """A module that does not load with nested=0."""
 
     async def load(
         self, name: str, parameters: Sequence[tuple[str, str]] = (), *, only_these: bool = False
@@ -283,7 +283,7 @@ class Broken(SimulatedKernel):
 
 
 def test_a_waiting_job_goes_back_to_what_ran_last(tmp_path: Path) -> None:
-    """Not to what ran when the job was asked for."""
+    """Not to what ran when the job was requested."""
 
     async def body() -> None:
         root = Root(tmp_path)
@@ -304,7 +304,7 @@ def test_a_waiting_job_goes_back_to_what_ran_last(tmp_path: Path) -> None:
 
 
 def test_a_waiting_job_ends_when_others_decide_otherwise(tmp_path: Path) -> None:
-    """Instead of a reload that cannot bring what was asked for, and another one back."""
+    """It ends instead of a reload that cannot give the requested value, and a second one back."""
 
     async def body() -> None:
         root = Root(tmp_path)
@@ -326,7 +326,7 @@ def test_a_waiting_job_ends_when_others_decide_otherwise(tmp_path: Path) -> None
 
 
 def test_what_was_not_allowed_is_not_done(tmp_path: Path) -> None:
-    """A reload needs leave of its own, which nobody asked for while the module was not loaded."""
+    """A reload needs its own authorization, not requested while the module was not loaded."""
 
     async def body() -> None:
         root = Root(tmp_path)
@@ -365,7 +365,7 @@ def test_a_plan_gets_stale_also_while_a_password_is_asked_for(tmp_path: Path) ->
 
 
 def test_a_request_sees_what_those_before_it_have_done(tmp_path: Path) -> None:
-    """nested=0 is no more what runs once nested=1 has been asked for, though it still runs."""
+    """Once nested=1 was requested, nested=0 no longer counts as running, though it still is."""
 
     async def body() -> None:
         root = Root(tmp_path)
@@ -393,7 +393,7 @@ async def waiting_record(root: Root, changes: Changes) -> Job:
 
 
 def test_of_two_waiting_records_the_later_one_counts(tmp_path: Path) -> None:
-    """Killed after the second was written down and before the first was forgotten."""
+    """nestd was killed after the second was recorded and before the first was deleted."""
 
     async def body() -> None:
         root = Root(tmp_path)
@@ -413,7 +413,7 @@ def test_of_two_waiting_records_the_later_one_counts(tmp_path: Path) -> None:
 
 
 def test_a_job_gets_no_number_that_another_one_has(tmp_path: Path) -> None:
-    """The counter may be lost: it was being written, or /run was full."""
+    """The counter may be lost: it was just being written, or /run was full."""
 
     async def body() -> None:
         root = Root(tmp_path)
@@ -459,7 +459,7 @@ def test_a_record_that_means_something_else_is_set_aside(
 
 
 def test_records_of_another_machine_are_not_acted_on(tmp_path: Path) -> None:
-    """--root may name a tree that somebody else has made."""
+    """--root may name a tree that another user has made."""
 
     async def body() -> None:
         root = Root(tmp_path)
@@ -523,7 +523,7 @@ def test_a_read_only_disk_does_not_keep_nestd_from_starting(
 
 
 def test_what_could_not_be_loaded_again_is_not_unloaded(tmp_path: Path) -> None:
-    """The package of the kernel that runs was removed, as an upgrade does."""
+    """The running kernel's package was removed, as in an upgrade."""
 
     async def body() -> None:
         root = Root(tmp_path)
@@ -558,7 +558,7 @@ sys.stdin.read()
 
 
 def test_a_second_nestd_only_looks_on(tmp_path: Path) -> None:
-    """One on a private bus, beside the service: its jobs and what it is about are left to it."""
+    """It is on a private bus, beside the service, and does not touch the service's jobs."""
 
     async def body() -> None:
         root = Root(tmp_path)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A host on which neither the new parameters nor the old ones load any more."""
+"""A host on which the module loads with neither the new nor the old parameters."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A job that waits takes each moment in which nothing uses its module."""
+"""A waiting job uses every moment when nothing uses its module."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TRANSACTION = Transaction(
 
 @dataclass
 class Module:
-    """Who uses it, and how long a scan for them takes: until it is let go."""
+    """The module's users; a scan for them lasts until it is released."""
 
     used: bool = True
     found: tuple[Blocker, ...] = (MACHINE,)
@@ -80,14 +80,14 @@ def test_a_moment_during_a_scan_is_taken() -> None:
 
 
 def test_a_hint_during_a_scan_is_not_lost() -> None:
-    """The scan still saw the machine, whose memory is being freed when its end is announced."""
+    """The scan still saw the machine: its memory is still being freed when its end is announced."""
 
     async def test() -> None:
         module = Module()
         waiting = module.start()
         await module.scanning.wait()
         waiting.wake()
-        await asyncio.sleep(0.05)  # it is looked at: still in use
+        await asyncio.sleep(0.05)  # checked: still in use
         module.found = ()
         module.let_go.set()
         await until(lambda: module.scans == 2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The tables say what the XML says: whoever edits one runs packaging/api/generate.py."""
+"""The tables match the XML: after a change of the XML, run packaging/api/generate.py."""
 
 from __future__ import annotations
 

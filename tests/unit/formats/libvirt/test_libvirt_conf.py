@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The reader of libvirtd.conf: libvirt's recorded answers, and what they do not cover."""
+"""The reader of libvirtd.conf: libvirt's recorded answers, and cases beyond them."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_string_that_is_not_utf8_keeps_its_bytes() -> None:
 
 
 def test_unterminated_triple_quotes_are_reported_where_libvirt_gives_up() -> None:
-    # The last two bytes are not looked at, so their line ends do not count.
+    # The last two bytes are ignored, so their line ends do not count.
     for data, line in ((b'x = """a\nb\n', 2), (b'x = """a\nb\n\n\n', 3), (b'x = """ab\nc', 1)):
         with pytest.raises(ConfError) as caught:
             parse(data)

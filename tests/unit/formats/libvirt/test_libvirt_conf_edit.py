@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The editor of libvirtd.conf: where a line goes, what stays, and what is refused."""
+"""The editor of libvirtd.conf: where a line is inserted, what stays, and what is refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nestd.formats.libvirt import conf_edit as libvirt_conf_edit
 from nestd.formats.libvirt.conf import MAX_BYTES, ConfError, parse
 from nestd.formats.libvirt.conf_edit import EditError, dead_duplicates, set_string
 
-# The part on logging of the file that libvirt ships, without most of its comments.
+# The logging section of the file that libvirt ships, without most of its comments.
 STOCK = b"""\
 # Logging level: 4 errors, 3 warnings, 2 information, 1 debug
 #log_level = 3
@@ -61,7 +61,7 @@ def test_the_commented_example_marks_the_place() -> None:
         (b'#log_filters=""\r#y\n', b'#log_filters=""\r#y\nlog_filters = "1:b"\n'),
         (b'#a\r # log_filters = ""\r\n#y', b'#a\r # log_filters = ""\r\nlog_filters = "1:b"\n#y'),
         (b"#log_filters=1\n#log_filters=2", b'#log_filters=1\nlog_filters = "1:b"\n#log_filters=2'),
-        # These are no examples.
+        # These are not commented-out examples.
         (b"#log_filters_x=1\ny=2\n", b'#log_filters_x=1\ny=2\nlog_filters = "1:b"\n'),
         (b"x=1 #log_filters=1\ny=2\n", b'x=1 #log_filters=1\ny=2\nlog_filters = "1:b"\n'),
         (
@@ -88,7 +88,7 @@ def test_set(before: bytes, after: bytes) -> None:
         (b'x=1\nlog_filters="1:a"', b"x=1"),
         (b'x=1\n\nlog_filters="1:a"', b"x=1\n"),
         (b'x=1\rlog_filters="1:a"', b"x=1\r"),
-        # Every assignment goes.
+        # Every assignment is removed.
         (b'log_filters="1:a"\nx=1\nlog_filters="1:b"\nlog_filters=3', b"x=1"),
         (b'x=1\nlog_filters="1:a"; log_filters="1:b" # c\n', b"x=1\n# c\n"),
         (b'x=1\nlog_filters="1:a"; log_filters="1:b"\n', b"x=1\n"),

@@ -56,7 +56,7 @@ def test_a_filter_shadowed_by_a_more_general_one() -> None:
 
 
 def test_a_filter_shadowed_as_far_as_the_categories_are_known() -> None:
-    # Together the first two match all that the third is found in, and neither does alone.
+    # Together, but not alone, the first two match everything that contains the third.
     assert [category for category in CATEGORIES if "access." in category] == [
         "access.accessdriverpolkit",
         "access.accessmanager",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Nesting taken from guests of every kind and given back: libvirt's schema takes what comes out."""
+"""Nesting denied to guests of every kind and allowed again: libvirt's schema accepts the result."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _HEAD = re.compile(r"<!-- host: (\w+);.*-->")
 
 
 def feature(text: str) -> str:
-    """What the guest needs, "" on a kind of host whose guests' XML cannot say it."""
+    """The feature that the guest needs, "" for kinds of hosts without one in the guest's XML."""
     head = _HEAD.match(text)
     assert head
     return FEATURES.get(head.group(1), "")
 
 
 def edited(text: str) -> list[str]:
-    """Denied, and then allowed; less where it cannot be said."""
+    """The XML with nesting denied, then allowed; fewer if the XML cannot express it."""
     try:
         denied = changed(text, feature(text), give=False)
         return [denied, changed(denied, feature(text), give=True)]
@@ -51,7 +51,7 @@ def test_only_lines_of_the_feature_change(path: Path) -> None:
     for after in edited(before):
         lines = difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
         changes = [line for line in lines if line[:3] not in ("---", "+++", "@@ ")]
-        # An element that had no other in it gets an end, and <features> may be new.
+        # An empty element gets an end tag, and <features> may be new.
         around = ("<cpu ", "</cpu>", "<features>", "</features>", "<features/>")
         assert all(name in line or line[1:].strip().startswith(around) for line in changes), changes
         assert len(changes) <= 4, changes
@@ -63,7 +63,7 @@ def test_libvirts_schema_takes_them(tmp_path: Path) -> None:
     files = []
     for path in CHANGEABLE:
         if "schema:" in path.read_text().splitlines()[0]:
-            continue  # newer than the schema, or refused by it to begin with
+            continue  # newer than the schema, or invalid from the start
         for number, text in enumerate(edited(path.read_text())):
             files.append(tmp_path / f"{path.stem}-{number}.xml")
             files[-1].write_text(text)

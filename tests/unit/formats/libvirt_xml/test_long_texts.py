@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Anybody may have a text checked: reading it takes a time that grows with its length, not faster.
+"""Any user may have a text checked, so reading takes time linear in its length.
 
-The regular expressions of Python hold the interpreter while they search: one that tries each place
-to the end of the text would stop the whole service.
+Python's regular expressions hold the interpreter lock while they search: one that scans from each
+position to the end of the text would block the whole service.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Nesting in a domain's XML: the line that decides, and no other byte."""
+"""Nesting in a domain's XML: an edit changes the line that decides, and no other byte."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nestd.formats.libvirt_xml.nesting_edit import (
     requires,
 )
 
-# What looks like the place and is none stands around it.
+# It is surrounded by text that only looks like the place to edit.
 WHOLE = """\
 <domain type='kvm'>
   <name>a</name>

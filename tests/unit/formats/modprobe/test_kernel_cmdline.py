@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Module options on the kernel command line; tests/differential proves it against libkmod."""
+"""Module options on the kernel command line; tests/differential compares with libkmod."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_options(word: bytes, module: bytes, text: bytes) -> None:
     [
         b"root=/dev/sda.1",
         b"initrd=\\a.img",
-        b"ivrs_acpihid[14:00.5]=AMDI0020:0",  # brackets in pairs, but a '.' in the module name's
+        b"ivrs_acpihid[14:00.5]=AMDI0020:0",  # brackets pair up, but the module name has a '.'
         b"kvm_intel.a.b=1",
         b'kvm_intel."a b"=1',
         b'"kvm_intel".a=1',

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The grammar of modprobe.d files, rule by rule; tests/differential proves it against libkmod."""
+"""The grammar of modprobe.d files, rule by rule; tests/differential compares with libkmod."""
 
 from __future__ import annotations
 
@@ -233,7 +233,7 @@ def test_of_other_modules_only_what_is_plain_is_left_out(pieces: list[bytes], km
 
 
 def test_plain_lines_about_others_are_not_even_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(modprobe_d, "_directive", None)  # whoever calls it fails
+    monkeypatch.setattr(modprobe_d, "_directive", None)  # any call of it fails
     data = b"options snd_hda_intel power_save=1\nalias net-pf-3 off\n# x\nblacklist kvm\n"
     assert parse(data, kmod=30, about=b"kvm_intel") == ()
 

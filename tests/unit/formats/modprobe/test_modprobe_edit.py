@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Changing kvm.conf: the wanted value, and every foreign byte as it was."""
+"""Changing kvm.conf: the requested value is set, and every foreign byte stays."""
 
 from __future__ import annotations
 

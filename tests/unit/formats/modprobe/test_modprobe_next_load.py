@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the next load passes, and which file and line say so."""
+"""The options that the next load passes, with file and line."""
 
 from __future__ import annotations
 

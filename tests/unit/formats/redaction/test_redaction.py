@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""No secret survives redaction, wherever the stream is cut, and nothing else is lost."""
+"""No secret survives redaction, wherever the stream is split, and nothing else is lost."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from nestd.formats.redaction.redact import CUT_MARK, MAX_LINE, MOST_BLOCK_LINES,
 SECRET = "hunter2-Zq"
 KEY = "AQDhX1RcAAAAABAA7bfvF0vJ5yJbDh0mCVmHgw=="
 
-# Lines of QEMU's logs, libvirt's debug logs and configuration files, with "SECRET" in its place,
-# and what has to be left of them.
+# Lines of QEMU's logs, libvirt's debug logs and configuration files, with "SECRET" as the secret,
+# and what must remain of them.
 LINES = (
     # QEMU's command line
     (
@@ -248,10 +248,10 @@ def test_bytes_that_are_not_text_stay() -> None:
     assert redact(data) == (data, 0)
 
 
-# Whatever a password is made of that the form can carry.
+# Any password that the form can contain.
 _plain = st.text(st.sampled_from("abcXYZ019+/=!#$%^&*()-_~.:;?@[]{}<>|"), min_size=5, max_size=30)
 _json = st.text(st.characters(blacklist_categories=("Cs",)), min_size=5, max_size=30).map(
-    lambda text: f"\u00a7{text}"  # which makes it no part of the line's other words
+    lambda text: f"\u00a7{text}"  # so that it is not part of the line's other words
 )
 _spaced = st.text(st.sampled_from("abcXYZ019 '\"\\,;{}[]<>&"), min_size=5, max_size=30)
 
@@ -261,7 +261,7 @@ def _shell(text: str) -> str:
 
 
 def _planted(draw: st.DrawFn) -> tuple[bytes, str]:
-    """A line, and a piece of its secret as it stands there."""
+    """A line, and a piece of its secret as it appears there."""
     form = draw(st.integers(0, 6))
     if form == 0:
         secret = draw(_json)

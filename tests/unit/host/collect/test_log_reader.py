@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Logs in blocks, whole, in part and compressed; and what programs print."""
+"""Logs in blocks, whole, partial and compressed; and the output of programs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TEXT = b"".join(b"line %06d\n" % number for number in range(50000))
 
 
 def read(path: Path, limit: int) -> tuple[bytes, bytes, str]:
-    """The lead, the part that is kept, read twice, and what is cut."""
+    """The heading, the kept part, read twice, and the note about what is cut."""
     with path.open("rb") as file:
         log = reader(file.fileno(), path.name, limit)
         once, again = b"".join(log.blocks()), b"".join(log.blocks())
@@ -85,7 +85,7 @@ def test_what_a_program_prints() -> None:
     assert run("echo one; echo two; printf owl", 100, "tw|ow") == (b"two\nowl", "")
     assert run("yes", 1000) == (b"y\n" * 500, "what follows the first 1000 bytes")
     assert run("echo a; exit 3", 100) == (b"a\n", "what sh failed to print, with status 3")
-    # Of a program whose child lives on the end is not awaited.
+    # The end of output is not awaited if a program's child lives on.
     assert run("sleep 8 & yes", 1000)[1] == "what follows the first 1000 bytes"
 
 

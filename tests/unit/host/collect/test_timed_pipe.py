@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A writer to a client that does not read gives up in time, and at once when it is told to."""
+"""A writer to a client that does not read gives up in time, and at once when told to."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_client_that_never_reads() -> None:
 
 
 def test_a_client_that_reads_a_byte_now_and_then() -> None:
-    """Patience is for a write as a whole: drops do not buy time."""
+    """The limit applies to a whole write: reading single bytes does not extend it."""
     pipe = TimedPipe(0.5)
     stop = threading.Event()
 

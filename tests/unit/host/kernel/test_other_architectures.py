@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Hosts of architectures whose KVM has no module with "nested", as their files show them."""
+"""Hosts of architectures without a KVM module with "nested", as their files show them."""
 
 from __future__ import annotations
 
@@ -86,13 +86,13 @@ def test_files_do_not_tell_what_an_arm64_kernel_took(
 def test_what_cannot_be_asked_is_not_known(tmp_path: Path) -> None:
     assert arm_nests(Root(tmp_path)) is None
     (tmp_path / "dev").mkdir()
-    (tmp_path / "dev/kvm").write_text("")  # no device, which ioctl(2) refuses
+    (tmp_path / "dev/kvm").write_text("")  # not a device, so ioctl(2) fails
     assert arm_nests(Root(tmp_path)) is None
 
 
 @pytest.mark.skipif(not Path("/dev/kvm").exists(), reason="there is no /dev/kvm here")
 def test_a_kvm_of_another_architecture_has_no_el2() -> None:
-    assert arm_nests(Root()) in (False, None)  # None where we may not open it
+    assert arm_nests(Root()) in (False, None)  # None if we may not open it
 
 
 def test_an_arm64_host_says_where_nesting_is_switched(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which of libvirt's daemons are installed and run, and how they are reached."""
+"""Which libvirt daemons are installed and running, and how to reach them."""
 
 from __future__ import annotations
 

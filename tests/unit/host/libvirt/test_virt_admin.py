@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""virt-admin that fails, hangs, or answers nonsense."""
+"""A virt-admin that fails, hangs, or prints garbage."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Where initial RAM disks are looked for, and what is said where one was not looked into."""
+"""Where initramfs images are searched, and the result for one that was not inspected."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOLDS, HOLDS_NOT = "kernel/arch/x86/kvm/kvm-intel.ko.xz", "kernel/fs/ext4.ko"
 
 @pytest.fixture(autouse=True)
 def lister(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An lsinitrd for images that are their own list."""
+    """An lsinitrd for images that consist of their own file list."""
     directory = tmp_path_factory.mktemp("bin")
     program = directory / "lsinitrd"
     program.write_text('#!/bin/sh\nexec cat "$1"\n')

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which files count, in which order; tests/differential proves it against libkmod."""
+"""Which files count, in which order; tests/differential compares with libkmod."""
 
 from __future__ import annotations
 
@@ -158,12 +158,12 @@ def test_a_device_without_an_end_is_in_the_way_of_modprobe(tmp_path: Path) -> No
 
 def test_an_unreadable_file_is_reported() -> None:
     with tempfile.TemporaryDirectory() as name:
-        os.chmod(name, 0o755)  # others may look into it, unlike pytest's
+        os.chmod(name, 0o755)  # other users may read it, unlike pytest's
         write(Path(name), "etc/modprobe.d/a.conf").chmod(0)
         with acting_as(nobody()):
             config = read_config(Root(Path(name)), 34)
     assert config.problems == ("/etc/modprobe.d/a.conf cannot be read: Permission denied.",)
-    assert config.obstacles == ()  # modprobe goes on without it
+    assert config.obstacles == ()  # modprobe continues without it
 
 
 def test_a_file_beyond_all_reason_is_reported(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_file_beyond_all_reason_is_reported(tmp_path: Path) -> None:
     assert config.problems == (
         f"/etc/modprobe.d/a.conf is larger than the {MOST_BYTES} bytes that nestd reads.",
     )
-    assert config.obstacles == config.problems  # what modprobe would do with it is not known
+    assert config.obstacles == config.problems  # modprobe's behaviour with it is unknown
 
 
 def test_a_file_in_the_place_of_a_directory_counts_by_its_name(tmp_path: Path) -> None:

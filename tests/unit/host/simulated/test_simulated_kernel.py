@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The simulated kernel behaves as facts about real ones say."""
+"""The simulated kernel behaves like real ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nestd.host.simulated.kernel import MACHINES, SimulatedKernel
 
 
 def machines(root: Root) -> dict[str, int]:
-    """What a look at /proc finds: names with process ids."""
+    """The machines found in /proc: names with process IDs."""
     return {holder.guest: holder.pid for holder in kvm_holders.scan(root, {}) if holder.machine}
 
 
@@ -26,7 +26,7 @@ def look_again(root: Root) -> None:
 
 
 def refusal(kernel: SimulatedKernel, module: str) -> str:
-    """What the load of MODULE says when it was unloaded."""
+    """The error from loading MODULE after it was unloaded."""
 
     async def reload() -> None:
         await kernel.unload(module)
@@ -38,7 +38,7 @@ def refusal(kernel: SimulatedKernel, module: str) -> str:
 
 
 def test_each_machine_has_a_process_of_its_own(tmp_path: Path) -> None:
-    """Whatever their names: the bytes of these have the same sum."""
+    """Independent of their names: the bytes of these have the same sum."""
     root = Root(tmp_path)
     look_again(root)
     for name in ("web12", "web21", "web30"):

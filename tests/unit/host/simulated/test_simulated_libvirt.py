@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Simulated daemons of libvirt behave as facts about real ones say."""
+"""Simulated libvirt daemons behave like real ones."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_settings_of_a_running_daemon_as_libvirt_reports_them(tmp_path: Path) ->
         with pytest.raises(Refused, match="No such file"):
             await admin.set_outputs("1:file:/nowhere/x.log")
         assert await admin.filters() == "1:*qemu* 3:*remote* "
-        await libvirt.try_restart("virtqemud")  # what is not in its file is lost
+        await libvirt.try_restart("virtqemud")  # settings that are not in its file are lost
         assert await admin.filters() == ""
 
     run(tmp_path, "intel", test)
@@ -81,7 +81,7 @@ def test_one_that_is_idle_cannot_be_asked_and_can_be_started(tmp_path: Path) -> 
 
 def test_none_starts_with_a_file_that_libvirt_cannot_read(tmp_path: Path) -> None:
     async def test(libvirt: SimulatedLibvirt, root: Root) -> None:
-        assert read_process(root, "libvirtd") is not None  # it was started before
+        assert read_process(root, "libvirtd") is not None  # it was started earlier
         with pytest.raises(UnitError, match="expecting a separator"):
             await libvirt.try_restart("libvirtd")
         assert read_process(root, "libvirtd") is None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Each situation of a simulated host is there for whoever looks at the host's files."""
+"""Each situation of a simulated host is visible in the host's files."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_kernel_command_line_decides(tmp_path: Path, kind: str) -> None:
 
 def test_a_host_without_kvm(tmp_path: Path) -> None:
     assert look(tmp_path, "intel,missing,guests=2").vendor is Vendor.NONE
-    assert kvm_holders.scan(Root(tmp_path), {}) == ()  # what cannot run does not
+    assert kvm_holders.scan(Root(tmp_path), {}) == ()  # a program that cannot run does not
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -167,7 +167,7 @@ def test_guests_as_libvirt_shows_them(tmp_path: Path, kind: str) -> None:
     for number in (1, 2, 3):
         live = root.at(f"/run/libvirt/qemu/guest{number}.xml").read_text()
         text = live[live.index("<domain ") : live.index("</domstatus>")]
-        exposed = number < 3 and kind != "s390"  # where nested is off by default
+        exposed = number < 3 and kind != "s390"  # if nested is off by default
         parsed = domain_xml.parse(text)
         assert parsed.running
         assert parsed.name == f"guest{number}"

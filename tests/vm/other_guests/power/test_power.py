@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""POWER9: kvm_hv's "nested" is writable, so nothing is ever unloaded.
+"""POWER9: kvm_hv's "nested" is writable, so no module is ever unloaded.
 
-The tests run in this order, in one machine; after each of them comes restore().
+The tests run in this order in one machine; restore() runs after each of them.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ MODULE = Path("/sys/module/kvm_hv")
 NESTED = MODULE / "parameters/nested"
 KVM_CONF = Path("/etc/modprobe.d/kvm.conf")
 PATH = f"{ROOT}/module/kvm_hv"
-NETLINK_KOBJECT_UEVENT, KERNEL_GROUP = 15, 1  # linux/netlink.h; its group without udev's events
+NETLINK_KOBJECT_UEVENT, KERNEL_GROUP = 15, 1  # linux/netlink.h; the kernel's own events
 CHANGE_SECONDS = 60.0
 
 
 def restore() -> None:
-    """The kernel's default, which nothing has set."""
+    """Restore the kernel's default, with nothing configured."""
     KVM_CONF.unlink(missing_ok=True)
     NESTED.write_text("Y")
 
@@ -39,13 +39,13 @@ def nested() -> str:
 
 
 def loaded_as() -> int:
-    """A number that is another one after the module has been unloaded and loaded again."""
+    """A number that changes when the module is unloaded and loaded again."""
     return MODULE.stat().st_ino
 
 
 @contextlib.contextmanager
 def module_events() -> Iterator[list[bytes]]:
-    """The kernel's events about modules in the meantime, there at the end: ACTION@PATH."""
+    """The kernel's module events during the block, complete at its end: ACTION@PATH."""
     events: list[bytes] = []
     family, kind = socket.AF_NETLINK, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
     with socket.socket(family, kind, NETLINK_KOBJECT_UEVENT) as kernel:
@@ -137,7 +137,7 @@ def test_a_load_by_hand_brings_what_was_set() -> None:
         await client.set_nested("kvm_hv", False, "now")
         with module_events() as events:
             await asyncio.to_thread(reload_by_hand)
-        # What the other tests' "no unload" rests on.
+        # The other tests' "no unload" depends on this.
         assert events == [b"remove@/module/kvm_hv", b"add@/module/kvm_hv"]
         assert loaded_as() != before
         assert nested() == "N"
@@ -149,8 +149,9 @@ def test_a_load_by_hand_brings_what_was_set() -> None:
 
 
 def kill_when_changed() -> None:
-    """Kills nestd as soon as the running module has another value than its default."""
-    # Before anything else that wants the only processor, hence in the middle of nestd's change.
+    """Kills nestd as soon as the loaded module's value differs from its default."""
+    # At a higher priority than anything else on the only processor, so in the middle of nestd's
+    # change.
     os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     deadline = time.monotonic() + CHANGE_SECONDS
     while nested() == "Y" and time.monotonic() < deadline:
@@ -160,7 +161,7 @@ def kill_when_changed() -> None:
 
 
 def kill_in_the_middle() -> None:
-    """Kills nestd some time after it has been asked."""
+    """Kills nestd some time after the request."""
     time.sleep(0.1)
     service.kill()
 

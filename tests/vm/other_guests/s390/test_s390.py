@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""IBM Z, on a processor without SIE: the real kvm is there, and the real kernel refuses to load it.
+"""IBM Z, on a processor without SIE: the real kvm exists, and the real kernel refuses to load it.
 
-The tests run in this order, in one machine; after each of them comes restore().
+The tests run in this order in one machine; restore() runs after each of them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OWN = "org.nestd1.Error."
 
 
 def restore() -> None:
-    """Nothing is set."""
+    """Remove all settings."""
     KVM_CONF.unlink(missing_ok=True)
 
 

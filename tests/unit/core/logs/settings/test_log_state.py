@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a configuration file, a unit and a process say of a daemon's log settings."""
+"""A daemon's log settings according to its configuration file, its unit and its process."""
 
 from __future__ import annotations
 
