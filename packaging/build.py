@@ -6,22 +6,22 @@
     packaging/build.py rpm DIR       with rpmbuild, on Fedora, RHEL or Debian
     packaging/build.py deb DIR       with dpkg-buildpackage, on Debian
 
-They are left in DIR, which is made if need be. What a build needs is installed with one command:
+They are written to DIR, which is created if needed. One command installs what a build needs:
 
     Debian          apt-get install --no-install-recommends rpm && apt-get build-dep ./packaging
     Fedora, RHEL    dnf builddep packaging/nestd.spec
 
-The page for Cockpit is built with npm, which fetches the packages that its lock file pins. The
-source has it built, so that its packages need no network. --page takes it from a directory,
---no-page leaves it out, with the package cockpit-nestd. With --no-check the tests are left out.
-With --bundled the RPM has dbus-next in it, which is the default on RHEL alone. Its source is taken
-from PyPI with pip, or it is the file that --dbus-next names.
+The page for Cockpit is built with npm, which fetches the packages pinned in its lock file. The
+source contains the built page, so that building packages from it needs no network. --page takes the
+page from a directory; --no-page omits it and the package cockpit-nestd. --no-check skips the tests.
+--bundled includes dbus-next in the RPM, which is the default on RHEL only. Its source comes from
+PyPI with pip, or is the file given with --dbus-next.
 
-The maintainer of the Debian packages is whom DEBFULLNAME and DEBEMAIL name, as for Debian's own
-tools. Without them it is root@localhost: who has built a package for this machine.
+DEBFULLNAME and DEBEMAIL set the maintainer of the Debian packages, as for Debian's own tools.
+Without them it is root@localhost, for a package built for this machine.
 
-Two builds of one commit are the same to the byte: all times are SOURCE_DATE_EPOCH, by default the
-commit's, or that of the newest file of an unpacked source.
+Two builds of one commit are identical to the byte: all times are SOURCE_DATE_EPOCH, by default the
+time of the commit, or of the newest file in an unpacked source.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ NOBODY = "nestd developers <root@localhost>"
 PAGE = "packaging/cockpit/dist"
 DBUS_NEXT = "dbus_next-0.2.3.tar.gz"
 DBUS_NEXT_SHA256 = "f4eae26909332ada528c0a3549dda8d4f088f9b365153952a408e28023a626a5"
-# Not a Python that somebody has put before the distribution's, as pyenv does.
+# Excludes other Pythons that precede the distribution's on the PATH, such as pyenv's.
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-# A package says when and where it was built, and has files' times.
+# A package contains the time and host of its build and the times of its files.
 REPRODUCIBLE = {
     "_buildhost": "localhost",
     "build_mtime_policy": "clamp_to_source_date_epoch",  # since rpm 4.20; before it, the next two
@@ -70,22 +70,22 @@ REPRODUCIBLE = {
 
 
 class CannotBuild(Exception):
-    """What is missing, and what to do, in one sentence."""
+    """One sentence: what is missing and what to do."""
 
 
 def version() -> str:
-    """What nestd/__init__.py says."""
+    """The version in nestd/__init__.py."""
     text = (CHECKOUT / "nestd" / "__init__.py").read_text()
     [found] = re.findall(r'^__version__ = "(.*)"$', text, re.MULTILINE)
     return str(found)
 
 
 def epoch() -> int:
-    """The time that everything in the packages has, in seconds since 1970."""
+    """The time of everything in the packages, in seconds since 1970."""
     if "SOURCE_DATE_EPOCH" in os.environ:
         return int(os.environ["SOURCE_DATE_EPOCH"])
     if (CHECKOUT / ".git").exists() and shutil.which("git"):
-        # Also if the checkout is somebody else's, as in a container.
+        # Also if another user owns the checkout, as in a container.
         command = ["git", "-c", f"safe.directory={CHECKOUT}", "-C", str(CHECKOUT)]
         done = subprocess.run([*command, "log", "-1", "--format=%ct"], capture_output=True)
         if done.returncode == 0:
@@ -94,7 +94,7 @@ def epoch() -> int:
 
 
 def source(directory: Path, page: Path | None) -> Path:
-    """The source archive, with the files of the built PAGE for Cockpit."""
+    """Write the source archive with the built PAGE for Cockpit; returns its path."""
     name = f"nestd-{version()}"
     path = directory / f"{name}.tar.gz"
     time = epoch()
@@ -122,7 +122,7 @@ def source(directory: Path, page: Path | None) -> Path:
 
 @contextmanager
 def built_page(given: Path | None) -> Iterator[Path]:
-    """The page for Cockpit: GIVEN, in this source already, or built now."""
+    """The page for Cockpit: GIVEN, already in this source, or built now."""
     there = CHECKOUT / PAGE
     if given is not None or (there.is_dir() and not (CHECKOUT / ".git").exists()):
         yield given or there
@@ -141,9 +141,9 @@ def rpm(
     bundled: bool | None,
     dbus_next: Path | None,
 ) -> None:
-    """The source package and what it gives; BUNDLED None is as the distribution needs it."""
+    """Build the source RPM and its RPMs; with BUNDLED None the distribution decides."""
     _require("rpmbuild", "apt-get install --no-install-recommends rpm")
-    if check and shutil.which("dpkg-checkbuilddeps"):  # else rpmbuild itself says what is missing
+    if check and shutil.which("dpkg-checkbuilddeps"):  # else rpmbuild reports what is missing
         _require_build_dependencies(check=True)
     with _rpm_directory() as top:
         (top / "SOURCES").mkdir()
@@ -166,7 +166,7 @@ def rpm(
 
 
 def deb(directory: Path, page: Path | None, *, check: bool) -> None:
-    """The binary packages."""
+    """Build the Debian binary packages."""
     _require("dpkg-buildpackage", "apt-get build-dep ./packaging")
     _require_build_dependencies(check=check)
     with tempfile.TemporaryDirectory() as name:
@@ -182,7 +182,7 @@ def deb(directory: Path, page: Path | None, *, check: bool) -> None:
             environment.update(DEB_BUILD_OPTIONS="nocheck")
             profiles.append("nocheck")
         environment.update(DEB_BUILD_PROFILES=" ".join(profiles))
-        # Of build-essential nothing is needed: there is nothing to compile.
+        # build-essential is not needed: there is nothing to compile.
         command = ["dpkg-buildpackage", "--ignore-builtin-builddeps", "-b", "-us", "-uc"]
         subprocess.run(command, cwd=tree, env=environment, check=True)
         for package in top.glob("*.deb"):
@@ -190,7 +190,7 @@ def deb(directory: Path, page: Path | None, *, check: bool) -> None:
 
 
 def name_maintainer(debian: Path) -> None:
-    """Puts who builds into control and the newest entry of changelog, where that is said."""
+    """Put the maintainer from DEBEMAIL, if set, into control and the newest changelog entry."""
     address = os.environ.get("DEBEMAIL", "")
     if not address:
         return
@@ -209,7 +209,7 @@ def _require(program: str, command: str, otherwise: str = "") -> None:
 
 
 def _require_build_dependencies(*, check: bool) -> None:
-    """Those of packaging/debian/control, which are what the tests need also where rpm builds."""
+    """Check those in packaging/debian/control, which the tests also need in an RPM build."""
     control = str(CHECKOUT / "packaging" / "debian" / "control")
     command = ["dpkg-checkbuilddeps", "-I", control]
     command[1:1] = [] if check else ["-P", "nocheck"]
@@ -222,7 +222,7 @@ def _require_build_dependencies(*, check: bool) -> None:
 
 @contextmanager
 def _rpm_directory() -> Iterator[Path]:
-    """Always the same one, since rpmbuild writes its name into the source package."""
+    """A directory of fixed name, since rpmbuild writes the name into the source package."""
     top = Path(tempfile.gettempdir()) / "nestd-rpmbuild"
     try:
         top.mkdir(mode=0o700)
@@ -237,7 +237,7 @@ def _rpm_directory() -> Iterator[Path]:
 
 
 def add_dbus_next(directory: Path, given: Path | None) -> None:
-    """Puts dbus-next's source there, with the checksum that it had when it was read."""
+    """Put dbus-next's source into DIRECTORY. Raises CannotBuild if its checksum is wrong."""
     path = directory / DBUS_NEXT
     if given is not None:
         shutil.copy(given, path)

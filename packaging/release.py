@@ -1,24 +1,24 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Makes a release: everything or nothing.
+"""Makes a release, completely or not at all.
 
     packaging/release.py VERSION DIR      such as: packaging/release.py 0.2.0 /tmp/nestd-0.2.0
 
-From HEAD of a clean checkout, in a clone of its own: VERSION and its date are put where they stand
-(nestd/__init__.py, NEWS.md, the spec, debian/changelog, the SELinux policy, the Ansible
-collection), committed with a sign-off and tagged vVERSION. From that DIR gets
+Works in a separate clone from HEAD of a clean checkout: writes VERSION and its date into the files
+that contain them (nestd/__init__.py, NEWS.md, the spec, debian/changelog, the SELinux policy, the
+Ansible collection), commits with a sign-off and tags vVERSION. From that commit it writes to DIR
 
-    nestd-VERSION.tar.gz       the source, with Cockpit's page built in it where npm is at hand
-    *.rpm                      the build for Fedora, and in RHEL/ the one with dbus-next in it
+    nestd-VERSION.tar.gz       the source, with Cockpit's built page if npm is installed
+    *.rpm                      the build for Fedora, and in RHEL/ the one that bundles dbus-next
     *.deb
-    nestd-VERSION.spdx.json    what all of it consists of (SPDX 2.3)
+    nestd-VERSION.spdx.json    the components of all of these (SPDX 2.3)
     SHA256SUMS
 
-and each is looked at: its version, and with rpmlint and lintian where they are. When all is well
-the commit and the tag are brought into the checkout; else it stays as it was. Nothing is sent.
+and checks each: its version, and with rpmlint and lintian if installed. On success it fetches the
+commit and the tag into the checkout; otherwise that stays unchanged. Nothing is published.
 
-NEWS.md has to begin with "## VERSION (not released)". What builds need is in packaging/build.py.
-With --no-check the tests of the builds are left out.
+NEWS.md must begin with "## VERSION (not released)". packaging/build.py lists what builds need.
+--no-check skips the tests in the builds.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parent
 NOBODY = "nestd developers <root@localhost>"
 VERSION = re.compile(r"\d+\.\d+\.\d+")
-# Of a maintainer who is nobody lintian is right to complain: whoever releases is somebody. But
-# older entries of the changelog name nobody.
+# lintian must complain if the maintainer is the placeholder, but not about older entries of the
+# changelog, which contain it.
 LINTIAN = (
     *("lintian", "--allow-root", "--fail-on", "error,warning"),
     *("--suppress-tags", "bogus-mail-host-in-debian-changelog"),
@@ -50,11 +50,11 @@ LINTIAN = (
 
 
 class CannotRelease(Exception):
-    """What stands against it, in one sentence."""
+    """One sentence: why the release cannot be made."""
 
 
 def set_version(tree: Path, version: str, when: datetime) -> None:
-    """Puts the version and its date into the files that have them."""
+    """Write the version and its date into the files that contain them."""
     for name, pattern, text in (
         ("nestd/__init__.py", r'(?<=^__version__ = ").*(?="$)', version),
         (
@@ -86,7 +86,7 @@ def _debian_entry(version: str, when: datetime) -> str:
 
 
 def check_start(checkout: Path, version: str) -> None:
-    """Raises CannotRelease where this is not what a release begins with."""
+    """Raises CannotRelease if the checkout is not ready for a release."""
     if not VERSION.fullmatch(version):
         raise CannotRelease(f"{version} is no version such as 0.2.0.")
     if _git(checkout, "status", "--porcelain"):
@@ -104,7 +104,7 @@ def commit(tree: Path, version: str) -> None:
 
 
 def build_page(tree: Path, page: Path) -> list[str]:
-    """Cockpit's page; the options of packaging/build.py for it, or where there is no npm."""
+    """Build Cockpit's page if npm is installed; returns the options for packaging/build.py."""
     if shutil.which("npm") is None:
         return ["--no-page"]
     _run([str(tree / "packaging/cockpit/build"), str(page)])
@@ -128,7 +128,7 @@ def build_packages(tree: Path, directory: Path, options: Sequence[str]) -> None:
 
 
 def check_files(directory: Path, version: str) -> list[str]:
-    """Looks at each file. What could not be looked at, in words. Raises CannotRelease."""
+    """Check each file; returns sentences on skipped checks. Raises CannotRelease."""
     for path in sorted(directory.rglob("*")):
         for suffix, reader in READERS.items():
             if path.name.endswith(suffix) and reader(path) != version:
@@ -138,7 +138,7 @@ def check_files(directory: Path, version: str) -> list[str]:
     if len(rpms) < 4 or len(debs) < 2:
         raise CannotRelease(f"There are {len(rpms)} RPMs and {len(debs)} .debs: too few.")
     rpmlint = ("rpmlint", "--rpmlintrc", str(HERE / "nestd.rpmlintrc"))
-    # With the spec: some of what is filtered is said of it.
+    # Includes the spec, which some of the filters are about.
     linted = [(rpmlint, [*rpms, str(HERE / "nestd.spec")]), (LINTIAN, debs)]
     for command, files in linted:
         if shutil.which(command[0]):
@@ -171,7 +171,7 @@ READERS: dict[str, Callable[[Path], str]] = {
 
 
 def describe(tree: Path, directory: Path, version: str) -> None:
-    """The SBOM, and the checksums of everything."""
+    """Write the SBOM and the checksums of all files."""
     files = sorted(path for path in directory.rglob("*") if path.is_file())
     sbom = [sys.executable, str(tree / "packaging" / "sbom.py"), *map(str, files)]
     path = directory / f"nestd-{version}.spdx.json"

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Writes what nestd consists of as an SPDX 2.3 document.
+"""Writes nestd's components as an SPDX 2.3 document.
 
-    packaging/sbom.py FILE...     prints it, with these files of a release and their checksums
+    packaging/sbom.py FILE...     prints it with these files of a release and their checksums
 
-nestd's own source, what it needs (pyproject.toml, which says which versions), and what is bundled:
-dbus-next in the RPM for RHEL, npm's packages in Cockpit's page (package-lock.json).
+It lists nestd's own source, its requirements (versions are in pyproject.toml) and bundled packages:
+dbus-next in the RPM for RHEL, npm packages in Cockpit's page (package-lock.json).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ sys.path.insert(0, str(HERE))
 import build  # noqa: E402
 
 LICENCE = "LGPL-2.1-or-later"
-# By their own files; none of them is distributed with nestd but dbus-next.
+# From their licence files; of these only dbus-next is distributed with nestd.
 LICENCES = {
     "configobj": "BSD-3-Clause",
     "dbus-next": "MIT",
@@ -37,7 +37,7 @@ Json = dict[str, Any]
 
 
 def document(files: list[Path]) -> Json:
-    """The document for a release with those files."""
+    """The document for a release with these files."""
     own = _package("nestd", build.version(), LICENCE, "pkg:generic/nestd")
     own["primaryPackagePurpose"] = "APPLICATION"
     needed = [_package(name, "", LICENCES[name], f"pkg:pypi/{name}") for name in requirements()]
@@ -52,7 +52,7 @@ def document(files: list[Path]) -> Json:
         "dataLicense": "CC0-1.0",
         "SPDXID": "SPDXRef-DOCUMENT",
         "name": f"nestd-{own['versionInfo']}",
-        # A name, not a place: nothing is to be fetched from there.
+        # A URN, since there is nothing to fetch.
         "documentNamespace": f"urn:nestd:{own['versionInfo']}:{digest}",
         "creationInfo": {
             "created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -70,7 +70,7 @@ def document(files: list[Path]) -> Json:
 
 
 def requirements() -> list[str]:
-    """The names of what pyproject.toml asks for to run nestd and nestctl."""
+    """The names of the packages that pyproject.toml requires to run nestd and nestctl."""
     text = (build.CHECKOUT / "pyproject.toml").read_text()
     found: list[str] = []
     for key in ("dependencies", "cli"):
@@ -80,7 +80,7 @@ def requirements() -> list[str]:
 
 
 def _bundled_by_the_page() -> list[Json]:
-    """What npm installs for the page itself, without what only builds it."""
+    """The npm packages that are part of the page, without build tools."""
     lock = json.loads((HERE / "cockpit" / "package-lock.json").read_text())
     wanted = {
         path.rpartition("node_modules/")[2]: entry
@@ -106,7 +106,7 @@ def _package(name: str, version: str, licence: str, locator: str) -> Json:
             {
                 "referenceCategory": "PACKAGE-MANAGER",
                 "referenceType": "purl",
-                # An "@" in a name of npm's is written so in a purl.
+                # A purl encodes the "@" of an npm name.
                 "referenceLocator": locator.replace("/@", "/%40")
                 + (f"@{version}" if version else ""),
             }

@@ -24,37 +24,37 @@ _Moment = TypeVar("_Moment", When, LogWhen)
 
 
 def text(given: object) -> str:
-    """An s, o or g."""
+    """A string (s, o or g)."""
     assert isinstance(given, str)
     return given
 
 
 def number(given: object) -> int:
-    """A whole number of any size."""
+    """An integer of any D-Bus type."""
     assert isinstance(given, int)
     return given
 
 
 def flag(given: object) -> bool:
-    """A b."""
+    """A boolean (b)."""
     assert isinstance(given, bool)
     return given
 
 
 def texts(given: object) -> list[str]:
-    """An as; not copied, since it may be a large one."""
+    """A list of strings (as); not copied, since it may be large."""
     assert isinstance(given, list)
     return given
 
 
 def strings(given: object) -> dict[str, str]:
-    """An a{ss}; not copied, since it may be a large one."""
+    """A map of strings (a{ss}); not copied, since it may be large."""
     assert isinstance(given, dict)
     return given
 
 
 def when(word: object, allowed: Iterable[_Moment]) -> _Moment:
-    """The value of "when" that WORD names."""
+    """The value of "when" named by WORD. Raises InvalidArgument."""
     words = {each.value: each for each in allowed}
     found = words.get(text(word))
     if found is None:
@@ -64,7 +64,7 @@ def when(word: object, allowed: Iterable[_Moment]) -> _Moment:
 
 
 class Options:
-    """The values of an a{sv}; None for keys that were not given."""
+    """The options in an a{sv}; None for keys that were not given."""
 
     def __init__(self, given: object, known: Mapping[str, str]) -> None:
         """KNOWN gives the signature of each allowed key."""
@@ -72,15 +72,15 @@ class Options:
         self._values = {key: _option(key, variant, known) for key, variant in given.items()}
 
     def text(self, key: str) -> str | None:
-        """An option of the type s."""
+        """An option of type s."""
         return text(self._values[key]) if key in self._values else None
 
     def number(self, key: str) -> int | None:
-        """An option of a whole number's type."""
+        """An option of an integer type."""
         return number(self._values[key]) if key in self._values else None
 
     def flag(self, key: str) -> bool:
-        """An option of the type b; false where it was not given."""
+        """An option of type b; False if it was not given."""
         return flag(self._values.get(key, False))
 
 
@@ -96,7 +96,7 @@ def _option(key: str, variant: object, known: Mapping[str, str]) -> object:
 
 
 def action(name: str) -> Action:
-    """The polkit action that NAME stands for, without the prefix "org.nestd1."."""
+    """The polkit action called NAME without its prefix "org.nestd1.". Raises InvalidArgument."""
     actions = {each.value.rpartition(".")[2]: each for each in Action}
     if name not in actions:
         raise InvalidArgument(f"{quoted(name)} is not one of {', '.join(sorted(actions))}.")
@@ -104,7 +104,7 @@ def action(name: str) -> Action:
 
 
 def label(what: str, given: object) -> str:
-    """A short text that is shown to people."""
+    """A short printable text to show to users; WHAT names it in the InvalidArgument raised."""
     words = text(given)
     if not words or len(words) > _LONGEST_LABEL or not words.isprintable():
         raise InvalidArgument(

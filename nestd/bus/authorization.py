@@ -5,7 +5,7 @@ The subject is the caller's unique bus name, never its process id, which can be 
 means no. polkit is not asked about uid 0: it allows root everything without evaluating rules
 (polkitbackendinteractiveauthority.c, check_authorization_sync), so root can also work if polkit is
 absent or hangs. The same holds for the user that nestd runs as, who could do the same without
-nestd; thus an ordinary user can run nestd on a private bus.
+nestd; this lets an ordinary user run nestd on a private bus.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _AUTHORITY = "org.freedesktop.PolicyKit1.Authority"
 _ALLOW_USER_INTERACTION = 1
 ROOT = 0
 QUIET_SECONDS = 10.0
-PROMPT_SECONDS = 600.0  # a person looks for a password
+PROMPT_SECONDS = 600.0  # time to find a password
 MOST_QUESTIONS = 32
-"""Questions to polkit on behalf of one user at a time, whatever number of clients they come from:
-a user whose prompts stay unanswered must not take up all the calls that may be at work."""
+"""Concurrent polkit queries per user, over all of the user's clients: unanswered prompts of one
+user must not use up the limit on all calls in progress."""
 
 
 class Action(Enum):
@@ -84,7 +84,7 @@ class Authorizer:
         """The caller's user id, if the caller may do ACTION; prompts only where the call allows it.
 
         DETAILS go into the prompt. Raises BusError: AccessDenied, LimitsExceeded, or
-        InteractiveAuthorizationRequired where a password would help, but could not be asked for.
+        InteractiveAuthorizationRequired if a password would help but could not be asked for.
         """
         try:
             uid = await self.uid_of(call.sender)
@@ -108,9 +108,9 @@ class Authorizer:
     async def reader(
         self, call: Call, *, files: Action | None = None, processes: Action | None = None
     ) -> Reader:
-        """What the caller may see beyond what all may: uid 0, and whom polkit allows the action
-        without a question, the text of private files or other users' processes. Never prompts;
-        an action of None is of something of which nothing is hidden.
+        """What the caller may see: the text of private files and other users' processes only if it
+        is root or polkit allows the action FILES or PROCESSES. Never prompts; None means that
+        nothing of that kind is hidden, so polkit is not asked.
         """
         if files is None and processes is None:
             return EVERYBODY
@@ -128,7 +128,7 @@ class Authorizer:
     async def _allows(self, uid: int, call: Call, action: Action) -> bool:
         try:
             verdict = await self._verdict(uid, call, action, {}, interactive=False)
-        except BusError:  # so many questions of theirs wait already
+        except BusError:  # too many queries of this user are pending
             return False
         return verdict is Verdict.YES
 
@@ -162,7 +162,7 @@ class Authorizer:
     async def _ask_while_there(
         self, sender: str, action: Action, details: Mapping[str, str], interactive: bool
     ) -> Verdict:
-        """Ask, and give up when the caller leaves the bus."""
+        """Ask polkit; give up when the caller leaves the bus."""
         cancellation = f"nestd-{next(self._cancellations)}"
         asking = asyncio.ensure_future(
             self._ask(sender, action, details, interactive, cancellation)
@@ -207,7 +207,7 @@ class Authorizer:
         return Verdict.CHALLENGE if challenge else Verdict.NO
 
     def _withdraw(self, cancellation: str) -> None:
-        """Remove the dialog that polkit may show, without waiting."""
+        """Cancel the query, which closes polkit's dialog; does not wait."""
         task = asyncio.ensure_future(self._cancel(cancellation))
         self._withdrawals.add(task)
         task.add_done_callback(self._withdrawals.discard)

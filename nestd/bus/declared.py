@@ -25,12 +25,12 @@ _MEMBER, _ACTIONS = "_nestd_member", "_nestd_actions"
 
 
 def reads(member: str) -> Callable[[_Method], _Method]:
-    """Mark the handler of a method that changes nothing and that everyone may call."""
+    """Mark the handler of a method that changes nothing and may be called by everyone."""
     return _declare(member, frozenset())
 
 
 def needs(member: str, action: Action, *more: Action) -> Callable[[_Method], _Method]:
-    """Mark the handler of a method that changes something, with the actions that it may ask for."""
+    """Mark the handler of a method that changes something, with the polkit actions it may need."""
     return _declare(member, frozenset((action, *more)))
 
 
@@ -44,7 +44,7 @@ def _declare(member: str, actions: frozenset[Action]) -> Callable[[_Method], _Me
 
 
 class DeclaredInterface(Interface):
-    """An interface of nestd's; settable gives the action that each writable property needs."""
+    """One of nestd's interfaces; settable maps each writable property to the action it needs."""
 
     settable: ClassVar[Mapping[str, Action]] = {}
 
@@ -73,7 +73,7 @@ class DeclaredInterface(Interface):
 
 
 def _handlers(interface: Interface) -> dict[str, Any]:
-    """The declared handlers by the method they serve."""
+    """The declared handlers by method name."""
     found = {}
     for name in dir(type(interface)):
         member = getattr(getattr(type(interface), name), _MEMBER, None)

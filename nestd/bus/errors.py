@@ -42,6 +42,6 @@ NAMES: Mapping[type[errors.NestdError], str] = MappingProxyType(
 
 
 def translate(error: Exception) -> BusError | None:
-    """The D-Bus error for ERROR, None if it is not one of nestd's errors."""
+    """The D-Bus error for ERROR; None if it is not one of nestd's errors."""
     name = NAMES.get(type(error)) if isinstance(error, errors.NestdError) else None
     return None if name is None else BusError(name, str(error))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The history as org.nestd1.Manager gives it out."""
+"""The history in the form that org.nestd1.Manager returns."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from nestd.dbus.values import Variant
 
 
 async def events(history: History, uid: int, *, sees_all: bool) -> list[dict[str, Variant]]:
-    """aa{sv}, newest first: all of it for those who may see it, else of the user UID's own."""
+    """The history as aa{sv}, newest first. Without SEES_ALL only UID's own entries have details."""
     return [
         await _event(history, each, private=sees_all or each.uid == uid) for each in history.entries
     ]
 
 
 async def _event(history: History, entry: Entry, *, private: bool) -> dict[str, Variant]:
-    """One of a{sv}; what is PRIVATE is for those who may see it."""
+    """One entry as a{sv}; with its details (who, what was asked, error, undo) if PRIVATE."""
     reply = {
         "time": Variant("t", entry.time),
         "kind": Variant("s", entry.kind.value),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""org.nestd1.Job: one reload, from its start until some seconds after its end."""
+"""org.nestd1.Job: one reload, kept for some seconds after its end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nestd.formats.api.names import module_path
 
 
 class JobInterface(DeclaredInterface):
-    """One Job."""
+    """One job."""
 
     spec = InterfaceSpec.of(job.TABLE)
 

@@ -28,20 +28,20 @@ class LogControl(Protocol):
 
     @property
     def level(self) -> str:
-        """The lowest level that is logged, as syslog(3) names it."""
+        """The lowest level that is logged, by its name in syslog(3)."""
 
     @property
     def target(self) -> str:
         """Where log lines go."""
 
     def levels(self) -> Collection[str]:
-        """The words that set_level() takes."""
+        """The words that set_level() accepts."""
 
     def targets(self) -> Collection[str]:
-        """The words that set_target() takes here."""
+        """The words that set_target() accepts on this system."""
 
     def set_level(self, level: str) -> None:
-        """Log from LEVEL on."""
+        """Log messages of LEVEL and above."""
 
     def set_target(self, target: str) -> None:
         """Log to TARGET."""
@@ -76,7 +76,7 @@ class LogControlInterface(DeclaredInterface):
             raise BusError(INVALID_ARGS, f"{name} is one of {', '.join(words)}.")
         uid = await self.authorize(call, Action.MANAGE, {})
         fields = about(Event.LOG_CONTROLLED, property=name, value=value, caller_uid=uid)
-        # Logged before the change: afterwards the log may be off, and nobody would see who did it.
+        # Logged before the change: afterwards the log may be off, which would hide who did it.
         _log.log(NOTICE, "User %d sets %s to %s", uid, name, value, extra=fields)
         change = self._control.set_level if is_level else self._control.set_target
         change(arguments.text(value))

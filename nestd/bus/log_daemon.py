@@ -31,7 +31,7 @@ _DEBUG = {"outputs": "s", "max_bytes": "t"}
 
 
 class LogDaemonInterface(DeclaredInterface):
-    """One LogDaemon."""
+    """The log settings of one daemon."""
 
     spec = InterfaceSpec.of(log_daemon.TABLE)
 
@@ -91,7 +91,7 @@ class LogDaemonInterface(DeclaredInterface):
     def _requested(
         self, call: Call, kind: Kind, asked: str
     ) -> AbstractAsyncContextManager[Request]:
-        """For the history."""
+        """Record the request and its outcome in the history."""
         who = functools.partial(self.authorizer.uid_of, call.sender)
         return self._history.request(kind, self._daemon.name, asked, who)
 
@@ -146,13 +146,13 @@ class LogDaemonInterface(DeclaredInterface):
         ]
 
     async def _reader(self, call: Call, outputs: str | None) -> Reader:
-        """Who asks, as far as anything about OUTPUTS and the daemon's file is hidden at all."""
+        """The caller's rights; asks polkit only if OUTPUTS or the daemon's file hide anything."""
         hidden = await asyncio.to_thread(self._daemon.hides, outputs)
         action = Action.CONFIGURE_LOGS if hidden else None
         return await self.authorizer.reader(call, files=action)
 
 
 def _text(found: str) -> str:
-    """What came from a file or a daemon, as D-Bus takes it: no NUL, no lone surrogates."""
+    """Text from a file or a daemon as a valid D-Bus string: no NUL, no lone surrogates."""
     text = found.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return text.replace("\0", "\\x00")

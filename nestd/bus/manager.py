@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 class ManagerInterface(DeclaredInterface):
     """The host that nestd serves.
 
-    Vendor and HostModule are constant: they stay what they were at nestd's start, whatever modules
-    are installed, removed or loaded later. What is so now is in Describe and the modules' objects.
+    Vendor and HostModule are constant: they keep their values from nestd's start, whatever modules
+    are installed, removed or loaded later. Describe and the modules' objects have current values.
     """
 
     spec = InterfaceSpec.of(manager.TABLE)
@@ -124,7 +124,7 @@ class ManagerInterface(DeclaredInterface):
         return await self._shared.get(("Describe", reader), work)
 
     async def _reader(self, call: Call, *, files: bool = True) -> Reader:
-        """Who asks, as far as anything is hidden here at all."""
+        """The caller's rights; asks polkit only if the host hides anything."""
         view = self._services.view
         private = files and view.shared_facts().private
         return await self.authorizer.reader(
@@ -184,9 +184,9 @@ class ManagerInterface(DeclaredInterface):
         return [await events(self._services.history, uid, sees_all=sees_all)]
 
 
-@lru_cache(maxsize=1024)  # most machines are as they were at the call before
+@lru_cache(maxsize=1024)  # most guests have not changed since the previous call
 def _guest(guest: Guest) -> Mapping[str, Packed]:
-    """A guest as a{sv}, made ready to be sent."""
+    """A guest as a{sv}, with packed values."""
     machine, exposure, usage = guest.machine, guest.exposure, guest.usage
     return {
         "pid": check_value("u", machine.pid),

@@ -93,7 +93,7 @@ class ModuleInterface(DeclaredInterface):
     def _requested(
         self, call: Call, kind: Kind, asked: str
     ) -> AbstractAsyncContextManager[Request]:
-        """For the history."""
+        """Record the request and its outcome in the history."""
         who = functools.partial(self.authorizer.uid_of, call.sender)
         return self._history.request(kind, self._name, asked, who)
 
@@ -107,7 +107,7 @@ class ModuleInterface(DeclaredInterface):
             details = {"module": self._name}
             request.uid = uid = await self.authorize(call, Action.RELOAD_MODULES, details)
             job = await self._changes.reload(self._name, when, uid)
-            request.happened = when is When.NOW  # else the job's end is an event of its own
+            request.happened = when is When.NOW  # otherwise the job's end is a separate event
             return [job_path(job.id)]
 
     @needs("Unload", Action.RELOAD_MODULES)
@@ -162,7 +162,7 @@ class ModuleInterface(DeclaredInterface):
         return [blockers(self._view.hidden.blockers(found, reader))]
 
     async def _reader(self, call: Call) -> Reader:
-        """Who asks, as far as anything is hidden here at all."""
+        """The caller's rights; asks polkit only if the host hides anything."""
         private = self._view.shared_facts().private
         return await self.authorizer.reader(
             call,
@@ -184,7 +184,7 @@ class ModuleInterface(DeclaredInterface):
 
 
 def _values(module: Module) -> Mapping[str, object]:
-    """What each property says of MODULE."""
+    """The values of all properties of MODULE."""
     return {
         "Name": module.name,
         "Availability": module.availability.value,
@@ -212,6 +212,6 @@ def blockers(found: Sequence[Blocker]) -> list[object]:
 
 
 def _action(change: Change) -> Action:
-    """What the change needs: one action, since a reload implies writing its configuration."""
+    """The action that the change needs: one, since a reload includes writing its configuration."""
     reloads = change.effect is Effect.RELOAD
     return Action.RELOAD_MODULES if reloads else Action.CONFIGURE_MODULES

@@ -61,7 +61,7 @@ class Service:
             self._tree.export(module_path(name), [interface])
         self._exported: dict[str, LogDaemon] = {}
         self._on_daemons()
-        for job in services.reloads.jobs.all():  # of before a restart, ended or not
+        for job in services.reloads.jobs.all():  # from before a restart, ended or not
             self._on_job_new(job)
         services.view.listen(self._tree.refresh)
         services.view.machine_count.on_machines.append(self._on_machines)
@@ -72,15 +72,15 @@ class Service:
         services.reloads.jobs.on_end.append(self._on_job_end)
 
     async def own_name(self) -> bool:
-        """Request nestd's name; whether the bus gave it to us."""
+        """Request nestd's bus name; returns whether nestd now owns it."""
         owned = await self._connection.request_name(BUS_NAME)
         for job in self._services.reloads.jobs.all():
-            if owned and job.ended:  # at this start, before anybody could subscribe
+            if owned and job.ended:  # during this start, before anybody could subscribe
                 self._on_job_end(job)
         return owned
 
     def _on_daemons(self) -> None:
-        """Daemons have changed or were installed or removed."""
+        """Update the objects after daemons were changed, installed or removed."""
         for name in self._exported.keys() - self._services.daemons.daemons.keys():
             del self._exported[name]
             self._tree.unexport(log_daemon_path(name))
@@ -91,7 +91,7 @@ class Service:
         self._tree.refresh()
 
     def _export_daemon(self, daemon: LogDaemon) -> None:
-        from nestd.bus.log_daemon import LogDaemonInterface  # not on hosts without libvirt
+        from nestd.bus.log_daemon import LogDaemonInterface  # not needed without libvirt
 
         interface = LogDaemonInterface(daemon, self._services.history, self._authorizer)
         self._tree.export(log_daemon_path(daemon.name), [interface])
@@ -123,7 +123,7 @@ class Service:
 
 
 class _Readable:
-    """When the host can be read; implements nestd.dbus.objects.tree.Settled."""
+    """Whether the host's state can be read yet; implements nestd.dbus.objects.tree.Settled."""
 
     def __init__(self, view: HostView) -> None:
         self._view = view
@@ -133,6 +133,6 @@ class _Readable:
         return self._view.is_settled and self._view.machine_count.is_known
 
     async def settled(self, call: Call) -> None:
-        if call.path == MANAGER_PATH and call.args[1:] in ((), ("MachineCount",)):  # () of GetAll
+        if call.path == MANAGER_PATH and call.args[1:] in ((), ("MachineCount",)):  # () for GetAll
             await self._view.machine_count.known()
         await self._view.settled()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The program nestctl: what can be said before anything is imported."""
+"""The program nestctl: what it can answer before it imports anything."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 
 def main() -> int:
-    """Run nestctl; the exit code."""
+    """Run nestctl; returns the exit code."""
     try:
         from nestd.cli.main import main as run
 

@@ -38,7 +38,7 @@ COMMANDS: Mapping[str, str] = {
     "log": "logs.show",
     "shell": "shell",
 }
-"""Where each command is, below nestd.cli.commands."""
+"""The module of each command, below nestd.cli.commands."""
 _CHANGE = (
     *("nested", "set", "reload", "load", "unload", "plan", "undo", "wait", "cancel", "inhibit"),
     *("guests deny", "guests allow", "machines resume"),
@@ -67,7 +67,7 @@ _STATUS = "status"
 
 
 class _MainParser(Parser):
-    """Its help lists the commands by purpose."""
+    """The parser of nestctl itself; its help lists the commands by purpose."""
 
     def format_help(self) -> str:
         formatter = self._get_formatter()
@@ -85,7 +85,7 @@ class _MainParser(Parser):
 
 
 def subcommands(parser: ArgumentParser) -> Mapping[str, ArgumentParser]:
-    """The commands that a parser has."""
+    """The subparsers of a parser by name."""
     for action in parser._actions:
         if isinstance(action.choices, dict):
             return action.choices
@@ -100,7 +100,7 @@ def command(parser: ArgumentParser, name: str) -> ArgumentParser:
 
 
 def make_parser(names: Iterable[str] = COMMANDS) -> Parser:
-    """The parser with the commands NAMES, and others in the same modules."""
+    """The parser with the commands NAMES, and all others in the same modules."""
     parser = _MainParser(
         prog="nestctl",
         usage="nestctl [OPTION...] [COMMAND]",
@@ -129,7 +129,7 @@ async def _show_help(screen: Screen, chosen: Namespace) -> Exit:
 
 
 def _meant(arguments: Sequence[str]) -> Iterable[str]:
-    """The given command, so that no other needs to be imported; all commands if it is unclear."""
+    """The given command, so that only its module is imported; all commands if it is unclear."""
     words = iter(arguments)
     for word in words:
         if word in _TAKE_A_VALUE:
@@ -142,7 +142,7 @@ def _meant(arguments: Sequence[str]) -> Iterable[str]:
 
 
 def parse(arguments: Sequence[str]) -> Namespace:
-    """Read the command line. Exits with status 2 and a sentence on stderr for a wrong one."""
+    """Parse the command line. For a wrong one exits with status 2 and a sentence on stderr."""
     parser = make_parser(_meant(arguments))
     try:
         chosen = parser.parse_args(arguments)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The program nestctl: runs one command on a service and reports each failure in a sentence."""
+"""The program nestctl: runs one command on a service and reports a failure in one sentence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nestd.cli.local.private_service import PrivateService
 
 _BY_SIGNAL = 128
-"""The exit code of a program that a signal ended is this and the signal's number."""
+"""The exit code of a program ended by a signal is this plus the signal's number."""
 
 
 class _Interrupted(Exception):
@@ -28,7 +28,7 @@ class _Interrupted(Exception):
 
 
 def main(given: Sequence[str] | None = None) -> int:
-    """Run nestctl; the exit code."""
+    """Run nestctl; returns the exit code."""
     words = sys.argv[1:] if given is None else given
     chosen = arguments.parse(words)
     host = suggestions.options(chosen)
@@ -37,7 +37,7 @@ def main(given: Sequence[str] | None = None) -> int:
     try:
         return _run_to_end(chosen, screen)
     except BrokenPipeError:
-        # The reader of our output has closed it; nothing may be written there, not even at exit.
+        # The reader of the output has closed it; nothing more may be written, not even at exit.
         discard_output()
         return _BY_SIGNAL + signal.SIGPIPE
 
@@ -62,7 +62,7 @@ def _run_to_end(chosen: Namespace, screen: Screen) -> int:
 def _failure(screen: Screen, error: CliError) -> int:
     try:
         screen.failure(error)
-    except OutputError as unwritten:  # with --json, where the refusal goes there
+    except OutputError as unwritten:  # with --json, when errors go to standard output
         screen.failure(unwritten)
         return Exit.FAILED
     return error.code

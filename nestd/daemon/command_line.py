@@ -15,7 +15,7 @@ from nestd.formats.simulate_option import ListingRequested, SimulateOption
 
 
 def parse(arguments: Sequence[str]) -> Options:
-    """Read the command line. Exits with status 2 and a sentence on stderr for a wrong one."""
+    """Parse the command line. For a wrong one exits with status 2 and a sentence on stderr."""
     parser = argparse.ArgumentParser(
         prog="nestd",
         allow_abbrev=False,
@@ -44,7 +44,7 @@ def parse(arguments: Sequence[str]) -> Options:
 
 
 def _is_this_machine(root: Path) -> bool:
-    """Whether ROOT leads to "/", be it through links or a mount; it need not exist."""
+    """Whether ROOT resolves to "/", through links or a mount; it need not exist."""
     try:
         return os.path.samefile(root, "/")
     except OSError:

@@ -24,9 +24,9 @@ from nestd.core.journal_events import NOTICE
 SOCKET = Path("/run/systemd/journal/socket")
 IDENTIFIER = "nestd"
 _TOO_LARGE = (errno.EMSGSIZE, errno.ENOBUFS)
-# The names that a record's extra fields may have; the journal drops others.
+# Valid names of extra fields; the journal drops others.
 _FIELD = re.compile("[A-Z][A-Z0-9_]{0,63}")
-_PRIORITIES = (  # of syslog(3), from the lowest level on that has it
+_PRIORITIES = (  # of syslog(3), each with the lowest level that has it
     (logging.CRITICAL, 2),
     (logging.ERROR, 3),
     (logging.WARNING, 4),
@@ -42,7 +42,7 @@ def is_there() -> bool:
 
 
 def is_stderr() -> bool:
-    """Whether what we write to stderr goes to the journal (systemd.exec(5), $JOURNAL_STREAM)."""
+    """Whether stderr is connected to the journal (systemd.exec(5), $JOURNAL_STREAM)."""
     with contextlib.suppress(OSError):
         status = os.fstat(2)
         return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
@@ -50,9 +50,9 @@ def is_stderr() -> bool:
 
 
 class JournalHandler(logging.Handler):
-    """Sends records to journald. Neither raises nor blocks: entries that it does not take are lost.
+    """Sends records to journald. Neither raises nor blocks: entries are lost if its buffer is full.
 
-    If journald is gone, plain lines go to FALLBACK.
+    If journald is gone, records go to FALLBACK.
     """
 
     def __init__(self, path: Path, fallback: logging.Handler) -> None:
@@ -101,7 +101,7 @@ class JournalHandler(logging.Handler):
             self._send_sealed(entry)
 
     def _send_sealed(self, entry: bytes) -> None:
-        """Too large for a datagram: in a file without a name, which no longer changes."""
+        """Send an entry that is too large for a datagram, in a sealed memfd."""
         fd = os.memfd_create("nestd-journal-entry", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             with open(fd, "wb", closefd=False) as file:
@@ -115,7 +115,7 @@ class JournalHandler(logging.Handler):
 
 
 def encode(fields: Mapping[str, str]) -> bytes:
-    """An entry: NAME=value and newline, or NAME, newline, length (64 bit, little endian), value."""
+    """Encode an entry: NAME=value lines, or NAME, newline, 64-bit little-endian length, value."""
     parts = []
     for name, value in fields.items():
         data = value.encode("utf-8", "backslashreplace")

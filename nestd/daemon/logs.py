@@ -10,7 +10,7 @@ from collections.abc import Collection
 from nestd.core.journal_events import NOTICE
 from nestd.daemon import journal
 
-# As syslog(3), org.freedesktop.LogControl1 and systemctl name them.
+# The names in syslog(3), org.freedesktop.LogControl1 and systemctl.
 LEVELS = {
     "emerg": logging.CRITICAL,
     "alert": logging.CRITICAL,
@@ -49,14 +49,14 @@ class Logs:
         return LEVELS
 
     def targets(self) -> Collection[str]:
-        """See LogControl. "auto" is the journal if stderr is, else the console."""
+        """See LogControl. "auto" is the journal if stderr is connected to it, else the console."""
         found = ("auto", "console", "null")
         return (*found, "journal") if journal.is_there() else found
 
     def set_level(self, level: str) -> None:
         """See LogControl. Raises KeyError."""
         logging.getLogger("nestd").setLevel(LEVELS[level])
-        logging.getLogger().setLevel(max(LEVELS[level], logging.WARNING))  # the libraries' lines
+        logging.getLogger().setLevel(max(LEVELS[level], logging.WARNING))  # for the libraries
         self._level = level
 
     def set_target(self, target: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Start-up, wiring, and the end of nestd."""
+"""Start-up, wiring and shutdown of nestd."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from nestd.host.machine.machine_id import machine_id
 from nestd.host.root import Root
 from nestd.host.state.records import Records
 
-# --simulate's rooms are imported where they are asked for: a real host's start needs none of them.
+# The modules for --simulate are imported on use: on a real host nestd does not need them.
 
 EXIT_OK, EXIT_FAILURE = 0, 1
 
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _options(arguments: Sequence[str]) -> Options:
     if not arguments:
-        return Options()  # as systemd starts it: argparse is a tenth of the start
+        return Options()  # as started by systemd: loading argparse takes a tenth of the start
     from nestd.daemon.command_line import parse
 
     return parse(arguments)
@@ -73,7 +73,7 @@ def _options(arguments: Sequence[str]) -> Options:
 
 @contextlib.contextmanager
 def _root(chosen: Options) -> Iterator[Root]:
-    """The host's files: those given, this machine's, or a temporary directory."""
+    """The host's files: those of --root, this machine's, or a temporary directory."""
     if chosen.root is not None:
         yield Root(chosen.root.resolve())
     elif chosen.simulate is None:
@@ -88,7 +88,7 @@ async def _serve(chosen: Options, root: Root, logs: Logs) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # until there is something to tell
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # until there are settings to reread
     async with contextlib.AsyncExitStack() as at_end:
         connection = await Connection.connect(chosen.bus)
         at_end.callback(connection.close)
@@ -113,7 +113,7 @@ async def _serve(chosen: Options, root: Root, logs: Logs) -> int:
 async def _start(
     chosen: Options, root: Root, connection: Connection, at_end: contextlib.AsyncExitStack
 ) -> Services:
-    """Start everything but the bus; AT_END closes it in reverse order."""
+    """Create and start everything except the bus service; AT_END closes it in reverse order."""
     kernel = _kernel(chosen, root)
     kmod, virtualization = await _surroundings(chosen, root)
     view = HostView(root, kernel, kmod.version, virtualization, kmod.problem)
@@ -141,7 +141,7 @@ async def _start(
 
 
 async def _surroundings(chosen: Options, root: Root) -> tuple[Kmod, str]:
-    """kmod, and the virtualization that the host runs under."""
+    """kmod's version, and the virtualization that the host runs under."""
     if not chosen.simulate:
         kmod, virtualization = await asyncio.gather(find_kmod(), host_virtualization(root))
         if kmod.problem:
@@ -171,7 +171,7 @@ def _log_daemons(
 
 
 async def _run(stop: asyncio.Event, connection: Connection) -> int:
-    """Wait until a signal stops nestd, or it cannot go on; returns the exit status."""
+    """Wait for a signal or the end of the connection; returns the exit status."""
     stopping = asyncio.ensure_future(stop.wait())
     ended = asyncio.ensure_future(connection.closed())
     await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -184,15 +184,15 @@ async def _run(stop: asyncio.Event, connection: Connection) -> int:
 
 
 def _spare_collector() -> None:
-    """What start has made stays: collecting garbage looks at what has come since only, which takes
-    1 ms instead of 20, on the loop.
+    """Exclude the objects created so far from garbage collection, which then blocks the loop for
+    1 ms instead of 20.
     """
     gc.collect()
     gc.freeze()
 
 
 class _Reread:
-    """Reads the settings again, in a worker thread, on each SIGHUP."""
+    """Rereads the settings in a worker thread on each SIGHUP."""
 
     def __init__(self, root: Root, drift: DriftWatch) -> None:
         self._load = SharedLook(lambda: settings.load(root))
@@ -200,7 +200,7 @@ class _Reread:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self) -> None:
-        """For the signal's handler."""
+        """Start to reread; called by the signal handler."""
         notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
         task = asyncio.create_task(self._read())
         self._tasks.add(task)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""sd_notify(3) and the watchdog, where a service manager asks for them."""
+"""sd_notify(3) and the watchdog, if a service manager requests them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import socket
 
 
 def notify(*assignments: str) -> None:
-    """Tell the service manager, e.g. "READY=1". Nothing happens without one."""
+    """Send assignments such as "READY=1" to the service manager. Does nothing without one."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
@@ -22,7 +22,7 @@ def notify(*assignments: str) -> None:
 
 
 def watchdog_seconds() -> float:
-    """The interval of WATCHDOG=1, half of the limit; 0 without a watchdog."""
+    """The interval of WATCHDOG=1 in seconds, half of the limit; 0 without a watchdog."""
     microseconds = os.environ.get("WATCHDOG_USEC", "")
     pid = os.environ.get("WATCHDOG_PID", str(os.getpid()))
     if not microseconds.isdigit() or pid != str(os.getpid()):
@@ -31,7 +31,7 @@ def watchdog_seconds() -> float:
 
 
 def start_watchdog() -> None:
-    """Ping from the event loop, so that the service is restarted if the loop hangs."""
+    """Send WATCHDOG=1 from the event loop, so that systemd restarts nestd if the loop hangs."""
     seconds = watchdog_seconds()
     if not seconds:
         return

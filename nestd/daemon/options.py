@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Options(NamedTuple):
-    """The command line's values, None for those not given."""
+    """The values of the command line; None for options not given."""
 
     bus: str | None = None
     root: Path | None = None

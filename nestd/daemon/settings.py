@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """nestd.conf(5): the administrator's settings.
 
-Mistakes in the file never keep nestd from working: each is reported, and the default is used.
+A mistake in the file never stops nestd: it is reported, and the default is used.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from nestd.host.root import Root
 
 PATH = "/etc/nestd/nestd.conf"
 LIMIT = 64 << 10  # bytes
-MOST_REPORTED = 20  # of a file that is something else altogether
+MOST_REPORTED = 20  # mistakes, in case the file is something else altogether
 _SPEC = ("on_drift = option('report', 'reapply', default='report')",)
 
-# `key =`, `"key" =`, `section]` and `section]]`, in time that grows as the line does.
+# `key =`, `"key" =`, `section]` and `section]]`, in linear time.
 _BEGINNING = re.compile(r"""(?:"([^"]*)"\s*|'([^']*)'\s*|([^]=]*))[]=]""")
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class Problem:
 
 
 def load(root: Root) -> Settings:
-    """Read nestd.conf, and log its mistakes."""
+    """Read nestd.conf and log its mistakes."""
     settings, problems = read(root)
     for problem in problems[:MOST_REPORTED]:
         fields = about(Event.SETTINGS_WRONG, file=PATH, line=problem.line, key=problem.key)
@@ -69,7 +69,7 @@ def read(root: Root) -> tuple[Settings, tuple[Problem, ...]]:
 
 
 def parse(data: bytes) -> tuple[Settings, tuple[Problem, ...]]:
-    """The settings in the bytes of nestd.conf, and the mistakes."""
+    """The settings in the contents of nestd.conf, and the mistakes."""
     try:
         lines = [line.rstrip("\r") for line in data.decode("utf-8-sig").split("\n")]
     except UnicodeDecodeError as error:
@@ -81,8 +81,8 @@ def parse(data: bytes) -> tuple[Settings, tuple[Problem, ...]]:
 
 
 def _parse_lines(lines: list[str]) -> tuple[dict[str, Any], list[Problem]]:
-    """The assignments in all lines that can be parsed."""
-    # Here, since most hosts have no nestd.conf and it costs a megabyte and 20 ms.
+    """The assignments in the lines that can be parsed, and the mistakes in the others."""
+    # Imported here: it takes 1 MB and 20 ms, and most hosts have no nestd.conf.
     from configobj import ConfigObj, ConfigObjError, DuplicateError
 
     try:
@@ -97,7 +97,7 @@ def _parse_lines(lines: list[str]) -> tuple[dict[str, Any], list[Problem]]:
 
 
 def _validate(values: dict[str, Any], lines: list[str]) -> tuple[dict[str, Any], list[Problem]]:
-    """The valid values, defaults for the others, and the mistakes."""
+    """The valid values, defaults in place of invalid ones, and the mistakes."""
     from configobj import ConfigObj, flatten_errors, get_extra_values
 
     try:
@@ -123,7 +123,7 @@ def _validate(values: dict[str, Any], lines: list[str]) -> tuple[dict[str, Any],
 
 
 def _places(lines: list[str]) -> dict[str, int]:
-    """The line of each key's first assignment and of each section; configobj has none."""
+    """The line of each key's first assignment and of each section; configobj does not keep them."""
     places: dict[str, int] = {}
     for number, line in enumerate(lines, 1):
         found = _BEGINNING.match(line.lstrip("[ \t"))

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The plain values that this floor exchanges with others: calls, signals, variants.
+"""The plain values that other floors exchange with this one: calls, signals, variants.
 
-Values of D-Bus types are plain Python: str for s, o and g; bool, int, float; bytes for ay; dict for
-a{..}; received structs are tuples and other arrays lists, either may be sent for both; Variant for
-v; an open file descriptor for h, which can only be sent: the sender gives it away, and it is closed
-after sending, or if it cannot be sent.
+D-Bus types map to plain Python: s, o and g to str; bool, int, float; ay to bytes; a{..} to dict;
+received structs to tuple and other arrays to list, while either may be sent for both; v to Variant;
+h to an open file descriptor, which can only be sent and is closed after sending or if sending
+fails.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Callable
 
 @dataclass(frozen=True)
 class Variant:
-    """A value that carries its own type; signature is one complete type."""
+    """A value with its type; signature is one complete type."""
 
     __slots__ = ("signature", "value")
     signature: str
@@ -29,7 +29,7 @@ class Call:
 
     sender: str  # unique name, set by the bus: cannot be forged
     path: str
-    interface: str  # resolved, also where the caller left it out
+    interface: str  # resolved even if the caller omitted it
     member: str
     args: tuple[object, ...]
     interactive: bool  # the caller allows a prompt (ALLOW_INTERACTIVE_AUTHORIZATION)
@@ -37,7 +37,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Signal:
-    """A signal that a subscription asked for."""
+    """A signal that matches a subscription."""
 
     sender: str  # unique name, or org.freedesktop.DBus
     path: str
@@ -48,12 +48,12 @@ class Signal:
 
 @dataclass(frozen=True)
 class Route:
-    """The handler of a call, with the types that its body must have.
+    """The handler of a call, with the types of its body.
 
-    An inline route is a plain function that answers at once, or returns None if it cannot: the call
-    then takes the route `otherwise`. Any other is a coroutine function, run as a task that counts
-    against the caller's limit. One that reads changes nothing: a call without a reply need not be
-    made.
+    An inline route is a plain function that answers at once, or returns None to pass the call to
+    the route `otherwise`. Any other route is a coroutine function, run as a task that counts
+    against the caller's limit. A route that reads changes nothing, so a call that wants no reply is
+    skipped.
     """
 
     interface: str
@@ -66,4 +66,4 @@ class Route:
 
 
 Resolve = Callable[[str, str, str], Route]
-"""(path, interface or "", member) -> Route; raises errors.BusError for what is not there."""
+"""(path, interface or "", member) -> Route; raises errors.BusError if there is none."""

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Makes the Python tables of the D-Bus interfaces from their XML.
+"""Generates the Python tables of the D-Bus interfaces from their XML.
 
     packaging/api/generate.py
 
-nestd/formats/api/*.xml become the modules beside them, and the interfaces that every object has
+nestd/formats/api/*.xml become the modules next to them, and the interfaces that every object has
 (nestd/dbus/objects/interfaces/) become nestd/dbus/objects/freedesktop.py.
 """
 
@@ -33,7 +33,7 @@ from __future__ import annotations
 
 
 def modules() -> Iterator[tuple[Path, str]]:
-    """Each module that is generated, and its text."""
+    """The path and text of each generated module."""
     for path in sorted(API.glob("*.xml")):
         name = _snake(path.stem.rpartition(".")[2].removesuffix("1"))
         yield API / f"{name}.py", _table(path)
@@ -41,7 +41,7 @@ def modules() -> Iterator[tuple[Path, str]]:
 
 
 def _table(path: Path) -> str:
-    """One interface with the names of all arguments, for the service and for clients."""
+    """One interface with the names of all arguments, for the service and clients."""
     text = path.read_text("utf-8")
     spec = parse(text)
     element = ET.fromstring(text).find("interface")
@@ -97,7 +97,7 @@ def _property(name: str, spec: InterfaceSpec) -> list[str]:
 
 
 def _specs(paths: list[Path]) -> str:
-    """The interfaces of the freedesktop specification, as the library exports them."""
+    """The interfaces of the D-Bus specification that the library exports."""
     specs = [parse(path.read_text("utf-8")) for path in paths]
     lines = ["from nestd.dbus.objects.interface import InterfaceSpec, MethodSpec\n"]
     for spec in specs:

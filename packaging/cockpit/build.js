@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-// Writes the page into the directory that is given: code, styles and fonts by esbuild,
-// translations in the form of Cockpit's own pages, and the licences of what is bundled.
+// Writes the page into the given directory: code, styles and fonts bundled by esbuild,
+// translations in the format of Cockpit's own pages, and the licences of the bundled packages.
 import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 

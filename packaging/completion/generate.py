@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Writes nestctl's completion for bash, zsh and fish, from its own command line.
+"""Writes nestctl's completion for bash, zsh and fish from its own command line.
 
     packaging/completion/generate.py
 
-A value is completed by what its place in the help is called: see VALUES.
+A value is completed by its name in the help: see VALUES.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ sys.path.insert(0, str(HERE.parents[1]))
 
 from nestd.cli import arguments  # noqa: E402
 
-# What the shell asks this host for; each runs in sh and prints one word a line. KVM's modules are
-# those that are loaded or installed for this kernel, and all of them where neither can be seen.
+# Shell commands that list values on this host; each runs in sh and prints one word per line. The
+# KVM modules are those loaded or installed for this kernel, or just kvm if none is visible.
 _MODULES = (
     'ls /sys/module /lib/modules/"$(uname -r)"/kernel/arch/*/kvm 2>/dev/null'
     " | sed -n 's/^\\(kvm[a-z_-]*\\).*/\\1/p' | tr - _ | sort -u | grep . || echo kvm"
@@ -32,7 +32,7 @@ _DAEMONS = (
     " virtinterfaced virtnwfilterd virtproxyd virtchd virtlxcd virtvboxd virtvzd virtxend; do"
     ' PATH=$PATH:/usr/sbin:/sbin command -v "$name" >/dev/null && echo "$name"; done'
 )
-# For each kind of value, what lists some; "file" and "directory" are the shell's.
+# The command that lists values of each kind; the shell itself completes "file" and "directory".
 VALUES: Mapping[str, str] = {
     "MODULE": f"sh -c {shlex.quote(_MODULES)}",
     "PARAM=VALUE": "ls /sys/module/kvm*/parameters 2>/dev/null | sed -n 's/^[a-z0-9_]*$/&=/p'",
@@ -50,11 +50,11 @@ _HEAD = (
 
 @dataclass(frozen=True)
 class Value:
-    """One option or argument: its names (none for an argument), and what it takes."""
+    """One option or argument: its names (none for an argument) and the kind of its value."""
 
     names: tuple[str, ...]
     help: str
-    takes: str | None  # the name of a kind of value, "" for one that cannot be listed
+    takes: str | None  # the kind of value, "" for one that cannot be listed
     choices: tuple[str, ...]
     repeats: bool
 
@@ -70,7 +70,7 @@ class Value:
         )
 
     def lists(self) -> str | None:
-        """The shell command that lists its values, None for files and what cannot be listed."""
+        """The shell command that lists its values; None for files and unlistable values."""
         if self.choices:
             return f"printf '%s\\n' {' '.join(self.choices)}"
         found = VALUES.get(self.takes or "")
@@ -99,7 +99,7 @@ class Command:
 
 
 def commands(parser: ArgumentParser, name: str = "") -> Iterator[Command]:
-    """All of them, outer ones first."""
+    """All commands of a parser, outer ones first."""
     inner = arguments.subcommands(parser)
     values = [
         Value.of(action)
@@ -113,7 +113,7 @@ def commands(parser: ArgumentParser, name: str = "") -> Iterator[Command]:
 
 
 def _bash_start(found: list[Command]) -> list[str]:
-    """Up to where the command and the word before the cursor are known."""
+    """The beginning of the function, which finds the command and the word before the cursor."""
     taking = [each for one in found for each in one.options if each.takes is not None]
     names = sorted({name for each in taking for name in each.names})
     return [
@@ -224,7 +224,7 @@ def _zsh_action(value: Value) -> str:
 
 
 def _quoted(text: str | None) -> str:
-    """Text inside of single quotes; a colon would end a part of the specification."""
+    """Text for use inside single quotes; a plain colon would end a part of the specification."""
     return str(text).replace("'", "'\\''").replace(":", "\\:")
 
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Writes nestd/core/posture/known_cves.json anew from CVE records; run it before a release.
+"""Updates nestd/core/posture/known_cves.json from CVE records; run it before a release.
 
     packaging/cves/refresh.py RECORD.json...
 
-Each RECORD.json is a record as https://github.com/CVEProject/cvelistV5 has them (the kernel's are
-also in https://git.kernel.org/pub/scm/linux/security/vulns.git). Nothing is fetched. Records that
-are in the file already stay; those given replace them, and should get an "about" that tells an
-administrator what is wrong: the title of a record tells what its fix does. A record is taken where
-its title, its text or its files are about nested KVM, and removed where it has been rejected.
+Each RECORD.json is a record in the format of https://github.com/CVEProject/cvelistV5 (the kernel's
+are also in https://git.kernel.org/pub/scm/linux/security/vulns.git). Nothing is fetched. Existing
+entries stay unless a given record replaces them; edit the "about" of a new entry to tell an
+administrator what is wrong, because a record's title says what its fix does. A record is taken if
+its title, text or files are about nested KVM, and removed if it has been rejected.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NESTED = re.compile(
     r"nested|nSVM|nVMX|nEPT|nNPT|vsie|shadow MMU|shadow paging|\bL2\b|_shadow_|\bnv\b",
     re.IGNORECASE,
 )
-# A fault of code that several kinds of hosts share is one of each of them.
+# A fault in code shared by several kinds of hosts belongs to each of them.
 PLACES = {
     "intel": re.compile(r"\bn?VMX\b|arch/x86/kvm/vmx/"),
     "amd": re.compile(r"\bn?SVM\b|arch/x86/kvm/svm/"),
@@ -36,7 +36,7 @@ PLACES = {
 
 
 def entry(record: dict[str, Any]) -> dict[str, Any] | None:
-    """What the file says of a CVE record, None where it is not about nested KVM."""
+    """The file's entry for a CVE record; None if it is not about nested KVM."""
     number = record["cveMetadata"]["cveId"]
     about = record["containers"]["cna"]
     title = about.get("title", "")

@@ -4,9 +4,9 @@
 
     packaging/man/generate.py
 
-The synopses are in the notation of systemd's own pages. What describes a member is the comment
-before it; what is true of all is the comment at the head of the Manager's file. The errors of each
-method are in the file errors beside this one, what they mean in nestd/core/errors.py.
+The synopses use the notation of systemd's own pages. The comment before a member describes it; the
+comment at the head of the Manager's file describes the rules for all members. The file errors next
+to this one lists the errors of each method; nestd/core/errors.py explains them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ EXAMPLES = (
     ),
     ("Follow all changes:", "gdbus monitor --system --dest org.nestd1"),
 )
-# What any method may answer with, and what stands for a class of nestd/core/errors.py on the bus.
+# The errors of any method; STANDARD has the D-Bus names of classes in nestd/core/errors.py.
 ANY = (
     ("org.freedesktop.DBus.Error.InvalidArgs", "Arguments of another type, or an unknown option."),
     (
@@ -93,7 +93,7 @@ EMITS = "org.freedesktop.DBus.Property.EmitsChangedSignal"
 
 @dataclass(frozen=True)
 class Member:
-    """A method, signal or property: its line in a synopsis, and what describes it."""
+    """A method, signal or property: its line in a synopsis and its description."""
 
     name: str
     kind: str
@@ -137,7 +137,7 @@ def _head(conventions: str) -> list[str]:
 
 
 def _rules(text: str) -> Iterator[str]:
-    """A heading line, then items that begin with "*", some with a list of "NAME   meaning"."""
+    """The rules: a heading, then items that begin with "*", some with "NAME   meaning" lists."""
     heading, *items = re.split(r"\n *\* ", text)
     yield f".SS {_escaped(heading.strip())}"
     for item in items:
@@ -188,13 +188,13 @@ def _interface(document: minidom.Document) -> Iterator[str]:
             yield from _text(member.about)
             if _errors_of(name, member):
                 yield from [".br"] if member.about else []
-                # Not hyphenated.
+                # \% prevents hyphenation.
                 names = ", ".join(f"\\%{each}" for each in _errors_of(name, member))
                 yield f"Errors: {names}."
 
 
 def errors_of_methods() -> dict[str, list[str]]:
-    """By "Interface.Method" the last words of the names of its errors."""
+    """The last words of each method's error names, by "Interface.Method"."""
     lines = (HERE / "errors").read_text().splitlines()
     rows = [line.partition(":") for line in lines if not line.startswith("#")]
     return {method: names.split() for method, _, names in rows}
@@ -211,7 +211,7 @@ def _errors_of(interface: str, member: Member) -> list[str]:
 
 
 def _errors() -> Iterator[str]:
-    """What each error means: the first sentence of what its class says."""
+    """The meaning of each error: the first sentence of its class's docstring."""
     yield ".SH ERRORS"
     yield from _text("Any method may answer with these:")
     yield from _entries(ANY)
@@ -273,7 +273,7 @@ def _synopsis(member: minidom.Element) -> str:
 
 
 def _comment_of(document: minidom.Document) -> str:
-    """What stands before the root element."""
+    """The comment before the root element."""
     comments = [node.data for node in document.childNodes if node.nodeType == node.COMMENT_NODE]
     return str(comments[0]).strip("\n").rstrip() if comments else ""
 

@@ -5,8 +5,8 @@
     packaging/pictures/session.py           writes packaging/pictures/session.svg
     packaging/pictures/session.py --text    prints what the commands show now
 
-It needs nestctl on the PATH, with rich. The commands run in a terminal of their own; what they show
-is drawn as it came, with its colours.
+It needs nestctl on the PATH, and rich. The commands run in their own terminal; their output is
+drawn unchanged, with its colours.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 COLUMNS = 80
 HERE = Path(__file__).resolve().parent
 PICTURE = HERE / "session.svg"
-# Without fonts from elsewhere, which pages that show pictures of strangers do not fetch.
+# Without external fonts, which pages with embedded pictures do not load.
 SVG = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">
 <title>A change is refused while a machine runs, waits for its end, and is done</title>
@@ -40,7 +40,7 @@ text {{ font: {char_height}px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas,
 
 
 def inside() -> None:
-    """What runs in the shell of a simulated host: the session, as a terminal shows it."""
+    """Run the session in the shell of a simulated host and print it as a terminal shows it."""
     machine = Path(os.environ["NESTD_ROOT"]) / "simulated/machines/web1"
     machine.touch()
     _say("# the machine web1 runs")
@@ -60,7 +60,7 @@ def _say(words: str) -> None:
 
 
 def _run(command: str) -> str:
-    """Runs it in a terminal, shows it with a prompt before it, gives what it printed."""
+    """Run COMMAND in a terminal and show it after a prompt; returns its output."""
     print(f"\x1b[1m$ {command}\x1b[0m", flush=True)
     output = []
 
@@ -74,7 +74,7 @@ def _run(command: str) -> str:
 
 
 def session() -> str:
-    """All that the session shows, with escape sequences."""
+    """The whole output of the session, with escape sequences."""
     settings = {"TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "COLORTERM": ""}
     command = ["nestctl", "--simulate", "intel", "shell", sys.executable, __file__, "--inside"]
     done = subprocess.run(
@@ -84,7 +84,7 @@ def session() -> str:
 
 
 def _as_it_stays(text: str) -> str:
-    """Without what was erased, which is what shows that a command is at work."""
+    """The output without erased parts, which show progress."""
     text = re.sub(r"\x1b\[\?25[lh]", "", text)
     text = re.sub(r"[^\n]*\n?(?:\r|\x1b\[1A|\x1b\[2K)+", "", text)
     return re.sub(r" +$", "", text, flags=re.MULTILINE)
@@ -95,7 +95,7 @@ def plain(text: str) -> str:
 
 
 def drawn(text: str) -> str:
-    """The picture."""
+    """The picture of the session as SVG."""
     from rich.console import Console
     from rich.text import Text
 

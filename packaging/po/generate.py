@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Puts the translations of polkit's prompts and of the journal catalog where these are read.
+"""Puts the translations of polkit's prompts and the journal catalog into the files that use them.
 
     packaging/po/generate.py     after a change of a .po file, a prompt or the catalog; needs msgfmt
 
-What is written in English is systemd/org.nestd1.policy and systemd/nestd.catalog. From these come
-nestd.pot and the empty entries that a translator finds in a .po file, and from the .po files the
-translations in the .policy file and systemd/nestd.LANGUAGE.catalog. All of it is kept in the
-source: a build needs no gettext.
+systemd/org.nestd1.policy and systemd/nestd.catalog are the English sources. nestd.pot and the empty
+entries in .po files are made from them; the translations in the .policy file and
+systemd/nestd.LANGUAGE.catalog are made from the .po files. All files are kept in the source, so a
+build needs no gettext.
 
-A paragraph of the catalog is one message, with its line breaks: lines have at most 76 columns.
+A paragraph of the catalog is one message with its line breaks; lines have at most 76 columns.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _ENTRY = re.compile(r"^-- [0-9a-f]{32}\n", re.MULTILINE)
 
 
 def messages() -> list[tuple[str, str]]:
-    """All that is to be translated, with the file that it is from, in order and each once."""
+    """All messages to translate with their files, in order and without duplicates."""
     found = {text: POLICY.name for _, _, text in _PROMPT.findall(POLICY.read_text())}
     for part in _parts(CATALOG.read_text()):
         if _is_text(part):
@@ -52,7 +52,7 @@ def messages() -> list[tuple[str, str]]:
 
 
 def template(language: str = "", known: Mapping[str, str] | None = None) -> str:
-    """A .pot file, or a .po file with the translations that are known."""
+    """A .pot file, or a .po file with the KNOWN translations."""
     entries = [HEADER.format(language=language)]
     for text, source in messages():
         translation = (known or {}).get(text, "")
@@ -61,7 +61,7 @@ def template(language: str = "", known: Mapping[str, str] | None = None) -> str:
 
 
 def translations(language: str) -> dict[str, str]:
-    """What msgfmt finds in the .po file. Raises CalledProcessError where that is wrong."""
+    """The translations that msgfmt finds in the .po file. Raises CalledProcessError."""
     command = ["msgfmt", "--check-format", "--output-file=-", str(HERE / f"{language}.po")]
     compiled = subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout
     known = gettext.GNUTranslations(io.BytesIO(compiled))
@@ -85,7 +85,7 @@ def policy(known: Mapping[str, Mapping[str, str]]) -> str:
 
 
 def catalog(language: str, known: Mapping[str, str]) -> str:
-    """The catalog in that language; what is not translated stays English."""
+    """The catalog in that language; untranslated messages stay English."""
     lines = [
         "# SPDX-License-Identifier: LGPL-2.1-or-later\n",
         f"# Made by packaging/po/generate.py from nestd.catalog and {language}.po.\n\n",
@@ -97,7 +97,7 @@ def catalog(language: str, known: Mapping[str, str]) -> str:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """The entries of the catalog in pieces, each with what follows it: lines or a paragraph."""
+    """The pieces of the catalog's entries: single head lines and paragraphs."""
     for entry in re.split(r"(?=^-- )", text, flags=re.MULTILINE)[1:]:
         head, *paragraphs = re.split(r"(?<=\n)(?=\n)", entry)
         yield from head.splitlines(keepends=True)
@@ -105,7 +105,7 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def _is_text(part: str) -> bool:
-    """Neither a line of an entry's head but its subject, nor a command, which is indented."""
+    """Whether a piece is text: a subject or a paragraph, but not an indented command."""
     if part.startswith("Subject: "):
         return True
     return bool(part.strip()) and part.startswith("\n") and not part.startswith("\n ")

@@ -25,8 +25,8 @@ class Nestd(Plugin, RedHatPlugin, DebianPlugin, UbuntuPlugin):
 
     def setup(self):
         self.add_copy_spec("/etc/nestd/nestd.conf")
-        # The plugin libvirt knows libvirtd.conf, and not the daemons that
-        # have taken its place.
+        # The plugin libvirt collects libvirtd.conf, but not the files of the
+        # modular daemons that replaced libvirtd.
         self.add_copy_spec("/etc/libvirt/virt*d.conf")
         self.add_copy_spec("/var/log/libvirt/virt*d*.log")
 
@@ -44,8 +44,7 @@ class Nestd(Plugin, RedHatPlugin, DebianPlugin, UbuntuPlugin):
         self.add_journal(units="nestd")
 
     def postproc(self):
-        # An output or a filter may be anything; what a URL has before "@" is
-        # nobody's business.
+        # Outputs and filters may contain any text: mask passwords in URLs.
         self.do_path_regex_sub(
             r"/etc/libvirt/virt.*d\.conf", r"(://[^/:@\s]*):[^@/\s]*@", r"\1:*****@"
         )

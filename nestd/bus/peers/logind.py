@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Delays a shutdown during the seconds of a reload, if systemd-logind is available.
+"""Delays a shutdown during a reload, if systemd-logind is available.
 
-https://systemd.io/INHIBITOR_LOCKS: a "delay" lock lasts as long as its descriptor is open, and for
-InhibitDelayMaxSec (5 s by default) at most.
+https://systemd.io/INHIBITOR_LOCKS: a "delay" lock lasts as long as its descriptor is open, but at
+most InhibitDelayMaxSec (5 s by default).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from nestd.dbus.errors import BusError
 _NAME = "org.freedesktop.login1"
 _PATH = "/org/freedesktop/login1"
 _MANAGER = "org.freedesktop.login1.Manager"
-_SECONDS = 2.0  # a slow logind does not hold up a reload
+_SECONDS = 2.0  # so that a slow logind does not hold up a reload
 
 log = logging.getLogger(__name__)
 
 
 class ShutdownDelay:
-    """Takes and drops the lock, on a connection of its own: nestd's serves all and takes no
+    """Takes and releases the lock, on a separate connection: nestd's main connection accepts no
     descriptors.
     """
 
@@ -33,7 +33,7 @@ class ShutdownDelay:
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """Hold the lock inside the with statement; without logind there is no lock."""
+        """Hold the lock inside the with statement; hold none without logind."""
         lock = await self._take()
         try:
             yield

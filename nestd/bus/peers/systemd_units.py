@@ -20,7 +20,7 @@ _PROPERTIES = "org.freedesktop.DBus.Properties"
 _READ_SECONDS = 5.0
 _RESTART_SECONDS = 120.0
 _ENABLED = ("enabled", "enabled-runtime", "linked", "linked-runtime", "alias")
-# Each of these signals says that units may have changed.
+# Signals after which units may have changed.
 _HINTS = ("UnitFilesChanged", "Reloading")
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class SystemdUnits:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def read(self, daemon: str) -> UnitFacts:
-        """The facts as they are now; UnitFacts() if there is no systemd or no such unit."""
+        """The current facts; UnitFacts() if there is no systemd or no such unit."""
         service = await self._properties(f"{daemon}.service", "")
         if service.get("LoadState") not in ("loaded", "masked"):
             return UnitFacts()
@@ -64,7 +64,7 @@ class SystemdUnits:
         await self._run("StartUnit", f"{daemon}.service")
 
     async def _run(self, method: str, unit: str) -> None:
-        """Start a job of systemd, and wait for its end."""
+        """Start a systemd job and wait for its end. Raises NoServiceManager, UnitError."""
         self._waiting += 1
         try:
             [job] = await self._call(method, "ss", unit, "replace")
@@ -83,7 +83,7 @@ class SystemdUnits:
             raise UnitError(f"{unit} could not be started: systemd says {result}.")
 
     def listen(self, callback: Callable[[], None]) -> None:
-        """Call CALLBACK when units were enabled, disabled or reloaded."""
+        """Call CALLBACK whenever units may have been enabled, disabled or reloaded."""
         task = asyncio.ensure_future(self._listen(callback))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -117,7 +117,7 @@ class SystemdUnits:
         return self._jobs[job]
 
     async def _properties(self, unit: str, interface: str) -> Mapping[str, Any]:
-        """All properties of a unit, which systemd loads but does not start for this."""
+        """All properties of a unit; reading them loads the unit but does not start it."""
         try:
             [path] = await self._call("LoadUnit", "s", unit)
             [found] = await self._connection.call(
@@ -149,7 +149,7 @@ def _is_enabled(unit: Mapping[str, Any]) -> bool:
 
 
 def _command(commands: Any) -> tuple[str, ...]:
-    """The program in ExecStart=, a(sasbttttuii), and its arguments."""
+    """The program and arguments in ExecStart=, a(sasbttttuii)."""
     for program, words, *_ in commands:
         return (str(program), *words[1:])
     return ()

@@ -31,14 +31,14 @@ def add_to(commands: Any) -> None:
 
 
 async def run(session: Session, chosen: Namespace) -> int:
-    """Run a shell or another program with the private bus as system bus; its exit status."""
+    """Run a shell or another program with the private bus as system bus; returns its status."""
     private = session.private
-    assert private is not None  # or the command line was refused
+    assert private is not None  # the parser refuses the command without one
     command = chosen.argument[chosen.argument[:1] == ["--"] :]
     if not command:
         command = [os.environ.get("SHELL") or "/bin/sh"]
         _introduce(private)
-    # Ctrl-C belongs to what runs in the shell.
+    # Ctrl-C is for the programs in the shell.
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, lambda: None)
     try:
         process = await asyncio.create_subprocess_exec(*command, env=_environment(private))
@@ -58,7 +58,7 @@ def _environment(private: PrivateService) -> dict[str, str]:
 
 
 def _introduce(private: PrivateService) -> None:
-    screen = Screen()  # in the shell nestctl needs no options to come to this host
+    screen = Screen()  # in the shell nestctl reaches this host without options
     say, commands = screen.say, screen.commands
     if private.simulation is None:
         say("A nestd of your own serves this shell; exit ends it.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl undo: puts back what the latest change replaced, by the same path as any change."""
+"""nestctl undo: restores what the latest change replaced, in the same way as any change."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def add_to(commands: Any) -> None:
 
 
 async def run(session: Session, chosen: Namespace) -> Exit:
-    """Take the latest change back."""
+    """Undo the latest change."""
     client = session.client
     entry = _latest(await client.history())
     if entry.kind == _LOGS:
@@ -40,7 +40,7 @@ async def run(session: Session, chosen: Namespace) -> Exit:
     before = _before(entry)
     module = await client.module(entry.subject)
     plan = await client.plan(module.name, before, chosen.when)
-    # Looked at after the plan: an edit from now on makes its token stale.
+    # Checked after planning: a later edit makes the plan's token stale.
     _check_unchanged(_latest(await client.history()), entry, KVM_CONF)
     if chosen.dry_run:
         return _show_plan(session, entry, plan, chosen.when)
@@ -77,7 +77,7 @@ async def _undo_logs(session: Session, entry: Entry, chosen: Namespace) -> Exit:
 
 
 def _latest(entries: Iterable[Entry]) -> Entry:
-    """The latest change that was made, of a module's parameters or of log settings."""
+    """The latest change of module parameters or log settings. Raises CliError if there is none."""
     found = next((each for each in entries if each.is_change), None)
     if found is None:
         raise CliError("There is no change to undo.", _SEE)
@@ -85,7 +85,7 @@ def _latest(entries: Iterable[Entry]) -> Entry:
 
 
 def _before(entry: Entry) -> Mapping[str, str]:
-    """What the change replaced. Raises CliError where the entry does not say."""
+    """What the change replaced. Raises CliError if the entry does not say."""
     if entry.before is not None:
         return entry.before
     if not entry.asked:
@@ -96,7 +96,7 @@ def _before(entry: Entry) -> Mapping[str, str]:
 
 
 def _check_unchanged(now: Entry, entry: Entry, file: str) -> None:
-    """Raises CliError where somebody has changed FILE since."""
+    """Raises CliError if FILE has changed since."""
     if now.time != entry.time or not now.undoable:
         text = f"{file} has changed since {_named(entry)}. Nothing was restored."
         raise CliError(text, _SEE)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The types of arguments: each reads a word of the command line, or raises ArgumentTypeError."""
+"""Argument types: each parses one word of the command line or raises ArgumentTypeError."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BYTES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def assignment(text: str) -> tuple[str, str]:
-    """PARAM=VALUE."""
+    """A parameter and its value, from PARAM=VALUE."""
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise ArgumentTypeError(f"{text!r} is not of the form PARAM=VALUE")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The parsers of nestctl's command line, and the options that several commands share."""
+"""The parsers of nestctl's command line, and options shared by several commands."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nestd.formats.simulation import KINDS
 
 
 class Formatter(RawDescriptionHelpFormatter):
-    """Help in 80 columns."""
+    """Formats help for 80 columns."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=22, width=80)
@@ -53,7 +53,7 @@ class Parser(ArgumentParser):
 
 
 def add_global_options(parser: Parser, *, hidden: bool = False) -> None:
-    """Add the options that may precede the command, or, hidden in its help, follow it."""
+    """Add the options that may precede the command, or follow it, then HIDDEN in its help."""
     kept: dict[str, Any] = {"default": SUPPRESS} if hidden else {}
     shown = (lambda text: SUPPRESS) if hidden else str
     version = f"nestctl {__version__}"
@@ -80,7 +80,7 @@ def add_command(
 ) -> Parser:
     """Add a command to a parser's commands. ABOUT is its line in the help, without a period.
 
-    changes: it may need a password.
+    CHANGES says that it may need a password.
     """
     parser: Parser = commands.add_parser(name, help=about, description=f"{about}.")
     add_global_options(parser, hidden=True)
@@ -89,7 +89,7 @@ def add_command(
 
 
 def add_when(parser: Parser, *, boot: bool = True) -> None:
-    """Add the options that choose when to reload."""
+    """Add the options that say when to reload."""
     when = parser.add_mutually_exclusive_group()
     options = [
         ("--now", "now", "reload at once; if anything is in the way, change nothing (default)"),
@@ -103,5 +103,5 @@ def add_when(parser: Parser, *, boot: bool = True) -> None:
 
 
 def add_wait(parser: Parser) -> None:
-    """Add the option to wait until a reload is over."""
+    """Add the option to wait for the end of a reload."""
     parser.add_argument("--wait", action="store_true", help="with --when-idle: wait for the reload")

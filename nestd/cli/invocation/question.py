@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A question that is answered on the terminal before something is done."""
+"""A question that the user answers on the terminal before a command acts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LONGEST = 1024
 
 
 async def is_confirmed(session: Session, question: str) -> bool:
-    """Whether the user says yes. Raises CliError where nobody can be asked."""
+    """Whether the user says yes. Raises CliError if nobody can be asked."""
     if session.screen.is_json or not sys.stdin or not sys.stdin.isatty():
         text = "There is no terminal here to ask for confirmation."
         raise CliError(text, "Say so:\n  nestctl ... --yes", Exit.USAGE)

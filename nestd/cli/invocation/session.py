@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The session that every command gets: the service, the screen, and a private service if any."""
+"""The session passed to every command: the service, the screen, and a private service if any."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Callable, NamedTuple
 from nestd.cli.service.errors import NOT_SUPPORTED, CliError
 from nestd.cli.service.values import Host, Module
 
-if TYPE_CHECKING:  # not needed by --version and --help
+if TYPE_CHECKING:  # --version and --help do not need it
     from argparse import Namespace
 
     from nestd.cli.local.private_service import PrivateService
@@ -18,14 +18,14 @@ if TYPE_CHECKING:  # not needed by --version and --help
 
 
 class Session(NamedTuple):
-    """One run of nestctl. private is the service that ends with this command, if there is one."""
+    """One run of nestctl. private is the service that ends with this command, or None."""
 
     client: Client
     screen: Screen
     private: PrivateService | None
 
     def main_module(self, host: Host) -> Module:
-        """The default module of commands without a module's name. Raises CliError."""
+        """The module that commands use if none is named. Raises CliError."""
         if host.main is None:
             text = "This host has no KVM module with nested virtualization."
             hint = "See why:\n  nestctl validate"
@@ -37,6 +37,6 @@ class Session(NamedTuple):
 
 
 Run = Callable[[Session, "Namespace"], Awaitable[int]]
-"""A command; returns its exit code."""
+"""A command that uses the service; returns its exit code."""
 RunOffline = Callable[["Screen", "Namespace"], Awaitable[int]]
 """A command that needs no service."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Adapts suggested commands to the way nestctl was called, so that they can be pasted.
 
-All texts, nestd's own included, say "nestctl COMMAND"; "nestctl ..." is the running command.
+All texts, including nestd's own, say "nestctl COMMAND"; "nestctl ..." is the running command.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def options(chosen: Namespace) -> list[str]:
 def suggester(
     program: str, host: Sequence[str], whole: Sequence[str], commands: Collection[str]
 ) -> Callable[[str], str]:
-    """A function that rewrites the nestctl commands in a text so that they work here.
+    """A function that rewrites the nestctl commands in a text so that they work as pasted.
 
-    HOST are the options that select the same host, WHOLE is the whole command line.
+    HOST is the options that select the same host, WHOLE the whole command line.
     """
     here = " ".join([program, *map(shlex.quote, host)])
     known = "|".join(map(re.escape, sorted({*commands, *_STARTS_OWN_SERVICE})))
-    # Not the end of a path: that is how the program was called, in a text that is adapted already.
+    # Not after a path: there it is the called program, in a text that is already adapted.
     pattern = re.compile(rf"(?<![\w./-])nestctl (\.\.\.|(?:{known})(?![\w-]))")
 
     def replace(found: re.Match[str]) -> str:

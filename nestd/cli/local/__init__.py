@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What runs on the client's side: a private nestd (--simulate, --root), polkit's agent, virsh.
+"""Programs run on the client side: a private nestd (--simulate, --root), polkit's agent, virsh.
 
-The only room of nestctl that starts programs. Imports cli.service, and of host the program runner
-and the writer of state files alone. Begin with private_service.
+Apart from inhibit and shell, only this package starts programs. Imports cli.service, and from host
+only the program runner and the writer of state files. Begin with private_service.
 """

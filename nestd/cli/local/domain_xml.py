@@ -12,13 +12,13 @@ from pathlib import Path
 
 from nestd.cli.service.errors import CliError, Exit
 
-_LONGEST = 16 << 20  # bytes of XML; the service takes far less and says so
+_LONGEST = 16 << 20  # bytes of XML; the service has a much lower limit and reports it
 _VIRSH_SECONDS = 30.0
 _SAVE = "Save its XML first, then:\n  nestctl check-guest FILE.xml"
 
 
 async def domain_xml(guest: str) -> str:
-    """The XML of the guest of that name, or in that file; "-" is standard input."""
+    """The XML of a guest, given by name or file; "-" is standard input. Raises CliError."""
     if guest == "-":
         return _content(sys.stdin.buffer.read(_LONGEST), "Standard input")
     path = Path(guest)
@@ -43,14 +43,14 @@ def _read(path: Path) -> str:
 
 
 def _content(data: bytes, name: str) -> str:
-    """XML tells its own encoding, but D-Bus carries text: what is no UTF-8 is marked as such."""
+    """The XML as text, as D-Bus requires; bytes that are not UTF-8 become U+FFFD."""
     if not data.strip():
         raise CliError(f"{name} is empty.", code=Exit.USAGE)
     return data.decode("utf-8", "replace")
 
 
 async def _virsh(*arguments: str) -> str:
-    """What libvirt answers, asked read-only: no rights are needed, nothing is started."""
+    """The answer of libvirt over a read-only connection, which needs no rights."""
     uri = os.environ.get("LIBVIRT_DEFAULT_URI", "qemu:///system")
     command: Sequence[str] = ["virsh", "--readonly", "--connect", uri, *arguments]
     try:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The domains of libvirt's system daemon: what there is, and what can be done with one.
+"""The domains of libvirt's system daemon, and operations on one.
 
-Domains are asked for by their UUID: a name may be a number, or change.
+Domains are addressed by UUID: a name may be a number, or change.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import NamedTuple
 from nestd.cli.local.virsh import VirshError, VirshTimeout, virsh
 
 RUNNING, PAUSED, SHUT_OFF = "running", "paused", "shut off"
-_PIDS = Path("/run/libvirt/qemu")  # NAME.pid, of the running ones
-_AT_ONCE = 50  # domains that one virsh is asked about
-_LONG_SECONDS = 24 * 3600.0  # as long as libvirt takes: a large guest on a slow disk
+_PIDS = Path("/run/libvirt/qemu")  # has NAME.pid of running domains
+_AT_ONCE = 50  # domains per call of virsh
+_LONG_SECONDS = 24 * 3600.0  # in effect no limit: a large guest on a slow disk takes long
 
 
 class Domain(NamedTuple):
-    """One domain; state in virsh's words, pid of its QEMU, 0 where it does not run."""
+    """One domain; state in virsh's words; pid is its QEMU's, 0 if it does not run."""
 
     uuid: str
     name: str
@@ -35,19 +35,19 @@ class Domains:
     """libvirt's system daemon, through virsh. Every method raises VirshError."""
 
     async def all(self) -> list[Domain]:
-        """All of them, those that are off too."""
+        """All domains, including those that are off."""
         uuids = (await virsh("list", "--all", "--uuid")).split()
         return await self.these(uuids)
 
     async def these(self, uuids: Sequence[str]) -> list[Domain]:
-        """Those of UUIDS that are still there."""
+        """The domains of UUIDS that still exist."""
         found: list[Domain] = []
         for start in range(0, len(uuids), _AT_ONCE):
             some = uuids[start : start + _AT_ONCE]
             try:
                 text = await virsh("; ".join(f"dominfo {each}" for each in some))
                 found += _domains(text.splitlines())
-            except VirshError:  # one of them has been undefined meanwhile
+            except VirshError:  # one of them was undefined in the meantime
                 found += [one for each in some for one in await self._one(each)]
         return found
 
@@ -60,12 +60,12 @@ class Domains:
             raise
 
     async def reason(self, uuid: str) -> tuple[str, str]:
-        """The state, and what brought it there: ("running", "restored")."""
+        """The state and its reason, such as ("running", "restored")."""
         state, _, reason = (await virsh("domstate", "--reason", uuid)).strip().partition(" (")
         return state, reason.rstrip(")")
 
     async def definition(self, uuid: str) -> str:
-        """The XML of the next start, passwords included."""
+        """The XML for the next start, including passwords."""
         return await virsh("dumpxml", "--inactive", "--security-info", uuid)
 
     async def live(self, uuid: str) -> str:
@@ -73,26 +73,26 @@ class Domains:
         return await virsh("dumpxml", uuid)
 
     async def define(self, xml: str) -> None:
-        """Replace the definition, checked against libvirt's schema."""
+        """Replace the definition after a check against libvirt's schema."""
         with tempfile.NamedTemporaryFile("w", suffix=".xml", encoding="utf-8") as file:
             file.write(xml)  # its mode is 0600
             file.flush()
             await virsh("define", "--validate", file.name)
 
     async def save(self, uuid: str, seconds: float) -> None:
-        """Save the state to disk and stop the guest. Raises VirshTimeout where it takes longer.
+        """Save the state to disk and stop the guest. Raises VirshTimeout after SECONDS.
 
-        Then the guest runs on, unless the save has ended in this moment.
+        The guest then continues to run, unless the save ended at that moment.
         """
         try:
             await virsh("managedsave", uuid, "--running", timeout=seconds)
         except VirshTimeout:
-            with contextlib.suppress(VirshError):  # libvirt may not have begun, or just have ended
+            with contextlib.suppress(VirshError):  # the save may not have begun, or have just ended
                 await virsh("domjobabort", uuid)
             raise
 
     async def is_busy(self, uuid: str) -> bool:
-        """Whether libvirt is at work on it, such as saving it, or has just stopped it."""
+        """Whether libvirt is busy with it, such as saving it, or has just stopped it."""
         try:
             return "None" not in await virsh("domjobinfo", uuid)
         except VirshError:
@@ -103,12 +103,12 @@ class Domains:
         await virsh("shutdown", uuid, "--mode", "acpi")
 
     async def start(self, uuid: str) -> None:
-        """Start it, from its saved state where there is one."""
+        """Start it, from its saved state if there is one."""
         await virsh("start", uuid, timeout=_LONG_SECONDS)
 
 
 def _domains(lines: Sequence[str]) -> Iterator[Domain]:
-    """From virsh dominfo, whose blocks begin with Id."""
+    """Parse the output of virsh dominfo, in which each block begins with Id."""
     starts = [index for index, line in enumerate(lines) if line.startswith("Id:")]
     for start, end in zip(starts, [*starts[1:], len(lines)]):
         pairs = (line.partition(":") for line in lines[start:end])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Files that a command writes for the user: they appear only when they are complete."""
+"""Files that a command writes for the user; they appear only when they are complete."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _START_TIME = 22  # field of /proc/PID/stat, see proc(5)
 
 @contextlib.contextmanager
 def polkit_agent() -> Iterator[None]:
-    """Run an agent on the terminal during the block if it can be useful."""
+    """Run an agent on the terminal inside the with statement, if one can be useful."""
     program = shutil.which("pkttyagent")
     if program is None or os.geteuid() == 0 or not sys.stdin.isatty():
         yield
@@ -36,7 +36,7 @@ def polkit_agent() -> Iterator[None]:
     try:
         yield
     finally:
-        # It may be stopped, as a background process that touched the terminal.
+        # It may be stopped: a background process that used the terminal.
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
             process.send_signal(signal.SIGCONT)

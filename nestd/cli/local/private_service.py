@@ -26,13 +26,13 @@ from nestd.cli.service.errors import CliError, Exit
 from nestd.formats.simulation import Simulation
 
 START_SECONDS = 30.0
-# nestd brings a reload that is under way to its end first.
+# nestd finishes a reload in progress first.
 STOP_SECONDS = 60.0
 
 _PR_SET_PDEATHSIG = 1
 _SEARCH_PATH = os.environ.get("PATH", os.defpath) + ":/usr/bin:/bin"
 
-# No <allow user>: then the bus admits its own user alone.
+# Without <allow user> the bus admits only its own user.
 _CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -60,14 +60,14 @@ class PrivateService:
 async def private_service(
     simulation: Simulation | None, root: Path | None, *, show_log: bool = False
 ) -> AsyncIterator[PrivateService]:
-    """Run dbus-daemon and nestd: over a simulated host, over ROOT, or over this machine.
+    """Run dbus-daemon and nestd on a simulated host, on ROOT, or on this machine.
 
-    Raises CliError where they do not start.
+    Raises CliError if they do not start.
     """
     if simulation is None and root is None:
         await _check_alone()
     async with contextlib.AsyncExitStack() as stack:
-        # Not below a directory of the user's: the paths of sockets must be short.
+        # Not below a directory of the user: socket paths must be short.
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nestctl-")))
         log = directory / "log"
         if show_log:
@@ -89,7 +89,7 @@ async def private_service(
 
 
 async def _check_alone() -> None:
-    """Refuse to run beside the system service: two nestd on one machine would conflict."""
+    """Raises CliError if the system service runs: two nestd on one machine would conflict."""
     try:
         client = await Client.connect(None)
     except CliError:
@@ -105,7 +105,7 @@ async def _check_alone() -> None:
 
 
 async def _start_bus(stack: contextlib.AsyncExitStack, directory: Path) -> str:
-    """Start dbus-daemon; the address that it listens on."""
+    """Start dbus-daemon; returns the address that it listens on."""
     program = shutil.which("dbus-daemon", path=_SEARCH_PATH)
     if program is None:
         raise CliError(
@@ -139,7 +139,7 @@ async def _start(
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE if pipe else output,
             stderr=output,
-            # "python -m" looks for modules in the current directory first, so not in the user's.
+            # "python -m" searches the current directory first, which must not be the user's.
             cwd="/",
             env=environment,
             # Ctrl-C is for nestctl, which may have to clean up before they end.
@@ -151,7 +151,7 @@ async def _start(
 
 
 def _environment() -> dict[str, str]:
-    """Our environment, with this nestd first on the path and no service manager's variables."""
+    """This process's environment with this nestd first on the path, without systemd's variables."""
     environment = {
         name: value
         for name, value in os.environ.items()

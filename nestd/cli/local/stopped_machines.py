@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The record of guests that nestctl has stopped and has yet to start again.
+"""The record of guests that nestctl has stopped and not started again.
 
-It outlives the process and the boot, and is written before a guest is touched.
+It survives the process and a reboot, and is written before a guest is touched.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LOCK = Path("/run/nestd-machines.lock")
 
 
 class Stopped(NamedTuple):
-    """One guest; saved: its state was to be saved, else its power button was pressed."""
+    """One guest; saved says that it was saved rather than shut down by its power button."""
 
     uuid: str
     name: str
@@ -31,7 +31,7 @@ class Stopped(NamedTuple):
 
 @contextlib.contextmanager
 def only_one() -> Iterator[None]:
-    """Keep other runs of nestctl from stopping and starting guests. Raises CliError."""
+    """Lock out other runs of nestctl that stop or start guests. Raises CliError."""
     if os.geteuid():
         text = "Only root can stop and start guests."
         hint = "Try again as root:\n  sudo nestctl ..."
@@ -46,7 +46,7 @@ def only_one() -> Iterator[None]:
 
 
 def read() -> list[Stopped]:
-    """Those that have yet to be started, in the order in which they were stopped."""
+    """The guests that have not been started again, in the order in which they were stopped."""
     try:
         found = json.loads(RECORD.read_bytes())
         return [Stopped(each["uuid"], each["name"], each["saved"]) for each in found["machines"]]
@@ -59,7 +59,7 @@ def read() -> list[Stopped]:
 
 
 def write(machines: Sequence[Stopped]) -> None:
-    """Have the record hold those and no others. Raises CliError."""
+    """Replace the record by MACHINES. Raises CliError."""
     try:
         if machines:
             document = {"machines": [each._asdict() for each in machines]}

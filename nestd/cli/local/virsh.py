@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""libvirt's own client, virsh(1), for what changes guests: it is run as the caller."""
+"""Runs virsh(1), libvirt's own client, as the calling user for operations on guests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INSTALL = (
 
 
 class VirshError(CliError):
-    """libvirt refused, or did not answer; reason is its own last line, without a full stop."""
+    """libvirt refused or did not answer; reason is virsh's last line, without a full stop."""
 
     def __init__(self, text: str, reason: str, code: Exit = Exit.FAILED) -> None:
         super().__init__(text, code=code)
@@ -25,11 +25,11 @@ class VirshError(CliError):
 
 
 class VirshTimeout(VirshError):
-    """It has not ended in time."""
+    """virsh did not finish in time."""
 
 
 async def virsh(*arguments: str, timeout: float = SECONDS) -> str:
-    """What virsh prints. Raises VirshError; VirshTimeout after TIMEOUT seconds."""
+    """The output of virsh. Raises VirshError; VirshTimeout after TIMEOUT seconds."""
     uri = os.environ.get("LIBVIRT_DEFAULT_URI", "qemu:///system")
     try:
         done = await program.run("virsh", "--quiet", "--connect", uri, *arguments, timeout=timeout)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The output of commands as values: styled text, fields, tables, findings.
 
-plain writes them to pipes and files, terminal shows them with rich. Text can come from files and
+plain writes them to pipes and files, terminal shows them with rich. Text may come from files and
 processes of other users, so control characters are removed here.
 """
 
@@ -13,11 +13,11 @@ from typing import NamedTuple, Union
 from nestd.formats.printable import one_line
 
 GOOD, WARN, BAD, DIM, STRONG = "green", "yellow", "bold red", "dim", "bold"
-_COMMAND_AND_REMARK = 80 - len("     # ")  # characters, in a line of a terminal
+_COMMAND_AND_REMARK = 80 - len("     # ")  # characters on one terminal line
 
 
 class Text(NamedTuple):
-    """One paragraph of parts, each with its style."""
+    """One paragraph, as parts with their styles."""
 
     parts: tuple[tuple[str, str], ...]
 
@@ -29,20 +29,20 @@ Cell = Union[str, Text]
 
 
 class Fields(NamedTuple):
-    """Names and values, one pair a line."""
+    """Names and values, one pair per line."""
 
     rows: tuple[tuple[str, Text], ...]
 
 
 class Columns(NamedTuple):
-    """A table; the last column takes the rest of the line."""
+    """A table; the last column fills the rest of the line."""
 
     titles: tuple[str, ...]
     rows: tuple[tuple[Text, ...], ...]
 
 
 class Details(NamedTuple):
-    """A word and its lines in each row; the lines after the first are indented."""
+    """Rows of a word and its lines; the lines after the first are indented."""
 
     rows: tuple[tuple[Text, tuple[Text, ...]], ...]
 
@@ -57,7 +57,7 @@ Element = Union[Text, Fields, Columns, Details, Indented]
 
 
 def styled(*parts: str | tuple[str, str]) -> Text:
-    """Text of plain parts and of (part, style)."""
+    """A text from plain parts and (part, style) pairs."""
     pairs = [(part, "") if isinstance(part, str) else part for part in parts]
     return Text(tuple((one_line(words), style) for words, style in pairs))
 
@@ -68,7 +68,7 @@ def cell(value: Cell) -> Text:
 
 
 def fields(rows: Iterable[tuple[str, Cell]]) -> Fields:
-    """Names and values, one pair a line."""
+    """Names and values, one pair per line."""
     return Fields(tuple((name, cell(value)) for name, value in rows))
 
 
@@ -78,7 +78,7 @@ def columns(titles: Sequence[str], rows: Iterable[Sequence[Cell]]) -> Columns:
 
 
 def details(rows: Iterable[tuple[Text, Sequence[str]]]) -> Details:
-    """A word and its lines in each row."""
+    """Rows of a word and its lines."""
     return Details(tuple((word, tuple(map(cell, lines))) for word, lines in rows))
 
 
@@ -93,7 +93,7 @@ def command(line: str, remark: str = "") -> Text:
 
 
 def commands(choices: Iterable[tuple[str, str]]) -> Indented:
-    """Commands to choose from, with aligned remarks: above each where a line would get too long."""
+    """Commands to choose from with aligned remarks, or remarks above if lines would be too long."""
     pairs = list(choices)
     width = max((len(line) for line, _ in pairs), default=0)
     if any(width + len(remark) > _COMMAND_AND_REMARK for _, remark in pairs):
@@ -103,7 +103,7 @@ def commands(choices: Iterable[tuple[str, str]]) -> Indented:
 
 
 def reworded(element: Element, words: Callable[[str], str]) -> Element:
-    """The element with each part of its texts passed through WORDS."""
+    """The element with the function WORDS applied to each part of its texts."""
 
     def text(given: Text) -> Text:
         return Text(tuple((words(part), style) for part, style in given.parts))

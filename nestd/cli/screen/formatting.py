@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Formats single values for people: times, sizes, machines, jobs, assignments. Text only."""
+"""Formats single values as plain text: times, sizes, machines, jobs, assignments."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ VENDORS = {
 }
 LEVELS = {1: "debug", 2: "info", 3: "warning", 4: "error"}
 LIBVIRT_LEVEL = 3
-"""What libvirt logs unless it is told otherwise: warnings and errors."""
+"""libvirt's default log level: warnings and errors."""
 _MOST_NAMED = 4
 
 
 def on_off(answer: str) -> str:
-    """ "yes" and "no" as on and off; other answers as they are."""
+    """ "yes" and "no" as "on" and "off"; other answers unchanged."""
     return {"yes": "on", "no": "off"}.get(answer, answer)
 
 
 def plain(value: str) -> str:
-    """A value as nestd writes it: 1 and 0 where some modules show Y and N."""
+    """A value as nestd writes it: 1 and 0 for the Y and N of some modules."""
     return {"Y": "1", "N": "0"}.get(value, value)
 
 
 def kind_of_host(host: Host) -> str:
-    """The hardware, and what the host itself runs in."""
+    """The hardware, and the hypervisor or container that the host runs in."""
     inside = host.host_virtualization
     if is_container(inside):
         place = f"seen from inside a container ({inside})"
@@ -43,12 +43,12 @@ def kind_of_host(host: Host) -> str:
     else:
         place = "on bare metal"
     if host.vendor == "none" and host.backend:
-        return place  # there is KVM, of none of these vendors
+        return place  # KVM is present, for none of these vendors
     return f"{VENDORS.get(host.vendor, host.vendor)}, {place}"
 
 
 def machines(host: Host) -> str:
-    """The running virtual machines, or the visible ones if nestd may not look at all of them."""
+    """The number and names of the running virtual machines, or of those visible to nestd."""
     names = listed([each.name for each in host.machines])
     count = len(host.machines) or host.machine_count
     if not host.machines_known:
@@ -60,7 +60,7 @@ def machines(host: Host) -> str:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names with commas, the first few of them."""
+    """The first few names, separated by commas."""
     rest = len(names) - _MOST_NAMED
     return ", ".join(names[:_MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
@@ -72,12 +72,12 @@ def blocker(one: Blocker) -> str:
 
 
 def inhibitor(one: Inhibitor) -> str:
-    """Who inhibits reloads, and why."""
+    """The client that inhibits reloads, and its reason."""
     return f"{one.who} ({one.why})"
 
 
 def job(one: Job) -> str:
-    """How far a job is."""
+    """The progress of a job."""
     what = f"the {one.kind} of {one.module}"
     if one.state == "waiting":
         names = listed([blocker(each) for each in one.blockers]) or "its turn"
@@ -87,12 +87,12 @@ def job(one: Job) -> str:
 
 
 def assignment(one: Assignment) -> str:
-    """An assignment and where it stands."""
+    """An assignment and its place."""
     return f"{one.parameter}={one.value} ({one.place})"
 
 
 def filters(text: str, level: int = 0) -> str:
-    """What a daemon logs with FILTERS and LEVEL."""
+    """What a daemon logs with these filters and LEVEL."""
     rest = f"everything of level {level} and above" if level else "warnings and errors"
     return f"{text}, else {rest}" if text else rest
 
@@ -103,7 +103,7 @@ def is_default(daemon: LogDaemon) -> bool:
 
 
 def duration(seconds: float) -> str:
-    """A duration for people: 5 s, 2 min 5 s, 1 h 9 min."""
+    """A duration such as 5 s, 2 min 5 s or 1 h 9 min."""
     whole = max(0, round(seconds))
     days, hours, minutes = whole // 86400, whole // 3600 % 24, whole // 60 % 60
     units = ((days, "d"), (hours, "h"), (minutes, "min"), (whole % 60, "s"))
@@ -113,7 +113,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: int) -> str:
-    """A size for people."""
+    """A size in bytes with a suitable unit."""
     number = float(count)
     for unit in ("bytes", "kB", "MB"):
         if number < 1000:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Standard output and standard error: plain into pipes and files, with rich on a terminal.
+"""Standard output and standard error: plain in pipes and files, with rich on a terminal.
 
-Without rich a terminal gets the plain lines too.
+Without rich, a terminal gets plain lines too.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 
 
 class OutputError(CliError):
-    """Standard output cannot be written; the error goes to standard error."""
+    """Standard output cannot be written; this error goes to standard error."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(f"The output cannot be written: {error.strerror or error}.")
 
 
 class Screen:
-    """Where a command prints.
+    """The output of a command.
 
-    SUGGEST rewrites the commands in a text so that they work here. is_json: the result, or a
-    refusal, is printed as JSON.
+    SUGGEST rewrites the commands in a text so that they work as pasted. is_json: results and
+    errors are printed as JSON.
     """
 
     def __init__(self, suggest: Callable[[str], str] = str, *, json: bool = False) -> None:
@@ -74,7 +74,7 @@ class Screen:
         self.show(styled(*parts))
 
     def commands(self, *lines: str) -> None:
-        """Print the commands that can be typed next."""
+        """Print commands that can be run next."""
         self.show(indented(*lines))
 
     def diff(self, diff: str) -> None:
@@ -85,13 +85,13 @@ class Screen:
             self.say((line, STRONG if header else styles.get(line[:1], "")))
 
     def json(self, value: object, *, indent: int | None = 2) -> None:
-        """Print a value as JSON in ASCII; values become objects."""
+        """Print a value as JSON in ASCII; NamedTuples become objects."""
         self.write(json.dumps(as_plain(value), indent=indent) + "\n")
 
     def write(self, text: str) -> None:
-        """Write text as it is. Raises OutputError."""
+        """Write text unchanged. Raises OutputError."""
         with _written():
-            if sys.stdout is None:  # it was closed when we were started
+            if sys.stdout is None:  # closed before nestctl was started
                 raise OSError(0, "it is closed")
             sys.stdout.write(text)
             sys.stdout.flush()
@@ -103,11 +103,11 @@ class Screen:
         self.show_aside(styled(("Warning: ", WARN), text))
 
     def note(self, text: str) -> None:
-        """Print something that is not a result, on standard error."""
+        """Print something that is not a result to standard error."""
         self.show_aside(styled(text))
 
     def show_aside(self, element: Element) -> None:
-        """Print to standard error, unless the user has closed it."""
+        """Print to standard error unless the user has closed it."""
         if sys.stderr is None:
             return
         element = reworded(element, self._suggest)
@@ -122,7 +122,7 @@ class Screen:
             return
 
     def failure(self, error: CliError) -> None:
-        """Print an error and the next step: on standard error, with --json on standard output."""
+        """Print an error and the next step to standard error, with --json to standard output."""
         if self.is_json and not isinstance(error, OutputError):
             refusal = {"name": error.name, "text": error.text, "blockers": error.blockers}
             self.json({"error": refusal})
@@ -137,7 +137,7 @@ class Screen:
         found: Indented = commands(worded)
         self.show_aside(found)
 
-    # What changes in place
+    # Output replaced in place
 
     @property
     def is_live(self) -> bool:
@@ -146,14 +146,14 @@ class Screen:
         return terminal is not None and terminal.can_redraw
 
     def live(self) -> LiveView:
-        """A view that is replaced in place; where is_live."""
+        """A view that is replaced in place; needs is_live."""
         terminal = self._terminal("stdout")
         assert terminal is not None
         return terminal.live()
 
     @contextmanager
     def waiting(self) -> Iterator[Callable[[str], None]]:
-        """Show the reason of a wait: in place on a terminal, else one line per new sentence."""
+        """Show the reason for a wait: in place on a terminal, else one line per new sentence."""
         terminal = self._terminal("stdout")
         if terminal is not None and terminal.can_redraw:
             with terminal.waiting() as show:
@@ -170,7 +170,7 @@ class Screen:
 
     @contextmanager
     def countdown(self, seconds: int) -> Iterator[Callable[[float, str], None]]:
-        """Show the seconds that are left and the size of a log, on a terminal."""
+        """Show the remaining seconds and the size of a log, on a terminal only."""
         terminal = self._terminal("stdout")
         if terminal is None or not terminal.can_redraw:
             yield lambda left, size: None
@@ -180,7 +180,7 @@ class Screen:
 
     @contextmanager
     def transfer(self, name: str) -> Iterator[Callable[[int], None]]:
-        """Show how many bytes have arrived, on a terminal."""
+        """Show the number of received bytes, on a terminal only."""
         terminal = self._terminal("stderr")
         if terminal is None:
             yield lambda size: None
@@ -189,7 +189,7 @@ class Screen:
             yield show
 
     def _terminal(self, name: str) -> Terminal | None:
-        """The stream as a terminal, None if it is not one or rich is not installed."""
+        """The stream as a terminal; None if it is not one or rich is not installed."""
         if name not in self._terminals:
             self._terminals[name] = None if self.is_json else _open_terminal(getattr(sys, name))
         return self._terminals[name]
@@ -209,7 +209,7 @@ def _open_terminal(stream: TextIO | None) -> Terminal | None:
 
 @contextmanager
 def _written() -> Iterator[None]:
-    """Raise OutputError if output cannot be written, unless its reader has closed it."""
+    """Turn a failed write into OutputError, unless the reader has closed the output."""
     try:
         yield
     except BrokenPipeError:
@@ -220,6 +220,6 @@ def _written() -> Iterator[None]:
 
 
 def discard_output() -> None:
-    """Discard all further standard output, also what Python flushes at exit."""
-    with suppress(AttributeError, OSError):  # there may be none
+    """Discard all further standard output, including what Python flushes at exit."""
+    with suppress(AttributeError, OSError):  # standard output may not exist
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Elements as lines for pipes and files: every line whole, however long, nothing at its end.
+"""Elements as lines for pipes and files: never wrapped, without trailing spaces.
 
-Names may be written in any script: a column is as wide as its text is on a terminal.
+Names may be in any script: the width of a column is that of its text on a terminal.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _padded(text: str, size: int) -> str:
 
 
 def width(text: str) -> int:
-    """The columns that a text takes on a terminal."""
+    """The width of a text on a terminal, in columns."""
     if text.isascii():
         return len(text)
     return sum(map(_columns, text))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The state of nested virtualization in words: what runs, what the next boot brings, and why.
+"""The state of nested virtualization in words: the current one, that after a boot, and why.
 
-All values come from nestd; nothing is compared or derived here. A service of version 1.0 does not
-report the next boot (host.nested.at_boot is ""): then the next load is shown.
+All values come from nestd; none is derived here. A service of version 1.0 does not report the next
+boot (host.nested.at_boot is ""); the next load is shown instead.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _HARMLESS = (ObstacleKind.UNKNOWN_PARAMETER.value,)
 def headline(host: Host, default: str = "") -> str:
     """One or two sentences: is nested virtualization on now, and after a reboot?
 
-    DEFAULT is for a service of version 1.0, where the kernel's default decides: "pass" where
-    Validate finds that it leaves things as they are, "warn" where it does not.
+    DEFAULT is for a service of version 1.0, if the kernel's default decides: "pass" if Validate
+    finds that the next load changes nothing, "warn" if it does.
     """
     module = host.main
     if module is None or module.state == "missing":
@@ -79,7 +79,7 @@ def _at_boot(host: Host, module: Module) -> str:
 
 
 def is_withheld(host: Host, module: Module) -> bool:
-    """Whether guests get no nested virtualization although the module has it switched on."""
+    """Whether guests get no nested virtualization although it is on in the module."""
     return module.nested == "yes" and host.nested.running == "no"
 
 
@@ -117,7 +117,7 @@ def _is_loaded(module: Module) -> bool:
 
 
 def without_module(host: Host) -> Iterator[tuple[str, str]]:
-    """What is known where no module decides: rows of what runs and what a boot brings."""
+    """Rows of the current state and that after a boot, on a host where no module decides."""
     if not host.backend:
         return
     yield "KVM", "built into the kernel" if host.backend == "builtin" else host.backend
@@ -128,23 +128,23 @@ def without_module(host: Host) -> Iterator[tuple[str, str]]:
 
 
 def by_default(module: Module, verdict: str) -> str:
-    """The kernel's default for the next load relative to now; "" if it is not known."""
+    """The kernel's default for the next load compared with now; "" if unknown."""
     now, other = ("on", "off") if module.nested == "yes" else ("off", "on")
     return "" if module.nested == "unknown" else {"pass": now, "warn": other}.get(verdict, "")
 
 
 def obstacles(module: Module) -> list[LoadObstacle]:
-    """The obstacles to loading a module at the next boot, without ignored parameters."""
+    """The obstacles to loading a module at the next boot, except ignored parameters."""
     return [each for each in module.load_obstacles if each.kind not in _HARMLESS]
 
 
 def obstacle(module: Module, one: LoadObstacle) -> str:
-    """What keeps a module from being loaded, as a sentence."""
+    """An obstacle to loading a module, as a sentence."""
     return sentence(module.name, one)
 
 
 def drift(host: Host, module: Module) -> Iterator[str]:
-    """Sentences on how running, configured and next differ, and what to do."""
+    """Sentences about differences between running, configured and next, and what to do."""
     name = module.name
     if module.read_error and module is not host.main:
         yield f"{module.read_error.rstrip('.')}."
@@ -171,7 +171,7 @@ def _config_error(host: Host, module: Module) -> Iterator[str]:
 
 
 def pending(module: Module) -> list[str]:
-    """The parameters that the next load changes, each as "PARAMETER RUNNING -> NEXT"."""
+    """The parameters that the next load changes, as "PARAMETER RUNNING -> NEXT"."""
     return [
         f"{each.parameter} {plain(each.running)} -> {plain(each.next) or 'no value'}"
         for each in module.pending or ()
@@ -196,7 +196,7 @@ def configured(module: Module) -> str:
 
 
 def next_load(host: Host, module: Module, default: str = "") -> str:
-    """The value of nested after the next load, and what decides it; DEFAULT as in headline()."""
+    """The value of nested after the next load and its source; DEFAULT as in headline()."""
     if module.nested_next == "default":
         known = by_default(module, default)
         if module.nested_at_boot in ("yes", "no") and not obstacles(module):
@@ -208,7 +208,7 @@ def next_load(host: Host, module: Module, default: str = "") -> str:
 
 
 def at_boot(host: Host, module: Module) -> str:
-    """The reason why the module is not loaded at boot; "" if there is none."""
+    """Why the module is not loaded at boot; "" if it is loaded."""
     found = obstacles(module)
     if not found or host.nested.at_boot == "yes":
         return ""
@@ -218,7 +218,7 @@ def at_boot(host: Host, module: Module) -> str:
 
 
 def running(module: Module) -> str:
-    """What runs."""
+    """The running value of nested, in words."""
     if module.nested == "unknown":
         return f"{module.name} is not loaded" if not module.loaded else "unknown"
     return on_off(module.nested)

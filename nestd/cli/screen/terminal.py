@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Elements on a terminal, with rich: the only file that imports it, and only for a terminal.
+"""Elements on a terminal, with rich, which no other file imports.
 
-rich is packaged in Debian 12, Fedora and EPEL 9 and well maintained; it handles tables, live
+rich is well maintained and packaged in Debian 12, Fedora and EPEL 9; it handles tables, live
 displays, NO_COLOR and all kinds of terminals.
 """
 
@@ -40,7 +40,7 @@ from nestd.cli.screen.elements import (
 )
 
 WIDEST = 100
-"""Columns that running text takes at most."""
+"""Maximum width of running text, in columns."""
 
 
 class Terminal:
@@ -49,7 +49,7 @@ class Terminal:
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(
             file=stream,
-            # Only the terminal decides on colours: FORCE_COLOR would put them into pipes.
+            # Ignore FORCE_COLOR, which would put colours into pipes.
             force_terminal=True,
             no_color=bool(os.environ.get("NO_COLOR")),
             markup=False,
@@ -59,13 +59,13 @@ class Terminal:
 
     @property
     def can_redraw(self) -> bool:
-        """Whether something that changes in place can be shown."""
+        """Whether output can be replaced in place."""
         return not self._console.is_dumb_terminal
 
     def print(self, element: Element) -> None:
-        """Print an element, running text wrapped.
+        """Print an element; wraps running text.
 
-        The terminal itself wraps commands, so that they can be copied whole.
+        Commands are left to the terminal to wrap, so that they can be copied as a whole.
         """
         if isinstance(element, Indented):
             for line in element.lines:
@@ -76,13 +76,13 @@ class Terminal:
 
     @contextmanager
     def waiting(self) -> Iterator[Callable[[str], None]]:
-        """The reason of a wait, replaced in place."""
+        """Show the reason for a wait, replaced in place."""
         with self._console.status("") as status:
             yield status.update
 
     @contextmanager
     def countdown(self, seconds: int) -> Iterator[Callable[[float, str], None]]:
-        """The seconds that are left and the size of a log."""
+        """Show the remaining seconds and the size of a log."""
         with Progress(
             TextColumn("{task.fields[left]} left"),
             BarColumn(),
@@ -102,7 +102,7 @@ class Terminal:
 
     @contextmanager
     def transfer(self, name: str) -> Iterator[Callable[[int], None]]:
-        """The bytes that have arrived."""
+        """Show the number of received bytes."""
         with Progress(
             TextColumn(name),
             BarColumn(),
@@ -121,14 +121,14 @@ class Terminal:
 
 
 class LiveView:
-    """Elements at the top, and below them as many of the latest events as fit."""
+    """Elements at the top, with as many of the latest events below as fit."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live = Live(console=console, auto_refresh=False, vertical_overflow="crop")
 
     def start(self) -> None:
-        """Take the screen."""
+        """Take over the screen."""
         self._live.start()
 
     def stop(self) -> None:
@@ -136,7 +136,7 @@ class LiveView:
         self._live.stop()
 
     def show(self, elements: list[Element], events: deque[str], end: str) -> None:
-        """Replace what is shown; END is the last line, "" for none."""
+        """Replace the contents; END is the last line, "" for none."""
         top = Group(*map(renderable, elements))
         height = len(self._console.render_lines(top)) + 4
         room = max(0, self._console.height - height)
@@ -147,7 +147,7 @@ class LiveView:
 
 
 def renderable(element: Element) -> RenderableType:
-    """An element as rich shows it."""
+    """An element as an object of rich."""
     if isinstance(element, Text):
         return _text(element)
     if isinstance(element, Fields):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestd as a client sees it: the calls of org.nestd1 with plain values, and its signals.
+"""The client of nestd: the calls of org.nestd1 with plain values, and its signals.
 
-The types of a call's arguments come from the tables in formats.api. No other file of nestctl uses
-the connection. Every failure is a CliError.
+The argument types of a call come from the tables in formats.api. No other file of nestctl uses the
+connection. Every failure is a CliError.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PROPERTIES = "org.freedesktop.DBus.Properties"
 _OBJECTS = "org.freedesktop.DBus.ObjectManager"
 
 READ_SECONDS = 60.0
-# Long enough for a person to find a password and for a reload's retries; nestd has its own limits.
+# Long enough to find a password and for a reload's retries; nestd has its own limits.
 CHANGE_SECONDS = 900.0
 
 _BLOCKED = (BUSY, INHIBITED)
@@ -43,18 +43,18 @@ Options = Mapping[str, Variant]
 
 
 class Blocked(CliError):
-    """Something uses the module, and nothing was changed."""
+    """Something uses the module; nothing was changed."""
 
 
 class Client:
-    """Use connect(). Calls that change something allow nestd to ask the user for a password."""
+    """Create with connect(). Calls that change something allow polkit to ask for a password."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     @classmethod
     async def connect(cls, address: str | None) -> Client:
-        """Connect to the bus at ADDRESS, None for the system bus."""
+        """Connect to the bus at ADDRESS; None is the system bus."""
         try:
             return cls(await Connection.connect(address, take_descriptors=True))
         except (OSError, ValueError) as error:
@@ -73,7 +73,7 @@ class Client:
         return bool(owned)
 
     async def host(self) -> Host:
-        """The whole state."""
+        """The state of the whole host."""
         properties = await self._properties(MANAGER_PATH, manager.TABLE)
         [objects] = await self._send(MANAGER_PATH, _OBJECTS, "GetManagedObjects")
         machines = await self._manager("ListMachines")
@@ -86,7 +86,7 @@ class Client:
         return sorted((Machine(*each) for each in found), key=lambda one: one.name)
 
     async def guests(self) -> list[Guest]:
-        """Virtual machines that run, with what they have of nesting."""
+        """The running virtual machines with their nesting."""
         try:
             found = await self._manager("ListGuests")
         except CliError as error:
@@ -102,7 +102,7 @@ class Client:
         return values.from_properties(Module, await self._properties(path, module.TABLE))
 
     async def blockers(self, name: str) -> tuple[Blocker, ...]:
-        """What keeps a module from being reloaded."""
+        """What blocks a reload of a module."""
         return values.blockers(await self._module(name, "ListBlockers"))
 
     async def plan(self, name: str, parameters: Mapping[str, str], when: str) -> Plan:
@@ -110,7 +110,7 @@ class Client:
         return values.from_keys(Plan, await self._module(name, "Plan", dict(parameters), when))
 
     async def job(self, number: int) -> Job:
-        """One job; it exists until some seconds after its end."""
+        """One job; it exists for some seconds after its end."""
         path = await self._manager("GetJob", number)
         return values.from_properties(Job, await self._properties(path, job.TABLE))
 
@@ -119,11 +119,11 @@ class Client:
         return [Finding(*each) for each in await self._manager("Validate")]
 
     async def posture(self) -> list[Finding]:
-        """What makes nesting a risk on this host."""
+        """The risks of nesting on this host."""
         return [Finding(*each) for each in await self._manager("Posture")]
 
     async def check_guest(self, xml: str) -> tuple[bool, list[Finding]]:
-        """Whether the guest with this domain XML can be a hypervisor here."""
+        """Whether the guest with this domain XML can be a hypervisor on this host, and why."""
         ready, findings = await self._call(MANAGER_PATH, manager.TABLE, "CheckGuest", xml)
         return bool(ready), [Finding(*each) for each in findings]
 
@@ -138,7 +138,7 @@ class Client:
     # Changing
 
     async def set_nested(self, name: str, enabled: bool, when: str, options: Options) -> int:
-        """The number of the job, 0 where no reload was needed. Raises Blocked."""
+        """Returns the number of the job, 0 if no reload was needed. Raises Blocked."""
         return await self._change(name, "SetNested", enabled, when, dict(options))
 
     async def set_parameters(
@@ -156,16 +156,16 @@ class Client:
         return await self._change(name, "Unload", when, {})
 
     async def load(self, name: str) -> None:
-        """Load a module that was unloaded."""
+        """Load a module."""
         await self._call(module_path(name), module.TABLE, "Load", {}, change=True)
 
     async def cancel(self, number: int) -> None:
-        """Give up a waiting job."""
+        """Cancel a waiting job."""
         path = await self._manager("GetJob", number)
         await self._call(path, job.TABLE, "Cancel", change=True)
 
     async def inhibit(self, who: str, why: str) -> int:
-        """A descriptor: no module is reloaded while it is open."""
+        """Returns a descriptor that blocks reloads of modules while it is open."""
         return await self._descriptor("Inhibit", who, why)
 
     # libvirt's logs
@@ -177,12 +177,12 @@ class Client:
         return values.from_properties(LogDaemon, properties)
 
     async def running_filters(self, daemon: str) -> tuple[str, str]:
-        """Filters and outputs that the daemon uses now."""
+        """The filters and outputs that the daemon uses now."""
         filters, outputs = await self._log(daemon, "GetRunning")
         return str(filters), str(outputs)
 
     async def check_filters(self, daemon: str, filters: str, outputs: str) -> tuple[str, list[str]]:
-        """Filters in their canonical form, and warnings."""
+        """The filters in canonical form, and warnings."""
         canonical, warnings = await self._log(daemon, "CheckFilters", filters, outputs)
         return str(canonical), list(warnings)
 
@@ -191,20 +191,20 @@ class Client:
         await self._log(daemon, "SetFilters", filters, when, dict(options))
 
     async def plan_filters(self, daemon: str, filters: str, options: Options) -> Plan:
-        """What would be written."""
+        """What set_filters() would write."""
         [given] = await self._log(daemon, "Plan", filters, dict(options))
         return values.from_keys(Plan, given)
 
     async def start_debug(self, daemon: str, filters: str, seconds: int, options: Options) -> None:
-        """Begin a debug session."""
+        """Start a debug session of SECONDS."""
         await self._log(daemon, "StartDebug", filters, seconds, dict(options))
 
     async def stop_debug(self, daemon: str) -> None:
-        """End a debug session, with the former settings restored."""
+        """End a debug session and restore the settings."""
         await self._log(daemon, "StopDebug")
 
     async def collect_logs(self, options: Options) -> int:
-        """A descriptor to read a .tar.gz from."""
+        """Returns a descriptor from which to read a .tar.gz."""
         return await self._descriptor("CollectLogs", dict(options))
 
     # Signals
@@ -214,12 +214,12 @@ class Client:
         await self._subscribe(f"type='signal',sender='{BUS_NAME}'", callback)
 
     async def on_owner(self, callback: Callable[[bool], None]) -> None:
-        """Call CALLBACK when nestd starts or ends."""
+        """Call CALLBACK with True when nestd starts and with False when it ends."""
         rule = f"type='signal',sender='{BUS}',member='NameOwnerChanged',arg0='{BUS_NAME}'"
         await self._subscribe(rule, lambda signal: callback(bool(signal.args[2])))
 
     async def closed(self) -> None:
-        """Wait until the bus is gone, which is a CliError."""
+        """Wait until the bus is gone, then raise CliError."""
         try:
             await self._connection.closed()
         except BusError as error:
@@ -310,7 +310,7 @@ class Client:
 
 
 def _types(table: InterfaceTable, member: str) -> str:
-    """The types of a method's arguments. Raises CliError where this version has no such method."""
+    """The types of a method's arguments. Raises CliError if this version has no such method."""
     if member not in table.methods:
         raise CliError(f"This version of nestctl cannot do {member}.", name=UNKNOWN_MEMBER)
     return "".join(type_ for _, type_ in table.methods[member].takes)

@@ -36,10 +36,10 @@ class Exit(IntEnum):
 
 
 class CliError(Exception):
-    """Ends the command. text is one sentence; hint is the next step, "" for none.
+    """An error that ends the command. text is one sentence; hint is the next step, "" for none.
 
-    Hints say "nestctl", which the screen replaces by the way it was called; "nestctl ..." stands
-    for the whole command line. name is the D-Bus error's, blockers are those of a refused reload.
+    Hints say "nestctl", which the screen replaces by the program as it was called; "nestctl ..." is
+    the whole command line. name is the D-Bus error's; blockers are those of a refused reload.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The values that nestd returns. Field names are the keys of nestctl's JSON and stable.
+"""The values that nestd returns. Field names are the keys of nestctl's JSON and are stable.
 
-A field is read from the property of the same name, except that "refcount" is RefCount; a property
-that a service of version 1.0 lacks keeps the field's default. They are NamedTuples, since a frozen
-dataclass takes ten times as long to define at each start.
+A field is read from the property of the same name (exceptions are in PROPERTIES); if a service of
+version 1.0 lacks the property, the field keeps its default. These are NamedTuples, since frozen
+dataclasses take ten times as long to define at each start.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _Value = TypeVar("_Value")
 
 
 class Assignment(NamedTuple):
-    """One assignment that the next load of a module passes; line 0 is the kernel command line."""
+    """One assignment for the next load of a module; line 0 is the kernel command line."""
 
     parameter: str
     value: str
@@ -31,7 +31,7 @@ class Assignment(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Where it stands, in words."""
+        """Its file and line, in words."""
         return place(self.file, self.line)
 
 
@@ -44,7 +44,7 @@ class Difference(NamedTuple):
 
 
 class Blocker(NamedTuple):
-    """Something that keeps a module from being reloaded; pid is 0 if it is not a process."""
+    """Something that blocks a reload of a module; pid is 0 if it is not a process."""
 
     kind: str
     name: str
@@ -55,7 +55,7 @@ class Blocker(NamedTuple):
 class Module(NamedTuple):
     """One KVM module; the words are those of org.nestd1.Module.
 
-    nested_at_boot is "" and pending None from a service that does not tell them.
+    nested_at_boot is "" and pending None if the service does not report them.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Machine(NamedTuple):
 
 
 class Guest(NamedTuple):
-    """A virtual machine and what it has of nesting; the words are those of ListGuests."""
+    """A virtual machine and its nesting; the words are those of ListGuests."""
 
     pid: int
     name: str
@@ -104,7 +104,7 @@ class Guest(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A reload; since in microseconds since 1970, 0 where the service does not tell."""
+    """A reload; since is in microseconds since 1970, 0 if the service does not report it."""
 
     id: int
     kind: str
@@ -117,7 +117,7 @@ class Job(NamedTuple):
 
 
 class Inhibitor(NamedTuple):
-    """Who asked for no reloads."""
+    """A client that blocks reloads."""
 
     who: str
     why: str
@@ -126,9 +126,9 @@ class Inhibitor(NamedTuple):
 
 
 class LogDaemon(NamedTuple):
-    """A libvirt daemon; debug_until in microseconds since 1970, 0 where no session runs.
+    """A libvirt daemon; debug_until is in microseconds since 1970, 0 without a session.
 
-    activation is "" from a service that does not tell it.
+    activation is "" if the service does not report it.
     """
 
     name: str
@@ -163,7 +163,7 @@ class Finding(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """The error that a request would meet."""
+    """The error that a request would get."""
 
     name: str
     text: str
@@ -181,10 +181,10 @@ class Plan(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A change or reload of the past; time in microseconds since 1970. uid -1: not decided.
+    """A past change or reload; time is in microseconds since 1970; uid is -1 if not reported.
 
-    before is what a change replaced in a file, by parameter or as "filters" and "outputs"; undoable
-    whether the file is still as the change left it.
+    before is what a change replaced in a file, keyed by parameter or "filters" and "outputs";
+    undoable says whether the file is still as the change wrote it.
     """
 
     time: int
@@ -199,14 +199,15 @@ class Entry(NamedTuple):
 
     @property
     def is_change(self) -> bool:
-        """Whether parameters or log settings were changed by it."""
+        """Whether it changed parameters or log settings."""
         return self.kind in ("change", "logs") and self.result == "done"
 
 
 class Nested(NamedTuple):
     """Nested virtualization on the host as a whole.
 
-    decided_by is the place of the assignment that wins at the next load, None for the default.
+    decided_by is the place of the assignment that takes effect at the next load, None for the
+    default.
     """
 
     running: str
@@ -218,7 +219,7 @@ class Nested(NamedTuple):
 
 
 class Host(NamedTuple):
-    """The state of the whole host. Jobs are those that have not ended."""
+    """The state of the whole host. jobs has only jobs that have not ended."""
 
     nested: Nested
     version: str
@@ -241,7 +242,7 @@ class Host(NamedTuple):
 
 
 PROPERTIES: Mapping[str, str] = {"refcount": "RefCount", "module": "Subject", "uid": "StartedByUid"}
-"""Properties whose name is not the field's."""
+"""Properties whose names differ from their fields'."""
 _STRUCTS: Mapping[str, type] = {
     "assignments": Assignment,
     "blockers": Blocker,
@@ -251,7 +252,7 @@ _STRUCTS: Mapping[str, type] = {
 
 
 def property_of(field: str) -> str:
-    """The D-Bus property of a field: NestedNext of nested_next."""
+    """The D-Bus property of a field, such as NestedNext for nested_next."""
     return PROPERTIES.get(field) or "".join(word.capitalize() for word in field.split("_"))
 
 
@@ -268,19 +269,19 @@ def last_name(path: object) -> str:
 
 
 def blockers(given: Iterable[Any]) -> tuple[Blocker, ...]:
-    """From a(ssus)."""
+    """Blockers from a(ssus)."""
     return tuple(Blocker(*each) for each in given)
 
 
 def from_properties(kind: Callable[..., _Value], given: Properties) -> _Value:
-    """A value of that kind from the properties of an object."""
+    """A value of type KIND from the properties of an object."""
     fields: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
     known = {field: given.get(property_of(field)) for field in fields}
     return kind(**{field: _shaped(field, value) for field, value in known.items() if value})
 
 
 def from_keys(kind: Callable[..., _Value], given: Properties) -> _Value:
-    """A value of that kind from a{sv} whose keys are its fields; others are left out."""
+    """A value of type KIND from an a{sv} with its fields as keys; other keys are ignored."""
     fields: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
     return kind(**{field: _shaped(field, given[field]) for field in fields if field in given})
 
@@ -302,7 +303,7 @@ def host(
     machines: Iterable[Any],
     inhibitors: Iterable[Any],
 ) -> Host:
-    """From the manager's properties, GetManagedObjects, ListMachines and ListInhibitors."""
+    """The host from the manager's properties, GetManagedObjects, ListMachines, ListInhibitors."""
     found: dict[str, list[Properties]] = {}
     for path in sorted(objects):
         for interface, properties in objects[path].items():

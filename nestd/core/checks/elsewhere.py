@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Where "nested" is changed on a host on which kvm.conf does not decide."""
+"""Where to change "nested" on a host on which kvm.conf does not decide."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nestd.formats.modprobe.boot_arguments import advice
 
 
 def elsewhere(situation: Situation, module: Module, asked: Answer) -> str:
-    """How "nested" becomes what is ASKED where kvm.conf does not decide, as a sentence; else ""."""
+    """A sentence on how to set "nested" to ASKED if kvm.conf does not decide; else ""."""
     facts = situation.facts
     winner = facts.module(module.name).next_load.effective(NESTED)
     value = "1" if asked is Answer.YES else "0"

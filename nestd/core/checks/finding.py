@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a check found. Written for administrators who are new to the subject."""
+"""The result of a check, written for administrators who are new to the subject."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nestd.formats.printable import one_line
 
 
 class Verdict(Enum):
-    """How a finding bears on nested virtualization."""
+    """The effect of a finding on nested virtualization."""
 
     PASS = "pass"  # as it should be
     NOTE = "note"  # information, nothing to do
@@ -22,9 +22,8 @@ class Verdict(Enum):
 class Finding:
     """The result of one check. id is stable: scripts and frontends rely on it.
 
-    summary is one sentence (a second one where the first needs it), hint the next step, "" where
-    there is none. No two findings of one answer have the same id.
-    Make one with the functions below: the files that a summary quotes may hold anything.
+    summary is one sentence (two if needed), hint the next step, "" for none. An id occurs once in
+    an answer. Create findings with the functions below, which make quoted file contents printable.
     """
 
     id: str
@@ -34,7 +33,7 @@ class Finding:
 
 
 def passed(id: str, summary: str) -> Finding:
-    """A finding that is as it should be."""
+    """A finding for something as it should be."""
     return Finding(id, Verdict.PASS, one_line(summary))
 
 
@@ -44,10 +43,10 @@ def note(id: str, summary: str, hint: str = "") -> Finding:
 
 
 def warn(id: str, summary: str, hint: str) -> Finding:
-    """A finding that needs attention."""
+    """A finding for a problem that needs attention."""
     return Finding(id, Verdict.WARN, one_line(summary), hint)
 
 
 def fail(id: str, summary: str, hint: str) -> Finding:
-    """A finding that prevents nested virtualization."""
+    """A finding for a problem that prevents nested virtualization."""
     return Finding(id, Verdict.FAIL, one_line(summary), hint)

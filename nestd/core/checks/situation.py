@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The input of the checks: the host at one moment, and what only the checks read."""
+"""The input of the checks: the host's state at one moment, and facts that only checks use."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CPU_VENDORS = {"vmx": Vendor.INTEL, "svm": Vendor.AMD}
 
 @dataclass(frozen=True)
 class Situation:
-    """The state of the host that the checks use."""
+    """The host's state as the checks see it."""
 
     facts: HostFacts
     snapshot: Snapshot
@@ -29,7 +29,7 @@ class Situation:
 
     @cached_property
     def vendor(self) -> Vendor:
-        """Whose KVM the processor is for, also where this kernel lacks the module."""
+        """The vendor of the processor's KVM, even if this kernel lacks the module."""
         if self.snapshot.vendor is not Vendor.NONE:
             return self.snapshot.vendor
         if self.facts.machine.startswith("ppc64"):
@@ -41,17 +41,17 @@ class Situation:
 
     @cached_property
     def module(self) -> Module | None:
-        """The module that has the "nested" parameter; None where the processor has no KVM."""
+        """The module that has the "nested" parameter; None if the processor has no KVM."""
         return self.snapshot.modules.get(HOST_MODULES.get(self.vendor, ""))
 
     @cached_property
     def load(self) -> NextLoad | None:
-        """What the next load of that module does."""
+        """The effects of that module's next load."""
         return None if self.module is None else self.facts.module(self.module.name).next_load
 
     @property
     def nested(self) -> Answer:
-        """Whether nested virtualization is on in what runs."""
+        """Whether nested virtualization is on now."""
         return self.snapshot.nested if self.module is None else self.module.nested
 
     @property
@@ -61,18 +61,18 @@ class Situation:
 
     @property
     def default(self) -> Answer:
-        """What "nested" is where nothing sets it; UNKNOWN where distributions differ."""
+        """The value of "nested" if nothing sets it; UNKNOWN if distributions differ."""
         if self.vendor is Vendor.NONE:
             return Answer.UNKNOWN
         return default_nested(HOST_MODULES[self.vendor], version(self.facts.release))
 
     @property
     def builtin(self) -> bool:
-        """Whether the module is part of the kernel image, where modprobe.d has no effect."""
+        """Whether the module is part of the kernel image, so that modprobe.d has no effect."""
         return self.module is not None and self.module.availability is Availability.BUILTIN
 
     @property
     def power_generation(self) -> int:
-        """The N of POWERN; 0 for another processor, or where it is not known."""
+        """The N in POWERN; 0 for another or an unknown processor."""
         found = re.match(r"POWER(\d+)", self.surroundings.processor.model)
         return int(found.group(1)) if found else 0

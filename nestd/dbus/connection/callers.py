@@ -11,9 +11,10 @@ from nestd.dbus.errors import LIMITS_EXCEEDED, BusError
 MAX_CALLS_PER_SENDER = 16
 MAX_CALLS = 1024
 MAX_BYTES = 5 << 19
-"""Bytes of arguments in all calls at work."""
+"""Bytes, over all calls in progress."""
 _SMALL = 4096
-"""Bytes; such a call is taken from whoever has none at work, even when others have too many."""
+"""Bytes; a call up to this size is admitted from a sender without others in progress, even beyond
+the common limits."""
 
 
 @dataclass
@@ -24,7 +25,7 @@ class _Caller:
 
 
 class Callers:
-    """The accounts of all clients that have a call in progress or are watched."""
+    """The accounts of all clients with a call in progress or a watch."""
 
     def __init__(self) -> None:
         self._callers: dict[str, _Caller] = {}
@@ -32,7 +33,7 @@ class Callers:
         self._bytes = 0
 
     def admit(self, sender: str, size: int) -> None:
-        """Admit a call with SIZE bytes of arguments; raises BusError LimitsExceeded."""
+        """Admit a call of SIZE bytes; raises BusError LimitsExceeded."""
         caller = self._callers.get(sender)
         if caller and caller.calls >= MAX_CALLS_PER_SENDER:
             text = f"You already have {MAX_CALLS_PER_SENDER} calls in progress."
@@ -55,8 +56,8 @@ class Callers:
     def vanished(self, sender: str) -> asyncio.Event:
         """An event that is set once this client has left the bus.
 
-        Valid only while one of its calls is in progress: later it may be gone unnoticed, which
-        raises LookupError. The event outlives the call.
+        Raises LookupError unless one of its calls is in progress, since its departure may have gone
+        unnoticed. The event outlives the call.
         """
         caller = self._callers[sender]
         if caller.event is None:
@@ -66,7 +67,7 @@ class Callers:
         return caller.event
 
     def left(self, sender: str) -> None:
-        """This client has left the bus."""
+        """Note that this client has left the bus."""
         caller = self._callers.get(sender)
         if caller is None:
             return

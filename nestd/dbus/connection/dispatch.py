@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Answers method calls, which any user of the machine may send.
+"""Answers method calls, which any local user may send.
 
 A call is routed by its header before its body is read, a body with the wrong signature is never
-parsed, and any exception but BusError is answered with one neutral sentence.
+parsed, and any exception other than BusError is answered with one neutral sentence.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ from nestd.dbus.values import Call, Resolve, Route
 _log = logging.getLogger(__name__)
 
 INTERNAL_ERROR = "Internal error; see the journal of nestd."
-# As many calls as one sender may have in progress: quick ones end before the next turn.
+# Equals the calls that one sender may have in progress: quick ones end before the next turn.
 _TURN_CALLS = 16
 _TURN_SECONDS = 0.005
 MOST_WAITING = 256
-"""Calls of one sender that may wait for their turn: further ones are refused as they arrive, which
-is what bounds how long a flood of them lasts."""
-_FLOOD_CALLS = 64  # that arrive between two turns
-_LOOK_UP_FROM = 4  # calls of a sender that wait: then it matters whose they are
-_LARGE_BODY = 16 << 10  # bytes; up to here it is read at once, in a few milliseconds
-_LARGE_SECONDS = 0.5  # enough for all that is no waiting
-_AHEAD_SECONDS = 0.005  # until it is looked again whose turn it is
-_CONGESTED_SECONDS = 0.01  # until it is looked again whether the bus has read the answers
+"""Calls of one sender that may wait for their turn. Further ones are refused on arrival, which
+bounds how long a flood of calls lasts."""
+_FLOOD_CALLS = 64  # arriving between two turns
+_LOOK_UP_FROM = 4  # waiting calls of a sender from which on its user id is looked up
+_LARGE_BODY = 16 << 10  # bytes; up to this size it is read on the loop, in a few milliseconds
+_LARGE_SECONDS = 0.5  # enough for a call that does not wait for anything
+_AHEAD_SECONDS = 0.005  # until the next look for a sender that is not ahead of its share
+_CONGESTED_SECONDS = 0.01  # until the next look whether the bus has read the answers
 
 
 class Dispatcher:
-    """The calls that come in on a connection, from their header to their answer."""
+    """The incoming calls of a connection, from their header to their answer."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Dispatcher:
         self._takes_descriptors = takes_descriptors
         self._uid_of = uid_of
         self._gathering = gathering
-        self._looked_up: set[str] = set()  # senders of which the user is known or asked for
+        self._looked_up: set[str] = set()  # senders whose user is known or requested
         self._pace = Pace()
         self._queue = FairQueue()
         self._planned = False
@@ -71,7 +71,7 @@ class Dispatcher:
         self._large = asyncio.Lock()
 
     def take(self, header: Header, message: bytes | None) -> None:
-        """Answer a call in its turn; message is None if it was too long to be read."""
+        """Queue a call; message is None if it was too long to be read."""
         if not header.wants_reply and self._changes_nothing(header):
             return
         self._arrived += 1
@@ -86,7 +86,7 @@ class Dispatcher:
             self._start(self._look_up(header.sender))
 
     def turn(self) -> None:
-        """Handle what has arrived, as far as its turn has come."""
+        """Handle arrived calls whose turn has come."""
         if self._arrived >= _FLOOD_CALLS:
             self._pace.flood()
         self._arrived = 0
@@ -94,7 +94,7 @@ class Dispatcher:
             self._turn()
 
     def _changes_nothing(self, header: Header) -> bool:
-        """Whether a call is one that only reads, or leads nowhere."""
+        """Whether a call only reads or has no handler."""
         try:
             return self.resolve is None or self._route(header).reads
         except BusError:
@@ -105,7 +105,7 @@ class Dispatcher:
         return self.resolve(header.path, header.interface, header.member)
 
     async def _look_up(self, sender: str) -> None:
-        """Find out whose the calls are; one that is gone or not told counts by itself."""
+        """Look up the user of SENDER; without an answer the sender counts as a user of its own."""
         with contextlib.suppress(BusError):
             uid = await self._uid_of(sender)
             if sender in self._looked_up:
@@ -122,13 +122,13 @@ class Dispatcher:
         return self._callers.vanished(sender)
 
     def left(self, sender: str) -> None:
-        """This client has left the bus."""
+        """Note that this client has left the bus."""
         self._looked_up.discard(sender)
         self._queue.drop(sender)
         self._callers.left(sender)
 
     def close(self) -> None:
-        """The connection has ended: drop waiting calls. Calls in progress continue."""
+        """Drop the waiting calls, as the connection has ended. Calls in progress continue."""
         self._queue = FairQueue()
 
     def _plan(self, delay: float = 0.0) -> None:
@@ -137,7 +137,7 @@ class Dispatcher:
             asyncio.get_running_loop().call_later(delay, self._turn)
 
     def _turn(self) -> None:
-        """Handle some calls, but few enough that other work on the loop is not delayed."""
+        """Handle a limited number of calls, so that other work on the loop is not delayed."""
         self._planned = False
         end = time.monotonic() + _TURN_SECONDS
         with self._gathering():
@@ -148,7 +148,7 @@ class Dispatcher:
                     break
                 try:
                     waiting = self._queue.take(self._pace.is_ahead)
-                except StopIteration:  # of those who wait, all have had more than their share
+                except StopIteration:  # all who have calls waiting are ahead of their share
                     self._plan(_AHEAD_SECONDS)
                     return
                 self._handle(*waiting)
@@ -185,15 +185,15 @@ class Dispatcher:
             route = route.otherwise
         self._callers.admit(header.sender, len(message))
         self._start(self._paced(header, route, message))
-        self._plan()  # no turn before the call has begun: it may have ended then
+        self._plan()  # the next turn comes after the call has begun, and a quick one has ended
 
     async def _paced(self, header: Header, route: Route, message: bytes) -> None:
-        user = self._queue.user_of(header.sender)  # of now: it may have been looked up meanwhile
+        user = self._queue.user_of(header.sender)  # looked up again: it may be known by now
         await self._pace.run(user, self._work(header, route, message))
 
     async def _work(self, header: Header, route: Route, message: bytes) -> None:
         try:
-            while self._is_congested():  # since it was taken: it may have had to wait for its share
+            while self._is_congested():  # congestion may have begun while it waited for its share
                 await asyncio.sleep(_CONGESTED_SECONDS)
             if read_size(message).body > _LARGE_BODY:
                 await self._serve_large(header, route, message)
@@ -206,9 +206,9 @@ class Dispatcher:
             self._callers.release(header.sender, len(message))
 
     async def _serve_large(self, header: Header, route: Route, message: bytes) -> None:
-        """Serve large calls one at a time, since values take much more memory than bytes.
+        """Serve large calls one at a time, since parsed values take much more memory than bytes.
 
-        A call that waits, for a password for example, does not block the next one.
+        A call that waits, such as for a password, does not block the next one.
         """
         async with self._large:
             reading = asyncio.ensure_future(asyncio.to_thread(_read_call, header, route, message))
@@ -225,7 +225,7 @@ class Dispatcher:
             call = await reading
             gives = header.wants_reply and "h" in route.out_signature
             if gives and not await self._takes_descriptors(header.sender):
-                # The answer would get lost on the way: dbus-broker disconnects the caller for it.
+                # The answer would be lost: dbus-broker disconnects the caller instead.
                 raise BusError(errors.NOT_SUPPORTED, "The answer is a file descriptor.")
             result = await cast("Awaitable[Sequence[object]]", route.run(call))
             self._answer(header, route, result)
@@ -249,7 +249,7 @@ class Dispatcher:
             self._send(reply)
 
     def _answer_unknown(self, header: Header) -> None:
-        """Log the current exception, which is a bug of ours; the caller gets no details."""
+        """Log the current exception, which is a bug in nestd; the caller gets no details."""
         _log.exception("%s.%s on %s failed", header.interface, header.member, header.path)
         self._answer_error(header, BusError(errors.FAILED, INTERNAL_ERROR))
 
@@ -259,7 +259,7 @@ async def _read_soon(header: Header, route: Route, message: bytes) -> Call:
 
 
 def _read_call(header: Header, route: Route, message: bytes) -> Call:
-    """Read the body of a call with the right signature; raises BusError."""
+    """Read the body of a call whose signature is right; raises BusError."""
     try:
         args = protocol.read_body(message, header)
     except ProtocolError:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Calls that have arrived and wait for their turn: one of each user, round and round.
+"""A queue of incoming calls that serves users round-robin.
 
-The bus passes the calls of all its clients on in the order in which they came. Whoever sends ten
-thousand calls in one go would have everybody else wait for the answers to all of them. A sender of
-which the user is not known counts as a user by itself; a user's senders take turns as well.
+The bus delivers the calls of all clients in the order of arrival, so one client that sends ten
+thousand calls at once would make all others wait for the answers. A sender whose user is not known
+counts as a user of its own; the senders of one user take turns as well.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Optional, Union
 from nestd.dbus.connection.messages import Header
 
 MAX_BYTES = 4 << 20
-"""Memory for all calls that wait; one sender has half of it at most."""
-_OVERHEAD = 1024  # bytes of memory for one, beside its own
+"""Bytes of memory for all waiting calls; one sender may use half of it."""
+_OVERHEAD = 1024  # bytes of memory for a call in addition to its message
 
 Waiting = tuple[Header, Optional[bytes]]
-"""A call's header and the whole message, None where that was too long to be read."""
+"""A call's header and the whole message, None if it was too long to be read."""
 User = Union[int, str]
-"""A user id, or the unique name of a sender of which it is not known."""
+"""A user id, or the unique name of a sender whose user id is not known."""
 
 
 @dataclass
@@ -36,24 +36,24 @@ class FairQueue:
 
     def __init__(self) -> None:
         self._senders: dict[str, _Sender] = {}
-        self._users: dict[str, int] = {}  # of the senders that have been looked up
-        self._turns: dict[User, dict[str, None]] = {}  # in their order: users, and their senders
+        self._users: dict[str, int] = {}  # of senders that have been looked up
+        self._turns: dict[User, dict[str, None]] = {}  # users and their senders, both in order
         self._size = 0
 
     def __bool__(self) -> bool:
         return bool(self._senders)
 
     def user_of(self, name: str) -> User:
-        """Whose calls a sender's are."""
+        """The user that a sender counts for."""
         return self._users.get(name, name)
 
     def waiting(self, name: str) -> int:
-        """How many calls of a sender wait."""
+        """The number of a sender's waiting calls."""
         sender = self._senders.get(name)
         return 0 if sender is None else len(sender.calls)
 
     def put(self, header: Header, message: bytes | None) -> list[Header]:
-        """Add a call; returns the calls to refuse, the latest of the sender with most bytes."""
+        """Add a call; returns the calls to refuse: the latest of the sender with most bytes."""
         name, size = header.sender, _size(message)
         sender = self._senders.get(name)
         if sender is None:
@@ -69,8 +69,9 @@ class FairQueue:
         return refused
 
     def take(self, passes: Callable[[User], bool] = lambda user: False) -> Waiting:
-        """The call whose turn it is, but for users of which PASSES says that theirs passes; raises
-        StopIteration where none waits.
+        """Remove and return the call whose turn it is, skipping users for which PASSES is true.
+
+        Raises StopIteration if there is none.
         """
         user = next(each for each in self._turns if not passes(each))
         names = self._turns.pop(user)
@@ -90,7 +91,7 @@ class FairQueue:
         return header, message
 
     def belongs(self, name: str, uid: int) -> None:
-        """The sender is this user's."""
+        """Note that the sender belongs to this user."""
         if name in self._senders:
             self._forget_turn(name)
             self._turns.setdefault(uid, {})[name] = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""D-Bus match rules, applied on our side too, since unicast signals arrive without subscription."""
+"""D-Bus match rules, also applied locally: unicast signals arrive without a subscription."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class MatchRule:
 
     @classmethod
     def parse(cls, text: str) -> MatchRule:
-        """Read a rule such as "type='signal',member='NameOwnerChanged'"; raises ValueError."""
+        """Parse a rule such as "type='signal',member='NameOwnerChanged'"; raises ValueError."""
         terms = {}
         for term in text.split(","):
             found = _RULE.fullmatch(term)

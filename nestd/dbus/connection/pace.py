@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Half of the event loop's time for one user at most, while others have calls at work.
+"""Limits one user to half of the event loop's time while others have calls in progress.
 
-What a call costs is measured: each step of its coroutine, from one wait to the next. A user who is
+The cost of a call is measured per step of its coroutine, from one await to the next. A user that is
 ahead of its share waits before the next step of any of its calls.
 
-While calls flood in, all that are at work take a fifth of the loop's time: whose the calls are that
-are still on their way is not known before they have been read.
+During a flood of calls, all calls in progress together get a fifth of the loop's time, since the
+senders of the calls still to come are not known before these have been read.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ from typing import Any, TypeVar, cast
 from nestd.dbus.connection.fair_queue import User
 
 _SHARE = 0.5
-_FLOOD_SHARE = 0.2  # of all users together
-_FLOOD_SECONDS = 0.25  # after the last sign of it
-_MOST_AHEAD = 0.05  # seconds of all together: a flood that begins is no reason to wait for long
-_AHEAD_SECONDS = 0.005  # that one may be ahead of its share: most calls take less
-_LIGHT_SECONDS = 0.0005  # for who has had less than that, a flood is no reason to wait
+_FLOOD_SHARE = 0.2  # for all users together
+_FLOOD_SECONDS = 0.25  # that a flood lasts after its last sign
+_MOST_AHEAD = 0.05  # seconds, all users together: limits the wait when a flood begins
+_AHEAD_SECONDS = 0.005  # that a user may be ahead of its share: most calls take less
+_LIGHT_SECONDS = 0.0005  # a user ahead by no more does not wait because of a flood
 _LONGEST_PAUSE = 0.05
-_MOST_ACCOUNTS = 64  # then those of users who have nothing to do are forgotten
-_OTHERS_SECONDS = 0.25  # for so long a user counts after the last step of a call
+_MOST_ACCOUNTS = 64  # beyond this number, those of idle users are removed
+_OTHERS_SECONDS = 0.25  # that a user counts as active after the last step of a call
 _Result = TypeVar("_Result")
 
 
 class _Account:
-    """What one user has used: AHEAD seconds more than the share since, as of the time UPDATED."""
+    """The use of one user: ahead is the seconds used beyond its share, as of the time updated."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
         self.updated = 0.0
         self.pausing = asyncio.Lock()
-        self.paused = 0  # calls that wait since the user is ahead
+        self.paused = 0  # calls waiting because the user is ahead
         self.calls = 0
-        self.joined: _Account | None = None  # the user's, once it is known whose calls these are
+        self.joined: _Account | None = None  # the user's account, once the user is known
 
     @property
     def current(self) -> _Account:
-        """The account that counts now for calls that began on this one."""
+        """The account to charge for calls that began on this one."""
         return self.joined or self
 
     def join(self, other: _Account) -> None:
-        """Move what is on this account to the OTHER one, with the calls at work."""
+        """Merge this account into OTHER, including the calls in progress."""
         other.ahead += self.ahead
         other.paused += self.paused
         other.calls += self.calls
@@ -55,7 +55,7 @@ class _Account:
 
 
 class _Awaitable:
-    """What a generator of futures comes to."""
+    """Makes a generator of futures awaitable."""
 
     def __init__(self, generator: Generator[Any, Any, object]) -> None:
         self._generator = generator
@@ -65,7 +65,7 @@ class _Awaitable:
 
 
 class Pace:
-    """The accounts of all users with calls at work."""
+    """The accounts of all users with calls in progress."""
 
     def __init__(self) -> None:
         self._accounts: dict[User, _Account] = {}
@@ -73,7 +73,7 @@ class Pace:
         self._flood_ends = 0.0
 
     async def run(self, user: User, work: Awaitable[_Result]) -> _Result:
-        """Do a user's WORK, a coroutine, at that user's pace."""
+        """Run a user's coroutine WORK at that user's pace; returns its result."""
         account = self._accounts.setdefault(user, _Account())
         account.calls += 1
         try:
@@ -84,7 +84,7 @@ class Pace:
                 self._forget_idle(time.monotonic())
 
     def _steps(self, account: _Account, work: Any) -> Generator[Any, Any, object]:
-        """Drive the coroutine WORK, measuring each of its steps."""
+        """Drive the coroutine WORK and measure each of its steps."""
         step, value = work.send, None
         try:
             while True:
@@ -106,7 +106,7 @@ class Pace:
             work.close()
 
     async def _pause(self, account: _Account) -> None:
-        """Wait until the user is no longer ahead: one of its calls after the other."""
+        """Wait until the user is no longer ahead; its calls continue one after the other."""
         account.current.paused += 1
         try:
             async with account.current.pausing:
@@ -116,9 +116,10 @@ class Pace:
             account.current.paused -= 1
 
     def is_ahead(self, user: User) -> bool:
-        """Whether a user has had more than its share, and others have calls at work or may have.
+        """Whether a user is ahead of its share while others have, or may have, calls in progress.
 
-        Nor does a new call overtake those that wait for that: they would count as too many.
+        Also true while calls of the user wait for this: a new call must not overtake them, or they
+        would exceed the limit on calls in progress.
         """
         account = self._accounts.get(user)
         if account is None:
@@ -128,7 +129,7 @@ class Pace:
 
     @contextmanager
     def charged(self, user: User) -> Iterator[None]:
-        """The time inside the with statement is this user's."""
+        """Charge the time inside the with statement to this user."""
         account = self._accounts.setdefault(user, _Account())
         started = time.monotonic()
         try:
@@ -139,7 +140,7 @@ class Pace:
                 self._forget_idle(time.monotonic())
 
     def belongs(self, sender: str, user: User) -> None:
-        """The calls of SENDER, which counted by itself, are this user's."""
+        """Move the account of SENDER, which counted as a user of its own, to USER."""
         account = self._accounts.pop(sender, None)
         if account is not None:
             kept = self._accounts.setdefault(user, account)
@@ -147,16 +148,16 @@ class Pace:
                 account.join(kept)
 
     def flood(self) -> None:
-        """Many calls have arrived at once."""
+        """Note that many calls have arrived at once."""
         self._flood_ends = time.monotonic() + _FLOOD_SECONDS
 
     def _pause_seconds(self, account: _Account) -> float:
-        """How long the next step has to wait; 0 for not at all."""
+        """Seconds that the next step has to wait; 0 for none."""
         seconds = account.ahead / _SHARE if self._ahead(account) else 0.0
         return min(max(seconds, self._flood_pause_seconds()), _LONGEST_PAUSE)
 
     def _flood_pause_seconds(self) -> float:
-        """Likewise, for what all together have had while calls flood in."""
+        """Seconds to wait for the use of all users together during a flood; 0 for none."""
         now, everybody = time.monotonic(), self._everybody
         if now > self._flood_ends:
             return 0.0
@@ -178,7 +179,7 @@ class Pace:
         self._everybody.ahead = min(self._everybody.ahead, _MOST_AHEAD)
 
     def _others(self, account: _Account, now: float) -> bool:
-        """Whether anybody else has or had something to do just now."""
+        """Whether another user is active or was so within the last _OTHERS_SECONDS."""
         return any(
             each is not account and (each.calls or now - each.updated < _OTHERS_SECONDS)
             for each in self._accounts.values()

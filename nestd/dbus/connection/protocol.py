@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The D-Bus wire protocol: bytes in, plain values out, and back. The one file that knows dbus_next.
+"""The D-Bus wire protocol: bytes to plain values and back. Only this file uses dbus_next.
 
-dbus_next gives addresses, authentication, signatures and marshalling. Its connection classes are
-not used: one message of any user ends them (an unknown header field, a full socket buffer), and
-they cannot tell a handler who called. What is used is private in part, hence the version check.
-Changed here, for bytes that come from anyone on the machine:
+dbus_next provides addresses, authentication, signatures and marshalling. Its connection classes are
+not used: any user can end them with one message (an unknown header field, a full socket buffer),
+and they do not tell a handler who called. Parts used here are private, hence the version check.
+Changes for bytes that any local user may send:
 
-* header fields that are not known are ignored, as the specification asks;
-* a reader never runs past its message, gives up after so many values, and in a call passes over
-  what nobody here takes, which bounds both time and memory;
+* unknown header fields are ignored, as the specification requires;
+* a reader never runs past its message, stops after a maximum of values, and in a call skips values
+  that no method takes, which bounds both time and memory;
 * the cache of parsed signatures is bounded (upstream keeps every signature ever seen);
-* text for which the bus would disconnect us (NUL, lone surrogates) is replaced before it is sent.
+* text that makes the bus disconnect the sender (NUL, lone surrogates) is replaced before sending.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ from nestd.dbus.connection.messages import (
 from nestd.dbus.connection.signatures import ALIGNMENT, end_of_type
 from nestd.dbus.values import Variant
 
-# A package of nestd for a distribution without dbus_next has it there: for nestd, and no other
-# program.
+# A package of nestd for a distribution without dbus_next bundles it there, for nestd alone.
 if os.path.isdir(os.path.join(os.path.dirname(__file__), "bundled")):
     sys.path.insert(0, os.path.join(os.path.dirname(__file__), "bundled"))
 
@@ -62,26 +61,26 @@ from dbus_next.__version__ import __version__ as _version  # isort: skip
 if _version != "0.2.3":
     raise ImportError(f"nestd knows the inside of dbus-next 0.2.3, not of {_version}")
 
-# Those of what is sent, and of what is read as a whole: a stranger's variant is not among them.
+# Signatures of sent values and of values read as a whole, never of a variant in a foreign call.
 SignatureTree._get = staticmethod(functools.lru_cache(maxsize=256)(SignatureTree))
 
 MAX_SIGNAL_VALUES = 16384
-"""Values in the body of a signal, containers counted: about 20 ms of reading."""
+"""Values in the body of a signal, including containers: about 20 ms of reading."""
 MAX_VALUES = 1 << 20
-"""Values in any other body, more than a call of nestd's types can hold."""
+"""Values in any other body, more than a call with nestd's types can hold."""
 _MAX_HEADER_VALUES = 512
-_SERIAL_AT = 8  # in a message
+_SERIAL_AT = 8  # offset in a message
 _ANY_SERIAL = 0xFDFDFDFD
 
 Packed = typing.Any
-"""What check_value returns; accepted wherever a variant is sent."""
+"""The result of check_value(); accepted wherever a variant is sent."""
 
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 _OBJECT_PATH = re.compile("/|(/[A-Za-z0-9_]+)+")
 
 
 class _Reader(Unmarshaller):  # type: ignore[misc]
-    """dbus_next's unmarshaller over one whole message, giving plain values, bounded."""
+    """dbus_next's unmarshaller on one whole message; returns plain values, a bounded number."""
 
     def __init__(self, message: bytes, offset: int, max_values: int) -> None:
         super().__init__(None)
@@ -105,7 +104,7 @@ class _Reader(Unmarshaller):  # type: ignore[misc]
         return self.readers[type_.token](type_)
 
     def read_string(self, type_: typing.Any = None) -> str:
-        # Two times faster than upstream's: of what is sent to us in masses, all is text.
+        # Twice as fast as upstream's: large received bodies consist of text.
         start = (self.offset + 3 & ~3) + 4
         end = start + unpack_from(self.uint32, self.buf, start - 4)[0]
         if end >= len(self.buf):
@@ -125,9 +124,9 @@ class _Reader(Unmarshaller):  # type: ignore[misc]
 
 
 class _CallReader(_Reader):
-    """For strangers' calls, where a container in a variant is None: no option here is one.
+    """For foreign calls: reads a container in a variant as None, since no option is a container.
 
-    A mebibyte of them would be half a million Python objects.
+    1 MiB of containers would become half a million Python objects.
     """
 
     def read_variant(self, type_: typing.Any = None) -> Variant:
@@ -140,9 +139,9 @@ class _CallReader(_Reader):
         return Variant(signature, None)
 
     def _pass_over(self, signature: str, at: int) -> int:
-        """Skip a value of the type that begins AT in a signature; where the next type begins.
+        """Skip a value of the type at offset AT of a signature; returns the next type's offset.
 
-        Without a tree of the types, of which each takes some 46 KB for the longest signatures.
+        Builds no tree of types, which takes some 46 KB for the longest signatures.
         """
         self.values_left -= 1
         if self.values_left < 0:
@@ -166,11 +165,11 @@ class _CallReader(_Reader):
 
 
 def read_header(message: bytes) -> Header:
-    """The header of a message of which at least the header is there; raises ProtocolError."""
+    """The header of a message of which at least the header has arrived; raises ProtocolError."""
     serial, size = unpack_from("<II" if message[0] == _LITTLE else ">II", message, _SERIAL_AT)
     if message[1] != METHOD_CALL or size > _LARGEST_KNOWN:
         return _read_header(message, serial)
-    # The calls of a flood are alike but for their serials, and the sizes of their bodies.
+    # The calls of a flood differ only in their serials and body sizes.
     raw = message[:3] + message[FIXED_HEADER - 4 : FIXED_HEADER + size]
     known = _known_headers.get(raw)
     if known is None:
@@ -180,7 +179,7 @@ def read_header(message: bytes) -> Header:
     return known.with_serial(serial)
 
 
-_known_headers: dict[bytes, Header] = {}  # by their bytes but for those numbers
+_known_headers: dict[bytes, Header] = {}  # by their bytes without those numbers
 _MOST_KNOWN = 256
 _LARGEST_KNOWN = 512  # bytes of a header's fields
 _LITTLE = ord("l")
@@ -198,7 +197,7 @@ def _read_header(message: bytes, serial: int) -> Header:
 def read_body(message: bytes, header: Header) -> tuple[object, ...]:
     """The values in a whole message; raises ProtocolError.
 
-    A call of MAX_BODY bytes takes some 0.3 s: leave a large one to a thread.
+    A call of MAX_BODY bytes takes some 0.3 s: read a large one in a thread.
     """
     offset = read_size(message).header
     if offset == len(message):
@@ -213,9 +212,9 @@ def read_body(message: bytes, header: Header) -> tuple[object, ...]:
 
 
 def check_value(signature: str, value: object) -> Packed:
-    """A value made ready to be sent as a variant of this type: a copy, comparable with ==.
+    """A value packed for sending as a variant of this type: a copy, comparable with ==.
 
-    Raises ValueError where the value is not of the type. Descriptors cannot be packed.
+    Raises ValueError if the value does not have the type. Descriptors cannot be packed.
     """
     fds: list[int] = []
     (type_,) = SignatureTree._get(signature).types
@@ -226,7 +225,7 @@ def check_value(signature: str, value: object) -> Packed:
 
 
 def _convert(type_: typing.Any, value: typing.Any, fds: list[int]) -> object:
-    """A plain value in the form that dbus_next marshals, and checks for ranges; ValueError."""
+    """A plain value in the form that dbus_next marshals, range-checked; raises ValueError."""
     token = type_.token
     if token == "s" and isinstance(value, str):
         return _UNSENDABLE.sub("\ufffd", value)
@@ -246,7 +245,7 @@ def _convert(type_: typing.Any, value: typing.Any, fds: list[int]) -> object:
     if token == "v" and isinstance(value, dbus_next.Variant):
         return value
     if token == "h" and isinstance(value, int):
-        os.fstat(value)  # OSError now, rather than a failing connection later
+        os.fstat(value)  # raises OSError now, instead of a failing connection later
         fds.append(value)
         return len(fds) - 1
     if token in "bynqiuxtd":
@@ -268,7 +267,7 @@ def _convert_array(child: typing.Any, value: typing.Any, fds: list[int]) -> obje
 def _encode(
     signature: str, args: Sequence[object], serial: int, fields: dict[str, object]
 ) -> Outgoing:
-    """Marshal one message; raises ValueError, OSError for a descriptor that is closed."""
+    """Marshal one message; raises ValueError, and OSError for a closed descriptor."""
     path = fields.get("path")
     if isinstance(path, str) and not _OBJECT_PATH.fullmatch(path):
         raise ValueError("not an object path")
@@ -334,7 +333,7 @@ def encode_error(serial: int, call: Header, name: str, text: str) -> Outgoing:
 
 @functools.lru_cache(maxsize=64)
 def _error_template(destination: str, name: str, text: str) -> tuple[bytes, int]:
-    """An error message with other numbers in it, and where the number of the call has to go."""
+    """An error message with placeholder serials, and the offset of the reply serial."""
     fields: dict[str, object] = {
         "message_type": MessageType.ERROR,
         "flags": MessageFlag.NO_REPLY_EXPECTED,
@@ -343,7 +342,7 @@ def _error_template(destination: str, name: str, text: str) -> tuple[bytes, int]
     }
     fields["reply_serial"] = _ANY_SERIAL
     data = _encode("s", (text,), _ANY_SERIAL, fields).data
-    # Names are ASCII, and the text comes later: this is the first place after the serial.
+    # Names are ASCII and the text comes later: the first match after the serial is the right one.
     return data, data.index(pack("<I", _ANY_SERIAL), FIXED_HEADER)
 
 
@@ -362,9 +361,9 @@ def encode_signal(
 
 
 def socket_names(address: str | None) -> list[str]:
-    """Names of the UNIX sockets in a D-Bus address (None: the system bus), abstract ones with NUL.
+    """The UNIX sockets in a D-Bus address (None: the system bus); abstract names begin with NUL.
 
-    Raises ValueError where the address names none.
+    Raises ValueError if the address has none.
     """
     names = []
     for transport, options in parse_address(address or get_system_bus_address()):
@@ -378,7 +377,7 @@ def socket_names(address: str | None) -> list[str]:
 
 
 class Authentication:
-    """The client's side of the EXTERNAL handshake, descriptors included: lines in, lines out."""
+    """The client side of the EXTERNAL handshake, which negotiates descriptors; works on lines."""
 
     def __init__(self) -> None:
         self._external = AuthExternal()
@@ -389,7 +388,7 @@ class Authentication:
         return f"\0{line}\r\n".encode()
 
     def answer(self, line: bytes) -> bytes:
-        """The next bytes to send, BEGIN last. Raises ConnectionError if the bus refuses us."""
+        """The next bytes to send; BEGIN is the last. Raises ConnectionError if the bus refuses."""
         try:
             reply: str = self._external._receive_line(line.decode())
         except Exception as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Types as they are written in a signature, where no tree of them is needed."""
+"""Types in a signature, handled without a tree of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ALIGNMENT = {
 
 
 def end_of_type(signature: str, at: int) -> int:
-    """Where the type ends that begins AT."""
+    """The end of the type that begins at offset AT."""
     while signature[at] == "a":
         at += 1
     depth = 0

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Whole D-Bus messages over a socket in both directions, bounded in memory and time per loop turn.
+"""D-Bus messages over a socket in both directions, bounded in memory and time per loop turn.
 
-Descriptors are sent, and not taken unless asked for: recv(2) without room for ancillary data makes
-the kernel drop what came along, so that nothing a client sends ever becomes a descriptor of a
-service.
+Descriptors can be sent, and are received only on request: recv(2) without room for ancillary data
+makes the kernel drop them, so that no client can pass a descriptor into a service.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ from nestd.dbus.connection.messages import (
 from nestd.dbus.connection.protocol import Authentication, read_header, socket_names
 
 MAX_QUEUE = 64 << 20
-"""Bytes waiting for the bus to read them; past this the connection is declared lost. The daemons
-read at once and buffer for slow clients themselves, within limits of their own: only a bus that is
-stopped lets the queue grow."""
-# Past the first no more is read, until the second: answers cannot outgrow the questions.
+"""Bytes queued for the bus; beyond this the connection is considered lost. The bus daemons read at
+once and buffer for slow clients within their own limits: the queue grows only if the bus has
+stopped."""
+# Bytes queued at which reading pauses and resumes, so that answers cannot outgrow the calls.
 _PAUSE_QUEUE = 1 << 20
 _RESUME_QUEUE = 256 << 10
 _TURN_MESSAGES = 2048
@@ -41,10 +40,10 @@ _TURN_WRITES = 64
 _READ_SIZE = 128 << 10
 _WRITE_SIZE = 64 << 10
 _MAX_AUTH_LINE = 16 << 10
-_MAX_DESCRIPTORS = 253  # that one sendmsg(2) can pass (SCM_MAX_FD)
+_MAX_DESCRIPTORS = 253  # per sendmsg(2) (SCM_MAX_FD)
 
 OnMessage = Callable[[Header, Optional[bytes]], None]
-"""(header, whole message, or None where its body was refused unread)."""
+"""(header, whole message); the message is None if its body was refused unread."""
 OnLost = Callable[[Exception], None]
 
 
@@ -60,27 +59,27 @@ class MessageStream:
         *,
         take_descriptors: bool = False,
     ) -> None:
-        """ON_TURN is called when what has been received is handed on."""
+        """ON_TURN is called after received messages have been handed on."""
         self._sock = sock
         self._on_turn = on_turn
         self._take_descriptors = take_descriptors
         self._descriptors: deque[int] = deque()
-        self._bare = 0  # bytes received of which the descriptors are closed already
-        self._is_bare = False  # the message that is being handed on
+        self._bare = 0  # received bytes whose descriptors are already closed
+        self._is_bare = False  # whether that holds for the message being handed on
         self._loop = asyncio.get_running_loop()
         self._on_message = on_message
         self._on_lost = on_lost
         self._closed = False
         self._received = bytearray()
-        self._at = 0  # in it, where the first message begins that was not handed on
+        self._at = 0  # offset in _received of the first message not yet handed on
         self._skip = 0
-        self._gathering = False  # messages to be sent in one go
+        self._gathering = False  # whether messages are collected to be sent together
         self._reading = False
-        self._paused = False  # until the bus has read some of what waits for it
+        self._paused = False  # until the bus has read part of the queue
         self._next_turn: asyncio.Handle | None = None
         self._queue: deque[Outgoing] = deque()
         self._queued = 0
-        self._sent = 0  # bytes of the first message in the queue
+        self._sent = 0  # bytes already sent of the first message in the queue
         self._writing = False
         self._read_when_able()
 
@@ -94,7 +93,7 @@ class MessageStream:
         *,
         take_descriptors: bool = False,
     ) -> MessageStream:
-        """Connect to the first socket of the address that answers; raises OSError, ValueError."""
+        """Connect to the first socket in the address that answers; raises OSError, ValueError."""
         error: OSError = ConnectionError("the bus address is empty")
         for name in socket_names(address):
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -112,7 +111,7 @@ class MessageStream:
         raise error
 
     def send(self, message: Outgoing) -> None:
-        """Queue a message, whose descriptors are closed once they are sent or cannot be."""
+        """Queue a message; its descriptors are closed after sending or on failure."""
         if self._closed:
             message.close()
             return
@@ -125,7 +124,7 @@ class MessageStream:
 
     @contextmanager
     def gathering(self) -> Iterator[None]:
-        """Send what is queued inside the with statement at its end, in as few calls as possible."""
+        """Collect messages inside the with statement and send them at its end, in few calls."""
         if self._gathering:
             yield
             return
@@ -139,11 +138,11 @@ class MessageStream:
 
     @property
     def is_congested(self) -> bool:
-        """Whether so much data waits for the bus that no more should be queued."""
+        """Whether so much data is queued that no more should be added."""
         return self._queued > _PAUSE_QUEUE
 
     def descriptors(self, header: Header) -> list[int]:
-        """Those of the message that is being handed on; who asks for them has to close them."""
+        """The descriptors of the message being handed on; the caller must close them."""
         count = 0 if self._is_bare else min(header.fds, len(self._descriptors))
         return [self._descriptors.popleft() for _ in range(count)]
 
@@ -174,7 +173,7 @@ class MessageStream:
             self._on_lost(error)
 
     def _read_when_able(self) -> None:
-        """Listen to the socket, unless messages wait for their turn or answers for the bus."""
+        """Watch the socket, unless messages wait for their turn or the bus has to read first."""
         wanted = self._next_turn is None and not self._paused
         if wanted and not self._reading:
             self._loop.add_reader(self._sock, self._readable)
@@ -211,7 +210,7 @@ class MessageStream:
         return data
 
     def _turn(self) -> None:
-        """Pass on what has arrived, but little enough not to delay other work on the loop."""
+        """Hand on a limited number of messages, so that other work on the loop is not delayed."""
         self._next_turn = None
         try:
             with self.gathering():
@@ -238,7 +237,7 @@ class MessageStream:
             self._next_turn = self._loop.call_soon(self._turn)
 
     def _take_message(self) -> bool:
-        """Hand on the first message that was received; False if more has to be received first."""
+        """Hand on the first received message; False if it is not complete yet."""
         received, at = self._received, self._at
         here = len(received) - at
         if here < FIXED_HEADER:
@@ -266,15 +265,15 @@ class MessageStream:
     def _drop(self, length: int) -> None:
         """Skip a message that cannot be answered because its header cannot be read.
 
-        Nor is it known how many descriptors came with it: of what has been received with it, all
-        are closed, so that no other message gets them.
+        The number of its descriptors is unknown too, so all descriptors received so far are closed:
+        no other message may get them.
         """
         self._discard(length)
         self._close_descriptors()
         self._bare = len(self._received) - self._at
 
     def _discard(self, length: int) -> None:
-        """Forget the next bytes, received or still to come."""
+        """Skip the next LENGTH bytes, received or still to come."""
         here = min(length, len(self._received) - self._at)
         self._at += here
         self._skip = length - here
@@ -319,7 +318,7 @@ class MessageStream:
             self._sent = 0
 
     def _write_many(self) -> None:
-        """Send the first messages without descriptors together."""
+        """Send the leading messages that have no descriptors together."""
         parts, size = [], -self._sent
         for message in self._queue:
             if message.fds or size > _WRITE_SIZE:
@@ -347,7 +346,7 @@ async def _authenticate(sock: socket.socket) -> None:
 
 
 async def _read_line(sock: socket.socket) -> bytes:
-    """One line of the handshake. The bus only ever answers, so nothing follows the line."""
+    """One line of the handshake. The bus only answers, so nothing follows the line."""
     line = b""
     while not line.endswith(b"\r\n"):
         data = await asyncio.get_running_loop().sock_recv(sock, 1024)

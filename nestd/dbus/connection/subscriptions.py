@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Subscriptions to signals, with the senders verified."""
+"""Subscriptions to signals with verified senders."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _NOBODY = ""
 
 @dataclass(frozen=True)
 class Subscription:
-    """A callback and the rule of the signals that it gets."""
+    """A callback and the match rule of its signals."""
 
     rule: MatchRule
     callback: Callback
 
     def deliver(self, signal: Signal) -> None:
-        """Call back if the arguments match."""
+        """Call the callback if the arguments match."""
         if not self.rule.matches_args(signal.args):
             return
         try:
@@ -36,14 +36,16 @@ class Subscription:
 
 
 class Subscriptions:
-    """All of a connection. Signals carry unique names, so well-known ones are followed here."""
+    """All subscriptions of a connection. Tracks the owners of well-known names, since signals carry
+    unique ones.
+    """
 
     def __init__(self) -> None:
         self._subscriptions: list[Subscription] = []
         self._owners: dict[str, str] = {}
 
     def add(self, subscription: Subscription) -> None:
-        """Deliver signals to SUBSCRIPTION from now on."""
+        """Start to deliver signals to SUBSCRIPTION."""
         self._subscriptions.append(subscription)
 
     def concerned(self, header: Header) -> Sequence[Subscription]:
@@ -55,17 +57,17 @@ class Subscriptions:
         return rule.matches_header(header) and (not rule.sender or sender == header.sender)
 
     def follow(self, name: str) -> bool:
-        """Follow a well-known name, owned by nobody yet; False where it is followed already."""
+        """Track a well-known name, at first without an owner; False if it is tracked already."""
         if name in self._owners:
             return False
         self._owners[name] = _NOBODY
         return True
 
     def owner_is(self, name: str, owner: str) -> None:
-        """The bus's answer about a name's owner, unless a later change has been signalled."""
+        """Take the bus's answer on a name's owner, unless a later change has been signalled."""
         self._owners[name] = self._owners[name] or owner
 
     def owner_changed(self, name: str, owner: str) -> None:
-        """The bus's signal about a name's owner; "" means none."""
+        """Take the bus's signal on a name's owner; "" means none."""
         if name in self._owners:
             self._owners[name] = owner

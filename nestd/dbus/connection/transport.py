@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A connection to the message bus: calls and signals in both directions, names, lost clients."""
+"""A connection to the message bus: calls and signals in both directions, names, client exits."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ BUS = "org.freedesktop.DBus"
 _BUS_PATH = "/org/freedesktop/DBus"
 _PEER = "org.freedesktop.DBus.Peer"
 _TAKES_NONE = (errors.NOT_SUPPORTED, errors.FAILED)
-"""What dbus-daemon and dbus-broker answer for a client that takes no descriptors."""
+"""The errors of dbus-daemon and dbus-broker for a client that accepts no descriptors."""
 _DO_NOT_QUEUE = 4
 _OWNED = (1, 4)  # primary owner, already owner
 _CHANGES = f"type='signal',sender='{BUS}',interface='{BUS}',member='NameOwnerChanged'"
 
 
 class Connection:
-    """Created by connect(); belongs to the loop on which it was created."""
+    """Create with connect(); bound to the loop on which it was created."""
 
     def __init__(self) -> None:
         self.unique_name = ""
@@ -41,7 +41,7 @@ class Connection:
         self._stream: MessageStream
         self._serials = itertools.count()
         self._pending: dict[int, asyncio.Future[tuple[object, ...]]] = {}
-        self._takes_descriptor: set[int] = set()  # of the calls that are pending
+        self._takes_descriptor: set[int] = set()  # serials of pending calls
         self._refused: dict[int, bool] = {}  # see _takes_descriptors
         self._dispatcher = Dispatcher(
             lambda reply: self._stream.send(reply),
@@ -58,9 +58,9 @@ class Connection:
     async def connect(
         cls, address: str | None = None, *, timeout: float = 25.0, take_descriptors: bool = False
     ) -> Connection:
-        """Connect and call Hello; None is the system bus, honouring DBUS_SYSTEM_BUS_ADDRESS.
+        """Connect and call Hello; None is the system bus, or DBUS_SYSTEM_BUS_ADDRESS if set.
 
-        take_descriptors is for clients that call for some. Raises OSError (TimeoutError after
+        take_descriptors allows calls with take_descriptor. Raises OSError (TimeoutError after
         timeout seconds), ValueError for the address.
         """
         self = cls()
@@ -99,11 +99,11 @@ class Connection:
         interactive: bool = False,
         take_descriptor: bool = False,
     ) -> tuple[object, ...]:
-        """Call a method and return its results. Descriptors in the arguments are given away.
+        """Call a method and return its results. Descriptors in ARGS are closed after sending.
 
-        With take_descriptor it has to return one and nothing else, which is the caller's to close,
-        on a connection that takes some. Raises BusError: the other side's, NoReply after timeout
-        seconds, Disconnected at once where the bus is gone.
+        With take_descriptor the method must return exactly one descriptor, which the caller closes;
+        needs connect(take_descriptors=True). Raises BusError: the peer's, NoReply after timeout
+        seconds, Disconnected at once if the bus is gone.
         """
         serial = self._next_serial()
         message = protocol.encode_call(
@@ -134,7 +134,7 @@ class Connection:
         signature: str = "",
         args: Sequence[object] = (),
     ) -> None:
-        """Broadcast a signal, unless the bus is gone. Raises ValueError for wrong arguments."""
+        """Broadcast a signal unless the bus is gone. Raises ValueError for wrong arguments."""
         message = protocol.encode_signal(
             self._next_serial(), path, interface, member, signature, args
         )
@@ -146,21 +146,21 @@ class Connection:
         return answer in _OWNED
 
     async def release_name(self, name: str) -> None:
-        """Release a name; everything sent before has then reached the bus. Raises BusError."""
+        """Release a name; all earlier messages have then reached the bus. Raises BusError."""
         await self._call_bus("ReleaseName", "s", name)
 
     def on_call(self, resolve: Resolve) -> None:
-        """Answer calls by the routes that RESOLVE returns for (path, interface, member)."""
+        """Answer calls with the routes that RESOLVE returns for (path, interface, member)."""
         self._dispatcher.resolve = resolve
 
     def vanished(self, sender: str) -> asyncio.Event:
-        """An event that is set when the client leaves; ask while one of its calls is at work."""
+        """An event that is set when the client leaves the bus; see Callers.vanished()."""
         return self._dispatcher.vanished(sender)
 
     async def subscribe(self, match_rule: str, callback: Callable[[Signal], None]) -> None:
-        """Call CALLBACK with the signals that match the rule, its sender included.
+        """Call CALLBACK with each signal that matches the rule, including its sender.
 
-        Raises ValueError for the rule, BusError where the bus refuses it.
+        Raises ValueError for an invalid rule, BusError if the bus refuses it.
         """
         rule = MatchRule.parse(match_rule)
         name = rule.sender
@@ -180,13 +180,13 @@ class Connection:
         return str(owner)
 
     async def closed(self) -> None:
-        """Wait for the end of the connection; BusError Disconnected unless by close()."""
+        """Wait for the end of the connection; raises BusError Disconnected unless by close()."""
         error = await asyncio.shield(self._end)
         if error:
             raise error
 
     def close(self) -> None:
-        """Close the connection now. Calls in progress continue, their answers are dropped."""
+        """Close the connection now. Calls in progress continue; their answers are dropped."""
         self._stream.close()
         self._finish(None)
 
@@ -228,7 +228,7 @@ class Connection:
                 subscription.deliver(signal)
 
     def _on_descriptor(self, header: Header, message: bytes | None, descriptors: list[int]) -> None:
-        """The answer to a call that takes one; takes it off the list."""
+        """Handle the answer to a call with take_descriptor; takes the descriptor off the list."""
         if header.kind != messages.METHOD_RETURN:
             self._on_reply(header, message)
             return
@@ -262,15 +262,15 @@ class Connection:
                 future.set_result(args)
 
     async def _uid_of(self, name: str) -> int:
-        """The user of a client; raises BusError where it is gone."""
+        """The user id of a client; raises BusError if it is gone."""
         (uid,) = await self._call_bus("GetConnectionUnixUser", "s", name)
         return int(str(uid))
 
     async def _takes_descriptors(self, name: str) -> bool:
-        """Whether the bus would hand a descriptor on to a client; True where it does not say.
+        """Whether the bus would pass a descriptor to a client; True if the bus does not say.
 
-        The bus refuses a call that carries one to a client that takes none, before it answers what
-        it is asked next. What the client answers, and whether, does not matter.
+        The bus refuses a call with a descriptor to a client that accepts none, and does so before
+        it answers the next call. The client's own answer does not matter.
         """
         serial = self._next_serial()
         descriptor = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)

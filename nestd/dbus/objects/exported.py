@@ -16,37 +16,37 @@ from nestd.dbus.values import Call
 _log = logging.getLogger(__name__)
 
 Handler = Callable[[Call], Awaitable[Sequence[object]]]
-"""Answers a call with the values of the method's out arguments; raises BusError."""
+"""Returns the values of the method's out arguments; raises BusError."""
 
 
 class Interface:
-    """One interface of one object. Subclasses say which, and give its methods and properties."""
+    """One interface of one object. Subclasses define its spec, methods and properties."""
 
     spec: ClassVar[InterfaceSpec]
 
     def methods(self) -> Mapping[str, Handler]:
-        """The handler of each method in the spec, asked for once."""
+        """The handler of each method in the spec; called once."""
         return {}
 
     def reads(self, member: str) -> bool:
-        """Whether this method changes nothing: without a reply it need not be called."""
+        """Whether this method changes nothing: a call that wants no reply is then skipped."""
         return False
 
     def properties(self) -> Mapping[str, object]:
-        """The current value of each property in the spec. Must be quick: asked for often.
+        """The current value of each property in the spec. Must be quick: called often.
 
-        The same mapping as before says that no value has changed.
+        Returning the same mapping object as before means that no value has changed.
         """
         return {}
 
     async def set_property(self, call: Call, name: str, value: object) -> None:
-        """Set a property that is writable, to a value of the right type; raises BusError."""
+        """Set a writable property to a value of the right type; raises BusError."""
         raise BusError(PROPERTY_READ_ONLY, f"The property {name} cannot be set.")
 
 
 @dataclass(frozen=True)
 class Change:
-    """What one PropertiesChanged signal tells."""
+    """The content of one PropertiesChanged signal."""
 
     interface: str
     values: Mapping[str, Packed]
@@ -70,9 +70,9 @@ class Exported:
         return {name: self.read(name) for name in self.interfaces}
 
     def read(self, interface: str) -> Mapping[str, Packed]:
-        """Current properties of an interface. Never fails: an unreadable one stays as announced.
+        """Current properties of an interface. Never fails: unreadable ones stay as announced.
 
-        Values that come in the same mapping as before are packed as before.
+        The same mapping object as before is not packed again.
         """
         source = self.interfaces[interface]
         known = self._known.get(interface)
@@ -93,19 +93,19 @@ class Exported:
         return packed
 
     def constant(self, interface: str, name: str) -> Packed | None:
-        """The value of a property that never changes, None for another one."""
+        """The value of a property if it is constant, else None."""
         if self.interfaces[interface].spec.properties[name].emits is Emits.CONST:
             return self.announced[interface].get(name)
         return None
 
     def _report(self, name: str) -> None:
-        """Log the current exception, once: anyone may ask for properties as often as they like."""
+        """Log the current exception once, since anyone may read properties at any rate."""
         if name not in self._reported:
             self._reported.add(name)
             _log.exception("%s of %s cannot be read", name, self.path)
 
     def changes(self) -> Iterator[Change]:
-        """The changes since the last announcement; they count as announced from now on."""
+        """The changes since the last announcement, which then count as announced."""
         for name, source in self.interfaces.items():
             before, now = self.announced[name], self.read(name)
             self.announced[name] = now

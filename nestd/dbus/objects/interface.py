@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The contract of an interface: the types of its members."""
+"""The specification of an interface: the types of its members."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Arguments = tuple[tuple[str, str], ...]
 
 
 class MethodTable(Protocol):
-    """The arguments of a method, as a generated table has them."""
+    """The arguments of a method in a generated table."""
 
     @property
     def takes(self) -> Arguments: ...
@@ -22,7 +22,7 @@ class MethodTable(Protocol):
 
 
 class PropertyTable(Protocol):
-    """A property, as a generated table has it."""
+    """A property in a generated table."""
 
     @property
     def signature(self) -> str: ...
@@ -33,7 +33,7 @@ class PropertyTable(Protocol):
 
 
 class InterfaceTable(Protocol):
-    """An interface as literals: made beforehand, so that no start parses XML."""
+    """An interface as generated literals, so that no start parses XML."""
 
     @property
     def name(self) -> str: ...
@@ -48,7 +48,7 @@ class InterfaceTable(Protocol):
 
 
 class Emits(Enum):
-    """What PropertiesChanged tells of a property; values as in the annotation."""
+    """What PropertiesChanged contains of a property; values as in the annotation."""
 
     VALUE = "true"
     CONST = "const"
@@ -66,7 +66,7 @@ class MethodSpec:
 
 @dataclass(frozen=True)
 class PropertySpec:
-    """Type of a property, and whether it can be set and is signalled."""
+    """Type of a property, and whether it is writable and signalled."""
 
     signature: str
     writable: bool
@@ -75,7 +75,7 @@ class PropertySpec:
 
 @dataclass(frozen=True)
 class InterfaceSpec:
-    """An interface: its members by name, and its <interface> element for Introspect."""
+    """An interface: its members by name, and its <interface> element for Introspect()."""
 
     name: str
     methods: Mapping[str, MethodSpec]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Reads an interface from introspection XML that is trusted: what a program ships itself.
+"""Reads an interface from trusted introspection XML, which the program itself ships.
 
-Importing this costs an XML parser: a service that starts often makes its specs beforehand.
+Importing this loads an XML parser: a service that starts often generates its tables beforehand.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _method(element: ET.Element) -> MethodSpec:
 
 
 def _types(element: ET.Element, direction: str | None = None) -> str:
-    """The types of all arguments that go this way; signals have no directions."""
+    """The types of all arguments of this direction; None for signals, which have no directions."""
     args = element.iter("arg")
     return "".join(
         arg.attrib["type"]

@@ -18,7 +18,7 @@ _DOCTYPE = """<!DOCTYPE node PUBLIC "-//freedesktop//DTD D-BUS Object Introspect
 
 
 class StandardInterfaces:
-    """Their methods, for a tree of objects that others fill."""
+    """The methods of these interfaces, for a tree that others fill."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class StandardInterfaces:
         }
 
     def at(self, path: str) -> list[InterfaceSpec]:
-        """Those that a path has. Peer is about the connection: any path has it."""
+        """The standard interfaces of a path. Peer is about the connection: every path has it."""
         if path in self._objects:
             manager = [OBJECT_MANAGER] if path == self._manager_path else []
             return [INTROSPECTABLE, PEER, PROPERTIES, *manager]
@@ -86,7 +86,7 @@ class StandardInterfaces:
         return [self._exported(call.path).read(interface.spec.name)[str(call.args[1])]]
 
     def constant(self, call: Call) -> Sequence[object] | None:
-        """The answer to a Get of a property that never changes, None to another call."""
+        """The answer to a Get of a constant property; None for any other call."""
         if call.member != "Get":
             return None
         interface, name = str(call.args[0]), str(call.args[1])
@@ -105,14 +105,14 @@ class StandardInterfaces:
         return [{each.path: each.read_all() for each in objects if each.path.startswith(below)}]
 
     def _exported(self, path: str) -> Exported:
-        """The object, which may be gone since the call was looked up; raises BusError."""
+        """The object; raises BusError if it has gone since the call was routed."""
         exported = self._objects.get(path)
         if exported is None:
             raise unknown_object(path)
         return exported
 
     def _interfaces(self, path: str, name: str) -> list[str]:
-        """The object's own interfaces that this names, "" all; raises BusError."""
+        """The object's own interfaces called NAME, all for ""; raises BusError."""
         own = self._exported(path).interfaces
         if name in own:
             return [name]
@@ -148,6 +148,6 @@ def unknown_method(path: str, member: str) -> BusError:
 
 
 def _shown(name: str) -> str:
-    """A name that a stranger sent, as it may stand in a sentence."""
+    """A name from a caller in a form that is safe in a message."""
     text = "".join(char if char.isprintable() else "?" for char in name[:256])
     return text + ("..." if len(name) > 256 else "")

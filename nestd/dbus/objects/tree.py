@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The tree of objects on a connection: which call goes where, and what is signalled of them."""
+"""The tree of objects on a connection: routes calls to them and signals their changes."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from nestd.dbus.values import Call, Route
 __all__ = ["Interface", "ObjectTree"]
 
 Translate = Callable[[Exception], "BusError | None"]
-"""The D-Bus error for one of the program's own exceptions; None for bugs."""
+"""Maps the program's own exceptions to D-Bus errors; None for bugs."""
 
 
 class Settled(Protocol):
-    """What the properties are read from."""
+    """The state that properties are read from."""
 
     @property
     def is_settled(self) -> bool:
-        """Whether it can be read at once, with no wait for a disk."""
+        """Whether it can be read at once, without waiting for a disk."""
 
     async def settled(self, call: Call) -> None:
-        """Wait until what CALL asks for can."""
+        """Wait until the part of it that CALL needs can be read."""
 
 
 _READING = ("Get", "GetAll", "GetManagedObjects")
@@ -43,7 +43,7 @@ Answer = Callable[[Call], "Sequence[object] | Awaitable[Sequence[object]]"]
 
 
 class ObjectTree:
-    """Objects that are exported on a connection, of which it answers all calls."""
+    """The objects exported on a connection; answers all calls on it."""
 
     def __init__(
         self,
@@ -59,14 +59,14 @@ class ObjectTree:
         self._translate = translate
         self._settled = settled
         self._objects: dict[str, Exported] = {}
-        self._routes: dict[tuple[str, str, str], Route] = {}  # those that were asked for
+        self._routes: dict[tuple[str, str, str], Route] = {}  # routes of earlier calls
         self._standard = StandardInterfaces(self._objects, manager_path, machine_id, self.refresh)
         connection.on_call(self._resolve)
 
     def export(self, path: str, interfaces: Sequence[Interface]) -> None:
-        """Add an object, and signal it if it is below the manager.
+        """Add an object; signal it if it is below the manager.
 
-        Raises ValueError where the path is taken or handlers differ from the spec.
+        Raises ValueError if the path is taken or handlers differ from the spec.
         """
         if path in self._objects:
             raise ValueError(f"{path} is exported already")
@@ -78,7 +78,7 @@ class ObjectTree:
             )
 
     def unexport(self, path: str) -> None:
-        """Take an object away, and signal it if it was below the manager; raises KeyError."""
+        """Remove an object; signal it if it was below the manager. Raises KeyError."""
         exported = self._objects.pop(path)
         self._routes.clear()
         if self._managed(path):
@@ -86,7 +86,7 @@ class ObjectTree:
             self._emit(self._manager_path, OBJECT_MANAGER, "InterfacesRemoved", path, names)
 
     def refresh(self, path: str = "") -> None:
-        """Signal the properties of PATH, or of all, that have changed since they were signalled."""
+        """Signal the properties of PATH, "" for all, that have changed since the last signal."""
         for exported in [self._objects[path]] if path else list(self._objects.values()):
             for change in exported.changes():
                 self._emit(
@@ -99,7 +99,7 @@ class ObjectTree:
                 )
 
     def emit(self, path: str, interface: str, member: str, *args: object) -> None:
-        """Send a signal of an exported object; raises KeyError, ValueError for the arguments."""
+        """Send a signal of an exported object; raises KeyError, ValueError for wrong arguments."""
         self._emit(path, self._objects[path].interfaces[interface].spec, member, *args)
 
     def _emit(self, path: str, spec: InterfaceSpec, member: str, *args: object) -> None:
@@ -109,11 +109,11 @@ class ObjectTree:
         return path.startswith(self._manager_path + "/")
 
     def _resolve(self, path: str, interface: str, member: str) -> Route:
-        """Where a call leads; raises BusError."""
+        """The route of a call; raises BusError."""
         route = self._routes.get((path, interface, member))
         if route is None:
             route = self._look_up(path, interface, member)
-            if len(self._routes) >= _MOST_ROUTES:  # Peer is on every path
+            if len(self._routes) >= _MOST_ROUTES:  # bounded, as every path has Peer
                 self._routes.clear()
             self._routes[path, interface, member] = route
         return route

@@ -21,14 +21,14 @@ _PATIENCE_SECONDS = 0.7
 class Request(NamedTuple):
     """A requested change."""
 
-    module: Module  # as it is before
+    module: Module  # its state before the change
     parameters: Mapping[str, str]
-    run: Callable[[], Awaitable[int]]  # gives the number of the job
-    again: str  # the command without the options for the moment
+    run: Callable[[], Awaitable[int]]  # returns the number of the job
+    again: str  # the command without the options that say when
 
 
 async def apply(session: Session, request: Request, when: str, *, stay: bool) -> Exit:
-    """Request the change and report the result; with STAY wait until a waiting job is over."""
+    """Request the change and report the result; with STAY wait until the job has ended."""
     client, name = session.client, request.module.name
     try:
         number = await _patiently(session, request)
@@ -56,7 +56,7 @@ async def apply(session: Session, request: Request, when: str, *, stay: bool) ->
 
 
 async def _patiently(session: Session, request: Request) -> int:
-    """Request the change; show progress if it takes a while."""
+    """Request the change; show progress if it takes long."""
     asking = asyncio.ensure_future(request.run())
     try:
         await asyncio.wait({asking}, timeout=_PATIENCE_SECONDS)
@@ -91,7 +91,7 @@ def _with_remedy(error: CliError, request: Request) -> CliError:
 
 
 async def _waited(session: Session, module: str, number: int, *, stay: bool) -> bool:
-    """Whether a waiting job has succeeded, at once or after waiting for it."""
+    """Whether the job has succeeded, at once or, with STAY, after a wait."""
     if stay:
         outcome.explain_interrupt(session, number)
         await jobs.follow(session, number)

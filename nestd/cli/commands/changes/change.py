@@ -81,7 +81,7 @@ def _add_assignments(parser: Parser) -> None:
 
 
 async def nested(session: Session, chosen: Namespace) -> Exit:
-    """Switch nested virtualization, or show it."""
+    """Switch nested virtualization on or off, or show its state."""
     host = await session.client.host()
     if chosen.value is None:
         if chosen.dry_run or chosen.wait or chosen.token or chosen.when != "now":
@@ -126,7 +126,7 @@ async def _show_nested(session: Session, host: Host) -> Exit:
 
 
 async def set_parameters(session: Session, chosen: Namespace) -> Exit:
-    """Set any parameters."""
+    """Set parameters of a module."""
     module = await session.client.module(chosen.module)
     parameters = dict(chosen.parameters)
     assigned = [f"{name}={value}" for name, value in parameters.items()]
@@ -154,7 +154,7 @@ async def reload(session: Session, chosen: Namespace) -> Exit:
 
 
 async def unload(session: Session, chosen: Namespace) -> Exit:
-    """Take a module out."""
+    """Unload a module."""
     module = await _module(session, chosen)
     if not module.loaded:
         return _nothing_to_do(session, module)
@@ -197,7 +197,7 @@ def _nothing_to_do(session: Session, module: Module) -> Exit:
 
 
 async def plan(session: Session, chosen: Namespace) -> Exit:
-    """Show what "set" would do."""
+    """Show what "nestctl set" would do."""
     module = await session.client.module(chosen.module)
     return await _show_plan(session, module.name, dict(chosen.parameters), chosen)
 

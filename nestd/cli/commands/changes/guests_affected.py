@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What switching nesting off means for the guests that run."""
+"""How switching nesting off affects running guests."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from nestd.cli.service.values import Guest
 
 
 async def tell(session: Session) -> None:
-    """Say who keeps it and who would lose it, on standard error, before anything is asked for."""
+    """Name the guests that have nesting, or may have it, on standard error before the request."""
     if session.screen.is_json:
         return
     try:
         guests = await session.client.guests()
     except CliError:
-        return  # the change itself will say what is wrong
+        return  # the change itself reports the error
     given = [each for each in guests if each.exposed == "yes"]
     unknown = [each for each in guests if each.exposed == "unknown"]
     if given:

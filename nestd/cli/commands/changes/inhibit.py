@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl inhibit: no KVM module is reloaded while a program runs."""
+"""nestctl inhibit: blocks reloads of KVM modules while a program runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def add_to(commands: Any) -> None:
 
 
 async def run(session: Session, chosen: Namespace) -> int:
-    """Run the program; its exit status."""
+    """Run the program; returns its exit status."""
     command = chosen.argument[chosen.argument[:1] == ["--"] :]
     if not command:
         return await _list(session)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl jobs and cancel; and how a job is followed to its end."""
+"""nestctl jobs and cancel; follows a job to its end."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _waits_for(job: Job) -> str:
 
 
 async def cancel(session: Session, chosen: Namespace) -> Exit:
-    """Give up a job."""
+    """Cancel a job."""
     job = await session.client.job(chosen.job)
     await session.client.cancel(chosen.job)
     if session.screen.is_json:
@@ -69,7 +69,7 @@ async def cancel(session: Session, chosen: Namespace) -> Exit:
 async def follow(session: Session, number: int, *, quiet: bool = False) -> Exit:
     """Show a job's progress until it has ended. Raises CliError unless it succeeded.
 
-    QUIET is for a job that should end at once: progress is shown only where it can be replaced.
+    QUIET is for a job that should end at once: shows progress only on a terminal, in place.
     """
     changed = asyncio.Event()
     await session.client.on_signal(lambda signal: changed.set())

@@ -17,7 +17,7 @@ _AS_REQUESTED = "everything is as requested already"
 
 
 def what_happened(before: Module, after: Module, when: str, reloaded: bool) -> str:
-    """One sentence on what was done."""
+    """One sentence about what was done."""
     name = after.name
     if reloaded and not after.loaded:
         return f"{name} was unloaded: the processor is free for others until nestctl load {name}."
@@ -40,7 +40,7 @@ def changed(before: Module, after: Module) -> bool:
 
 
 def show(session: Session, host: Host, name: str, parameters: Collection[str], done: str) -> None:
-    """Print what was done and the present state."""
+    """Print what was done and the current state."""
     module = host.modules[name]
     session.screen.say((done, GOOD))
     if module is host.main and list(parameters) in ([], [formatting.NESTED]):
@@ -52,7 +52,7 @@ def show(session: Session, host: Host, name: str, parameters: Collection[str], d
 def show_side_effect(
     session: Session, before: Module, after: Module, parameters: Collection[str]
 ) -> None:
-    """Print that nested has changed, or will, as a side effect of other parameters."""
+    """Print that "nested" has changed, or will change, as a side effect of other parameters."""
     if formatting.NESTED in parameters or not parameters:
         return
     if before.nested != after.nested and "unknown" not in (before.nested, after.nested):
@@ -73,7 +73,7 @@ def show_job(
     """Print that a reload will follow later."""
     screen = session.screen
     if job is not None and not job.blockers:
-        job = job._replace(blockers=blockers)  # nestd has yet to look at them
+        job = job._replace(blockers=blockers)  # nestd has not looked for blockers yet
     if written:
         screen.say(f"Written to {formatting.KVM_CONF}.")
     if job is None:
@@ -104,7 +104,7 @@ def _parameters(module: Module, names: Iterable[str]) -> Columns:
 
 
 def blockers_table(blockers: Sequence[Blocker]) -> Columns:
-    """What is in the way of a reload."""
+    """The blockers of a reload as a table."""
     rows = [
         (each.kind, each.name, str(each.pid) if each.pid else "-", each.detail) for each in blockers
     ]
@@ -112,7 +112,7 @@ def blockers_table(blockers: Sequence[Blocker]) -> Columns:
 
 
 def show_plan(session: Session, plan: Plan, when: str) -> None:
-    """Tell what a change would do."""
+    """Print what a change would do."""
     screen = session.screen
     if plan.steps:
         screen.say(("What would be done:", STRONG))
@@ -138,7 +138,7 @@ def show_plan(session: Session, plan: Plan, when: str) -> None:
 
 
 def _repeats_refusal(warning: str, plan: Plan) -> bool:
-    """Whether a warning says no more than the refusal does."""
+    """Whether a warning only repeats the refusal."""
     if plan.refusal is None:
         return False
     return _REFUSED in warning or warning.rstrip(".") in plan.refusal.text
@@ -147,7 +147,7 @@ def _repeats_refusal(warning: str, plan: Plan) -> bool:
 def explain_blocked(
     session: Session, refused: CliError, module: str, blockers: Sequence[Blocker]
 ) -> None:
-    """Tell what is in the way, on standard error."""
+    """Print what is in the way to standard error."""
     if not blockers:
         session.screen.failure(CliError(f"{refused.text} Nothing was changed."))
         return
@@ -156,7 +156,7 @@ def explain_blocked(
 
 
 def offer(session: Session, again: str, *, boot: bool) -> None:
-    """Tell what can be done instead, on standard error."""
+    """Print the alternatives to standard error."""
     session.screen.note("What you can do instead:")
     choices = [(f"{again} --when-idle", "done automatically when these have ended")]
     choices += [(f"{again} --at-boot", "used from the next boot on")] if boot else []

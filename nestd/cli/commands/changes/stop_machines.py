@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl nested on|off --stop-machines: guests are stopped for the reload and started again.
+"""nestctl nested on|off --stop-machines: stops guests for the reload and starts them again.
 
-All that can be known is looked at before the first of them is touched.
+Everything that can be checked is checked before the first guest is touched.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def add_options(parser: Parser) -> None:
 
 
 def check_options(chosen: Namespace) -> None:
-    """Raises CliError for options that do not go together."""
+    """Raises CliError for conflicting options."""
     if not chosen.stop_machines and (chosen.yes or chosen.time_limit):
         raise CliError("--yes and --time-limit need --stop-machines.", code=Exit.USAGE)
     if chosen.stop_machines and chosen.when != "now":
@@ -50,13 +50,13 @@ def check_options(chosen: Namespace) -> None:
 
 
 def is_needed(plan: Plan) -> bool:
-    """Whether guests are all that is in the way of the change."""
+    """Whether guests alone block the change."""
     refused_for_another_reason = plan.refusal is not None and plan.refusal.name != BUSY
     return not refused_for_another_reason and any(e.kind == "machine" for e in plan.blockers)
 
 
 async def change(session: Session, request: Request, chosen: Namespace) -> Exit:
-    """Stop the guests, change, start them again; refused by name before anything is stopped."""
+    """Stop the guests, change, start them again; names any other blocker before it stops one."""
     check_is_this_machine(session)
     stop = _stop(chosen)
     with stopped_machines.only_one():
@@ -86,7 +86,7 @@ def _refuse(machines: Sequence[Machine], others: Sequence[Blocker], stop: Stop) 
 async def _show_machines(
     session: Session, request: Request, machines: Sequence[Machine], chosen: Namespace
 ) -> list[str]:
-    """Name each with what will happen to it; gives those that libvirt will not start again."""
+    """Print what will happen to each; returns the names that libvirt will not start again."""
     host = await session.client.host()
     stop = _stop(chosen)
     found = [await inventory.prospect(host, one, stop) for one in machines]
@@ -149,7 +149,7 @@ def _failed(back: Sequence[Started]) -> list[str]:
 
 
 def _done(session: Session, back: Sequence[Started]) -> Exit:
-    """Done, with the guests that wait for nesting, as was said before."""
+    """Exit.DONE; prints how to start the guests that need nesting, as announced before."""
     waiting = _failed(back)
     if waiting and not session.screen.is_json:
         session.screen.note(f"To start {', '.join(waiting)}, when nesting is on again:")
@@ -158,7 +158,7 @@ def _done(session: Session, back: Sequence[Started]) -> Exit:
 
 
 def _undone(session: Session, error: CliError, back: Sequence[Started]) -> CliError:
-    """The error, with what it means for each guest."""
+    """The error, with its effect on each guest."""
     rebooted = [each.name for each in back if each.how == "booted"]
     if not session.screen.is_json:
         report_started(session, back)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl wait: stay until a job has ended, or for some time."""
+"""nestctl wait: waits until a job has ended, or for a limited time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def add_to(commands: Any) -> None:
 
 
 async def run(session: Session, chosen: Namespace) -> Exit:
-    """Wait, and tell what came of it: done, failed, or blocked where it goes on waiting."""
+    """Wait; exits with done, failed, or blocked if the job still waits."""
     with contextlib.suppress(asyncio.TimeoutError):
         if not session.screen.is_json:
             return await asyncio.wait_for(jobs.follow(session, chosen.job), chosen.seconds)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl validate, check-guest and posture: findings, each with a verdict and a hint."""
+"""nestctl validate, check-guest and posture: findings with a verdict and a hint."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _GUIDE = frozenset(
         "nested-guests",
     )
 )
-"""Notes that say the same on each host: what a vendor's guide has on the subject."""
+"""Notes that are the same on every host, from a vendor's guide."""
 
 
-# What is added to the verdict, by NestedAtBoot.
+# The addition to the verdict, by NestedAtBoot.
 _UNTIL_BOOT = {
     "no": " now, but not after a reboot",
     "unknown": " now; what a reboot brings is not known",
@@ -49,7 +49,7 @@ def add_to(commands: Any) -> None:
 
 
 async def validate(session: Session, chosen: Namespace) -> Exit:
-    """Check the host; fails where a finding does."""
+    """Check the host; fails if a finding does."""
     findings = await session.client.validate()
     ready = not any(each.verdict == "fail" for each in findings)
     text = f"This host is {'' if ready else 'not '}ready for nested virtualization."
@@ -60,7 +60,7 @@ async def validate(session: Session, chosen: Namespace) -> Exit:
 
 
 async def check_guest(session: Session, chosen: Namespace) -> Exit:
-    """Check a guest, or each of a file with several; fails where one is not ready."""
+    """Check a guest, or each one in a file of several; fails if one is not ready."""
     documents = split_domains(await domain_xml(chosen.guest))
     if session.screen.is_json:
         return await _print_guests(session, documents)
@@ -70,7 +70,7 @@ async def check_guest(session: Session, chosen: Namespace) -> Exit:
 
 
 async def _print_guests(session: Session, documents: Sequence[str]) -> Exit:
-    """One JSON document for all of them: ready if each is, and the findings of all in order."""
+    """Print one JSON document: ready if all guests are, with all findings in order."""
     answers = [await session.client.check_guest(xml) for xml in documents]
     guests = [
         {"name": domain_name(xml), "ready": ready, "findings": findings}
@@ -89,7 +89,7 @@ async def _check_one(session: Session, chosen: Namespace, xml: str) -> Exit:
 
 
 async def posture(session: Session, chosen: Namespace) -> Exit:
-    """Show the risks; fails where a finding does."""
+    """Show the risks; fails if a finding does."""
     findings = await session.client.posture()
     safe = not any(each.verdict == "fail" for each in findings)
     if session.screen.is_json:
@@ -120,7 +120,7 @@ def _is_of_the_guide(finding: Finding) -> bool:
 
 
 def _show(screen: Screen, findings: Sequence[Finding]) -> None:
-    # What matters most comes last, next to the answer.
+    # The most important findings come last, next to the answer.
     screen.show(details(map(_row, sorted(findings, key=_weight))))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl describe: everything that nestd knows, and with it what it finds on being asked."""
+"""nestctl describe: everything that nestd knows, plus the results of checks run on request."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def add_to(commands: Any) -> None:
 
 
 async def run(session: Session, chosen: Namespace) -> Exit:
-    """Print the document as it comes; it is JSON with or without --json."""
+    """Print the document, which is JSON with or without --json."""
     client = session.client
     document = await client.describe()
     if not chosen.parts:
@@ -47,13 +47,13 @@ async def run(session: Session, chosen: Namespace) -> Exit:
 
 
 async def _checks(client: Client) -> Part:
-    """As nestctl validate --json has it."""
+    """The findings of nestctl validate --json."""
     findings = await client.validate()
     return {"ready": not any(each.verdict == "fail" for each in findings), "findings": findings}
 
 
 async def _guests(client: Client) -> Part:
-    """As nestctl guests --json has it."""
+    """The guests of nestctl guests --json."""
     return {"guests": await client.guests()}
 
 

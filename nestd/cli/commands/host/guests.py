@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl guests and vms: the virtual machines that run, and what they have of nesting.
+"""nestctl guests and vms: the running virtual machines and their nesting.
 
 guests deny and allow are in commands.machines.
 """
@@ -56,14 +56,14 @@ async def vms(session: Session, chosen: Namespace) -> Exit:
 
 
 async def guests(session: Session, chosen: Namespace) -> Exit:
-    """List virtual machines with what they have of nesting."""
+    """List virtual machines with their nesting."""
     are_all = (await session.client.host()).machines_known
     if not chosen.watch:
         _show(session, await session.client.guests(), (), False, are_all)
         if not are_all:
             session.screen.note(_OTHERS)
         return Exit.DONE
-    with contextlib.suppress(asyncio.CancelledError):  # Ctrl-C is its ordinary end
+    with contextlib.suppress(asyncio.CancelledError):  # Ctrl-C is the normal end
         before: Sequence[Guest] = ()
         while True:
             found = await session.client.guests()
@@ -105,7 +105,7 @@ def _table(found: Sequence[Guest], before: Sequence[Guest]) -> Columns:
 
 
 def _explain(session: Session, guest: Guest) -> None:
-    """Why an answer is not known."""
+    """Print why an answer is not known."""
     if guest.exposed == "unknown" and guest.exposed_by:
         session.screen.note(
             f"{guest.name}: whether it has nesting is not known: {guest.exposed_by}"

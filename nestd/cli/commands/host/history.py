@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl history: the latest changes and reloads, also of others than nestd."""
+"""nestctl history: the latest changes and reloads, including those not made by nestd."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def add_to(commands: Any) -> None:
 
 
 async def run(session: Session, chosen: Namespace) -> Exit:
-    """List them, newest first."""
+    """List the entries, newest first."""
     entries = await session.client.history()
     if session.screen.is_json:
         session.screen.json({"history": entries})

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl metrics: this host's state for Prometheus, on standard output or into a file.
+"""nestctl metrics: this host's state for Prometheus, on standard output or in a file.
 
-Words, such as a module's state, are labels: the sample of the one that holds is 1, and there are no
-others. What node_exporter reads is a file, hence --textfile and --output.
+Words, such as a module's state, are labels: only the current one has a sample, of value 1.
+node_exporter reads files, hence --textfile and --output.
 """
 
 from __future__ import annotations

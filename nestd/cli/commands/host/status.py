@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl status: one screen that answers whether nested virtualization is on, and stays on."""
+"""nestctl status: one screen that shows whether nested virtualization is on and stays on."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def run(session: Session, chosen: Namespace) -> Exit:
 
 
 async def default_verdict(session: Session, host: Host) -> str:
-    """The verdict on the kernel's default, from a service that does not tell what a boot brings."""
+    """The verdict on the kernel's default; "" if the service reports the next boot."""
     module = host.main
     if host.nested.at_boot or module is None:
         return ""
@@ -69,9 +69,9 @@ async def _blockers(session: Session, host: Host) -> tuple[Blocker, ...]:
 def screen(
     host: Host, blockers: tuple[Blocker, ...] = (), default: str = ""
 ) -> Iterator[Element | str]:
-    """The state for people.
+    """The state as elements to show.
 
-    BLOCKERS are those of a reload that is due; DEFAULT as for state.headline().
+    BLOCKERS are the blockers of a pending reload; DEFAULT as for state.headline().
     """
     yield from _answer(host, default)
     yield from _next_step(host, blockers)
@@ -80,13 +80,13 @@ def screen(
 
 
 def _answer(host: Host, default: str) -> Iterator[Text]:
-    """The first lines: the answer, and what is odd."""
+    """The first lines: the answer, and any drift."""
     style = STRONG
     if host.nested.running in ("yes", "no"):
         style = f"{STRONG} {GOOD if host.nested.running == 'yes' else WARN}"
     yield styled((state.headline(host, default), style))
     sentences = (each for module in host.modules.values() for each in state.drift(host, module))
-    for sentence in dict.fromkeys(sentences):  # a problem of all of them is shown once
+    for sentence in dict.fromkeys(sentences):  # a problem that all modules share is shown once
         yield styled((sentence, WARN))
 
 
@@ -154,7 +154,7 @@ def _jobs(host: Host) -> Cell:
 
 
 def _debug_logs(host: Host) -> Cell:
-    """ "off" only where nothing is logged beyond what libvirt logs by itself, and all is well."""
+    """ "off" only if every daemon logs by libvirt's defaults and has no problem."""
     if not host.log_daemons:
         return styled(("no libvirt daemon is installed", DIM))
     found = [each for daemon in host.log_daemons.values() for each in _logs_of(daemon)]
@@ -174,7 +174,7 @@ def _logs_of(daemon: LogDaemon) -> Iterator[str]:
 
 
 def debug_session(daemon: LogDaemon) -> str:
-    """A debug session that runs, in words."""
+    """A running debug session in words."""
     left = formatting.duration(daemon.debug_until / 1e6 - time.time())
     until = time.strftime("%H:%M:%S", time.localtime(daemon.debug_until / 1e6))
     written = f", {formatting.size(daemon.debug_bytes)} so far" if daemon.debug_bytes else ""

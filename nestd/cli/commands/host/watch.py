@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl watch: the state as it changes. A signal is a hint to read again; nothing is polled."""
+"""nestctl watch: shows the state as it changes. A signal triggers a new read; nothing is polled."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nestd.cli.service.errors import CliError, Exit
 from nestd.cli.service.values import Host, Inhibitor, Job, Module
 from nestd.dbus.values import Signal
 
-_SETTLE_SECONDS = 0.05  # signals come in bunches
+_SETTLE_SECONDS = 0.05  # signals arrive in bursts
 _MOST_EVENTS = 200
 _COUNTDOWN_SECONDS = 1.0
 
@@ -33,7 +33,7 @@ def add_to(commands: Any) -> None:
 
 
 async def run(session: Session, chosen: Namespace) -> Exit:
-    """Watch until a signal ends it, which is its ordinary end."""
+    """Watch until a signal ends it, which is the normal end."""
     view: _View
     if session.screen.is_json:
         view = _JsonLines(session.screen)
@@ -50,10 +50,10 @@ async def run(session: Session, chosen: Namespace) -> Exit:
 
 
 class _View(contextlib.AbstractContextManager["_View"]):
-    """Shows states and what happened between them."""
+    """Shows states and the events between them."""
 
     def update(self, host: Host | None, events: list[str]) -> None:
-        """HOST is None while nestd is not there."""
+        """Show a new state; HOST is None while nestd is not running."""
         raise NotImplementedError
 
     def __exit__(self, *_: object) -> None:
@@ -61,7 +61,7 @@ class _View(contextlib.AbstractContextManager["_View"]):
 
 
 class _Lines(_View):
-    """One line an event, for pipes and files."""
+    """One line per event, for pipes and files."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
@@ -79,7 +79,7 @@ class _Lines(_View):
 
 
 class _JsonLines(_View):
-    """One JSON document a line and change."""
+    """One line with a JSON document per change."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
@@ -90,7 +90,7 @@ class _JsonLines(_View):
 
 
 class _LiveView(_View):
-    """The status screen with the latest events below, in place."""
+    """The status screen with the latest events below it, replaced in place."""
 
     def __init__(self, screen: Screen) -> None:
         self._live = screen.live()
@@ -178,7 +178,7 @@ def _drain(events: deque[str]) -> Iterator[str]:
 
 
 def _job_events(signal: Signal) -> Iterator[str]:
-    """A job's steps, which may be over before they can be read."""
+    """The steps of a job from its signals, since a job may end before it can be read."""
     if signal.member == "PropertiesChanged" and signal.args[0] == "org.nestd1.Job":
         changed: Any = signal.args[1]
         if "State" in changed:
@@ -186,7 +186,7 @@ def _job_events(signal: Signal) -> Iterator[str]:
 
 
 def _events(before: Host | None, after: Host | None) -> Iterator[str]:
-    """What happened between two states, as sentences."""
+    """The changes between two states as sentences."""
     if after is None:
         if before is not None:
             yield "nestd is gone"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The commands "nestctl log ...": what libvirt's daemons log, debug sessions, support archives.
+"""The commands "nestctl log ...": log settings of libvirt's daemons, debug sessions, archives.
 
-debug counts a session down and ends it with Ctrl-C. Imports commands.changes for the words of a
-plan, and cli.invocation, cli.screen and cli.service. Begin with show.
+debug shows a countdown of its session and ends it on Ctrl-C. Imports commands.changes for the
+wording of a plan, and cli.invocation, cli.screen and cli.service. Begin with show.
 """

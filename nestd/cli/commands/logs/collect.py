@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl log collect: an archive for a support request, checked to be whole."""
+"""nestctl log collect: an archive for a support request, checked for completeness."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def add_to(logs: Any) -> None:
 
 
 async def run(session: Session, chosen: Namespace) -> Exit:
-    """Collect, and write what comes."""
+    """Collect the logs and write the archive."""
     if chosen.output == "-" and sys.stdout.isatty():
         text = "An archive is not written to a terminal."
         raise CliError(text, "Name a file:\n  nestctl log collect -o FILE", Exit.USAGE)
@@ -90,7 +90,7 @@ def _usual_name() -> str:
 
 
 async def _copy(session: Session, options: Options, file: IO[bytes]) -> int:
-    """Copy the archive to FILE; the bytes. Raises CliError where it is not whole."""
+    """Copy the archive to FILE; returns its bytes. Raises CliError if it is incomplete."""
     source = await session.client.collect_logs(options)
     unpacker = zlib.decompressobj(_GZIP)
     size = 0
@@ -106,7 +106,7 @@ async def _copy(session: Session, options: Options, file: IO[bytes]) -> int:
 
 
 def _unpack(unpacker: Any, chunk: bytes) -> None:
-    """Check what arrives, without keeping it."""
+    """Check a received chunk without keeping the result."""
     try:
         while chunk and not unpacker.eof:
             unpacker.decompress(chunk, _CHUNK)
@@ -116,7 +116,7 @@ def _unpack(unpacker: Any, chunk: bytes) -> None:
 
 
 async def _chunks(descriptor: int) -> AsyncIterator[bytes]:
-    """What can be read from a pipe or file until its end; closes it."""
+    """The data of a pipe or file up to its end; closes it."""
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         with open(descriptor, "rb") as file:
             while chunk := file.read(_CHUNK):

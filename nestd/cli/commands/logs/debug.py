@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl log debug: debug logs for some time, with a countdown; then what was before."""
+"""nestctl log debug: debug logs for a limited time, with a countdown; restores the settings."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _log_files(outputs: str) -> list[Path]:
 
 
 class _Written:
-    """How much a session has written: as the service tells, else by how much its files grew."""
+    """The size that a session has written: the growth of its files, else as the service reports."""
 
     def __init__(self, daemon: str, outputs: Iterable[str]) -> None:
         usual = Path(f"/var/log/libvirt/{daemon}-debug.log")
@@ -69,17 +69,17 @@ class _Written:
         self._told = 0
 
     def started(self, outputs: str) -> None:
-        """The session runs, and logs to OUTPUTS."""
+        """Note that the session has started and logs to OUTPUTS."""
         self.files = _log_files(outputs)
 
     def update(self, daemon: LogDaemon) -> None:
-        """What the service tells now; at the end of the session it tells nothing any more."""
+        """Take what the service reports now; after the session it reports nothing."""
         if daemon.debug_file:
             self.files = [Path(daemon.debug_file)]
             self._told = daemon.debug_bytes
 
     def bytes(self) -> int | None:
-        """None where there is no right to look."""
+        """The size in bytes; None if it cannot be read."""
         grown = [
             max(0, size - self._before.get(file, 0))
             for file in self.files
@@ -101,7 +101,7 @@ def _size(path: Path) -> int | None:
 
 
 async def run(session: Session, chosen: Namespace) -> Exit:
-    """Start a session, and see it to its end."""
+    """Start a session and, unless told otherwise, stay until it ends."""
     _sort_out(chosen)
     daemon = chosen.daemon or _usual_daemon(await session.client.host())
     if chosen.stop:
@@ -139,7 +139,7 @@ async def run(session: Session, chosen: Namespace) -> Exit:
 
 
 def _sort_out(chosen: Namespace) -> None:
-    """No daemon has a colon in its name, every filter has; a time is neither."""
+    """Tell the daemon from filters: only filters contain a colon. Raises CliError for a time."""
     given = [each for each in (chosen.daemon, *chosen.filters) if each]
     times = [each for each in given if is_duration(each)]
     if times:
@@ -152,14 +152,14 @@ def _sort_out(chosen: Namespace) -> None:
 
 
 async def _outputs(session: Session, daemon: str) -> str:
-    """What the daemon logs to before the session; "" where it cannot be asked."""
+    """The daemon's outputs before the session; "" if it cannot be queried."""
     with contextlib.suppress(CliError):
         return (await session.client.running_filters(daemon))[1]
     return ""
 
 
 async def _dry_run(session: Session, daemon: str, filters: str, options: Options) -> Exit:
-    """Tell what starting a session would change."""
+    """Print what starting a session would change."""
     changed, warnings, now = await session_changes(session, daemon, filters, options)
     if session.screen.is_json:
         session.screen.json({"changed": changed, "warnings": warnings, "log_daemon": now})
@@ -174,7 +174,7 @@ async def _dry_run(session: Session, daemon: str, filters: str, options: Options
 
 
 async def _stop(session: Session, daemon: str, *, dry_run: bool) -> Exit:
-    """End a session, if there is one."""
+    """End the session, if there is one."""
     before = await session.client.log_daemon(daemon)
     if not dry_run:
         await session.client.stop_debug(daemon)
@@ -192,7 +192,7 @@ async def _stop(session: Session, daemon: str, *, dry_run: bool) -> Exit:
 
 
 async def _attend(session: Session, daemon: str, seconds: int, written: _Written) -> Exit:
-    """Stay until the session has ended; if we have to go first, end it."""
+    """Stay until the session has ended; end it if nestctl is interrupted first."""
     screen = session.screen
     _, outputs = await session.client.running_filters(daemon)
     written.started(outputs)
@@ -222,7 +222,7 @@ async def _attend(session: Session, daemon: str, seconds: int, written: _Written
 
 
 async def _count_down(session: Session, daemon: str, seconds: int, written: _Written) -> None:
-    """Show the time that is left until the service says that the session is over."""
+    """Show the remaining time until the service reports the end of the session."""
     changed = asyncio.Event()
     await session.client.on_signal(lambda signal: changed.set())
     await session.client.on_owner(lambda up: changed.set())
@@ -241,7 +241,7 @@ async def _count_down(session: Session, daemon: str, seconds: int, written: _Wri
 
 
 def _usual_daemon(host: Host) -> str:
-    """The daemon that runs virtual machines here. Raises CliError."""
+    """The daemon that runs virtual machines on this host. Raises CliError."""
     found = list(_candidates(host))
     if not found:
         names = ", ".join(host.log_daemons)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What log set and log debug would come to, for --dry-run: refused as the service would refuse."""
+"""The effects of log set and log debug for --dry-run, with the refusals of the service."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Running = tuple[str, str]
 
 
 def check_setting(daemon: LogDaemon, when: str) -> None:
-    """Raises CliError where the running daemon cannot be given filters."""
+    """Raises CliError if the running daemon's filters cannot be set."""
     if when != "start" and daemon.debug_until:
         text = f'{daemon.name} has a debug session: end it first, or use "start".'
         raise CliError(text, f"End it:\n  nestctl log debug {daemon.name} --stop",
@@ -26,7 +26,7 @@ def check_setting(daemon: LogDaemon, when: str) -> None:
 def setting_changes(
     when: str, diff: str, running: Running | None, filters: str, outputs: str | None
 ) -> bool:
-    """Whether anything would change: the file, or what the running daemon uses."""
+    """Whether anything would change: the file or the running daemon's settings."""
     if when != "runtime" and diff:
         return True
     if when == "start" or running is None:
@@ -35,7 +35,7 @@ def setting_changes(
 
 
 def check_limits(filters: str, seconds: int) -> None:
-    """What needs no look at the host. Raises CliError."""
+    """The checks that need no access to the host. Raises CliError."""
     if not filters.strip():
         text = "A debug session needs filters: without any there is no debug log."
         raise CliError(text, code=Exit.USAGE, name=INVALID_FILTER)
@@ -47,14 +47,14 @@ def check_limits(filters: str, seconds: int) -> None:
 async def session_changes(
     session: Session, daemon: str, filters: str, options: Options
 ) -> tuple[bool, list[str], LogDaemon]:
-    """Whether a session would begin or be changed, warnings, and the daemon now. Raises CliError.
+    """Whether a session would start or change, warnings, and the daemon's state. Raises CliError.
 
-    One that has the same filters goes on as it is.
+    A session with the same filters continues unchanged.
     """
     outputs = str(options["outputs"].value) if "outputs" in options else ""
-    shown_by = outputs or f"1:file:/var/log/libvirt/{daemon}-debug.log"  # which is what it adds
+    shown_by = outputs or f"1:file:/var/log/libvirt/{daemon}-debug.log"  # the output that it adds
     canonical, warnings = await session.client.check_filters(daemon, filters, shown_by)
-    if outputs:  # their directories are looked at too
+    if outputs:  # also checks their directories
         await session.client.plan_filters(daemon, canonical, options)
     now = await session.client.log_daemon(daemon)
     _check_runs(now)

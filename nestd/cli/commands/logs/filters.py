@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How filters are given to nestctl log set and debug: spelled out, by name, or none at all."""
+"""The filter arguments of nestctl log set and debug: literal, by preset, or none."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def add_filters(parser: Parser) -> None:
 
 
 def chosen_filters(chosen: Namespace) -> str | None:
-    """The filters that were asked for, None for no word of them. Raises CliError."""
+    """The requested filters; None if none were given. Raises CliError."""
     given = [bool(chosen.filters), chosen.preset is not None, chosen.clear]
     if sum(given) > 1:
         raise CliError("Give filters, or --preset, or --clear: only one of them.", code=Exit.USAGE)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl log: its commands; show, set and presets are here."""
+"""nestctl log: adds its commands and implements show, set and presets."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _add_set(logs: Any) -> None:
 
 
 async def presets(screen: Screen, chosen: Namespace) -> Exit:
-    """List the presets, for which no service is needed."""
+    """List the presets; needs no service."""
     if screen.is_json:
         found = [{"name": it.name, "filters": it.filters, "purpose": it.purpose} for it in PRESETS]
         screen.json({"presets": found})
@@ -80,7 +80,7 @@ async def presets(screen: Screen, chosen: Namespace) -> Exit:
 
 
 async def show(session: Session, chosen: Namespace) -> Exit:
-    """Show daemons."""
+    """Show the log settings of daemons."""
     client = session.client
     if chosen.daemon is None:
         daemons = list((await client.host()).log_daemons.values())
@@ -102,7 +102,7 @@ async def show(session: Session, chosen: Namespace) -> Exit:
 
 
 async def _running(session: Session, daemon: str) -> tuple[str, str] | None:
-    """What the daemon uses now; None where it cannot be asked."""
+    """The daemon's current filters and outputs; None if it cannot be queried."""
     try:
         return await session.client.running_filters(daemon)
     except CliError:
@@ -141,7 +141,7 @@ def _rows(daemon: LogDaemon, running: tuple[str, str] | None) -> Iterator[tuple[
 
 
 async def set_filters(session: Session, chosen: Namespace) -> Exit:
-    """Set filters, after the service has looked at them."""
+    """Set filters after the service has checked them."""
     client, daemon = session.client, chosen.daemon
     filters = chosen_filters(chosen)
     if filters is None:
@@ -166,7 +166,7 @@ async def set_filters(session: Session, chosen: Namespace) -> Exit:
 
 
 async def report_set(session: Session, daemon: str, when: str) -> None:
-    """Tell what a daemon logs after its settings were changed."""
+    """Print what a daemon logs after its settings were changed."""
     after = await session.client.log_daemon(daemon)
     now = {after.name: await _running(session, daemon)}
     if session.screen.is_json:
@@ -177,7 +177,7 @@ async def report_set(session: Session, daemon: str, when: str) -> None:
 
 
 async def _dry_run(session: Session, chosen: Namespace, filters: str, options: Options) -> Exit:
-    """Tell what setting those filters would do, or what it would be refused with."""
+    """Print what setting FILTERS would do, or how it would be refused."""
     plan = await session.client.plan_filters(chosen.daemon, filters, options)
     now = await session.client.log_daemon(chosen.daemon)
     dry_run.check_setting(now, chosen.when)
@@ -198,7 +198,7 @@ async def _dry_run(session: Session, chosen: Namespace, filters: str, options: O
 
 
 def _with_remedy(error: CliError, chosen: Namespace) -> CliError:
-    """The error with what can be done where the daemon cannot be asked."""
+    """The error with a remedy if the daemon cannot be queried."""
     if error.name != DAEMON_UNAVAILABLE:
         return error
     given = [*chosen.filters] if chosen.preset is None else ["--preset", chosen.preset]

@@ -20,7 +20,7 @@ from nestd.formats.unified_diff import unified_diff
 
 
 class Outcome(NamedTuple):
-    """What came of one guest. diff is "" where nothing changed; error goes on after the name."""
+    """The result for one guest. diff is "" if nothing changed; error continues after the name."""
 
     name: str
     uuid: str
@@ -48,12 +48,12 @@ def _add_arguments(parser: Parser) -> None:
 
 
 async def deny(session: Session, chosen: Namespace) -> Exit:
-    """Withhold it."""
+    """Deny nesting to guests."""
     return await _change(session, chosen, give=False)
 
 
 async def allow(session: Session, chosen: Namespace) -> Exit:
-    """Give it."""
+    """Allow nesting to guests."""
     return await _change(session, chosen, give=True)
 
 
@@ -82,7 +82,7 @@ async def _change(session: Session, chosen: Namespace, *, give: bool) -> Exit:
 
 
 def check_is_this_machine(session: Session) -> None:
-    """Raises CliError where the host is a simulated one, or another machine's files."""
+    """Raises CliError if the host is simulated or is the files of another machine."""
     if session.private is not None and session.private.root is not None:
         text = "virsh reaches the guests of this machine only, not those of that host."
         raise CliError(text, name=NOT_SUPPORTED)
@@ -120,7 +120,7 @@ async def _change_one(domain: Domain, feature: str, *, give: bool, write: bool) 
 
 
 async def _write(domain: Domain, before: str, after: str) -> str:
-    """What is wrong with the result, "" for nothing."""
+    """Write the definition and check it; returns what is wrong with the result, "" for nothing."""
     domains = Domains()
     if await domains.definition(domain.uuid) != before:
         raise VirshError("somebody else is changing it now.", "")
@@ -131,7 +131,7 @@ async def _write(domain: Domain, before: str, after: str) -> str:
 
 
 async def _others(session: Session, known: Sequence[Domain]) -> list[str]:
-    """Machines that run, may have it, and are not libvirt's to define."""
+    """The running machines that may have nesting and are not defined in libvirt."""
     pids = {each.pid for each in known}
     found = await session.client.guests()
     return [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which guests would be stopped for a reload, what happens to each, and which may not be."""
+"""The guests to stop for a reload, what happens to each, and which ones must not be stopped."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from nestd.formats.libvirt_xml.nesting_edit import FEATURES, requires
 from nestd.formats.libvirt_xml.safe_xml import XmlError
 
 SAVE, SHUTDOWN = "save", "shutdown"
-_LOOKS = 4  # libvirt's probes of QEMU, which its own start begins, last a second or two
+_LOOKS = 4  # libvirt probes QEMU for a second or two after its own start
 _PAUSE = 1.0
 
 
 class Machine(NamedTuple):
-    """A running guest; domain is None where libvirt's system daemon does not know it."""
+    """A running guest; domain is None if libvirt's system daemon does not know it."""
 
     guest: Guest
     domain: Domain | None
 
 
 class Stop(NamedTuple):
-    """What is asked for: save or shutdown, and whether nesting is off afterwards."""
+    """The request: save or shutdown, and whether nesting is off afterwards."""
 
     how: str
     switches_off: bool
 
 
 class Prospect(NamedTuple):
-    """What to expect of a machine; waits: libvirt will not start it again until nesting is on."""
+    """What will happen to a machine; waits: libvirt will not start it again until nesting is on."""
 
     name: str
     pid: int
@@ -43,7 +43,7 @@ class Prospect(NamedTuple):
 
 
 async def look(session: Session, module: str) -> tuple[list[Machine], list[Blocker]]:
-    """The guests that run, and what else holds the module; what is about to go is waited for."""
+    """The running guests, and other users of the module; waits for users that are about to end."""
     for remaining in reversed(range(_LOOKS)):
         domains = {each.pid: each for each in await Domains().all() if each.pid}
         found = await session.client.guests()
@@ -58,7 +58,7 @@ async def look(session: Session, module: str) -> tuple[list[Machine], list[Block
 
 
 def obstacle(machine: Machine, stop: Stop) -> Blocker | None:
-    """Why it may not be stopped."""
+    """Why it must not be stopped; None if it may be."""
     domain = machine.domain
     if domain is None:
         why = f"not managed by libvirt's system daemon but by {machine.guest.vmm}: end it there"
@@ -72,7 +72,9 @@ def obstacle(machine: Machine, stop: Stop) -> Blocker | None:
 
 
 def _loss(guest: Guest, stop: Stop) -> str:
-    """Saved in the middle of running a guest of its own, it would boot afresh without nesting."""
+    """Why saving it could lose its state, "" for no reason: a guest saved while it runs guests of
+    its own cannot be restored without nesting.
+    """
     if stop.how != SAVE or not stop.switches_off or is_free_of_nesting(guest):
         return ""
     if guest.nesting == "used":
@@ -81,12 +83,12 @@ def _loss(guest: Guest, stop: Stop) -> str:
 
 
 def is_free_of_nesting(guest: Guest) -> bool:
-    """Whether it has surely run no guest of its own."""
+    """Whether it has certainly run no guest of its own."""
     return guest.nesting == "not-used" or (guest.exposed == "no" and guest.nesting != "used")
 
 
 async def prospect(host: Host, machine: Machine, stop: Stop) -> Prospect:
-    """What to expect of a machine that may be stopped (see obstacle)."""
+    """What will happen to a machine that may be stopped (see obstacle())."""
     guest, saves = machine.guest, stop.how == SAVE
     found = Prospect(guest.name, guest.pid)
     if not stop.switches_off:
@@ -96,7 +98,7 @@ async def prospect(host: Host, machine: Machine, stop: Stop) -> Prospect:
         text = f"{guest.name} requires nesting: libvirt does not start it while that is off{kept}."
         return found._replace(waits=True, warning=text)
     if saves and guest.exposed != "no":
-        # Nothing tells from outside whether a guest has loaded KVM, which its saved state then has.
+        # Whether a guest, and thus its saved state, has KVM loaded cannot be seen from outside.
         has = "has" if guest.exposed == "yes" else "may have"
         text = (
             f"{guest.name} {has} nesting: if KVM is loaded in it, its saved state may be lost"

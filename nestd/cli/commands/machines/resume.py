@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl machines resume: starts the guests that an interrupted nestctl has stopped."""
+"""nestctl machines resume: starts the guests that an interrupted nestctl had stopped."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add_to(commands: Any) -> None:
 
 
 async def show(session: Session, chosen: Namespace) -> Exit:
-    """List those that have yet to be started."""
+    """List the guests that have not been started again."""
     check_is_this_machine(session)
     with stopped_machines.only_one():
         record = stopped_machines.read()
@@ -46,7 +46,7 @@ async def show(session: Session, chosen: Namespace) -> Exit:
 
 
 async def resume(session: Session, chosen: Namespace) -> Exit:
-    """Start them."""
+    """Start these guests."""
     check_is_this_machine(session)
     with stopped_machines.only_one():
         found = await start_all(session, _SETTLE_SECONDS)
@@ -60,7 +60,7 @@ async def resume(session: Session, chosen: Namespace) -> Exit:
 
 
 def report_started(session: Session, found: Sequence[Started]) -> None:
-    """Say how each came back."""
+    """Print how each guest came back."""
     for each in found:
         good = each.how in ("restored", "booted", "runs")
         if good:
@@ -70,7 +70,7 @@ def report_started(session: Session, found: Sequence[Started]) -> None:
 
 
 def result(found: Sequence[Started]) -> Exit:
-    """Done where all are back. Raises CliError otherwise."""
+    """Exit.DONE if all are back. Raises CliError otherwise."""
     missing = [each.name for each in found if each.how in ("failed", "asked")]
     if missing:
         raise CliError(f"Not all guests are running again: {', '.join(missing)}.", AGAIN)

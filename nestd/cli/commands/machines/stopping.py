@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Stops guests and starts them again, with a record of those that are off meanwhile."""
+"""Stops guests and starts them again; records those that are off in between."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RESTORED = "restored"
 
 
 class StopFailed(CliError):
-    """A guest was not stopped."""
+    """A guest could not be stopped."""
 
 
 class Started(NamedTuple):
@@ -34,7 +34,7 @@ class Started(NamedTuple):
 
     @property
     def text(self) -> str:
-        """In words."""
+        """The result in words."""
         outcomes = {
             "restored": "goes on where it was",
             "booted": "has booted again",
@@ -46,7 +46,7 @@ class Started(NamedTuple):
 
 
 async def stop_all(session: Session, machines: Sequence[Machine], stop: Stop, limit: float) -> None:
-    """Stop them. Raises StopFailed for one that cannot be saved or is not off in time."""
+    """Stop them. Raises StopFailed if one cannot be saved or is not off after LIMIT seconds."""
     with session.screen.waiting() as tell:
         if stop.how == SAVE:
             await _save(session, machines, stop, limit, tell)
@@ -64,7 +64,7 @@ async def _save(
     for machine in machines:
         domain = machine.domain
         assert domain is not None
-        # It may have begun to run a guest of its own since the first look.
+        # It may have started a guest of its own since the first look.
         now = {each.pid: each for each in await session.client.guests()}
         if machine.guest.pid not in now:
             raise StopFailed(f"{domain.name} has ended meanwhile.")
@@ -106,15 +106,15 @@ async def _shut_down(
 
 
 def _remember(domain: Domain, *, saved: bool) -> None:
-    """Have the record say that it was stopped, before it is."""
+    """Record that it was stopped, before it is."""
     before = [each for each in stopped_machines.read() if each.uuid != domain.uuid]
     stopped_machines.write([*before, Stopped(domain.uuid, domain.name, saved)])
 
 
 async def start_all(session: Session, settle: float) -> list[Started]:
-    """Start those of the record; it keeps the ones that do not start.
+    """Start the recorded guests; the record keeps those that do not start.
 
-    Those that are just being saved or shut down are waited for, SETTLE seconds at most in all.
+    Waits for guests that are being saved or shut down, at most SETTLE seconds in total.
     """
     record = stopped_machines.read()
     deadline = time.monotonic() + settle
@@ -149,7 +149,7 @@ async def _start(machine: Stopped, deadline: float, waited: bool) -> Started:
 
 
 async def _start_once(domain: Domain, deadline: float) -> None:
-    """Start it, unless a virsh that outlived its nestctl does so at this moment."""
+    """Start it, unless a virsh that outlived its nestctl is just doing so."""
     try:
         await Domains().start(domain.uuid)
     except VirshError:
@@ -159,7 +159,7 @@ async def _start_once(domain: Domain, deadline: float) -> None:
 
 
 async def _settled(machine: Stopped, deadline: float) -> Domain | None:
-    """The domain, once libvirt does nothing with it any more: a save goes on without nestctl."""
+    """The domain, once libvirt has finished with it: a save continues without nestctl."""
     while True:
         found = await Domains().these([machine.uuid])
         if not found or found[0].state == SHUT_OFF or time.monotonic() >= deadline:

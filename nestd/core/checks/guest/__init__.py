@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The checks of a guest, one file for each family: pure functions of a Guest.
+"""The checks of a guest, one file per family: pure functions of a Guest.
 
-check_guest chooses them by the guest's architecture. Imports core.checks.host for what depends on
+check_guest selects them by the guest's architecture. Imports core.checks.host for what depends on
 the host. Begin with check_guest.
 """

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Guests on arm64: QEMU's machine property virtualization, which gives a guest EL2.
 
-QEMU has it with KVM since version 10.1 (hw/arm/virt.c); libvirt 11.3 has no element for it, hence
-the arguments that go past libvirt.
+QEMU supports it with KVM since version 10.1 (hw/arm/virt.c); libvirt 11.3 has no element for it,
+hence the QEMU arguments that bypass libvirt.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Can this guest have guests of its own on this host? All checks of a guest."""
+"""Whether a guest can run guests of its own on this host: all checks of a guest."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ _NEEDED = "Give a guest's domain XML, as virsh dumpxml prints it."
 
 @dataclass(frozen=True)
 class GuestReport:
-    """What the checks of a guest found; ready if none of them failed."""
+    """The findings about a guest; ready if no check failed."""
 
     ready: bool
     findings: tuple[Finding, ...]
 
 
 def check_guest(domain: Domain, situation: Situation) -> GuestReport:
-    """What each of the checks that concern this guest found."""
+    """The findings of all checks that apply to this guest."""
     guest = Guest(domain, situation)
     found = [finding for check in CHECKS if (finding := check(guest)) is not None]
     ready = all(finding.verdict is not Verdict.FAIL for finding in found)
@@ -65,7 +65,7 @@ def check_guest(domain: Domain, situation: Situation) -> GuestReport:
 
 
 def read_domain(text: str) -> Domain:
-    """The guest of a libvirt domain XML. Raises InvalidArgument for other text."""
+    """Parse a libvirt domain XML. Raises InvalidArgument for other text."""
     several = len(split_domains(text))
     wrong = recognize(text)
     if several > 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A guest that is to be a hypervisor (L1), on the host that is to run it (L0)."""
+"""A guest intended as hypervisor (L1), on the host intended to run it (L0)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nestd.core.checks.situation import Situation
 from nestd.core.model import Vendor
 from nestd.formats.libvirt_xml.domain_xml import Domain
 
-# The feature that a guest's processor on x86 needs to run a hypervisor.
+# The processor feature that an x86 guest needs to run a hypervisor.
 FEATURES: Mapping[Vendor, str] = MappingProxyType({Vendor.INTEL: "vmx", Vendor.AMD: "svm"})
 _LONGEST_NAME = 60
 
@@ -31,7 +31,7 @@ class Guest:
 
     @property
     def edit(self) -> str:
-        """The command that changes its XML."""
+        """The command that edits its XML."""
         name = self.domain.name
         fits = name.isprintable() and 0 < len(name) <= _LONGEST_NAME
         return f"virsh edit {shlex.quote(name) if fits else 'NAME'}"
@@ -48,5 +48,5 @@ def add_to(guest: Guest, element: str, xml: str) -> str:
 
 
 def replace(guest: Guest, what: str, xml: str) -> str:
-    """The hint to replace WHAT, which is XML or a description of it, by XML."""
+    """The hint to replace WHAT, an XML fragment or its description, with XML."""
     return f"With {guest.edit}, replace {what} by this:\n{xml}"

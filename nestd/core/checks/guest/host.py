@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What any guest that nests requires of the host."""
+"""The host's requirements for any guest that nests."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ def level(guest: Guest) -> Finding | None:
 
 
 def migration(guest: Guest) -> Finding | None:
-    """Guide, 18."""
+    """Guide, 18: migration on AMD."""
     found = support.amd_migration(guest.situation)
     return None if found is None or found.verdict is Verdict.PASS else found
 
 
 def power_preview(guest: Guest) -> Finding | None:
-    """Guide, 10."""
+    """Guide, 10: nesting on POWER is a technology preview."""
     return support.power_preview(guest.situation)
 
 
 def xive(guest: Guest) -> Finding | None:
-    """Guide, 20."""
+    """Guide, 20: XIVE on POWER."""
     return support.power_xive(guest.situation)
 
 
 def hypervisors(guest: Guest) -> Finding | None:
-    """Guide, 15."""
+    """Guide, 15: combinations of hypervisors."""
     return support.hypervisors(guest.situation)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The guest's kind of machine."""
+"""The guest's domain type, architecture and machine type."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CONFIDENTIAL: Mapping[str, str] = MappingProxyType(
         "s390-pv": "IBM Secure Execution",
     }
 )
-# What a host of an architecture runs with KVM (virt/kvm of each: a guest of the same kind).
+# The guest architectures that KVM runs on a host of each architecture.
 _GUESTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "x86_64": ("x86_64", "i686"),
@@ -40,19 +40,19 @@ _MACHINES: Mapping[str, str] = MappingProxyType(
         ARM: "virt",
     }
 )
-_ONLY_WAY = ("-machine", "-M")  # on arm64, to what libvirt has no element for
+_ONLY_WAY = ("-machine", "-M")  # to a property on arm64 that has no element in libvirt
 _OVERRIDING = ("-cpu", "-machine", "-M", "-accel", "-enable-kvm", "-global")
 
 
 def runs_here(guest: Guest) -> bool:
-    """Whether it is a KVM guest of the host's own kind: else its processor needs no look."""
+    """Whether it is a KVM guest of the host's own kind; otherwise its processor is not checked."""
     return guest.domain.type == "kvm" and guest.arch in _GUESTS.get(
         guest.situation.facts.machine, ()
     )
 
 
 def domain_type(guest: Guest) -> Finding:
-    """KVM, or another domain type, which the host's nesting does not affect."""
+    """Whether the guest uses KVM: the host's nesting does not affect other domain types."""
     kind = guest.domain.type
     if kind == "kvm":
         return passed("domain-type", "The guest runs on KVM.")
@@ -69,15 +69,15 @@ def domain_type(guest: Guest) -> Finding:
 
 
 def _kvm_tag(guest: Guest) -> str:
-    """The guest's own <domain> tag with the type kvm: libvirt silently drops what a tag without
-    the declaration of a namespace had of that namespace."""
+    """The guest's own <domain> tag with type kvm. Keeps its namespace declarations, without which
+    libvirt silently drops the elements of the namespace."""
     tag = guest.domain.tag or "<domain>"
     kept = re.sub(r"""\s+(?:type|id)\s*=\s*(?:'[^']*'|"[^"]*")""", "", tag)
     return kept.replace("<domain", "<domain type='kvm'", 1)
 
 
 def os_type(guest: Guest) -> Finding | None:
-    """A full virtual machine, or another kind that libvirt knows."""
+    """Whether the guest is a full virtual machine (hvm), not another kind that libvirt knows."""
     domain = guest.domain
     if domain.os_type == "hvm":
         return None
@@ -98,7 +98,7 @@ def os_type(guest: Guest) -> Finding | None:
 
 
 def architecture(guest: Guest) -> Finding | None:
-    """The host's own architecture; others are emulated."""
+    """Whether the guest has the host's architecture; others are emulated."""
     machine = guest.situation.facts.machine
     if machine not in _GUESTS:
         return None
@@ -113,7 +113,7 @@ def architecture(guest: Guest) -> Finding | None:
 
 
 def machine_type(guest: Guest) -> Finding | None:
-    """Guide, 7: on each of these one machine type alone has KVM, or can nest."""
+    """Guide, 7: on some architectures only one machine type has KVM or can nest."""
     wanted, given = _MACHINES.get(guest.arch), guest.domain.machine
     if wanted is None or not runs_here(guest):
         return None
@@ -141,7 +141,7 @@ def launch_security(guest: Guest) -> Finding | None:
 
 
 def qemu_arguments(guest: Guest) -> Finding | None:
-    """Arguments that bypass libvirt, and these checks."""
+    """QEMU arguments that bypass libvirt and these checks."""
     overriding = [each for each in _OVERRIDING if guest.arch != ARM or each not in _ONLY_WAY]
     found = [each for each in guest.domain.qemu_arguments if each.startswith(tuple(overriding))]
     if not found:

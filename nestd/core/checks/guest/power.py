@@ -40,7 +40,7 @@ def nested_hv(guest: Guest) -> Finding | None:
 
 
 def compatibility(guest: Guest) -> Finding | None:
-    """A processor in the compatibility mode of an older one (max-cpu-compat)."""
+    """Whether the processor is in the compatibility mode of an older one (max-cpu-compat)."""
     given = guest.domain.cpu
     if not _concerned(guest) or given is None or not given.model:
         return None
@@ -55,7 +55,7 @@ def compatibility(guest: Guest) -> Finding | None:
 
 
 def in_the_guest(guest: Guest) -> Finding | None:
-    """Guide, 7 and 14: what matters one level up."""
+    """Guide, 7 and 14: the steps inside the guest."""
     if not _concerned(guest):
         return None
     return note(

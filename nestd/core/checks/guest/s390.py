@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Guests on IBM Z: the facility sie (QEMU's feature sief2), and huge pages.
 
-host-model is QEMU's expansion of the host's model, which has sief2 where KVM offers it; that was
-not tried on a machine, therefore the warning. QEMU's named models do not have it.
+host-model is QEMU's expansion of the host's model, which has sief2 if KVM offers it; this is
+untested on real hardware, hence the warning. QEMU's named models do not have it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def cpu(guest: Guest) -> Finding | None:
 
 
 def huge_pages(guest: Guest) -> Finding | None:
-    """Guide, 19: huge pages as guests' memory and nesting exclude each other."""
+    """Guide, 19: huge pages as guest memory and nesting exclude each other."""
     if not _concerned(guest) or not guest.domain.hugepages:
         return None
     allowed = s390_huge_pages(guest.situation)

@@ -10,11 +10,11 @@ from nestd.core.checks.guest.guest import Guest
 from nestd.core.model import Vendor
 
 _RHEL = re.compile(r"https?://redhat\.com/rhel/(\d+)\.(\d+)")
-_FIRST = {7: 8, 8: 2}  # first minor release of each major one, as L1
+_FIRST = {7: 8, 8: 2}  # first supported minor release of each major one, as L1
 
 
 def restart(guest: Guest) -> Finding:
-    """When a change of the XML, or of the host, takes effect in the guest."""
+    """When a change to the XML or the host takes effect in the guest."""
     always = (
         "A guest keeps the processor that it was started with: after a change here or on the host"
         " it has to be shut down and started; a reboot inside it is not enough."
@@ -29,7 +29,7 @@ def restart(guest: Guest) -> Finding:
 
 
 def first_level(guest: Guest) -> Finding | None:
-    """What may run in the guest itself (L1)."""
+    """The operating systems supported in the guest itself (L1)."""
     vendor = guest.situation.vendor
     if vendor is Vendor.NONE:
         return None
@@ -48,7 +48,7 @@ def first_level(guest: Guest) -> Finding | None:
 
 
 def second_level(guest: Guest) -> Finding | None:
-    """What may run in guests of the guest (L2), and how to create them."""
+    """The operating systems supported in the guest's guests (L2), and how to create them."""
     vendor = guest.situation.vendor
     if vendor is Vendor.NONE:
         return None
@@ -65,7 +65,7 @@ def second_level(guest: Guest) -> Finding | None:
 
 
 def _this_one(guest: Guest) -> str:
-    """What the XML's metadata say about the guest's system."""
+    """A sentence about the guest's operating system, from the XML's metadata."""
     found = _RHEL.fullmatch(guest.domain.os_id)
     if found is None:
         return ""

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Guide, 8: whether a guest on Intel or AMD gets vmx or svm.
 
-What was seen with libvirt 9.0 and QEMU 7.2 on kvm_amd: QEMU leaves svm out of every named model
-when it uses KVM (kvm_default_props in target/i386/kvm/kvm-cpu.c) although libvirt's CPU map has it
-in EPYC, Opteron and others, and libvirt does not ask for what it takes to be in the model; so
-neither those models nor host-model, which becomes one, give it (kubevirt/kubevirt#10508). A feature
-that is named goes through. No Intel model has vmx; libvirt's host-model adds it where KVM nests.
+Observed with libvirt 9.0 and QEMU 7.2 on kvm_amd: with KVM, QEMU removes svm from every named model
+(kvm_default_props in target/i386/kvm/kvm-cpu.c) although libvirt's CPU map has it in EPYC, Opteron
+and others, and libvirt does not request features that it expects in the model. So neither these
+models nor host-model, which expands to one, provide it (kubevirt/kubevirt#10508). An explicitly
+named feature works. No Intel model has vmx; libvirt's host-model adds it if KVM nests.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def cpu(guest: Guest) -> Finding | None:
 
 
 def hypervisor(guest: Guest) -> Finding | None:
-    """Whether the guest can see that it runs on a hypervisor."""
+    """Whether the guest can detect a hypervisor."""
     given = guest.domain.cpu
     if _feature(guest) is None or given is None:
         return None
@@ -79,7 +79,7 @@ def _windows(guest: Guest) -> str:
 
 
 def kvm_hidden(guest: Guest) -> Finding | None:
-    """Whether the guest can see that the hypervisor is KVM."""
+    """Whether the guest can detect that the hypervisor is KVM."""
     if _feature(guest) is None or guest.domain.kvm_hidden != "on":
         return None
     return warn(
@@ -114,7 +114,7 @@ def _require(feature: str) -> str:
 
 
 def _invalid(guest: Guest, given: Cpu, feature: str) -> Finding | None:
-    """An XML that libvirt would refuse."""
+    """Whether libvirt would refuse the <cpu> element."""
     return _invalid_model(guest, given) or _invalid_features(guest, given, feature)
 
 
@@ -155,14 +155,14 @@ def _invalid_features(guest: Guest, given: Cpu, feature: str) -> Finding | None:
 
 
 def _other_vendors_feature(guest: Guest, given: Cpu, feature: str) -> Finding | None:
-    """The feature of the other vendor's processors, if the guest requires it."""
+    """Whether the guest requires the feature of the other vendor's processors."""
     other = next(name for name in FEATURES.values() if name != feature)
     if not set(given.policies(other)) & {"require", "force"}:
         return None
     return fail(
         "cpu",
         f"The guest asks for {other}, which this host's processor does not have: it has {feature}.",
-        # The model is most likely one of the other vendor's too, which does not start here.
+        # The model is most likely the other vendor's too, and would not start on this host.
         replace(guest, "<cpu>", whole(given))
         if given.model
         else replace(guest, f"the line with name='{other}' in <cpu>", _require(feature)),
@@ -170,10 +170,10 @@ def _other_vendors_feature(guest: Guest, given: Cpu, feature: str) -> Finding | 
 
 
 def whole(given: Cpu) -> str:
-    """<cpu> with all that the host's processor has, and all else that GIVEN says.
+    """A host-passthrough <cpu> with all other content of GIVEN.
 
-    What it requires of features is dropped: host-passthrough has what there is, and libvirt
-    refuses what this host's processor does not have.
+    Required features are dropped: host-passthrough has all that exist, and libvirt refuses those
+    that this host's processor lacks.
     """
     kept = [
         f"<feature policy='{each.policy}' name='{each.name}'/>"
@@ -191,7 +191,7 @@ def _plain(name: str) -> bool:
 
 
 def _by_arguments(guest: Guest, arguments: QemuArguments, feature: str) -> Finding:
-    """-cpu in <qemu:commandline> comes after libvirt's own, and QEMU takes the last."""
+    """The result of -cpu in <qemu:commandline>, which follows libvirt's own: QEMU uses the last."""
     said = arguments.feature(feature)
     where = "the -cpu in <qemu:commandline>, which decides,"
     if said == "on" or (not said and arguments.model in ("host", "max")):
@@ -217,7 +217,7 @@ def _last_cpu(arguments: Sequence[str]) -> int:
 
 
 def _named(guest: Guest, given: Cpu, feature: str) -> Finding | None:
-    """The <feature> line for the feature itself, which decides in every mode."""
+    """The result of an explicit <feature> line for the feature, which decides in every mode."""
     [policy] = given.policies(feature) or [""]
     if policy in _GIVEN:
         return passed("cpu", f"The guest asks for {feature} (policy {policy}).")
@@ -231,7 +231,7 @@ def _named(guest: Guest, given: Cpu, feature: str) -> Finding | None:
 
 
 def _by_mode(guest: Guest, given: Cpu, feature: str) -> Finding:
-    """What the CPU mode alone provides."""
+    """The result of the CPU mode alone."""
     if given.mode in _WHOLE:
         return passed("cpu", f"The guest gets the host's processor with {feature} ({given.mode}).")
     like_host = given.mode == "host-model" or (given.match == "minimum" and given.model)

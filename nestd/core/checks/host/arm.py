@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """arm64, where no module has "nested": the kernel command line decides whether KVM nests.
 
-As seen with Linux 6.12 and 7.2 in QEMU: kvm-arm.mode=nested has an effect since Linux 6.16, with
-FEAT_NV2; on a host with a GICv2 KVM then fails to start at all.
+Observed with Linux 6.12 and 7.2 in QEMU: kvm-arm.mode=nested works since Linux 6.16, with FEAT_NV2;
+on a host with a GICv2, KVM then does not start at all.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _NOT_MODULES = ("kvm", "kvm_arm", "kvm_intel", "kvm_amd")
 
 
 def kvm(situation: Situation) -> Finding | None:
-    """Whether KVM runs, and what prevents it."""
+    """Whether KVM runs, and if not, why."""
     if situation.facts.machine != ARM:
         return None
     if situation.facts.has_device:
@@ -74,7 +74,7 @@ def kernel(situation: Situation) -> Finding | None:
 
 
 def cpu(situation: Situation) -> Finding | None:
-    """Whether the processor has FEAT_NV2, which the kernel shows only by using it."""
+    """Whether the processor has FEAT_NV2, which the kernel reports only by using it."""
     if not _runs(situation):
         return None
     if situation.facts.kvm_nests:
@@ -95,7 +95,7 @@ def cpu(situation: Situation) -> Finding | None:
 
 
 def nested(situation: Situation) -> Finding | None:
-    """What runs, and how it is changed."""
+    """Whether KVM nests now, and how to change it."""
     if not _runs(situation):
         return None
     if situation.nested is Answer.YES:

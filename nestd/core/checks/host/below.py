@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How the hypervisor below gives this host, its guest, hardware virtualization."""
+"""How to give this host hardware virtualization in the hypervisor that it runs on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _KVM = (
     " give this machine the host's processor: in libvirt's XML <cpu mode='host-passthrough'/>, in"
     f" Proxmox VE qm set ID --cpu host. {_COLD}"
 )
-# By the name that systemd-detect-virt(1) gives the hypervisor, but for Azure and Proxmox VE.
+# Keys are names from systemd-detect-virt(1), except Azure and Proxmox VE.
 _HINTS: Mapping[str, str] = MappingProxyType(
     {
         "azure": "In Azure the size of the machine decides: resize it to one that is listed for"
@@ -49,5 +49,5 @@ _UNKNOWN = (
 
 
 def how_to_expose(hypervisor: str) -> str:
-    """The hint for a hypervisor as systemd-detect-virt names it."""
+    """The hint for a hypervisor, by its name in systemd-detect-virt(1)."""
     return _HINTS.get(hypervisor, _UNKNOWN)

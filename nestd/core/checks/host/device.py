@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""/dev/kvm and who may use it."""
+"""/dev/kvm and its permissions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _UDEV = (
 
 
 def device(situation: Situation) -> Finding | None:
-    """Whether it exists and QEMU may open it."""
+    """Whether /dev/kvm exists and QEMU may open it."""
     module, node = situation.module, situation.surroundings.device
     if module is None and not situation.snapshot.backend:
         return None
@@ -40,7 +40,7 @@ def device(situation: Situation) -> Finding | None:
 
 
 def _rights(situation: Situation, node: KvmDevice) -> Finding:
-    """Who may open it."""
+    """The users who may open it."""
     rights = f"{node.owner}:{node.group}, mode {node.mode:04o}"
     if node.all_may_use and situation.nested is Answer.YES:
         return note(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What this host itself runs in."""
+"""The hypervisor or container that this host itself runs in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nestd.formats.virtualization import is_container
 
 _ID = "host-virtualization"
 
-# As systemd-detect-virt(1) names them.
+# Keys are names from systemd-detect-virt(1).
 _NAMES: Mapping[str, str] = MappingProxyType(
     {
         "amazon": "Amazon EC2",

@@ -12,7 +12,7 @@ _FEATURES = {Vendor.INTEL: "vmx", Vendor.AMD: "svm"}
 
 
 def libvirt(situation: Situation) -> Finding | None:
-    """What libvirt recorded when it last probed QEMU. It probes again when "nested" changes."""
+    """The result of libvirt's last probe of QEMU. libvirt probes again when "nested" changes."""
     noted, module = situation.surroundings.libvirt, situation.module
     if noted is None or module is None:
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What libvirt's daemons are configured to log, where that differs from the defaults."""
+"""Log settings of libvirt's daemons that differ from the defaults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ID = "libvirt-logs"
 
 
 def log_settings(states: Iterable[LogState]) -> Finding | None:
-    """One finding about all of them; None where nothing is logged beyond libvirt's defaults."""
+    """One finding about all daemons; None if none logs more than libvirt's defaults."""
     warnings, notes = [], []
     for state in states:
         warnings += [f"{state.name}: {each}" for each in state.warnings]

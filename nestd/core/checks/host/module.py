@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The module that has the "nested" parameter: there, loaded, loadable."""
+"""The module that has the "nested" parameter: present, loaded, loadable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nestd.host.machine.initramfs import Initramfs
 
 
 def module(situation: Situation) -> Finding | None:
-    """Whether it runs."""
+    """Whether the module exists and runs."""
     found = situation.module
     if found is None:
         return None
@@ -34,7 +34,7 @@ def module(situation: Situation) -> Finding | None:
 
 
 def builtin(situation: Situation) -> Finding | None:
-    """A module of the kernel image takes its parameters from the kernel command line alone."""
+    """Whether it is built in: its parameters then come from the kernel command line alone."""
     found = situation.module
     if found is None or not situation.builtin:
         return None
@@ -56,7 +56,7 @@ def _how(situation: Situation, module: Module) -> str:
 
 
 def loading(situation: Situation) -> Finding | None:
-    """Whether modules can be loaded and unloaded at all."""
+    """Whether the kernel allows modules to be loaded and unloaded at all."""
     if not situation.facts.modules_disabled:
         return None
     return warn(
@@ -67,7 +67,7 @@ def loading(situation: Situation) -> Finding | None:
 
 
 def modprobe(situation: Situation) -> Finding | None:
-    """Whether the program that loads modules can be run."""
+    """Whether modprobe, which loads modules, can be run."""
     facts = situation.facts
     if not facts.kmod_problem or situation.builtin:
         return None
@@ -82,7 +82,7 @@ def modprobe(situation: Situation) -> Finding | None:
 
 
 def _unseen(image: Initramfs) -> str:
-    """What was not looked into, as a sentence behind another one."""
+    """The images that were not examined, as a sentence that follows another; "" for none."""
     if not image.unseen:
         return ""
     return (
@@ -92,7 +92,7 @@ def _unseen(image: Initramfs) -> str:
 
 
 def initramfs(situation: Situation) -> Finding | None:
-    """Whether the initial RAM disk loads the module, with the options as they were copied there."""
+    """Whether the initramfs has a copy of the module, which is loaded with the options in it."""
     found = situation.module
     if found is None or situation.builtin:
         return None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The nested parameter: what runs, what the next load brings, and who decides."""
+"""The "nested" parameter: its running value, that of the next load, and what decides it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WORDS = {Answer.YES: "on", Answer.NO: "off"}
 
 
 def nested(situation: Situation) -> Finding | None:
-    """Guide, 3: what runs."""
+    """Guide, 3: the running value."""
     module = situation.module
     if module is None or not module.loaded:
         return None
@@ -41,7 +41,7 @@ def nested(situation: Situation) -> Finding | None:
 
 
 def next_load(situation: Situation) -> Finding | None:
-    """Guide, 1, 2, 4 and 5: whether what runs is what the next load brings."""
+    """Guide, 1, 2, 4 and 5: whether the next load keeps the running value."""
     module = situation.module
     if module is None or situation.builtin:
         return None
@@ -49,7 +49,7 @@ def next_load(situation: Situation) -> Finding | None:
     if bad is not None:
         return _refused(situation, module, bad)
     if module.nested_next is Answer.INVALID or _is_prevented(module):
-        return None  # there is none, as config-files, huge-pages or autoload says
+        return None  # no next load, which config-files, huge-pages or autoload reports
     if module.nested_next is Answer.DEFAULT:
         following, source = situation.default, "nothing sets it, and that is its default"
     else:
@@ -80,7 +80,7 @@ def _refused(situation: Situation, module: Module, bad: Assignment) -> Finding:
 
 
 def _is_prevented(module: Module) -> bool:
-    """Whether something keeps the module from being loaded at all."""
+    """Whether something prevents the module from being loaded at all."""
     harmless = (ObstacleKind.BLACKLIST.value, ObstacleKind.UNKNOWN_PARAMETER.value)
     return any(each.kind not in harmless for each in module.load_obstacles)
 
@@ -97,7 +97,7 @@ def _drift(situation: Situation, module: Module, following: Answer, source: str)
 
 
 def overridden(situation: Situation) -> Finding | None:
-    """Who decides instead of kvm.conf."""
+    """What overrides kvm.conf."""
     module = situation.module
     if module is None or situation.builtin:
         return None
@@ -129,7 +129,7 @@ def _word(nested: Answer) -> str:
 
 def _switch_on(situation: Situation, module: Module) -> str:
     one = situation.facts.module(module.name)
-    needs_load = situation.vendor is not Vendor.POWER  # there it is writable as it runs
+    needs_load = situation.vendor is not Vendor.POWER  # on POWER it is writable at run time
     if needs_load and _is_prevented(module):
         return f"Remove what keeps {module.name} from being loaded; then run: nestctl nested on"
     how, winner = elsewhere(situation, module, Answer.YES), one.next_load.effective(NESTED)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Whether this kind of machine, and this processor, can nest."""
+"""Whether this architecture and this processor can nest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _X86_NAMES = {Vendor.INTEL: ("Intel VT-x", "vmx"), Vendor.AMD: ("AMD-V", "svm")}
 
 
 def architecture(situation: Situation) -> Finding:
-    """Guide, 12."""
+    """Guide, 12: architectures that can nest."""
     machine = situation.facts.machine
     if machine in MODULES:
         return passed("architecture", f"KVM can nest on this architecture, {machine}.")
@@ -35,7 +35,7 @@ def architecture(situation: Situation) -> Finding:
 
 
 def cpu(situation: Situation) -> Finding | None:
-    """Guide, 10 and 12: hardware virtualization, and why there is none."""
+    """Guide, 10 and 12: whether there is hardware virtualization, and if not, why."""
     if situation.facts.machine not in MODULES:
         return None
     if not situation.surroundings.processor.known:

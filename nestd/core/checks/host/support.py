@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What is known not to work, or not supported, in Red Hat's guide (RHEL 8, nested machines)."""
+"""Limitations and unsupported setups listed in Red Hat's guide (RHEL 8, nested machines)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FIRST_RHEL = (8, 2)
 
 
 def preview(situation: Situation) -> Finding | None:
-    """Guide, 11."""
+    """Guide, 11: nesting in RHEL 8 is a technology preview."""
     if situation.vendor is Vendor.NONE:
         return None
     return note(
@@ -30,7 +30,7 @@ def preview(situation: Situation) -> Finding | None:
 
 
 def system(situation: Situation) -> Finding:
-    """Guide, 13: the operating system of L0."""
+    """Guide, 13: the host's operating system (L0)."""
     found = situation.surroundings.system
     if found.id != "rhel":
         name = found.pretty_name or found.id or "an unknown system"
@@ -50,7 +50,7 @@ def system(situation: Situation) -> Finding:
 
 
 def hypervisors(situation: Situation) -> Finding | None:
-    """Guide, 15."""
+    """Guide, 15: combinations of hypervisors."""
     if situation.vendor is Vendor.NONE:
         return None
     return note(
@@ -61,7 +61,7 @@ def hypervisors(situation: Situation) -> Finding | None:
 
 
 def power_preview(situation: Situation) -> Finding | None:
-    """Guide, 10."""
+    """Guide, 10: nesting on POWER is a technology preview."""
     if situation.vendor is not Vendor.POWER:
         return None
     return note(
@@ -72,7 +72,7 @@ def power_preview(situation: Situation) -> Finding | None:
 
 
 def power_xive(situation: Situation) -> Finding | None:
-    """Guide, 20."""
+    """Guide, 20: XIVE on POWER."""
     if situation.vendor is not Vendor.POWER:
         return None
     return note(
@@ -83,7 +83,7 @@ def power_xive(situation: Situation) -> Finding | None:
 
 
 def amd_migration(situation: Situation) -> Finding | None:
-    """Guide, 18."""
+    """Guide, 18: migration on AMD."""
     if situation.vendor is not Vendor.AMD:
         return None
     if situation.nested is Answer.YES:
@@ -100,7 +100,7 @@ def amd_migration(situation: Situation) -> Finding | None:
 
 
 def s390_huge_pages(situation: Situation) -> Finding | None:
-    """Guide, 19."""
+    """Guide, 19: huge pages as guest memory and nesting exclude each other."""
     module = situation.module
     if situation.vendor is not Vendor.S390 or module is None:
         return None

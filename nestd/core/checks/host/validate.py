@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Is this host fit for nested virtualization? All checks of a host, in the order shown."""
+"""Whether this host is fit for nested virtualization: all checks of a host, in display order."""
 
 from __future__ import annotations
 
@@ -58,6 +58,6 @@ CHECKS: tuple[Callable[[Situation], Finding | None], ...] = (
 
 
 def validate(situation: Situation) -> tuple[Finding, ...]:
-    """What each of the checks that concern this host found."""
+    """The findings of all checks that apply to this host."""
     found = (check(situation) for check in CHECKS)
     return tuple(finding for finding in found if finding is not None)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """VirtualBox beside KVM.
 
-Before 7.2.10 VirtualBox switches the processor's virtualization on itself and fails where KVM holds
-it; 7.2.10 and later take it from KVM and fail where that has not switched it on
+VirtualBox before 7.2.10 enables the processor's virtualization itself and fails if KVM has enabled
+it; 7.2.10 and later use it through KVM and fail if KVM has not enabled it
 (VirtualBox/virtualbox#81, #141, #711).
 """
 
@@ -22,7 +22,7 @@ _NOT_ON = "VERR_SVM_HOST_SVME_NOT_ENABLED or the VMX equivalent"
 
 
 def virtualbox(situation: Situation) -> Finding | None:
-    """Whether KVM and the VirtualBox that is installed agree on who switches it on."""
+    """Whether KVM's setting suits the installed version of VirtualBox."""
     found, core = situation.surroundings.virtualbox, situation.facts.modules.get("kvm")
     if not found.sign or core is None or not situation.facts.machine.endswith(("86", "86_64")):
         return None
@@ -56,7 +56,7 @@ def virtualbox(situation: Situation) -> Finding | None:
 
 
 def _unknown(situation: Situation, here: str, shown: str, *, is_off: bool) -> Finding:
-    """The version decides, and it is not known."""
+    """The finding if VirtualBox's version, which decides, is unknown."""
     both = (
         f"before 7.2.10 it fails with {_HELD} unless it is 0, later with {_NOT_ON} unless it is 1"
     )
@@ -68,7 +68,7 @@ def _unknown(situation: Situation, here: str, shown: str, *, is_off: bool) -> Fi
 
 
 def _change(situation: Situation, value: str) -> str:
-    """How to change the value in the place where it is set now, as a sentence."""
+    """A sentence on how to change the value where it is set now."""
     core = situation.facts.module("kvm")
     word = f"kvm.{_PARAMETER}={value}"
     winner = core.next_load.effective(_PARAMETER)

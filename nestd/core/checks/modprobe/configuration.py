@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What stands in modprobe.d about KVM and does not do what it looks like."""
+"""Lines about KVM in modprobe.d that do not do what they seem to do."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from nestd.formats.modprobe.kernel_params import ParameterType
 from nestd.formats.modprobe.next_load import Origin
 
 X86_VENDORS = ("kvm_intel", "kvm_amd")
-MOST_NAMED = 5  # lines in one finding
+MOST_NAMED = 5  # lines per finding
 _ABOUT_KVM = re.compile(r"kvm|\bnested\b")
 
 
 def files(situation: Situation) -> Finding:
-    """Files that kmod hangs in or cannot read, and kvm.conf where nestd cannot edit it."""
+    """Files that make kmod hang or that it cannot read, and a kvm.conf that nestd cannot edit."""
     obstacles = situation.facts.obstacles
     if obstacles:
         return fail(
@@ -50,7 +50,7 @@ def files(situation: Situation) -> Finding:
 
 
 def lines(situation: Situation) -> Finding:
-    """Lines about KVM that kmod ignores, with no more than a warning in the journal."""
+    """Lines about KVM that kmod ignores with only a warning in the journal."""
     bad = situation.facts.bad_lines
     found = [_shown(situation, origin) for origin in bad if _ABOUT_KVM.search(origin.text)]
     if not found:
@@ -64,7 +64,7 @@ def lines(situation: Situation) -> Finding:
 
 
 def comments(situation: Situation) -> Finding | None:
-    """A comment behind options, which is none."""
+    """Text after options that looks like a comment; kmod has no such comments."""
     found = {
         _shown(situation, origin)
         for name in situation.facts.modules
@@ -81,7 +81,7 @@ def comments(situation: Situation) -> Finding | None:
 
 
 def wrong_module(situation: Situation) -> Finding | None:
-    """`options kvm nested=1` on x86, a common mistake: the core module has no such parameter."""
+    """`options kvm nested=1` on x86, a common mistake: module kvm has no such parameter."""
     found = [
         f"{place(assignment)} sets it for {name}"
         for name, assignment in misplaced_nested(situation.facts)
@@ -97,7 +97,7 @@ def wrong_module(situation: Situation) -> Finding | None:
 
 
 def _set_for_holder(situation: Situation) -> str:
-    """How the module that has "nested" gets the value that another one was given."""
+    """How to set the value for the module that has "nested" instead of the one it was given to."""
     module, [*_, (_, given)] = situation.module, misplaced_nested(situation.facts)
     asked = answer(ParameterType.BOOL, given.value)
     if module is None or asked not in (Answer.YES, Answer.NO):

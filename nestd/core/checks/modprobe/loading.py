@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What keeps the module from being loaded, at boot or by hand, and KVM that nestd does not know."""
+"""Obstacles to loading the module, at boot or by hand, and a KVM that nestd does not know."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nestd.formats.modprobe.boot_arguments import advice
 from nestd.formats.modprobe.load_obstacle import LoadObstacle, ObstacleKind, sentence
 
 MOST_NAMED = 5
-# Reported by other checks: config-files, next-load and huge-pages, config-parameters.
+# Reported by other checks: config-files, next-load, huge-pages and config-parameters.
 _ELSEWHERE = (
     ObstacleKind.FILE.value,
     ObstacleKind.VALUE.value,
@@ -23,7 +23,7 @@ _ELSEWHERE = (
 
 
 def autoload(situation: Situation) -> Finding | None:
-    """Lines of the configuration because of which the module would not be loaded."""
+    """Configuration lines that prevent the module from being loaded."""
     found = situation.module
     if found is None or situation.builtin:
         return None
@@ -38,7 +38,7 @@ def autoload(situation: Situation) -> Finding | None:
 
 
 def mistyped_blacklist(situation: Situation) -> Finding | None:
-    """A name with "-" on the kernel command line, which is no module's name there."""
+    """A name with "-" on the kernel command line, where module names have "_"."""
     load, found = situation.load, situation.module
     if load is None or found is None or load.mistyped_blacklist is None:
         return None
@@ -52,12 +52,12 @@ def mistyped_blacklist(situation: Situation) -> Finding | None:
 
 
 def backend(situation: Situation) -> Finding | None:
-    """A KVM that nestd does not know."""
+    """Whether the host has a KVM that nestd does not know."""
     provider = situation.snapshot.backend
     if not provider or situation.snapshot.vendor is not Vendor.NONE:
         return None
     if situation.snapshot.nested is not Answer.UNKNOWN:
-        return None  # what it can do is known, and told by others
+        return None  # its abilities are known and reported by other checks
     through = (
         "a KVM that is built into this kernel"
         if provider == "builtin"
@@ -71,7 +71,7 @@ def backend(situation: Situation) -> Finding | None:
 
 
 def _leaves_a_way(situation: Situation, name: str, obstacle: LoadObstacle) -> bool:
-    """Whether the module can be loaded all the same, by hand or by the command of the line."""
+    """Whether the module can still be loaded, by hand or by the command in the line."""
     if obstacle.kind == ObstacleKind.BLACKLIST.value:
         return True
     module = situation.facts.module(name)
@@ -80,7 +80,7 @@ def _leaves_a_way(situation: Situation, name: str, obstacle: LoadObstacle) -> bo
 
 
 def _refused_words(situation: Situation, name: str) -> list[str]:
-    """The words of the kernel command line whose values a module that NAME needs would refuse."""
+    """The kernel command line words whose values a module required by NAME would refuse."""
     facts = situation.facts
     refused = (
         (needed.name, each)

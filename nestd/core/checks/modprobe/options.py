@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Options lines that have no effect, or another one than they seem to have, and why."""
+"""Options lines without an effect, or with another effect than expected, and why."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MAY_NAME_KVM = re.compile(rb"kvm", re.IGNORECASE).search
 
 
 def parameters(situation: Situation) -> Finding | None:
-    """Parameters that a module does not have: the kernel ignores them with a warning."""
+    """Parameters that a module does not have; the kernel ignores them with a warning."""
     found, modules = [], []
     for module in _concerned(situation):
         named = list(dict.fromkeys(_unknown(situation, module)))
@@ -42,7 +42,7 @@ def parameters(situation: Situation) -> Finding | None:
 
 
 def values(situation: Situation) -> Finding | None:
-    """Values that the module takes, but not for what somebody meant."""
+    """Values that the module accepts with another meaning than intended."""
     found = [
         _located(situation, line, fault)
         for module in _concerned(situation)
@@ -60,7 +60,7 @@ def values(situation: Situation) -> Finding | None:
 
 
 def almost_modules(situation: Situation) -> Finding | None:
-    """Options for names that are almost those of KVM's modules, but of none."""
+    """Options for names that resemble those of KVM's modules but belong to no module."""
     facts, found = situation.facts, []
     names = {*facts.modules, *nested_holders(facts.machine)}
     for file, line in _options_lines(facts.files, facts.kmod):
@@ -80,7 +80,7 @@ def almost_modules(situation: Situation) -> Finding | None:
 
 
 def _options_lines(files: Iterable[ConfigFile], kmod: int) -> Iterator[tuple[ConfigFile, Options]]:
-    """The options lines of the files that have a word like "kvm"."""
+    """The options lines of files that contain "kvm" in upper or lower case."""
     for file in files:
         if _MAY_NAME_KVM(file.data):
             for line in modprobe_d.parse(file.data, kmod=kmod):
@@ -89,7 +89,7 @@ def _options_lines(files: Iterable[ConfigFile], kmod: int) -> Iterator[tuple[Con
 
 
 def other_vendor(situation: Situation) -> Finding | None:
-    """Options for the module of processors that this host does not have."""
+    """Options for the KVM module of another processor vendor."""
     if situation.vendor is Vendor.NONE or situation.module is None:
         return None
     found = [
@@ -109,7 +109,7 @@ def other_vendor(situation: Situation) -> Finding | None:
 
 
 def ignored_files(situation: Situation) -> Finding | None:
-    """Files with options for KVM that libkmod does not read, for their name."""
+    """Files with options for KVM that libkmod ignores because of their names."""
     facts = situation.facts
     names = {name.encode() for name in facts.modules}
     found = []
@@ -128,12 +128,12 @@ def ignored_files(situation: Situation) -> Finding | None:
 
 
 def _text(situation: Situation, line: Origin) -> str:
-    """What stands in an options line, where everybody may read it."""
+    """The text of an options line if everybody may read it, else only "options"."""
     return situation.facts.text(line).strip() or "options"
 
 
 def _concerned(situation: Situation) -> list[KvmModule]:
-    """The module with "nested", and those that it needs."""
+    """The module with "nested" and the modules that it needs."""
     if situation.module is None:
         return []
     module = situation.facts.module(situation.module.name)
@@ -141,14 +141,14 @@ def _concerned(situation: Situation) -> list[KvmModule]:
 
 
 def _located(situation: Situation, at: Origin, what: str) -> str:
-    """WHAT there is about a line, which may quote it: only its place where that is private."""
+    """The place of a line and WHAT, which may quote it; only the place in a private file."""
     return place(at) if at.file in situation.facts.private else f"{place(at)}: {what}"
 
 
 def _unknown(situation: Situation, module: KvmModule) -> Iterator[str]:
-    """Where the module has no such parameter, in lines that values() has nothing to say of.
+    """The places of unknown parameters, except in lines that values() reports.
 
-    `options kvm nested=` is another check's matter.
+    wrong_module() reports `options kvm nested=`.
     """
     lines = {(each.file, each.line): each.text for each in module.next_load.option_lines}
     for each in unknown_parameters(module):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The controller's part of support_archive: has the archive made, fetches it, removes it there."""
+"""The controller's part of support_archive: makes the host's archive, fetches and removes it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ActionModule(ActionBase):
     _supports_check_mode = True
 
     def run(self, tmp=None, task_vars=None):
-        """Collect and fetch; the task's result."""
+        """Collect and fetch; returns the task's result."""
         result = super().run(tmp, task_vars)
         given = self._task.args
         unknown = sorted(set(given) - _OPTIONS)
@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
         return self._loader.path_dwim(path)
 
     def _collect(self, given, task_vars):
-        """The module's result; the archive is in the host's temporary directory."""
+        """Run the module; its archive is in the host's temporary directory. Returns its result."""
         if self._connection._shell.tmpdir is None:
             self._make_tmp_path()
         path = self._connection._shell.join_path(self._connection._shell.tmpdir, "support.tar.gz")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the documentation of the modules that change a KVM module says."""
+"""Documentation shared by the modules that change a KVM module."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the documentation of every module says."""
+"""Documentation shared by all modules."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A change of a KVM module's parameters: planned by nestd, then made from that very plan."""
+"""A change of a KVM module's parameters: planned by nestd, then made from the same plan."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENDED_BADLY = {
 
 
 def run(module, *command):
-    """Bring about what a command of nestctl's ("nested", "on") asks for, and end the task."""
+    """Make the change that a nestctl command such as ("nested", "on") requests; ends the task."""
     if module.params["wait"] < 0:
         module.fail_json(msg="wait is a number of seconds: 0 or more.")
     nestctl = Nestctl(module)
@@ -38,14 +38,14 @@ def run(module, *command):
 
 
 def _planned(nestctl, plan, when, name):
-    """What the change will come to, by nestd's plan. Raises Refused where it will be refused."""
+    """The result of the change by nestd's plan. Raises Refused if it will be refused."""
     refusal = plan.get("refusal")
     if refusal:
         raise Refused(refusal["name"], refusal["text"], plan["blockers"])
     waiting = when == "idle" and bool(plan["blockers"])
     job = None
     if waiting and not plan["diff"]:
-        # The file is as asked, and a job that waits already does the rest.
+        # The file is as requested, and an already waiting job does the rest.
         job = _waiting_job(nestctl, name)
     return {
         "changed": bool(plan["steps"]) and job is None,
@@ -58,7 +58,7 @@ def _planned(nestctl, plan, when, name):
 
 
 def _waiting_job(nestctl, name):
-    """The number of the job that waits for a module, by default the one that has "nested"."""
+    """The number of the job waiting for a module, by default the one with "nested"; else None."""
     host = nestctl.json("status")
     name = (name or host["host_module"]).replace("-", "_")
     jobs = [job["id"] for job in host["jobs"] if job["module"] == name]
@@ -67,7 +67,7 @@ def _waiting_job(nestctl, name):
 
 def _changed(nestctl, command, plan, when):
     done = nestctl.json(*command, _WHEN[when], "--token", plan["token"])
-    # With "now" it has ended by now.
+    # With "now" the job has ended already.
     jobs = nestctl.json("jobs")["jobs"] if done["job"] and when == "idle" else []
     waiting = done["job"] in [job["id"] for job in jobs]
     return {"changed": done["changed"], "job": done["job"] or None, "waiting": waiting}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What log_filters and debug_session share: filters as they are given."""
+"""The filter options shared by log_filters and debug_session."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OPTIONS = {
 
 
 def words(given):
-    """The arguments of nestctl log set and log debug for the options of a task."""
+    """The arguments of nestctl log set and log debug from the options of a task."""
     found = []
     if given["preset"] is not None:
         found += ["--preset", given["preset"]]
@@ -23,5 +23,5 @@ def words(given):
 
 
 def _items(given):
-    """One item each, also where several stand in one text."""
+    """The single items, also from texts that hold several."""
     return [item for text in given for item in text.split()]

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""nestctl on the managed host, as the modules of this collection use it.
+"""Runs nestctl on the managed host for the modules of this collection.
 
-Every answer of nestctl --json is a JSON object; a refusal is one with the key "error".
+Every answer of nestctl --json is a JSON object; a refusal has the key "error".
 """
 
 from __future__ import annotations
 
 import json
 
-# The exit status that says what kind of refusal it is, where nestctl could print no object.
+# The error by exit status, if nestctl could print no object.
 _NAMES = {
     2: "org.freedesktop.DBus.Error.InvalidArgs",
     3: "org.nestd1.Error.Busy",
@@ -21,7 +21,7 @@ INHIBITED = "org.nestd1.Error.Inhibited"
 
 
 class Refused(Exception):
-    """nestd's refusal: the D-Bus error's name, one sentence, and what is in the way."""
+    """nestd's refusal: the D-Bus error's name, one sentence, and the blockers."""
 
     def __init__(self, name, text, blockers=()):
         super().__init__(text)
@@ -30,13 +30,13 @@ class Refused(Exception):
         self.blockers = list(blockers)
 
     def fail(self, module, **result):
-        """End the task with it."""
+        """End the task with this refusal."""
         error = {"name": self.name, "text": self.text, "blockers": self.blockers}
         module.fail_json(msg=self.text, error=error, **result)
 
 
 class Nestctl:
-    """Runs nestctl; asks for no password, since nobody is there to type it."""
+    """Runs nestctl without password prompts, since nobody is there to answer them."""
 
     def __init__(self, module):
         self._module = module
@@ -46,9 +46,9 @@ class Nestctl:
             module.fail_json(msg="There is no nestctl on this host. " + hint)
 
     def json(self, *words, **options):
-        """The JSON object that a command prints. data: its standard input. Raises Refused.
+        """The JSON object that a command prints; data is its standard input. Raises Refused.
 
-        A check that did not pass (nestctl exits with 1) is an answer, not a refusal.
+        A failed check (nestctl exits with 1) is an answer, not a refusal.
         """
         command = [self._program, "--no-ask-password", *words, "--json"]
         environment = {"LC_ALL": "C.UTF-8", "NO_COLOR": "1"}
@@ -68,7 +68,7 @@ class Nestctl:
 
 
 def _sentence(errors):
-    """What nestctl says on standard error: the line that begins with its name and a colon."""
+    """nestctl's error message: the line that begins with its name and a colon."""
     lines = errors.strip().splitlines() or ["nestctl printed no JSON."]
     found = [line.partition(": ")[2] for line in lines if line.startswith("nestctl")]
     return next((text for text in found if text), lines[-1])

@@ -149,7 +149,7 @@ def main():
 
 
 def _text(module, name, value):
-    """A value as the kernel reads it."""
+    """A value in the form that the kernel reads."""
     if isinstance(value, bool):
         return str(int(value))
     text = "" if value is None else str(value)

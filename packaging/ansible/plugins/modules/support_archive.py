@@ -59,7 +59,7 @@ from ansible_collections.nestd.kvm.plugins.module_utils.nestctl import Nestctl, 
 
 
 def main():
-    """Make the archive on the host, where the action plugin says; that one fetches it."""
+    """Make the archive at the path that the action plugin gives, which then fetches it."""
     options = {"dest": {"type": "path", "required": True}, "max_size": {"type": "str"}}
     module = AnsibleModule(argument_spec=options, supports_check_mode=True)
     path, size = module.params["dest"], module.params["max_size"]

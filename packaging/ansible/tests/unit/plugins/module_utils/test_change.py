@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a plan of nestd's comes to, before anything is done."""
+"""The result derived from a plan of nestd, before anything is done."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The modules' nestctl, against programs of that name that print what a test says."""
+"""The modules' use of nestctl, with programs of that name that print what a test sets."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ansible_collections.nestd.kvm.plugins.module_utils.nestctl import Nestctl, 
 
 
 class Failed(Exception):
-    """What fail_json ends the task with."""
+    """Raised by fail_json, with its arguments."""
 
 
 class Module:
-    """The part of AnsibleModule that is used, for programs in one directory."""
+    """The used part of AnsibleModule, for programs in one directory."""
 
     def __init__(self, directory):
         self._directory = directory
@@ -37,7 +37,7 @@ class Module:
 
 @pytest.fixture
 def nestctl(tmp_path):
-    """Make a nestctl of a shell script."""
+    """Create a nestctl from a shell script."""
 
     def make(script):
         path = tmp_path / "nestctl"
