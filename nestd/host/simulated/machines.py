@@ -157,7 +157,7 @@ class Machines:
             return False
 
     def _counts_nested_runs(self) -> bool:
-        """Whether it counts: RHEL 8's kernel, on simulated POWER, is too old; some never do."""
+        """Whether KVM counts nested runs: on x86 only (POWER's RHEL 8 kernel is too old)."""
         return self._kind in ("intel", "amd")
 
     def _count(self, pid: str, more: int) -> None:
