@@ -13,11 +13,11 @@ from nestd.core.reloads.transaction import Transaction
 log = logging.getLogger(__name__)
 
 Undo = Callable[[Transaction], Awaitable[None]]
-"""Undo a transaction; raises RolledBack where that worked, else NotRestored or ReloadFailed."""
+"""Undo a transaction; raises RolledBack on success, else NotRestored or ReloadFailed."""
 
 
 class RetryUndo:
-    """The transactions still to be undone; each hint of a change triggers another try."""
+    """The transactions still to be undone; each hint of a change triggers another attempt."""
 
     def __init__(self, undo: Undo) -> None:
         self._undo = undo
@@ -25,15 +25,15 @@ class RetryUndo:
         self._task: asyncio.Task[None] | None = None
 
     def add(self, transaction: Transaction) -> None:
-        """Try again with TRANSACTION at the next event of a module or a processor."""
+        """Retry TRANSACTION at the next event about a module or processor."""
         self._broken[transaction.job] = transaction
 
     def has(self, transaction: Transaction) -> bool:
-        """Whether this very transaction is still to be undone."""
+        """Whether exactly this transaction is still to be undone."""
         return self._broken.get(transaction.job) is transaction
 
     def drop(self, modules: Collection[str]) -> tuple[Transaction, ...]:
-        """Try no more where one of MODULES is concerned; what was to be undone."""
+        """Drop the transactions that concern any of MODULES; returns them."""
         found = [
             each for each in self._broken.values() if not set(modules).isdisjoint(each.modules)
         ]
@@ -42,7 +42,7 @@ class RetryUndo:
         return tuple(found)
 
     def wake(self) -> None:
-        """Something has changed: try."""
+        """Try again, since something has changed."""
         if self._broken and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._try_all())
 
