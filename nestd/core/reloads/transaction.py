@@ -40,7 +40,7 @@ class Member:
     module: str
     wanted: Mapping[str, str]  # parameters to verify after the load
     before: Mapping[str, str]  # the previous running values
-    asked: bool = True  # requested itself; else it depends on a requested one
+    asked: bool = True  # requested; else included because of a requested one
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ class Parameter:
     """One `NAME`, `NAME=VALUE`, `NAME="VALUE"` or `"NAME=VALUE"` of an options string."""
 
     name: bytes  # unchanged: '-' and '_' are the same to the kernel
-    value: bytes | None  # without quotes; None where there is no '='
+    value: bytes | None  # without quotes; None without '='
     start: int  # offsets in the string, quotes included
     end: int
     open_quote: bool  # an unclosed quote: this parameter extends to the end of the string

@@ -259,7 +259,7 @@ class _Reader:
             return None
 
     def _ignored_content(self, path: str) -> bytes:
-        """The bytes of a file that libkmod ignores, which alone is no problem."""
+        """The bytes of a file that libkmod ignores, empty if unreadable: that is no problem."""
         try:
             return read_regular(self._follow(path), MOST_BYTES) or b""
         except OSError:
