@@ -18,7 +18,7 @@ from nestd.formats.libvirt import log_filters, log_outputs
 
 
 class Describer:
-    """Writes the document.
+    """Creates the document.
 
     LOG_STATES returns the states of libvirt's daemons, TOTALS the number of events by kind and
     result.
@@ -37,7 +37,7 @@ class Describer:
         self._totals = totals
 
     async def describe(self, reader: Reader = EVERYBODY) -> str:
-        """The whole state now, as JSON, as READER may know it."""
+        """The current state as JSON, as far as READER may see it."""
         hidden = self._view.hidden
         machines = hidden.machines(await self._view.machines(), reader)
         await self._view.machine_count.known()

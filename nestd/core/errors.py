@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The errors of nestd: one small tree; the text of each is one plain sentence.
+"""nestd's error classes: one small tree; each text is one plain sentence.
 
 nestd.bus.errors maps each class to its D-Bus name; a class missing there is a bug.
 """
@@ -24,11 +24,11 @@ class InvalidParameter(NestdError):
 
 
 class InvalidFilter(NestdError):
-    """libvirt would not accept a log filter; the text names it, its position and the rule."""
+    """libvirt would reject a log filter; the text gives the filter, its position and the rule."""
 
 
 class InvalidOutput(NestdError):
-    """A log output may not be set; the text names it, its position and the rule."""
+    """A log output is not allowed; the text gives the output, its position and the rule."""
 
 
 class DaemonUnavailable(NestdError):
@@ -48,7 +48,7 @@ class Conflict(NestdError):
 
 
 class Overridden(NestdError):
-    """Another file or the kernel command line decides; the text names it."""
+    """Another file or the kernel command line decides; the text says which."""
 
 
 class ConfigUnparsable(NestdError):
@@ -56,7 +56,7 @@ class ConfigUnparsable(NestdError):
 
 
 class FileChanged(NestdError):
-    """Somebody else keeps changing the file: nothing was changed."""
+    """Somebody else keeps changing the file; nestd changed nothing."""
 
 
 class Unreadable(NestdError):
@@ -87,7 +87,7 @@ class NotRestored(NestdError):
 
 
 class NotSupported(NestdError):
-    """This cannot be done here or not yet."""
+    """This cannot be done on this host, or not yet."""
 
 
 class WriteFailed(NestdError):
@@ -99,15 +99,15 @@ class Inhibited(NestdError):
 
 
 class LimitsExceeded(NestdError):
-    """The caller already has the maximum number of some resource."""
+    """The caller already has the maximum number of a resource."""
 
 
 class NoSuchJob(NestdError):
-    """There is no job with that number, or it is gone."""
+    """There is no job with this number (any more)."""
 
 
 def check_ours(is_ours: bool) -> None:
-    """Raises NotSupported where another nestd acts on this host."""
+    """Raise NotSupported if another nestd manages this host."""
     if not is_ours:
         raise NotSupported("Another nestd serves this host: use that one.")
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What this host keeps from its users, and who asks: nestd tells nobody more than the host would.
+"""What this host hides from a user: nestd reveals no more than the host itself does.
 
-Text of files that others cannot read is marked in HostFacts; here it is about processes, which a
-/proc mounted with hidepid shows to nobody but their owner.
+HostFacts marks the text of files that others cannot read; this module handles processes, which a
+/proc mounted with hidepid shows only to their owner.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ NAMELESS = Machine(0, "", "", "")
 
 @dataclass(frozen=True)
 class Reader:
-    """Who asks: sees_files is whether they may see the text of files that others cannot read,
-    sees_processes whether other users' processes. uid is None for everybody at once.
+    """The caller: sees_files is whether it may see the text of files that others cannot read,
+    sees_processes whether it may see other users' processes. uid is None for everybody at once.
     """
 
     uid: int | None = None
@@ -31,13 +31,13 @@ class Reader:
 
 
 EVERYBODY = Reader()
-"""For properties and signals, which all users get alike, and before somebody is authorized."""
+"""For properties and signals, which are the same for all users, and before authorization."""
 AUTHORIZED = Reader(sees_files=True, sees_processes=True)
-"""Whom polkit has allowed what they ask for."""
+"""A caller whose request polkit has authorized."""
 
 
 class Hidden:
-    """Keeps other users' machines from those who may not see them. They still are counted."""
+    """Hides other users' machines from callers who may not see them; they still count."""
 
     def __init__(self, root: Root) -> None:
         self._root = root
@@ -48,12 +48,12 @@ class Hidden:
         return privacy.hides_processes(self._root)
 
     def machines(self, found: Sequence[Machine], reader: Reader) -> tuple[Machine, ...]:
-        """Without anything in those that READER may not see."""
+        """FOUND, with the data of machines that READER may not see removed."""
         keeps = self.keeps(reader)
         return tuple(NAMELESS if keeps(each.pid) else each for each in found)
 
     def blockers(self, found: Iterable[Blocker], reader: Reader = EVERYBODY) -> tuple[Blocker, ...]:
-        """Likewise."""
+        """FOUND, with the data of processes that READER may not see removed."""
         keeps = self.keeps(reader)
         return tuple(
             Blocker(each.kind, "", 0, f"{each.kind.value} of another user")
@@ -63,7 +63,7 @@ class Hidden:
         )
 
     def keeps(self, reader: Reader) -> Callable[[int], bool]:
-        """Whether a process is kept from READER, by its PID."""
+        """A function that says whether the process with a PID is hidden from READER."""
         if reader.sees_processes or not self.processes:
             return lambda pid: False
         if reader.uid is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Runs the checks on the host. Any user may request them at any rate."""
+"""Runs the checks on the host. Any user may request them as often as it likes."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from nestd.host.machine.surroundings import Surroundings, read_surroundings
 
 
 class Inspector:
-    """The checks of a host and its guests. LOG_STATES returns the states of libvirt's daemons."""
+    """Checks the host and guests. LOG_STATES returns the states of libvirt's daemons."""
 
     def __init__(self, view: HostView, log_states: Callable[[], Sequence[LogState]]) -> None:
         self._view = view
         self._log_states = log_states
-        # One look into the initramfs at a time: it takes seconds, and its result is cached.
+        # One search of the initramfs at a time: it takes seconds, and its result is cached.
         self._looking = asyncio.Lock()
 
     async def validate(self, reader: Reader = EVERYBODY) -> tuple[Finding, ...]:
-        """Whether the host is fit for nested virtualization, as READER may see it."""
+        """Whether the host is fit for nested virtualization, as far as READER may see it."""
         async with self._looking:
             surroundings = await self._surroundings(self._view.snapshot().host_module)
         logs = log_settings(self._log_states())
@@ -35,7 +35,7 @@ class Inspector:
         return (*found, *([] if logs is None else [logs]))
 
     async def check_guest(self, domain_xml: str) -> GuestReport:
-        """Whether a guest with that XML can run guests on this host. Raises InvalidArgument."""
+        """Whether a guest with this XML can run guests on this host. Raises InvalidArgument."""
         domain = await asyncio.to_thread(read_domain, domain_xml)
         return check_guest(domain, self._situation(await self._surroundings("")))
 

@@ -3,8 +3,8 @@
 
 log.log(NOTICE, "kvm_intel was reloaded", extra=about(Event.RELOAD_DONE, module="kvm_intel", ...))
 
-is an ordinary log line; where the log is systemd's journal, it also carries the MESSAGE_ID, by
-which systemd/nestd.catalog explains it, and the fields: NESTD_MODULE=kvm_intel and so on.
+is an ordinary log line. In systemd's journal it also has the fields (NESTD_MODULE=kvm_intel etc.)
+and the MESSAGE_ID, under which systemd/nestd.catalog explains it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from enum import Enum
 
 NOTICE = (logging.INFO + logging.WARNING) // 2
-"""The level of what is normal but worth to be seen, as syslog(3) has it."""
+"""The level of normal but significant messages, as in syslog(3)."""
 PREFIX = "NESTD_"
 OURSELVES = 0
-"""The caller's user id where nobody called: what nestd does by itself, it does as root."""
+"""The caller's user id for nestd's own actions, which it does as root."""
 
 
 class Event(Enum):
@@ -58,11 +58,11 @@ class Event(Enum):
 
 
 def not_restored(subject: str, caller_uid: int) -> Mapping[str, object]:
-    """The "extra" for an entry about a half-undone change of SUBJECT, a module or daemon."""
+    """The "extra" for an entry about a partly undone change of SUBJECT, a module or daemon."""
     return about(Event.NOT_RESTORED, subject=subject, caller_uid=caller_uid)
 
 
 def about(event: Event, **fields: object) -> Mapping[str, object]:
-    """The "extra" for the logging call that reports EVENT, with each of its fields by keyword."""
+    """The "extra" for the logging call that reports EVENT, with all its fields as keywords."""
     named = {PREFIX + name.upper(): str(value) for name, value in fields.items()}
     return {"journal_fields": {"MESSAGE_ID": event.message_id, **named}}

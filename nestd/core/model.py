@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The values that all of nestd uses. A Snapshot is the whole state at one moment."""
+"""The types shared by all of nestd. A Snapshot is the whole state at one moment."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Vendor(Enum):
 
 
 class Answer(Enum):
-    """The answer to a yes-or-no question, which may be unknown."""
+    """The answer to a yes-or-no question, possibly unknown."""
 
     YES = "yes"
     NO = "no"
@@ -69,7 +69,7 @@ class JobState(Enum):
 
 
 class BlockerKind(Enum):
-    """The kinds of things that keep a module from being reloaded."""
+    """The kinds of things that prevent a reload."""
 
     MACHINE = "machine"
     PROCESS = "process"
@@ -82,7 +82,7 @@ class BlockerKind(Enum):
 
 @dataclass(frozen=True)
 class Blocker:
-    """One reason why a module cannot be reloaded now; pid is 0 if the reason is not a process."""
+    """One reason why a module cannot be reloaded now; pid is 0 if it is not a process."""
 
     kind: BlockerKind
     name: str
@@ -107,16 +107,16 @@ class Machine:
 
 
 class Pending(NamedTuple):
-    """A parameter whose running value differs from the value that the next load would give it."""
+    """A parameter whose running value differs from its value after the next load."""
 
     parameter: str
     running: str
-    next: str  # as it is written; the kernel's default for "nested" that nothing sets
+    next: str  # as written; the kernel's default for "nested" if nothing sets it
 
 
 @dataclass(frozen=True)
 class Module:
-    """One KVM module: what runs, what is configured and what comes next."""
+    """One KVM module: its running, configured and next values."""
 
     name: str
     availability: Availability
@@ -129,18 +129,18 @@ class Module:
     nested_configured: Answer
     nested_next: Answer
     state: ModuleState
-    nested_at_boot: Answer  # what a guest finds after the next boot: YES, NO or UNKNOWN
+    nested_at_boot: Answer  # nesting for guests after the next boot: YES, NO or UNKNOWN
     load_obstacles: tuple[LoadObstacle, ...]
     pending: tuple[Pending, ...]
-    read_error: str  # why what runs cannot be read, "" where it can
+    read_error: str  # why the running state cannot be read, else ""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state of the host. host_module is "" where no module holds a "nested" parameter.
+    """The state of the host. host_module is "" if no module has a "nested" parameter.
 
-    nested and nested_at_boot are the host's as a whole; nested_decided_by says who decides the
-    latter, backend through what KVM runs (see nestd.core.modules.boot and backend).
+    nested and nested_at_boot apply to the host as a whole; nested_decided_by says what decides
+    the latter, backend what provides KVM (see nestd.core.modules.boot and backend).
     """
 
     nested: Answer

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The services of core in one small object, which daemon assembles and bus uses."""
+"""core's services in one small object, which daemon creates and bus uses."""
 
 from __future__ import annotations
 
@@ -21,52 +21,52 @@ if TYPE_CHECKING:
 
 
 class Services:
-    """One object per subject of nestd.
+    """One object per service of nestd.
 
-    Stateless ones that few calls need are imported on first use: they are half of nestd's code, and
-    start would have to wait for it.
+    Stateless services that few calls need are imported on first use: they are half of nestd's
+    code and would slow down the start.
     """
 
     def __init__(
         self, view: HostView, reloads: Reloads, daemons: LogDaemons, history: History
     ) -> None:
-        self.view = view  # what the host is
+        self.view = view  # the host's state
         self.reloads = reloads  # jobs, blockers and inhibitors
-        self.changes = Changes(view, reloads)  # of modules' parameters, and reloads without one
-        self.daemons = daemons  # libvirt's logs
-        self.history = history  # what was changed, by whom, and how it ended
+        self.changes = Changes(view, reloads)  # of modules' parameters; also plain reloads
+        self.daemons = daemons  # libvirt's log settings
+        self.history = history  # past changes, their callers and results
 
     @cached_property
     def inspector(self) -> Inspector:
-        """Checks of the host and of guests."""
+        """Checks of the host and guests."""
         from nestd.core.inspector import Inspector
 
         return Inspector(self.view, self.daemons.states)
 
     @cached_property
     def guests(self) -> Guests:
-        """What the running machines have of nesting."""
+        """The running machines and their nesting."""
         from nestd.core.guests.guests import Guests
 
         return Guests(self.view)
 
     @cached_property
     def posture(self) -> Posture:
-        """What makes nesting a risk."""
+        """The risks of nesting."""
         from nestd.core.posture.posture import Posture
 
         return Posture(self.view, self.guests)
 
     @cached_property
     def describer(self) -> Describer:
-        """The whole state in one document."""
+        """The whole state as one document."""
         from nestd.core.describe import Describer
 
         return Describer(self.view, self.reloads, self.daemons.states, lambda: self.history.totals)
 
     @cached_property
     def archives(self) -> SupportArchives:
-        """For support requests."""
+        """Archives for support requests."""
         from nestd.core.archive.archives import SupportArchives
 
         return SupportArchives(self.view, self.describer.describe)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Work that costs something, done once for all who ask for its result at the same time.
+"""Expensive work, done once for all concurrent callers.
 
-It runs once at a time, and no caller gets the result of a run that began before its call.
+Only one run is active at a time, and no caller gets the result of a run that began before its call.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _Result = TypeVar("_Result")
 
 
 class SharedWork(Generic[_Result]):
-    """The runs of WORK.
+    """Shares the runs of WORK.
 
-    With PAUSES, a run that has to wait for the one before also pauses for as long as it waited, at
-    most 0.1 s: while somebody always asks, the work takes half of the event loop's time at most.
+    With PAUSES, a run that had to wait for the previous one also pauses for as long as it waited,
+    at most 0.1 s: under constant requests the work takes at most half of the event loop's time.
     """
 
     def __init__(self, work: Callable[[], Awaitable[_Result]], *, pauses: bool = False) -> None:
@@ -30,11 +30,11 @@ class SharedWork(Generic[_Result]):
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody waits for a result."""
+        """Whether nobody is waiting for a result."""
         return self._next is None and (self._current is None or self._current.done())
 
     async def __call__(self) -> _Result:
-        """The result of a run that begins now or later; raises what the work does."""
+        """The result of a run that begins now or later; raises the work's exceptions."""
         if self._next is None:
             self._next = asyncio.create_task(self._run(self._current))
         # A caller that is cancelled does not end the run for the others.
@@ -51,23 +51,23 @@ class SharedWork(Generic[_Result]):
 
 
 class SharedLook(SharedWork[_Result]):
-    """The looks at the host that FUNCTION takes, in a worker thread."""
+    """Shares the runs of FUNCTION, a look at the host, in a worker thread."""
 
     def __init__(self, function: Callable[[], _Result]) -> None:
         super().__init__(lambda: asyncio.to_thread(function))
 
 
 class SharedAnswers(Generic[_Result]):
-    """The answers that are being worked out, each shared by those who ask the same."""
+    """Answers in progress, each shared by callers with the same question."""
 
     def __init__(self) -> None:
         self._answers: dict[Hashable, SharedWork[_Result]] = {}
 
     async def get(self, key: Hashable, work: Callable[[], Awaitable[_Result]]) -> _Result:
-        """The result of a run of WORK that begins now or later; raises what the work does.
+        """The result of a run of WORK that begins now or later; raises the work's exceptions.
 
-        KEY stands for the question and for what the caller may see: work of the same key has the
-        same result.
+        KEY identifies the question and what the caller may see: work with the same key has the same
+        result.
         """
         shared = self._answers.setdefault(key, SharedWork(work, pauses=True))
         try:
@@ -76,5 +76,5 @@ class SharedAnswers(Generic[_Result]):
             self._answers = {key: each for key, each in self._answers.items() if not each.is_idle}
 
     def __len__(self) -> int:
-        """How many answers are being worked out."""
+        """The number of answers in progress."""
         return len(self._answers)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """kvm-arm.mode= on the kernel command line, as arm64's KVM reads it.
 
-early_kvm_mode_cfg() in arch/arm64/kvm/arm.c: the last word that it understands counts; another one
-is "Malformed early option" in the kernel log, and nothing else comes of it.
+See early_kvm_mode_cfg() in arch/arm64/kvm/arm.c: the last word that it understands counts. An
+unknown word is logged as "Malformed early option" and has no other effect.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _KEY = b"kvm_arm.mode"
 
 
 class ArmMode(NamedTuple):
-    """mode is "" where none is given; words are all that set it, malformed those that do not."""
+    """mode is "" if none is given; words are all that set it, malformed the ones not understood."""
 
     mode: str
     words: tuple[str, ...]
@@ -28,7 +28,7 @@ class ArmMode(NamedTuple):
 
 
 def arm_mode(cmdline: bytes) -> ArmMode:
-    """What /proc/cmdline's bytes ask for."""
+    """The mode that the bytes of /proc/cmdline request."""
     mode, words, malformed = "", [], []
     for each in kernel_params.split(cmdline):
         if each.key != _KEY:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A text of which only some parts are shown, line by line, so that line numbers stay."""
+"""Shows only some parts of a text, line by line, so that line numbers stay the same."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _HIDDEN_REST = b" ..."
 
 
 def excerpt(data: bytes, shown: Iterable[tuple[int, int]]) -> bytes:
-    """DATA with nothing in it but the parts SHOWN: offsets of the first byte and behind the last.
+    """DATA reduced to the parts SHOWN, each the offsets of its first byte and of the one after it.
 
-    A line without any is replaced, one with some ends in " ..." where there was more in it.
+    A line without a shown part is replaced; a line that is shown in part ends in " ...".
     """
     parts, lines, start = sorted(shown), [], 0
     for line in data.splitlines(keepends=True):

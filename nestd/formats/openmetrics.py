@@ -21,10 +21,10 @@ Number = Union[int, float]
 
 
 class Kind(Enum):
-    """The metric types that both formats have."""
+    """The metric types common to both formats."""
 
     GAUGE = "gauge"
-    COUNTER = "counter"  # only grows; its samples end in _total
+    COUNTER = "counter"  # only grows; its sample names end in _total
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class Sample:
 
 @dataclass(frozen=True)
 class Family:
-    """The samples of one name, which includes the unit; text is a one-line description.
+    """The samples of one metric, whose name includes the unit; text is a one-line description.
 
-    Raises ValueError for an invalid name, and for a text with a backslash, quotes or line ends,
-    which the formats escape differently.
+    Raises ValueError for an invalid name, and for a text with backslashes, quotes or line ends,
+    which the two formats escape differently.
     """
 
     name: str

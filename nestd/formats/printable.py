@@ -7,11 +7,11 @@ Anyone who can start a process chooses its name, its arguments and often its con
 from __future__ import annotations
 
 LONGEST_QUOTED = 60  # characters of a caller's words that a message repeats
-LONGEST = 256  # characters: a file's name, which has 255 bytes at most, is shown whole
+LONGEST = 256  # characters: a file name (at most 255 bytes) is shown whole
 
 
 def printable(data: bytes, longest: int = LONGEST) -> str:
-    r"""DATA as UTF-8; bytes that are not, and unprintable characters, become escapes like \xff, \n.
+    r"""Decode DATA as UTF-8; other bytes and unprintable characters become escapes (\xff, \n).
 
     A text of more than LONGEST characters is cut there and ends with "...".
     """
@@ -26,7 +26,7 @@ def one_line(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """A caller's text as a message may repeat it: in quotes, printable, short."""
+    """A caller's text made safe to repeat in a message: quoted, printable, short."""
     start = text[:LONGEST_QUOTED]
     shown = one_line(start)
     return f'"{shown}"' if start == text else f'"{shown}..."'

@@ -9,14 +9,14 @@ from nestd.formats import simulation
 
 
 class ListingRequested(Exception):
-    """--simulate help was given: print this exception's text and exit."""
+    """The user gave --simulate help: print this exception's text and exit."""
 
 
 class SimulateOption(Action):
     """Stores a Simulation. Raises ListingRequested for "help"."""
 
     offers = tuple(simulation.KINDS)
-    """What completion offers: situations go behind it."""
+    """The words that completion offers; situations follow them."""
 
     def __call__(
         self,
@@ -29,5 +29,5 @@ class SimulateOption(Action):
             raise ListingRequested(simulation.listing())
         try:
             setattr(namespace, self.dest, simulation.parse(str(values)))
-        except ValueError as error:  # argparse shows an ArgumentError as its own errors
+        except ValueError as error:  # argparse shows an ArgumentError like its own errors
             raise ArgumentError(None, f"--simulate: {error}") from error

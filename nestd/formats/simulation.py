@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The argument of --simulate: the kind of a simulated host, and its situations.
 
-"intel,guests=3,overridden" is an Intel host with three running guests on which another file than
-kvm.conf decides. nestd and nestctl both read it; nestd.host.simulated acts on it.
+"intel,guests=3,overridden" is an Intel host with three running guests, where a file other than
+kvm.conf decides. nestd and nestctl both parse it; nestd.host.simulated implements it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class SituationSpec:
 
     @property
     def usage(self) -> str:
-        """How it is written."""
+        """The situation's syntax."""
         return f"{self.name}={self.value}" if self.value else self.name
 
 
@@ -92,7 +92,7 @@ class Simulation:
 
     @property
     def guests(self) -> int:
-        """The number of guests that run at the start."""
+        """The number of guests running at the start."""
         return int(self.situations.get("guests", "0"))
 
     def __contains__(self, situation: str) -> bool:
@@ -104,7 +104,7 @@ class Simulation:
 
 
 def parse(text: str) -> Simulation:
-    """Read KIND[,SITUATION...]. Raises ValueError, whose text is a sentence for the user."""
+    """Parse KIND[,SITUATION...]. Raises ValueError, whose text is one sentence for the user."""
     kind, *words = [word.strip() for word in text.split(",")]
     if kind not in KINDS:
         raise ValueError(f"There is no kind {kind!r} of simulated host. {_known(KINDS)}")

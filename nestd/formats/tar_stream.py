@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Writes a .tar.gz as a stream: each call returns the bytes that come next.
+"""Writes a .tar.gz as a stream: each call returns the next bytes.
 
-All members belong to root and are readable by root alone, so that an archive shows no more than
+All members belong to root and only root can read them, so that an archive reveals no more than
 names, times and contents. The same contents give the same bytes.
 """
 
@@ -18,7 +18,7 @@ _LONGEST_NAME = 200
 
 
 class TarStream:
-    """One archive. Each member() must be followed by exactly that many bytes through data()."""
+    """One archive. After each member(), exactly SIZE bytes must be passed to data()."""
 
     def __init__(self, directory: str) -> None:
         self._directory = safe_name(directory)

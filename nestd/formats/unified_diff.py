@@ -16,7 +16,7 @@ def unified_diff(before: bytes, after: bytes, path: str) -> str:
 
     difflib alone takes minutes for megabytes, so it gets only the lines around the difference.
     """
-    import difflib  # 2 ms, for a diff that is shown to somebody
+    import difflib  # takes 2 ms, needed only if a diff is shown
 
     old, new = _lines(before), _lines(after)
     start = max(0, _in_common(zip(old, new)) - _CONTEXT)

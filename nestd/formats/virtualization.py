@@ -11,7 +11,7 @@ _BARE_METAL = ("none", "")
 
 
 def is_container(kind: str) -> bool:
-    """Whether KIND is a container, which has its host's kernel."""
+    """Whether KIND is a container, which shares its host's kernel."""
     return kind in _CONTAINERS
 
 

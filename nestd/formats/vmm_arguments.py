@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the command line of a virtual machine monitor says about its guest's processor.
+"""Reads the guest's CPU settings from the command line of a virtual machine monitor.
 
 QEMU: the last -cpu counts (qemu-options.hx); "+feature" is applied after "feature=on", and
 "-feature" after that (x86_cpu_parse_featurestr in target/i386/cpu.c). Cloud Hypervisor: --cpus.
@@ -20,26 +20,26 @@ _ON, _OFF = ("on", "yes", "true", "y"), ("off", "no", "false", "n")
 
 @dataclass(frozen=True)
 class QemuArguments:
-    """The arguments that decide about nesting; features are "on" or "off" as in QEMU."""
+    """The arguments that decide about nesting."""
 
-    cpus: int = 0  # how many -cpu there are
-    model: str = ""  # of the last one, printable; "" where there is none
+    cpus: int = 0  # the number of -cpu options
+    model: str = ""  # of the last one, printable; "" if there is none
     features: Mapping[str, str] = field(default_factory=lambda: _NOTHING)  # "on", "off" or a value
     machine: Mapping[str, str] = field(default_factory=lambda: _NOTHING)  # of all -machine
     restored: bool = False  # it was started from a saved or migrated state
     set_elsewhere: frozenset[str] = frozenset()  # properties that -global sets
-    configured: bool = False  # a file that is not read here has more options (-readconfig)
+    configured: bool = False  # more options are in a file that nestd does not read (-readconfig)
 
     def decides(self, name: str) -> bool:
-        """Whether -cpu and -machine alone decide about the feature or capability NAME."""
+        """Whether -cpu and -machine alone decide the feature or capability NAME."""
         return not self.configured and name not in self.set_elsewhere
 
     def feature(self, name: str) -> str:
-        """ "on", "off", or "" where the command line does not name the feature."""
+        """ "on", "off", or "" if the command line does not name the feature."""
         return _switch(self.features.get(name, ""))
 
     def capability(self, name: str) -> str:
-        """The same for a property of the machine, such as cap-nested-hv."""
+        """The same for a machine property, such as cap-nested-hv."""
         return _switch(self.machine.get(name, ""))
 
 

@@ -2,6 +2,6 @@
 """Everything that touches the machine: files, sysfs, modules, processes, udev, libvirt.
 
 Every path comes from one Root object (root.py); program.py runs programs, files.py reads files,
-inotify.py watches directories. Only this floor uses pyudev and subprocesses.
+inotify.py watches directories. Only this package uses pyudev and subprocesses.
 Imports formats. Begin with root.py and kernel/interface.py.
 """

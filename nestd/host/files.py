@@ -16,7 +16,7 @@ DEFAULT_LIMIT = 16 << 20  # bytes; a larger configuration file is a mistake
 
 
 def read_regular(path: str | Path, limit: int = DEFAULT_LIMIT) -> bytes | None:
-    """The bytes of a regular file, None if PATH does not exist.
+    """Read a regular file; None if PATH does not exist.
 
     Raises OSError: EFBIG beyond LIMIT bytes, and the errors of open_regular() and read(2).
     """
@@ -24,7 +24,7 @@ def read_regular(path: str | Path, limit: int = DEFAULT_LIMIT) -> bytes | None:
     if fd is None:
         return None
     try:
-        data = os.read(fd, min(limit, _AT_ONCE) + 1)  # nearly always all of it
+        data = os.read(fd, min(limit, _AT_ONCE) + 1)  # usually the whole file
         while len(data) <= limit and (more := os.read(fd, limit + 1 - len(data))):
             data += more
     finally:
@@ -35,10 +35,10 @@ def read_regular(path: str | Path, limit: int = DEFAULT_LIMIT) -> bytes | None:
 
 
 def open_regular(path: Path) -> BinaryIO | None:
-    """A regular file opened for reading, None if PATH does not exist.
+    """Open a regular file for reading; None if PATH does not exist.
 
-    Never blocks: a FIFO is refused. Raises OSError: EISDIR for a directory, EINVAL for another
-    special file, ELOOP or ENOLINK for a dangling link, and the errors of open(2).
+    Never blocks: a FIFO is refused. Raises OSError: EISDIR for a directory, EINVAL for other
+    special files, ELOOP or ENOLINK for a dangling link, and the errors of open(2).
     """
     fd = _open_regular(path)
     return None if fd is None else os.fdopen(fd, "rb")
@@ -71,7 +71,7 @@ def read_below(root: Root, absolute: str, limit: int = DEFAULT_LIMIT) -> bytes |
 
 
 def matching(directory: Path, pattern: str) -> list[Path]:
-    """What glob() finds for PATTERN; nothing where a directory on the way cannot be read."""
+    """The matches of glob() for PATTERN; none if a directory on the way cannot be read."""
     try:
         return list(directory.glob(pattern))
     except OSError:

@@ -13,7 +13,7 @@ TICK_SECONDS = 0.1
 
 
 class Fingerprint(NamedTuple):
-    """Differs after the file was written, replaced, or changed its owner or mode.
+    """Changes if the file is written or replaced, or if its owner or mode changes.
 
     Two changes within one timer tick can have the same fingerprint: see is_settled().
     """
@@ -25,18 +25,18 @@ class Fingerprint(NamedTuple):
     changed: int  # ns since the epoch
 
     def is_settled(self, at: float) -> bool:
-        """Whether a change after AT (seconds since the epoch) is sure to show."""
+        """Whether any change after AT (seconds since the epoch) will alter the fingerprint."""
         return at - self.changed / 1e9 >= TICK_SECONDS
 
 
 def of(status: os.stat_result) -> Fingerprint:
-    """The fingerprint of the file that has STATUS."""
+    """The fingerprint of a file with this STATUS."""
     times = status.st_mtime_ns, status.st_ctime_ns
     return Fingerprint(status.st_dev, status.st_ino, status.st_size, *times)
 
 
 def settled(path: Path) -> Fingerprint | None:
-    """The fingerprint of the file that PATH leads to, None if there is none that is settled."""
+    """The fingerprint of the file at PATH (links followed); None if missing or not settled."""
     try:
         found = of(os.stat(path))
     except OSError:

@@ -2,7 +2,7 @@
 """Watches directories with inotify(7) on the event loop.
 
 This calls libc directly: no inotify library for asyncio is packaged in both Debian 12 and RHEL 9,
-and watchdog delays events by half a second in its own threads.
+and watchdog uses its own threads, which delay events by half a second.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ENTRIES = _IN_MODIFY | _IN_ATTRIB | _IN_CLOSE_WRITE | _IN_MOVED | _IN_CREATE | 
 _COMES_OR_GOES = _IN_CREATE | _IN_MOVED | _IN_DELETE | _IN_ATTRIB
 _ITSELF = _IN_DELETE_SELF | _IN_MOVE_SELF
 _EVENT = struct.Struct("iIII")  # wd, mask, cookie, length of the name that follows
-_OVERFLOW = -1  # its descriptor
+_OVERFLOW = -1  # the watch descriptor of an overflow event
 _READ_BYTES = 65536
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -33,15 +33,15 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class DirectoryWatch:
     """Calls CALLBACK once for each burst of changes in DIRECTORIES.
 
-    For a missing directory the nearest existing parent is watched. The callback gets no details:
-    it has to read again.
+    For a missing directory the nearest existing parent is watched. The callback gets no details
+    and must read everything again.
     """
 
     def __init__(self, directories: Iterable[Path], callback: Callable[[], None]) -> None:
         self._callback = callback
-        self._watched: set[int] = set()  # descriptors of watched directories
-        self._named: dict[int, set[bytes]] = {}  # of others, with the entries that matter there
-        self.is_complete = True  # whether all that was to be watched is: the kernel has a limit
+        self._watched: set[int] = set()  # watch descriptors of directories
+        self._named: dict[int, set[bytes]] = {}  # of other directories, with the relevant entries
+        self.is_complete = True  # False if the kernel's limit kept something unwatched
         self._fd = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._fd < 0:
             number = ctypes.get_errno()
@@ -58,7 +58,7 @@ class DirectoryWatch:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether no event is pending: nothing has changed since the last one was read."""
+        """Whether no event is pending, so that nothing has changed since the last one was read."""
         return not self._poll.poll(0)
 
     def watch(self, directories: Iterable[Path], entries: Iterable[Path] = ()) -> None:
@@ -79,7 +79,7 @@ class DirectoryWatch:
                 if self._add_named(child, _COMES_OR_GOES):
                     break
         for entry in self._entries:
-            # A directory on the path, or a link: it changes only together with its name.
+            # A directory on the path, or a link: only changes of its name matter.
             is_file = os.path.isfile(entry) and not os.path.islink(entry)
             self._add_named(entry, _ENTRIES if is_file else _COMES_OR_GOES)
         for descriptor in before.difference(self._watched, self._named):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""This process's mounts: whether they have changed, and what kind of file system a place is on."""
+"""This process's mounts: whether they have changed, and the file system type at a path."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ _TABLE = "/proc/self/mountinfo"
 
 
 class MountWatch:
-    """Tells of mounts that came or went, which inotify does not (proc_pid_mountinfo(5), poll(2)).
+    """Detects new and removed mounts, which inotify does not (proc_pid_mountinfo(5), poll(2)).
 
-    Raises OSError where there is no /proc.
+    Raises OSError if there is no /proc.
     """
 
     def __init__(self) -> None:
@@ -21,16 +21,16 @@ class MountWatch:
         self._poll.register(self._fd, select.POLLPRI)
 
     def close(self) -> None:
-        """Watch no more."""
+        """Stop watching."""
         os.close(self._fd)
 
     def has_changed(self) -> bool:
-        """Whether a mount came or went since this was asked last."""
+        """Whether a mount was added or removed since the last call."""
         return bool(self._poll.poll(0))
 
 
 def file_systems() -> dict[str, str]:
-    """The type of the file system at each mount point, the uppermost where there are several."""
+    """The file system type at each mount point, the topmost if several are mounted there."""
     found = {}
     with open(_TABLE, encoding="utf-8", errors="surrogateescape") as table:
         for line in table:
@@ -40,7 +40,7 @@ def file_systems() -> dict[str, str]:
 
 
 def type_at(place: str, found: dict[str, str]) -> str:
-    """Of what file_systems() FOUND, the type at PLACE, a path without links; "" for unknown."""
+    """The type at PLACE, a path without links; "" if unknown. FOUND is from file_systems()."""
     while place not in found and place != "/":
         place = os.path.dirname(place)
     return found.get(place, "")

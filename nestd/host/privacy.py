@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What this host keeps from ordinary users: files by their modes, processes by /proc's hidepid."""
+"""What this host hides from ordinary users: files by mode, processes by /proc's hidepid."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from nestd.host.root import Root
 
-# The host's own /proc; and ours, where the service manager has not given us another one
-# (ProtectProc= in the unit).
+# The host's own /proc; and ours, unless the service manager gives us a different one (ProtectProc=
+# in the unit).
 _MOUNTS = "/proc/1/mounts"
 _OUR_MOUNTS = "/proc/mounts"
 _STARTED_BY_SYSTEMD = "INVOCATION_ID"
@@ -19,7 +19,7 @@ _SHOWS_ALL = ("0", "off")
 
 
 def may_read(root: Root, path: str) -> bool:
-    """Whether any user may read the file PATH, or may see that there is none."""
+    """Whether every user may read the file PATH, or see that it does not exist."""
     try:
         place = root.follow(path)
         mode = os.stat(place).st_mode
@@ -31,7 +31,7 @@ def may_read(root: Root, path: str) -> bool:
 
 
 def may_reach(root: Root, path: str) -> bool:
-    """Whether any user may find out whether there is a file PATH."""
+    """Whether every user may see whether the file PATH exists."""
     try:
         places = {parent for place in root.trail(path) for parent in _parents(root, place)}
         return all(_may_enter(place) for place in places)
@@ -40,7 +40,7 @@ def may_reach(root: Root, path: str) -> bool:
 
 
 def _parents(root: Root, place: Path) -> Iterator[Path]:
-    """The directories above PLACE, up to the root's own, which is not among them."""
+    """The directories above PLACE, up to but not including the root."""
     for parent in place.parents:
         if parent == root.path or root.path not in parent.parents:
             return
@@ -51,18 +51,18 @@ def _may_enter(directory: Path) -> bool:
     try:
         mode = os.stat(directory).st_mode
     except FileNotFoundError:
-        return True  # what is in it, is not there
+        return True  # nothing in it exists
     return not stat.S_ISDIR(mode) or bool(mode & stat.S_IXOTH)
 
 
 def hides_processes(root: Root) -> bool:
-    """Whether users see no processes but their own: /proc is mounted with hidepid (proc(5))."""
+    """Whether users see only their own processes: /proc is mounted with hidepid (proc(5))."""
     places = [_MOUNTS] if _STARTED_BY_SYSTEMD in os.environ else [_MOUNTS, _OUR_MOUNTS]
     return any(_hides(root.at(place)) for place in places)
 
 
 def owner(root: Root, pid: int) -> int | None:
-    """The user whose process PID is; None where it is gone."""
+    """The user id that owns the process PID; None if it is gone."""
     try:
         return os.stat(root.at(f"/proc/{pid}")).st_uid
     except OSError:
@@ -73,9 +73,9 @@ def _hides(mounts: Path) -> bool:
     try:
         lines = mounts.read_bytes().splitlines()
     except OSError:
-        return False  # of another machine's files, or not ours to read: the other one tells
+        return False  # another machine's files, or not readable: the other file decides
     options = b""
-    for line in lines:  # a later mount covers an earlier one
+    for line in lines:  # a later mount hides an earlier one
         words = line.split(b" ")
         if words[1:3] == [b"/proc", b"proc"] and len(words) > 3:
             options = words[3]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The end of a process that is not our child, through pidfd_open(2) on the event loop."""
+"""Detects the end of a process that is not our child: pidfd_open(2) on the event loop."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Callable
 
 
 class ProcessExit:
-    """Calls CALLBACK once when the process PID ends. Raises OSError where it cannot be watched."""
+    """Calls CALLBACK once when the process PID ends. Raises OSError if it cannot be watched."""
 
     def __init__(self, pid: int, callback: Callable[[], None]) -> None:
         self._callback = callback

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from nestd.formats.printable import printable
 
-# MODPROBE_OPTIONS, LIBVIRT_* and the like in nestd's own environment must not reach a program.
+# MODPROBE_OPTIONS, LIBVIRT_* etc. in nestd's own environment must not reach a program.
 ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C"}
 _LONGEST_COMPLAINT = 1024  # characters
 
@@ -26,7 +26,7 @@ class Result:
 
     @property
     def complaint(self) -> str:
-        """The last line on its stderr, printable, or its exit status in words."""
+        """The last line of stderr, printable, or the exit status in words."""
         lines = self.stderr.strip().split(b"\n")
         return printable(lines[-1].strip(), _LONGEST_COMPLAINT) or f"exit status {self.status}"
 
@@ -39,7 +39,7 @@ async def run(*command: str, timeout: float) -> Result:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env=ENVIRONMENT,
-        start_new_session=True,  # a process group, to end with all that it started
+        start_new_session=True,  # a process group, killed together with its children
     )
     try:
         stdout, stderr = await asyncio.wait_for(process.communicate(), timeout)

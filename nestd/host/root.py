@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The one place that maps an absolute path to a file of the inspected host."""
+"""The only place that maps an absolute path to a file of the inspected host."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Root:
     path: Path = Path("/")
 
     def at(self, absolute: str) -> Path:
-        """The file with the path ABSOLUTE as seen from inside this root."""
+        """The file at ABSOLUTE, a path as seen from inside this root."""
         return self.path / absolute.lstrip("/")
 
     def follow(self, absolute: str) -> Path:
@@ -43,7 +43,7 @@ class Root:
                 here = here.parent
                 yield self.at(str(here))
                 continue
-            here /= part  # an absolute part replaces the whole
+            here /= part  # an absolute part replaces everything before it
             place = self.at(str(here))
             if here.name:
                 yield place

@@ -25,19 +25,19 @@ REDACTED = (
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of the archive: its source, its size there, and in words what is missing."""
+    """One file of the archive: its source, its size in the archive, and a text on missing parts."""
 
     name: str
     source: str
     size: int
     modified: int  # seconds since 1970
     cut: Sequence[str]
-    redacted: Mapping[str, int]  # how many secrets, by kind
+    redacted: Mapping[str, int]  # number of secrets by kind
 
 
 @dataclass
 class Index:
-    """Grows with the archive."""
+    """The index, which grows with the archive."""
 
     created: int  # seconds since 1970
     max_bytes: int
@@ -45,7 +45,7 @@ class Index:
     left_out: list[tuple[str, str]] = field(default_factory=list)  # what, and why
 
     def leave_out(self, what: str, why: str) -> None:
-        """Note something that a reader may expect but that is not in the archive."""
+        """Record that something a reader may expect is not in the archive."""
         self.left_out.append((what, why))
 
     def document(self) -> bytes:

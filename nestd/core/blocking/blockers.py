@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Explains what keeps a module from being reloaded. Only the kernel decides."""
+"""Explains what prevents a reload of a module. Only the kernel decides."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from nestd.core.model import Blocker, BlockerKind
 from nestd.host.kernel.kvm_holders import KvmHolder
 from nestd.host.kernel.sysfs import Availability, ModuleFacts
 
-# Blockers named in one sentence: all, within the limits of a D-Bus message and a journal entry.
+# Blockers listed in one sentence: all, within the limits of a D-Bus message and a journal entry.
 MOST_NAMED = 1000
 
 # /dev/kvm and a virtual machine's descriptors pin the module that owns them: the vendor's on x86,
-# kvm on s390x and POWER, where a machine pins kvm_hv besides (arch/powerpc/kvm/powerpc.c).
+# kvm on s390x and POWER, where a machine also pins kvm_hv (arch/powerpc/kvm/powerpc.c).
 _ONLY_FOR_MACHINES = ("kvm_hv",)
 
 
@@ -29,7 +29,7 @@ def find(
 ) -> tuple[Blocker, ...]:
     """The blockers of MODULE, given the processes that use KVM.
 
-    Modules ALONG are unloaded together with it, before it.
+    The modules ALONG are unloaded with it, before it.
     """
     if module.availability is Availability.BUILTIN:
         return (Blocker(BlockerKind.BUILTIN, module.name, 0, "is part of the kernel image"),)
@@ -58,7 +58,7 @@ def find(
 
 
 def are_lasting(holders: Sequence[KvmHolder]) -> bool:
-    """Whether a machine runs that is surely no probe, so that waiting some seconds is of no use."""
+    """Whether a machine runs that is certainly no probe, so that waiting for seconds is useless."""
     return any(
         each.machine and (each.guest or not each.executable.startswith(_PROBING))
         for each in holders
@@ -66,7 +66,7 @@ def are_lasting(holders: Sequence[KvmHolder]) -> bool:
 
 
 def sentence(module: str, blockers: Sequence[Blocker]) -> str:
-    """All of them in one sentence."""
+    """One sentence that lists all BLOCKERS of MODULE."""
     named = ", ".join(str(blocker) for blocker in blockers[:MOST_NAMED])
     more = len(blockers) - MOST_NAMED
     tail = f" and {more} more" if more > 0 else ""

@@ -18,7 +18,7 @@ MOST_PER_USER = 16
 
 @dataclass(frozen=True)
 class Inhibitor:
-    """Who asked, why, and as which user and process."""
+    """Who inhibits reloads, why, and as which user and process."""
 
     who: str
     why: str
@@ -27,15 +27,16 @@ class Inhibitor:
 
 
 class Inhibitors:
-    """The inhibitors that there are."""
+    """The active inhibitors."""
 
     def __init__(self) -> None:
         self._inhibitors: dict[int, Inhibitor] = {}  # by the read end of its pipe
-        # The loop's own reader also reports data: what a client writes would wake it for ever.
+        # Not the loop's own reader: it also reports data, so a client that writes would wake it
+        # forever.
         self._hang_ups = select.epoll()
         asyncio.get_running_loop().add_reader(self._hang_ups, self._hung_up)
         self.on_release: list[Callable[[], None]] = []
-        self.on_change: list[Callable[[], None]] = []  # one came or went
+        self.on_change: list[Callable[[], None]] = []  # called when one was added or removed
 
     def add(self, inhibitor: Inhibitor) -> int:
         """Add INHIBITOR; the caller owns the returned descriptor. Raises LimitsExceeded."""
@@ -44,7 +45,7 @@ class Inhibitors:
             raise LimitsExceeded(
                 f"There are too many inhibitors: {MOST_PER_USER} for each user, {MOST} in all."
             )
-        # The write end goes to the client; the read end tells when its last copy is closed.
+        # The client gets the write end; the read end shows when its last copy is closed.
         ours, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._inhibitors[ours] = inhibitor
         self._hang_ups.register(ours, 0)  # EPOLLHUP is always reported
@@ -52,7 +53,7 @@ class Inhibitors:
         return theirs
 
     def list(self) -> tuple[Inhibitor, ...]:
-        """All of them, oldest first."""
+        """All inhibitors, oldest first."""
         return tuple(self._inhibitors.values())
 
     def blockers(self) -> tuple[Blocker, ...]:
@@ -62,14 +63,14 @@ class Inhibitors:
         )
 
     def close(self) -> None:
-        """Forget all; none can be added afterwards."""
+        """Remove all; none can be added afterwards."""
         for descriptor in tuple(self._inhibitors):
             self._release(descriptor)
         asyncio.get_running_loop().remove_reader(self._hang_ups)
         self._hang_ups.close()
 
     def _hung_up(self) -> None:
-        """The last copies of some write ends were closed."""
+        """Remove the inhibitors whose write ends are all closed."""
         for descriptor, _ in self._hang_ups.poll(0):
             self._release(descriptor)
         self._announce()

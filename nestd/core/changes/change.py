@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Derives what a request for other parameters means on this host, checked but not yet done.
+"""Derives the effect of a parameter change on this host: checked, but not yet carried out.
 
-Nothing here touches the host: the facts and the request give a Change, or the reason for refusal.
+Nothing here touches the host: the facts and the request give a Change, or the error that refuses
+it.
 """
 
 from __future__ import annotations
@@ -43,12 +44,12 @@ from nestd.formats.printable import quoted
 from nestd.formats.unified_diff import unified_diff
 from nestd.host.kernel.sysfs import Availability
 
-# Characters without special meaning for libkmod and the kernel: no white space, quotes, backslash
-# or "#". The kernel reads at most a page.
+# Characters without special meaning to libkmod and the kernel: no white space, quotes, backslash or
+# "#". The kernel reads at most a page.
 _PLAIN = re.compile(r"[!$-&(-\[\]-~]{1,4000}")
 
 
-_REFUSALS: Mapping[str, type[NestdError]] = {  # by the kind of the obstacle; else Overridden
+_REFUSALS: Mapping[str, type[NestdError]] = {  # by kind of obstacle; else Overridden
     ObstacleKind.FILE.value: ConfigUnparsable,
     ObstacleKind.VALUE.value: Conflict,
 }
@@ -59,9 +60,9 @@ class NeedsMoreAuthorization(Exception):
 
 
 class Effect(Enum):
-    """How the running module takes on the new values."""
+    """How the running module gets the new values."""
 
-    NONE = "none"  # it has them, is not loaded, or gets them at the next boot
+    NONE = "none"  # it has them already, is not loaded, or gets them at the next boot
     IN_PLACE = "in place"  # its parameters are writable
     RELOAD = "reload"
 
@@ -70,13 +71,13 @@ class Effect(Enum):
 class Change:
     """A checked request.
 
-    data is the new content of kvm.conf, old the present one (None: no file), base the content that
-    was edited, which comes from another file if there is no kvm.conf.
+    data is the new content of kvm.conf, old the present content (None: no file), base the content
+    that was edited, which comes from another file if kvm.conf does not exist.
     """
 
     module: str
     parameters: Mapping[str, str]  # as they will be written; "" removes the assignment
-    replaced: Mapping[str, str]  # what kvm.conf assigns to these now, "" for nothing
+    replaced: Mapping[str, str]  # kvm.conf's present values of these, "" for none
     when: When
     path: str
     old: bytes | None
@@ -84,23 +85,23 @@ class Change:
     data: bytes
     effect: Effect
     wanted: Mapping[str, str | None]  # to verify on the running module
-    overridden: Mapping[str, Assignment]  # by parameter, who decides instead
-    refused: Assignment | None  # one that would make the next load fail
+    overridden: Mapping[str, Assignment]  # by parameter, the assignment that decides instead
+    refused: Assignment | None  # an assignment that would make the next load fail
     prevented: tuple[str, LoadObstacle] | None  # a module that could not be loaded again, and why
-    words: Mapping[str, list[str]]  # of the kernel command line, those that override, by parameter
-    boot_setup: BootSetup  # how the kernel command line is changed here
+    words: Mapping[str, list[str]]  # overriding words of the kernel command line, by parameter
+    boot_setup: BootSetup  # how to change the kernel command line on this host
     token: str
-    from_plan: bool  # the caller gave the token, and wants this or nothing
+    from_plan: bool  # the caller gave a token, and accepts only the planned change
 
     @property
     def edits(self) -> bool:
         """Whether kvm.conf changes."""
-        # A copy of the file in a lower directory would only mask it.
+        # An identical copy would only mask the file in the lower directory.
         return self.data != self.base
 
     @property
     def nothing_to_do(self) -> bool:
-        """Whether the host is already as requested."""
+        """Whether the host is already in the requested state."""
         return not self.edits and self.effect is Effect.NONE
 
     @property
@@ -111,7 +112,7 @@ class Change:
 
     @property
     def diff(self) -> str:
-        """What changes in kvm.conf, as a unified diff."""
+        """The change of kvm.conf as a unified diff."""
         if self.ineffective or not self.edits:
             return ""
         return unified_diff(self.old or b"", self.data, self.path)
@@ -124,9 +125,9 @@ def make_change(
     when: When,
     token: str | None = None,
 ) -> Change:
-    """Check a request and derive the change. Raises the errors of nestd.core.errors.
+    """Check a request and derive its change. Raises the errors of nestd.core.errors.
 
-    TOKEN is the token of the caller's plan, None if the caller made none.
+    TOKEN is the token of the caller's plan, None if there was no plan.
     """
     module, own = facts.module(name), facts.own
     checked = _checked_request(module, parameters, when)
@@ -165,7 +166,7 @@ def _words(module: KvmModule) -> Mapping[str, list[str]]:
 
 
 def _check_current(change: Change, token: str | None) -> None:
-    """Refuse a change that is no longer the planned one. Raises StalePlan."""
+    """Refuse a change that differs from the planned one. Raises StalePlan."""
     if token is not None and token != change.token:
         raise StalePlan("The host has changed since the plan was made: make a new plan.")
 
@@ -173,7 +174,7 @@ def _check_current(change: Change, token: str | None) -> None:
 def _checked_request(
     module: KvmModule, parameters: Mapping[str, str], when: When
 ) -> Mapping[str, str]:
-    """PARAMETERS as they will be written, checked against the module."""
+    """PARAMETERS in the form to be written, checked against the module."""
     check_present(module)
     if when is not When.BOOT:
         check_readable(module)
@@ -183,9 +184,9 @@ def _checked_request(
 
 
 def check_effective(change: Change) -> None:
-    """Refuse a change for now or idle that a load could not put into effect.
+    """Refuse a change for "now" or "idle" that a load could not put into effect.
 
-    For the next boot it is written nevertheless; the module's state then shows the obstacle.
+    For "boot" it is written nevertheless; the module's state then shows the obstacle.
     """
     if not change.ineffective:
         return
@@ -210,13 +211,13 @@ def check_allowed(change: Change, allowed: Change) -> None:
 
 
 def check_present(module: KvmModule) -> None:
-    """Refuse a module that does not exist here."""
+    """Refuse a module that does not exist on this host."""
     if module.running.availability is Availability.MISSING:
         raise Missing(f"This host has no module {module.name}.")
 
 
 def overridden(change: Change, winner: Assignment) -> str:
-    """Sentences on what overrides kvm.conf and where the value has to be changed."""
+    """Sentences that say what overrides kvm.conf and where to change the value."""
     said = f"{precedence(change.module, change.path, winner)}."
     if winner.line:
         return said
@@ -226,7 +227,7 @@ def overridden(change: Change, winner: Assignment) -> str:
 
 
 def check_loadable(module: KvmModule, asked: Mapping[str, str]) -> None:
-    """Refuse a module that is part of the kernel image; the text says how to get what was ASKED."""
+    """Refuse a module in the kernel image; the text says how to get the values ASKED for."""
     if module.running.availability is not Availability.BUILTIN:
         return
     name = module.name
@@ -275,7 +276,7 @@ def check_readable(module: KvmModule) -> None:
 
 
 def check_unobstructed(prevented: tuple[str, LoadObstacle] | None) -> None:
-    """Refuse to unload a module that modprobe would not load again."""
+    """Refuse to unload a module that modprobe could not load again."""
     if prevented is not None:
         module, obstacle = prevented
         raise _REFUSALS.get(obstacle.kind, Overridden)(sentence(module, obstacle))
@@ -290,7 +291,7 @@ def check_supported(can_load: bool, effect: Effect) -> None:
 
 
 def _checked(module: KvmModule, parameters: Mapping[str, str]) -> Mapping[str, str]:
-    """PARAMETERS as they will be written; the module must have each and accept its value."""
+    """PARAMETERS in the form to be written; the module must have each and accept its value."""
     if not parameters:
         raise InvalidParameter("No parameter is given.")
     checked: dict[str, str] = {}
@@ -305,7 +306,7 @@ def _checked(module: KvmModule, parameters: Mapping[str, str]) -> Mapping[str, s
 
 
 def _known(module: KvmModule, name: str) -> str:
-    """The parameter's name as the module spells it ("-" and "_" are the same to the kernel)."""
+    """The parameter's name in the module's spelling ("-" equals "_" for the kernel)."""
     spelled = name.replace("-", "_")
     if spelled in module.parameters:
         return spelled
@@ -343,7 +344,7 @@ def _edited(module: KvmModule, parameters: Mapping[str, str]) -> bytes:
 def _effect(
     before: KvmModule, after: KvmModule, parameters: Mapping[str, str], when: When
 ) -> tuple[Mapping[str, str | None], Effect]:
-    """The values to verify afterwards, and how the running module takes them on."""
+    """The values to verify afterwards, and how the running module gets them."""
     running, following = before.running, after.next_values
     wanted = {name: following[name] for name in parameters if name in following}
     if when is When.BOOT or not running.loaded:
@@ -357,7 +358,7 @@ def _effect(
         *differing(wanted, running.parameters, after.types),
         *unverifiable(wanted, after.types),
     }
-    # Removing an assignment leaves the kernel's own default, known only after a load.
+    # After the removal of an assignment the kernel's default applies, known only after a load.
     stale |= {name for name in parameters if name in dropped}
     if not stale:
         return wanted, Effect.NONE
@@ -386,7 +387,7 @@ def _token(module: KvmModule, parameters: Mapping[str, str], when: When) -> str:
 
 
 def _assigned(configured: Mapping[str, str | None], parameter: str) -> str:
-    """A bare name stands for 1 (kernel/params.c, param_set_bool)."""
+    """The value in kvm.conf, "" for none; a bare name means 1 (param_set_bool)."""
     if parameter not in configured:
         return ""
     value = configured[parameter]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Changes of KVM's modules as clients ask for them: planned, checked, authorized, made.
+"""Client requests to change KVM's modules: planned, checked, authorized, carried out.
 
-Changes are served one at a time, in order of arrival, each on the state that its predecessor left.
-A change takes two calls so that the bus can ask for authorization in between: prepare() checks it
-and finds out whether there is anything to do, apply() does it.
+Changes are served one at a time, in order of arrival, each based on the state after the previous
+one. A change takes two calls so that the bus can ask for authorization in between: prepare() checks
+it and finds out whether there is anything to do, apply() does it.
 """
 
 from __future__ import annotations
@@ -48,24 +48,24 @@ if TYPE_CHECKING:
 
 SETTLE_SECONDS = 2.0
 FILE_CHANGED_PAUSES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.4)
-"""Seconds until the file that somebody else has just changed is edited again."""
+"""Seconds to wait before editing a file again that somebody else has just changed."""
 
 log = logging.getLogger(__name__)
 
 
 class Changes:
-    """Serves the clients' changes. Reading goes through the view, reloading through the reloads."""
+    """Serves clients' changes. Reads go through the view, reloads through Reloads."""
 
     def __init__(self, view: HostView, reloads: Reloads) -> None:
         self.view = view
         self.reloads = reloads
         self.loads = ModuleLoads(view, reloads)
-        self.on_change: list[Callable[[str], None]] = []  # with the module, whether loaded or not
+        self.on_change: list[Callable[[str], None]] = []  # called with the name, loaded or not
 
     async def plan(
         self, module: str, parameters: Mapping[str, str], when: When, reader: Reader = EVERYBODY
     ) -> Plan:
-        """What a change would do, as far as READER may know it; nothing is changed."""
+        """What a change would do, as far as READER may see it; changes nothing."""
         from nestd.core.changes import plan
 
         await self.view.read_types()
@@ -92,7 +92,7 @@ class Changes:
     def _refusal(
         self, facts: HostFacts, change: Change, in_the_way: Sequence[Blocker]
     ) -> NestdError | None:
-        """The error that the request for CHANGE would get at this moment, None if none."""
+        """The error that a request for CHANGE would get now, None if none."""
         try:
             self._check(facts, change)
         except NestdError as error:
@@ -104,7 +104,7 @@ class Changes:
     def prepare(
         self, module: str, parameters: Mapping[str, str], when: When, token: str | None = None
     ) -> Change:
-        """Check a change of PARAMETERS ("" removes one). Raises the reason to refuse it."""
+        """Check a change of PARAMETERS ("" removes one). Raises the error that refuses it."""
         return self._prepared(self.view.facts(), module, parameters, when, token)
 
     def _prepared(
@@ -120,7 +120,7 @@ class Changes:
         return change
 
     def _check(self, facts: HostFacts, change: Change) -> None:
-        """Raise the reason to refuse a well-formed change, if there is one."""
+        """Raise the error that refuses a well-formed change, if any."""
         check_effective(change)
         if self.view.kernel.can_load:
             state = self.view.derived(facts)
@@ -135,7 +135,7 @@ class Changes:
     async def request(
         self, module: str, parameters: Mapping[str, str], when: When, token: str | None = None
     ) -> Change:
-        """prepare() in its turn, on the state that all earlier changes leave."""
+        """prepare() in its turn, based on the state after all earlier changes."""
         async with self.reloads.lock:
             await self._settled(module)
             await self.view.read_types()
@@ -143,12 +143,12 @@ class Changes:
             return self.prepare(module, parameters, when, token)
 
     async def apply(self, change: Change, uid: int) -> Job | None:
-        """Make the change for the user UID; the job of the reload, None if none was needed.
+        """Make the change for the user UID; returns the reload's job, None if none was needed.
 
-        Raises the errors of nestd.core.errors, or NeedsMoreAuthorization; then nothing has changed.
+        Raises the errors of nestd.core.errors, or NeedsMoreAuthorization with nothing changed.
         """
         async with self.reloads.lock:
-            # The state may have changed while the caller was asked for a password.
+            # The state may have changed during authentication.
             asked, token = change, change.token if change.from_plan else None
             await self._settled(asked.module)
             for pause in (*FILE_CHANGED_PAUSES, None):
@@ -172,7 +172,7 @@ class Changes:
             return job
 
     def prepare_reload(self, module: str) -> None:
-        """Check a reload without a change. Raises the reason to refuse it."""
+        """Check a reload without a change. Raises the error that refuses it."""
         found = self.view.shared_facts().module(module)
         check_present(found)
         check_loadable(found, {})
@@ -186,22 +186,22 @@ class Changes:
         self._check_dependents(found.host, module)
 
     def _check_dependents(self, facts: HostFacts, module: str) -> None:
-        """Refuse a reload of MODULE after which a module of its chain would not come back."""
+        """Refuse a reload of MODULE if a module of its chain could not be loaded again."""
         for name in users(facts, module):
             check_next_load(facts.module(name))
 
     async def request_reload(self, module: str) -> None:
-        """prepare_reload() in its turn, so that a module that is being reloaded is not missing."""
+        """prepare_reload() in its turn, since a module is missing while it is being reloaded."""
         async with self.reloads.lock:
             await self._settled(module)
             await self.view.settled()
             self.prepare_reload(module)
 
     async def reload(self, module: str, when: When, uid: int) -> Job:
-        """Reload MODULE as it is configured, now or when idle.
+        """Reload MODULE with its present configuration, now or when idle.
 
-        Only "nested" has to come out as configured: of other parameters a module may switch off
-        what this hardware lacks (enable_shadow_vmcs, avic), which is logged.
+        Only "nested" must have its configured value afterwards: a module may switch off other
+        parameters that this hardware lacks (enable_shadow_vmcs, avic), which is logged.
         """
         async with self.reloads.lock:
             await self._settled(module)
@@ -218,7 +218,7 @@ class Changes:
             return job
 
     async def _settled(self, module: str) -> None:
-        """Wait until nobody else is loading or unloading MODULE. Raises Busy."""
+        """Wait while somebody else is loading or unloading MODULE. Raises Busy."""
         deadline = time.monotonic() + SETTLE_SECONDS
         while self.view.kernel.read_module(module).in_transit:
             if time.monotonic() > deadline:
@@ -251,7 +251,7 @@ class Changes:
         return None
 
     async def _remake(self, change: Change) -> Replacement | None:
-        """The same edit, applied to a file that was changed meanwhile."""
+        """Apply the same edit to a file that was changed meanwhile."""
         self.view.config_changed()
         await self.view.settled()
         facts = self.view.facts()
@@ -261,7 +261,7 @@ class Changes:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        """Convert a failure on a file into an error of nestd, and read everything again."""
+        """Convert a file error into an error of nestd, and read everything again."""
         try:
             yield
         except OSError as error:
@@ -284,7 +284,7 @@ def _announce(change: Change, uid: int) -> None:
 
 
 def _replacement(facts: HostFacts, change: Change) -> Replacement | None:
-    """The new file, prepared beside the old one. Raises OSError, also while others write it."""
+    """Prepare the new file beside the old one. Raises OSError, also while others write to it."""
     if not change.edits:
         return None
     replacement = prepare(facts.own.place, change.data, change.old)

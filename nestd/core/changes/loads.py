@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Unloads and loads KVM without changing its configuration.
 
-The processor is then free for another hypervisor, such as VirtualBox, until anyone loads the
-module again or until the next boot.
+Without KVM the processor is free for another hypervisor, such as VirtualBox, until somebody loads
+the module again or until the next boot.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 def check_next_load(module: KvmModule) -> None:
-    """Refuse a module whose next load would fail or bring other values. Raises the reason."""
+    """Refuse a module whose next load would fail or give other values. Raises the error."""
     check_reloadable(module)
     if module.conflicts:
         raise Conflict(NESTED_WITH_HUGE_PAGES)
@@ -68,16 +68,16 @@ class ModuleLoads:
     def __init__(self, view: HostView, reloads: Reloads) -> None:
         self._view = view
         self._reloads = reloads
-        self.on_load: list[Callable[[], None]] = []  # after a load, also one that failed
+        self.on_load: list[Callable[[], None]] = []  # called after a load, also a failed one
 
     def prepare_unload(self, module: str) -> bool:
-        """Whether there is anything to unload. Raises the reason to refuse it."""
+        """Whether there is anything to unload. Raises the error that refuses it."""
         return bool(self._checked(module).modules[module].loaded)
 
     async def unload(self, module: str, when: When, uid: int) -> Job | None:
         """Unload MODULE and its chain for the user UID; None if it is not loaded.
 
-        Raises Busy or Inhibited with nothing changed, and what Reloads.start() does.
+        Raises Busy or Inhibited with nothing changed, and the errors of Reloads.start().
         """
         async with self._reloads.lock:
             await self._view.settled()
@@ -88,7 +88,7 @@ class ModuleLoads:
             return await self._reloads.start(facts, request, when=when, uid=uid)
 
     def prepare_load(self, module: str) -> tuple[str, ...]:
-        """The modules to load, in order. Raises the reason to refuse it."""
+        """The modules to load, in order. Raises the error that refuses it."""
         facts = self._checked(module)
         missing = tuple(name for name in self._wanted(module) if not facts.modules[name].loaded)
         for name in missing:
@@ -96,9 +96,9 @@ class ModuleLoads:
         return missing
 
     async def load(self, module: str, uid: int) -> None:
-        """Load MODULE for the user UID, and the vendor's module with kvm; verified.
+        """Load MODULE for the user UID (with kvm also the vendor's module), and verify it.
 
-        Raises RolledBack with everything as it was before.
+        Raises RolledBack with the previous state restored.
         """
         async with self._reloads.lock:
             await self._view.settled()
@@ -140,7 +140,7 @@ class ModuleLoads:
         return facts
 
     def _wanted(self, module: str) -> tuple[str, ...]:
-        """MODULE; if all vendors' modules use it, this host's vendor module after it."""
+        """MODULE, followed by this host's vendor module if MODULE is common to all vendors."""
         names = {module}
         if module == COMMON:
             names.add(self._view.snapshot().host_module or module)

@@ -24,9 +24,9 @@ from nestd.formats.unified_diff import unified_diff
 
 @dataclass(frozen=True)
 class Plan:
-    """What SetParameters would do. token identifies the state that the plan was made from.
+    """What SetParameters would do. token identifies the state that the plan is based on.
 
-    refusal is the error that the request would get at this moment, None if it would be served.
+    refusal is the error that the request would get now, None if it would be served.
     """
 
     diff: str
@@ -38,7 +38,7 @@ class Plan:
 
 
 def diff(facts: HostFacts, change: Change) -> str:
-    """What would change in kvm.conf, of which FACTS say whether everybody may read it."""
+    """The change of kvm.conf; FACTS say whether every user may read the file."""
     if not change.diff or not facts.hides_own:
         return change.diff
     known = {name: facts.module(name).parameters for name in facts.modules}
@@ -52,7 +52,7 @@ def diff(facts: HostFacts, change: Change) -> str:
 def steps(change: Change, dependents: Sequence[str]) -> tuple[str, ...]:
     """The steps in order, as phrases; none if the request would be refused.
 
-    The modules DEPENDENTS use the changed one: they are unloaded before it and loaded after it.
+    DEPENDENTS use the changed module: they are unloaded before it and loaded after it.
     """
     module = change.module
     if change.ineffective:
@@ -65,7 +65,7 @@ def steps(change: Change, dependents: Sequence[str]) -> tuple[str, ...]:
     if change.effect is Effect.IN_PLACE:
         found.append(f"set {assigned} on the running {module}; running guests keep what they have")
     elif change.effect is Effect.RELOAD and change.when is When.NOW:
-        # The write comes after the unload, which is what may be refused.
+        # The write comes after the unload, since the unload may be refused.
         found = [*unloads, *found, *loads, verify]
     elif change.effect is Effect.RELOAD:
         names = " and ".join((module, *dependents))
@@ -74,7 +74,7 @@ def steps(change: Change, dependents: Sequence[str]) -> tuple[str, ...]:
 
 
 def dependents_warnings(facts: HostFacts, dependents: Sequence[str]) -> tuple[str, ...]:
-    """What a reload changes in modules that are only reloaded because they use it, as sentences."""
+    """Sentences on changes in modules that are reloaded only because they use the module."""
     found = []
     for name in dependents:
         module = facts.module(name)
@@ -90,9 +90,9 @@ def dependents_warnings(facts: HostFacts, dependents: Sequence[str]) -> tuple[st
 
 
 def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...]:
-    """What an administrator should know before the change, as sentences.
+    """Sentences that an administrator should know before the change.
 
-    INITRAMFS is the path of the initial RAM disk that holds the module, "" for none.
+    INITRAMFS is the path of the initial RAM disk that contains the module, "" for none.
     """
     module = change.module
     found = ["As things are, this would be refused."] if change.ineffective else []
@@ -123,13 +123,13 @@ def warnings(facts: HostFacts, change: Change, initramfs: str) -> tuple[str, ...
 
 
 def _switches_off(facts: HostFacts, change: Change) -> bool:
-    """Whether "nested" is switched off in the running module, which is possible on POWER."""
+    """Whether "nested" is switched off in the running module (possible on POWER)."""
     kind = facts.module(change.module).type_of(NESTED)
     return NESTED in change.wanted and answer(kind, change.wanted[NESTED]) is Answer.NO
 
 
 def _comments(facts: HostFacts, load: NextLoad) -> list[str]:
-    """Intended comments after options, which kmod passes to the kernel."""
+    """Warnings about '#' after options, which is no comment: kmod passes it to the kernel."""
     found = []
     for origin in load.comment_in_options:
         text = facts.text(origin)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Defines drift: the host has come to differ from its configuration without nestd's doing.
+"""Defines drift: the host differs from its configuration because of changes by others.
 
-A module runs with other parameters than its next load will give it, or a package manager has moved
-kvm.conf away. Changes by nestd itself are not drift, nor is a requested difference ("boot").
+A module runs with parameters other than its next load will give it, or a package manager has moved
+kvm.conf away. Changes by nestd and requested differences ("boot") are not drift.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nestd.formats.modprobe.load_obstacle import sentence
 
 
 class OnDrift(Enum):
-    """The reaction to drift: only report it, or correct it as well."""
+    """The reaction to drift: only report it, or also correct it."""
 
     REPORT = "report"
     REAPPLY = "reapply"
@@ -36,9 +36,9 @@ class Remedy(Enum):
 
 @dataclass(frozen=True)
 class Drift:
-    """One drift of MODULE. key identifies its cause: what runs and what comes next.
+    """One drift of a module. key identifies its cause: the running and the next values.
 
-    wanted has the parameters to correct. remedy is None where nestd cannot, because of hindrance.
+    wanted has the parameters to correct. remedy is None if hindrance keeps nestd from correcting.
     """
 
     module: str
@@ -50,7 +50,7 @@ class Drift:
 
 
 def find_drift(module: KvmModule) -> Drift | None:
-    """How a loaded module differs from the result of its next load, None if it does not."""
+    """The difference between a loaded module and its next load, None if there is none."""
     running = module.running
     differing = module.pending if running.loaded else ()
     if not differing:
@@ -83,7 +83,7 @@ def find_drift(module: KvmModule) -> Drift | None:
 
 
 def find_loss(facts: HostFacts, module: str, moved: Path, saved: bytes) -> Drift | None:
-    """The settings of MODULE that were lost when kvm.conf, with SAVED in it, was moved to MOVED."""
+    """The settings of MODULE lost when kvm.conf, with content SAVED, was moved to MOVED."""
     before = as_text(facts.with_own(saved).module(module).configured)
     kept = facts.module(module).configured
     lost = {name: value for name, value in before.items() if name not in kept}
@@ -100,7 +100,7 @@ def find_loss(facts: HostFacts, module: str, moved: Path, saved: bytes) -> Drift
 
 
 def _hindrance(module: KvmModule) -> str:
-    """Why the next load would not bring what kvm.conf asks for, which only people can solve."""
+    """Why the next load would not apply kvm.conf, which only an administrator can fix."""
     host = module.host
     obstacle = preventing(module)
     if obstacle is not None:
@@ -111,7 +111,7 @@ def _hindrance(module: KvmModule) -> str:
 
 
 def _reload_hindrance(module: KvmModule) -> str:
-    """Why waiting for a reload is useless, "" if it is not."""
+    """Why waiting for a reload would be useless, "" if it is not."""
     if module.host.modules_disabled:
         return "no module can be loaded or unloaded until the next boot"
     holders = ", ".join(module.running.holders)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Detects drift, reports it, and corrects it if nestd.conf says so.
+"""Detects drift, reports it, and corrects it if set in nestd.conf.
 
-Each cause is handled once, until the next boot or the next change through nestd: nestd does not
-fight a program that keeps reloading a module with other parameters. /run/nestd/drift.json keeps the
-handled causes over restarts of nestd, and /var/lib/nestd/kvm.conf.json the identity of kvm.conf, to
-find it if it is moved.
+Each cause is handled once until the next boot or the next change through nestd, so that nestd does
+not fight a program that keeps reloading a module with other parameters. /run/nestd/drift.json keeps
+the handled causes across restarts of nestd; /var/lib/nestd/kvm.conf.json keeps the identity of
+kvm.conf, by which it is found if it is moved.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from nestd.host.modprobe.moved_file import Identity, identity, moved_to
 from nestd.host.state.json_file import DRIFT_CAUSES, KNOWN_KVM_CONF, JsonFile
 
 GRACE_SECONDS = 3.0
-"""How long a drift lasts before it counts: people and package managers work in several steps."""
+"""Seconds before a drift counts: people and package managers work in several steps."""
 MOST_CAUSES = 16
-"""Of one module; whatever writes ever other values is told of that often, and then left alone."""
-_OWN = "own"  # a state that nestd was asked to bring about
+"""Causes handled per module; after that, a program that keeps writing new values is ignored."""
+_OWN = "own"  # a state that nestd was asked for
 
 log = logging.getLogger(__name__)
 
 
 class DriftWatch:
-    """Checks for drift at every hint of a change. Call start() once the host's state is settled."""
+    """Checks for drift at every hint of a change. Call start() when the host's state is settled."""
 
     def __init__(self, changes: Changes, policy: OnDrift, grace: float = GRACE_SECONDS) -> None:
         self._changes = changes
@@ -47,11 +47,11 @@ class DriftWatch:
         self._policy = policy
         self._grace = grace
         self._causes = JsonFile(self._view.root.at(DRIFT_CAUSES))
-        self._dealt_with: dict[str, dict[str, str]] = {}  # what was done, by module and cause
+        self._dealt_with: dict[str, dict[str, str]] = {}  # actions taken, by module and cause
         self._kvm_conf = JsonFile(self._view.root.at(KNOWN_KVM_CONF))
-        self._known = Identity(0, 0)  # the kvm.conf that was there last
-        self._acting: set[str] = set()  # modules that are being corrected
-        self._jobs: set[int] = set()  # that correct
+        self._known = Identity(0, 0)  # of the last kvm.conf seen
+        self._acting: set[str] = set()  # modules being corrected
+        self._jobs: set[int] = set()  # the correcting jobs
         self._timers: dict[str, asyncio.TimerHandle] = {}  # by cause
         self._later: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -59,9 +59,9 @@ class DriftWatch:
         self._writing = asyncio.Lock()
 
     def start(self) -> None:
-        """Begin, knowing the causes that an earlier nestd of this boot has handled."""
+        """Start with the causes that an earlier nestd of this boot has handled."""
         if not self._view.kernel.can_load:
-            return  # the files of another machine run nothing
+            return  # another machine's files: nothing runs
         for module, causes in self._causes.read().items():
             if module in self._view.modules and isinstance(causes, dict):
                 self._dealt_with[module] = causes
@@ -73,12 +73,12 @@ class DriftWatch:
         self._look()
 
     def set_policy(self, policy: OnDrift) -> None:
-        """Set the policy; "reapply" also corrects drift that was only reported so far."""
+        """Set the policy; "reapply" also corrects drift that was only reported before."""
         self._policy = policy
         self._view.config_changed()  # hence a look
 
     async def close(self) -> None:
-        """Do nothing more."""
+        """Stop."""
         for timer in (*self._timers.values(), self._later):
             if timer is not None:
                 timer.cancel()
@@ -95,9 +95,9 @@ class DriftWatch:
         self._view.config_changed()  # hence a look
 
     def _accept(self, module: str, *, ours: bool) -> None:
-        """Accept the present state as requested, also after "boot" and a failed job."""
+        """Treat the present state as requested, also after "boot" and a failed job."""
         if not ours:
-            self._dealt_with.pop(module, None)  # a new request: old causes count again
+            self._dealt_with.pop(module, None)  # after a new request, old causes count again
         drift = find_drift(self._view.shared_facts().module(module))
         if drift is not None:
             self._remember(drift, _OWN)
@@ -115,14 +115,14 @@ class DriftWatch:
                 self._timers[key] = loop.call_later(self._grace, self._is_due, key)
 
     def _drifts(self) -> list[Drift]:
-        """The present drift, except of modules that nestd is about to change."""
+        """The present drift, except for modules that nestd is about to change."""
         facts = self._view.shared_facts()
         idle = [name for name in facts.modules if not self._is_busy(name)]
         found = [find_drift(facts.module(name)) for name in idle] + self._losses(facts, idle)
         return [drift for drift in found if drift is not None]
 
     def _losses(self, facts: HostFacts, modules: list[str]) -> list[Drift | None]:
-        """The settings that were lost with a kvm.conf that was moved away."""
+        """The settings lost because kvm.conf was moved away."""
         now = identity(facts.own.place)
         if now == self._known:
             return []
@@ -141,7 +141,7 @@ class DriftWatch:
         return []
 
     def _is_busy(self, module: str) -> bool:
-        """Whether nestd itself is changing MODULE or waits to do so."""
+        """Whether nestd itself is changing MODULE or waiting to do so."""
         reloads = self._changes.reloads
         waits = any(job.module == module for job in reloads.jobs.current())
         return waits or reloads.lock.locked()
@@ -159,7 +159,7 @@ class DriftWatch:
             self._save(self._causes, copy.deepcopy(self._dealt_with))
 
     def _save(self, file: JsonFile, facts: Mapping[str, object]) -> None:
-        """Write in a worker thread, the contents of each file in order."""
+        """Write FACTS in a worker thread; the versions of each file are written in order."""
         task = asyncio.create_task(self._write_in_turn(file, facts))
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
@@ -182,7 +182,7 @@ class DriftWatch:
         await self._view.settled()
         drift = next((each for each in self._drifts() if each.key == key), None)
         if drift is None:
-            self._look()  # at this moment nestd changes something: later
+            self._look()  # nestd is changing something now: try later
             return
         if self._is_dealt_with(drift):
             return

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Whether a running guest's processor has what a hypervisor needs: vmx, svm, sief2, nested-hv.
+"""Whether a running guest's processor has a hypervisor's feature: vmx, svm, sief2 or nested-hv.
 
-Measured with libvirt 9.0 and QEMU 7.2: libvirt writes what a guest got into its live XML as a
-policy of the feature, except for host-passthrough, which gets the feature where the host nests.
-QEMU's -cpu tells where the model is "host" or the feature is named; a named model alone does not.
-What the host had on when the machine started is what runs now, unless the module is younger than
+Observed with libvirt 9.0 and QEMU 7.2: libvirt records in the live XML what the guest got, as a
+policy of the feature, except for host-passthrough, which gets the feature if the host nests. QEMU's
+-cpu shows it if the model is "host" or the feature is named; a named model alone does not. The
+host's present setting was in effect at the machine's start unless the module was loaded later than
 the machine's process.
 """
 
@@ -27,10 +27,10 @@ _GIVEN = ("require", "force")
 _WITHHELD = ("disable", "forbid")
 _WHOLE_MODES = ("host-passthrough", "maximum")
 _WHOLE_MODELS = ("host", "max")
-# Those of QEMU's Intel models that have vmx in some version or machine type (pc_compat_2_1 in
-# hw/i386/pc.c; Snowridge of QEMU 4.1).
+# QEMU's Intel models with vmx in some version or machine type (pc_compat_2_1 in hw/i386/pc.c;
+# Snowridge of QEMU 4.1).
 _MAY_HAVE_VMX = ("coreduo", "core2duo", "Snowridge")
-# Off in QEMU unless they are asked for; QEMU does not start where KVM cannot give them
+# Off in QEMU unless requested; QEMU does not start if KVM cannot provide them
 # (hw/ppc/spapr_caps.c; hw/arm/virt.c since QEMU 10.1).
 _CAPABILITIES = MappingProxyType(
     {
@@ -43,10 +43,10 @@ _CAPABILITIES = MappingProxyType(
 
 @dataclass(frozen=True)
 class HostAtStart:
-    """The host as it was when a machine started.
+    """The host's state when a machine started.
 
-    nested is what runs now; module is "" where no module is known to decide; reloaded is None
-    where it cannot be told whether the module is younger than the machine's process.
+    nested is the running value; module is "" if no module is known to decide; reloaded, whether
+    the module was loaded after the machine's process started, is None if unknown.
     """
 
     machine: str
@@ -58,7 +58,7 @@ class HostAtStart:
 
 @dataclass(frozen=True)
 class CommandLine:
-    """A command line; qemu is None where the monitor is not QEMU or nothing can be read."""
+    """A command line; qemu is None if the monitor is not QEMU or the arguments are unreadable."""
 
     words: tuple[str, ...]
     qemu: QemuArguments | None
@@ -67,8 +67,7 @@ class CommandLine:
 def exposure(
     host: HostAtStart, vmm: str, arguments: CommandLine, domain: Domain | None
 ) -> Exposure:
-    """Decide for the machine of a monitor VMM, which libvirt describes as DOMAIN where it may be
-    read."""
+    """Decide for a machine of the monitor VMM; DOMAIN is libvirt's description, if readable."""
     if arguments.qemu is None and domain is None:
         return _other_monitor(host, vmm, arguments.words)
     if arguments.qemu is not None and not all(map(arguments.qemu.decides, _names(host))):
@@ -94,7 +93,7 @@ def _by_domain(
     host: HostAtStart, feature: str, qemu: QemuArguments | None, domain: Domain | None
 ) -> Exposure | None:
     if domain is None or domain.cpu is None or (qemu is not None and qemu.cpus > 1):
-        return None  # the last of several -cpu decides, which libvirt did not write
+        return None  # the last -cpu decides, and libvirt did not write it
     policies = domain.cpu.policies(feature)
     policy = policies[-1] if policies else ""
     where = f"libvirt's live XML: {feature} {policy}"
@@ -123,7 +122,7 @@ def _by_arguments(
         return _by_host(host, f"QEMU's -cpu: {qemu.model}")
     named = qemu.model.partition("-v")[0]
     if domain is not None and host.vendor is Vendor.INTEL and named not in ("", *_MAY_HAVE_VMX):
-        # No other Intel model of QEMU's has vmx, and libvirt asks for none here.
+        # No other Intel model of QEMU has vmx, and libvirt requests none here.
         return Exposure(Answer.NO, f"libvirt's live XML and QEMU's -cpu name no {feature}")
     if not qemu.model:
         return _unknown("QEMU's command line has no -cpu, and its default model does not tell")
@@ -131,7 +130,7 @@ def _by_arguments(
 
 
 def _by_host(host: HostAtStart, by: str) -> Exposure:
-    """What is given wherever the host nests."""
+    """The exposure of a feature that guests get if the host nests."""
     if not host.module:
         return _unknown(f"{by}, but which module gives this machine its processor is not known")
     if host.reloaded is None:

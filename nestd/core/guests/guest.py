@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A running virtual machine and what it has of nesting."""
+"""A running virtual machine and its nesting."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nestd.core.model import Answer, Machine
 
 
 class Nesting(Enum):
-    """Whether a machine has run a guest of its own since its process began."""
+    """Whether a machine has run a nested guest since its process started."""
 
     USED = "used"
     NOT_USED = "not-used"
@@ -19,8 +19,8 @@ class Nesting(Enum):
 
 @dataclass(frozen=True)
 class Exposure:
-    """Whether the processor has what a hypervisor needs: YES, NO or UNKNOWN; by: where that was
-    read, or why it is unknown. One short clause."""
+    """Whether the processor has the feature that a hypervisor needs: YES, NO or UNKNOWN. by is
+    one short clause: where that was read, or why it is unknown."""
 
     answer: Answer
     by: str
@@ -28,8 +28,8 @@ class Exposure:
 
 @dataclass(frozen=True)
 class Usage:
-    """Whether it has run guests of its own. runs is the kernel's count of entries into them, 0
-    where there is none; by as in Exposure."""
+    """Whether it has run nested guests. runs is the kernel's count of entries into them, 0 if
+    there is no count; by as in Exposure."""
 
     nesting: Nesting
     runs: int
@@ -38,7 +38,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Guest:
-    """One machine."""
+    """One virtual machine."""
 
     machine: Machine
     exposure: Exposure

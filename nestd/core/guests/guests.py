@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which running virtual machines have what a hypervisor needs, and which use it.
+"""Which running virtual machines can run a hypervisor, and which do.
 
-Nothing is sampled between requests, and nothing is started: the kernel's and libvirt's own records
-are read.
+Nothing is sampled between requests and nothing is started: the facts come from the kernel's and
+libvirt's own records.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from nestd.formats.vmm_arguments import QemuArguments, read_qemu
 from nestd.host.guests.look import GuestFacts, GuestLook
 from nestd.host.kernel.sysfs import load_time
 
-# How much later than a process a module may seem to have been loaded: /proc/stat tells the time of
-# the boot in whole seconds.
+# Tolerance when comparing a module's load with a process's start: /proc/stat gives the boot time in
+# whole seconds.
 _SLACK_SECONDS = 2.0
 
 
 class Guests:
-    """The running virtual machines, as they are at each call."""
+    """The running virtual machines at each call."""
 
     def __init__(self, view: HostView) -> None:
         self._view = view
         self._look = SharedLook(GuestLook(view.root))
 
     async def list(self, reader: Reader = EVERYBODY) -> tuple[Guest, ...]:
-        """All of them, by PID; of those that READER may not see, no more than the answers."""
+        """All machines, ordered by PID; for those that READER may not see, only the answers."""
         found = await self._look()
         snapshot = self._view.snapshot()
         loaded = load_time(self._view.root, snapshot.host_module)
@@ -88,6 +88,6 @@ def _read_qemu(words: tuple[str, ...]) -> QemuArguments:
 
 
 def _is_qemu(facts: GuestFacts) -> bool:
-    """Distributions call it qemu-system-ARCH, qemu-kvm (RHEL) or kvm (Debian, Ubuntu)."""
+    """Whether it is QEMU: qemu-system-ARCH, qemu-kvm (RHEL) or kvm (Debian, Ubuntu)."""
     name = facts.holder.executable
     return facts.libvirts or name.startswith("qemu") or name == "kvm"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Whether a machine has run guests of its own, from KVM's counters, or why that is unknown."""
+"""Whether a machine has run nested guests, from KVM's counters, or why that is unknown."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WHY: Mapping[Uncounted, str] = MappingProxyType(
 
 
 def usage(runs: NestedRuns, qemu: QemuArguments | None) -> Usage:
-    """Decide; QEMU is None for other monitors, or where the command line cannot be read."""
+    """Decide; QEMU is None for other monitors, or if the command line cannot be read."""
     if runs.running_now:
         return Usage(Nesting.USED, runs.count, "guest_mode in debugfs: one runs now")
     if runs.uncounted is not Uncounted.COUNTED:

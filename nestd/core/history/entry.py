@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""One event of the history, and how it is written down."""
+"""One event of the history, and its stored form."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Any
 
-LONGEST_TEXT = 500  # characters of what was asked, and of an error
+LONGEST_TEXT = 500  # characters of a request and of an error
 
 
 class Kind(Enum):
-    """The kind of event, in the words of the D-Bus interface."""
+    """The kind of event; the values are those of the D-Bus interface."""
 
     CHANGE = "change"
     RELOAD = "reload"
@@ -24,7 +24,7 @@ class Kind(Enum):
 
 
 class Result(Enum):
-    """How it ended."""
+    """The event's result."""
 
     DONE = "done"
     FAILED = "failed"
@@ -35,7 +35,7 @@ class Result(Enum):
 
 @dataclass(frozen=True)
 class Undo:
-    """The values that a change replaced in a file ("" for none), and the file's digest after it."""
+    """The values replaced by a change in a file ("" for none), and the file's digest after it."""
 
     before: Mapping[str, str]
     file: str
@@ -44,7 +44,7 @@ class Undo:
 
 @dataclass(frozen=True)
 class Entry:
-    """One event; time is in microseconds of CLOCK_REALTIME, uid is None if it is unknown."""
+    """One event; time is in microseconds of CLOCK_REALTIME, uid is None if unknown."""
 
     time: int
     kind: Kind
@@ -56,7 +56,7 @@ class Entry:
     undo: Undo | None = None
 
     def as_json(self) -> dict[str, object]:
-        """The form in which it is stored."""
+        """The stored form."""
         undo = self.undo
         return {
             "time": self.time,
@@ -72,7 +72,7 @@ class Entry:
 
 
 def from_json(document: Mapping[str, Any]) -> Entry:
-    """Read one back. Raises ValueError, KeyError or TypeError if the document is not an entry."""
+    """Parse the stored form. Raises ValueError, KeyError or TypeError if it is not an entry."""
     undo = document["undo"]
     uid = document["uid"]
     return Entry(
@@ -93,7 +93,7 @@ def digest(data: bytes | None) -> str:
 
 
 def cut(text: str) -> str:
-    """TEXT, cut to the length that is kept."""
+    """TEXT, cut to the stored length."""
     return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 3] + "..."
 
 
@@ -103,7 +103,7 @@ def _undo(document: Mapping[str, Any]) -> Undo:
 
 
 def _number(number: object, bits: int) -> int:
-    """As D-Bus has it."""
+    """NUMBER if it is an unsigned integer of at most BITS bits. Raises ValueError."""
     if not isinstance(number, int) or not 0 <= number < 1 << bits:
         raise ValueError(number)
     return number

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Notices what others did to KVM's modules: loaded or unloaded them, set values, edited files."""
+"""Detects what others did to KVM's modules: loads, unloads, new values, edited files."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from nestd.core.history.history import History
 from nestd.core.modules.facts import HostFacts
 from nestd.core.reloads.jobs import Job
 
-BUSY_SECONDS = 0.5  # until nestd has finished what it is doing
+BUSY_SECONDS = 0.5  # retry interval while nestd itself is changing something
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """What others may change of one module."""
+    """The state of one module that others may change."""
 
     loaded: bool
     values: Mapping[str, str]
@@ -26,7 +26,7 @@ class _Seen:
 
 
 class ForeignWatch:
-    """Compares the host with what was last seen; what nestd did itself counts as seen."""
+    """Compares the host with the last state seen; nestd's own changes count as seen."""
 
     def __init__(self, changes: Changes, history: History) -> None:
         self._changes = changes
@@ -37,9 +37,9 @@ class ForeignWatch:
         self._later: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """From now on."""
+        """Start comparing with the present state."""
         if not self._view.kernel.can_load:
-            return  # the files of another machine
+            return  # another machine's files
         self._take()
         self._view.listen(self._look)
         self._changes.on_change.append(self._on_change)
@@ -47,7 +47,7 @@ class ForeignWatch:
         self._changes.reloads.jobs.on_end.append(self._on_job_end)
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop."""
         if self._later is not None:
             self._later.cancel()
 
@@ -58,7 +58,7 @@ class ForeignWatch:
         self._take()
 
     def _take(self) -> None:
-        """All that there is now is known."""
+        """Take the present state as seen."""
         facts = self._view.shared_facts()
         self._modules = {name: _seen(facts, name) for name in facts.modules}
         self._own = facts.own.data

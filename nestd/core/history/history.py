@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The latest events, newest first, and how many there have been of each kind and result.
+"""The latest events, newest first, and the totals of each kind and result.
 
-Both are kept below /var/lib/nestd. Nobody waits for that: they are written in a thread of their
-own, soon, and once for a burst of events.
+Both are stored below /var/lib/nestd. They are written in a separate thread shortly after the
+events, once per burst, so that nothing waits for it.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from nestd.host.state.json_file import HISTORY, TOTALS, JsonFile
 
 MOST = 50
 MOST_REFUSED = 10
-"""Of the entries: who is refused again and again does not drive out what was done."""
+"""Limit for these entries, so that repeated refusals do not displace actual changes."""
 _REJECTED = (InvalidArgument, InvalidFilter, InvalidOutput, InvalidParameter)
-"""What was asked for in words that mean nothing is no event."""
+"""A request with invalid arguments is not an event."""
 _RESULTS: Mapping[type[BaseException], Result] = {
     NotRestored: Result.FAILED,
     ReloadFailed: Result.FAILED,
@@ -54,7 +54,7 @@ _OF_JOBS: Mapping[JobState, Result] = {
 
 @dataclass
 class Request:
-    """Something that a client asks for, while it is served; the handler fills in what it learns."""
+    """A client's request while it is served; the handler fills in the details."""
 
     kind: Kind
     subject: str
@@ -65,7 +65,7 @@ class Request:
 
 
 class History:
-    """What happened. Use load() first."""
+    """The history of events. Call load() first."""
 
     def __init__(self, root: Root) -> None:
         self._root = root
@@ -74,11 +74,11 @@ class History:
         self._entries: list[Entry] = []  # newest first
         self._totals: Counter[tuple[str, str]] = Counter()
         self._saving: asyncio.Task[None] | None = None
-        self._waiting: set[int] = set()  # jobs that outlive the call that asked for them
+        self._waiting: set[int] = set()  # jobs that outlive the requesting call
         self._serving = False
 
     def load(self) -> None:
-        """Read what was kept; what is damaged is left out."""
+        """Read the stored events; damaged ones are skipped."""
         for document in _list(self._kept.read().get("entries"))[:MOST]:
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 self._entries.append(from_json(document))
@@ -88,18 +88,18 @@ class History:
                     self._totals[kind, result] = count
 
     async def close(self) -> None:
-        """Wait until all is kept."""
+        """Wait until everything is stored."""
         if self._saving is not None:
             await self._saving
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """The latest ones, newest first."""
+        """The latest events, newest first."""
         return tuple(self._entries)
 
     @property
     def totals(self) -> Mapping[str, Mapping[str, int]]:
-        """How many there have been ever, by kind and result; the numbers only grow."""
+        """The number of events ever, by kind and result; the numbers only grow."""
         found: dict[str, dict[str, int]] = {}
         for (kind, result), count in sorted(self._totals.items()):
             found.setdefault(kind, {})[result] = count
@@ -116,7 +116,7 @@ class History:
         error: str = "",
         undo: Undo | None = None,
     ) -> None:
-        """Note what happened just now; it is kept soon."""
+        """Add an event that has just happened; it is stored shortly afterwards."""
         now = time.time_ns() // 1000
         entry = Entry(now, kind, subject, result, uid, cut(asked), cut(error), undo)
         self._totals[kind.value, result.value] += 1
@@ -129,13 +129,13 @@ class History:
             self._saving = asyncio.ensure_future(self._save())
 
     async def undoable(self, entry: Entry) -> bool:
-        """Whether the file is still as the change left it, so that its undo undoes nothing else."""
+        """Whether the file is unchanged since the event, so that its undo reverts nothing else."""
         if entry.undo is None or entry.result is not Result.DONE:
             return False
         return await self.digest(entry.undo.file) == entry.undo.digest
 
     async def digest(self, path: str) -> str | None:
-        """Of a file of the host, "" for one that is not there, None for one that cannot be read."""
+        """The digest of a file of the host, "" if it does not exist, None if it is unreadable."""
         try:
             return digest(await asyncio.to_thread(read_below, self._root, path))
         except OSError:
@@ -145,9 +145,9 @@ class History:
     async def request(
         self, kind: Kind, subject: str, asked: str, who: Callable[[], Awaitable[int]]
     ) -> AsyncIterator[Request]:
-        """Note how the request of a client ends, as an error or with something that happened.
+        """Record how a client's request ends: with an error, or with an event.
 
-        WHO gives its user id, for an end before the handler learned it.
+        WHO returns the user id, in case the request ends before the handler knows it.
         """
         request = Request(kind, subject, asked)
         try:
@@ -162,9 +162,9 @@ class History:
             self.add(kind, subject, Result.DONE, uid=request.uid, asked=asked, undo=request.undo)
 
     def watch(self, jobs: Jobs) -> None:
-        """Note the ends of JOBS that nobody waits for: a reload "now" is its request's event.
+        """Record the ends of JOBS that no call waits for; a reload "now" is part of its request.
 
-        Until serve() all of them are such, cut off by the end of the nestd before.
+        Before serve() this applies to all jobs: they were interrupted by the end of the last nestd.
         """
 
         def on_new(job: Job) -> None:
@@ -186,11 +186,11 @@ class History:
         jobs.on_end.append(on_end)
 
     def serve(self) -> None:
-        """From now on there are clients."""
+        """Clients are served from now on."""
         self._serving = True
 
     async def _save(self) -> None:
-        """Once more if something was added meanwhile."""
+        """Write the files, and again if something was added meanwhile."""
         kept = -1
         while kept != sum(self._totals.values()):
             kept = sum(self._totals.values())

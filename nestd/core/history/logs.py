@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Notes what others did to the files of libvirt's daemons, and the ends of debug sessions."""
+"""Records changes by others to libvirt daemons' files, and the ends of debug sessions."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from nestd.core.logs.daemons import LogDaemons
     from nestd.core.logs.settings.state import LogConfig
 
-BUSY_SECONDS = 0.5  # until nestd has finished what it is doing
+BUSY_SECONDS = 0.5  # retry interval while nestd itself is changing something
 
 
 class _Seen(NamedTuple):
-    """What others may change of one daemon."""
+    """The state of one daemon that others may change."""
 
-    digest: str  # of its file
+    digest: str  # of its configuration file
     config: LogConfig
 
 
 class LogsWatch:
-    """Compares the daemons' files with what was last seen; what nestd wrote counts as seen."""
+    """Compares the daemons' files with the last state seen; nestd's own writes count as seen."""
 
     def __init__(self, daemons: LogDaemons, history: History) -> None:
         self._daemons = daemons
@@ -36,12 +36,12 @@ class LogsWatch:
         daemons.on_debug_end.append(self._on_debug_end)
 
     def start(self) -> None:
-        """From now on, what is there has been seen."""
+        """Start comparing with the present state."""
         self._look()
         self._daemons.on_change.append(self._look)
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop."""
         if self._later is not None:
             self._later.cancel()
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a change replaced, so that it can be put back by the same way that made it."""
+"""The values replaced by a change, so that the same method can restore them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ FILTERS, OUTPUTS = "filters", "outputs"
 
 
 def undo_of(change: Change) -> Undo | None:
-    """For SetParameters: what kvm.conf asked for before; None where it was not edited."""
+    """For SetParameters: the previous values in kvm.conf; None if it was not edited."""
     if not change.edits:
         return None
     return Undo(MappingProxyType(dict(change.replaced)), change.path, digest(change.data))
 
 
 def undo_of_logs(change: LogChange) -> Undo | None:
-    """For SetFilters: the filters and outputs before; None where the file was not edited."""
+    """For SetFilters: the previous filters and outputs; None if the file was not edited."""
     if change.file is None or not change.edits:
         return None
     from nestd.core.logs.settings.state import read_config

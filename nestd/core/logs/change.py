@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LogWhen(Enum):
-    """The target of a change, in the words of the D-Bus interface."""
+    """The target of a change; the values are those of the D-Bus interface."""
 
     NOW = "now"  # the file, and the daemon if it runs
     RUNTIME = "runtime"  # the running daemon only
@@ -30,8 +30,8 @@ class LogChange:
     when: LogWhen
     restart: bool
     file: FileChange | None
-    running: Running | None  # what the daemon uses now
-    starts: bool = False  # the daemon is idle, and is started for this
+    running: Running | None  # the settings that the daemon uses now
+    starts: bool = False  # the daemon is idle, and is started for the change
 
     @property
     def edits(self) -> bool:
@@ -43,12 +43,12 @@ class LogChange:
         """Whether the running daemon changes."""
         if self.running is None:
             return False
-        # What libvirt's default outputs are is not known: they are set each time.
+        # libvirt's default outputs are unknown, so they are set each time.
         return self.settings.outputs == () or not self.running.satisfies(self.settings)
 
     @property
     def nothing_to_do(self) -> bool:
-        """Whether everything is already as requested. An idle daemon starts with its file."""
+        """Whether everything is already as requested; an idle daemon will start with the file."""
         if self.starts and self.when is LogWhen.RUNTIME:
             return False
         return not (self.edits or self.sets or self.restart)
@@ -56,7 +56,7 @@ class LogChange:
 
 @dataclass(frozen=True)
 class LogPlan:
-    """What a change of the file would do."""
+    """The effect of a change of the file."""
 
     diff: str
     steps: tuple[str, ...]

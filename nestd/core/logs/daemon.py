@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""One libvirt daemon's log settings: read, checked, planned and changed.
+"""One libvirt daemon's log settings: reads, checks, plans and changes them.
 
 A change takes two calls so that the bus can ask for authorization in between: prepare() checks it
 and finds out whether there is anything to do, apply() does it.
@@ -63,7 +63,7 @@ log = logging.getLogger(__name__)
 
 
 class LogDaemon:
-    """The daemon NAME. look() comes before anything else."""
+    """The daemon NAME. Call look() first."""
 
     def __init__(
         self,
@@ -78,9 +78,9 @@ class LogDaemon:
     ) -> None:
         self.name = name
         self.root = root
-        self.on_change = on_change  # called after what was asked for here
-        self.on_applied: list[Callable[[LogDaemon], None]] = []  # before that, with what is ours
-        self.file_digest = ""  # of its configuration at the last look, "" without one
+        self.on_change = on_change  # called after a requested change
+        self.on_applied: list[Callable[[LogDaemon], None]] = []  # before on_change
+        self.file_digest = ""  # of its configuration file at the last look, "" without one
         self._is_ours = is_ours
         self._service = DaemonService(root, name, units)
         self._runtime = Runtime(name, admin)
@@ -88,7 +88,7 @@ class LogDaemon:
         self._state = LogState(name, libvirt_daemons.config_file(name))
         self._unread: tuple[str, ...] = ()
         self._config_seen = LogConfig()
-        self._seen: Fingerprint | None = None  # of the file that this was read from
+        self._seen: Fingerprint | None = None  # of the file that was read
         self._pending = Pending(name, records, self._runtime)
         self.debug = DebugKeeper(
             root, self._service, name, records, self._runtime, self._lock, on_change
@@ -96,21 +96,21 @@ class LogDaemon:
 
     @property
     def state(self) -> LogState:
-        """What was seen at the last look, and the debug session at this moment."""
+        """The state at the last look, and the present debug session."""
         return replace(self._state, debug=self.debug.shown)
 
     @property
     def unit(self) -> UnitFacts:
-        """What was seen of its unit at the last look."""
+        """The facts of its unit at the last look."""
         return self._service.facts
 
     @property
     def is_busy(self) -> bool:
-        """Whether something is being set: what its file says may be nestd's own doing."""
+        """Whether settings are being changed, so that its file may contain nestd's own edit."""
         return self._lock.locked()
 
     async def look(self, *, units: bool = True) -> None:
-        """Read everything again; UNITS is whether the service manager is to be asked as well."""
+        """Read everything again; UNITS is whether to ask the service manager as well."""
         process = await asyncio.to_thread(self._service.process)
         if units or process != self._state.process:
             await self._service.look()
@@ -118,14 +118,14 @@ class LogDaemon:
         self.debug.wake()
 
     def set_unread(self, warnings: tuple[str, ...]) -> None:
-        """Set the WARNINGS about files that look like this daemon's but that it does not read."""
+        """Set the WARNINGS about files that look like this daemon's but are not read by it."""
         if warnings != self._unread:
             kept = self._state.warnings[len(self._unread) :]
             self._unread = warnings
             self._state = replace(self._state, warnings=(*warnings, *kept))
 
     async def resume(self) -> None:
-        """Finish or undo what the previous nestd left unfinished."""
+        """Finish or undo the unfinished changes of the previous nestd."""
         async with self._lock:
             await self._pending.recover(self._state.process)
             with contextlib.suppress(OSError):
@@ -134,7 +134,7 @@ class LogDaemon:
         await self.debug.resume()
 
     async def close(self) -> None:
-        """Stop working; a debug session is resumed at the next start."""
+        """Stop; the next start resumes a debug session."""
         await self.debug.close()
 
     async def running(self) -> Running:
@@ -155,14 +155,14 @@ class LogDaemon:
         return log_filters.canonical(settings.filters), warnings
 
     def hides(self, outputs: str | None) -> bool:
-        """Whether not everybody may know all that a plan with OUTPUTS tells."""
+        """Whether a plan with OUTPUTS contains text that some users may not see."""
         paths = _FILE_OUTPUT.findall(outputs or "")
         return not privacy.may_read(self.root, self._state.config_file) or not all(
             privacy.may_reach(self.root, path) for path in paths
         )
 
     async def plan(self, filters: str, outputs: str | None, reader: Reader = EVERYBODY) -> LogPlan:
-        """The plan of a change for the daemon's next start, as far as READER may know it."""
+        """The plan of a change for the daemon's next start, as far as READER may see it."""
         change = await self._prepare(filters, outputs, LogWhen.START, reader)
         assert change.file is not None
         file = change.file
@@ -185,7 +185,7 @@ class LogDaemon:
         reader: Reader = EVERYBODY,
         restart: bool = False,
     ) -> LogChange:
-        """Check a change. Raises the reason against it, as far as READER may know it."""
+        """Check a change. Raises the error that refuses it, as far as READER may see it."""
         check_ours(self._is_ours)
         return await self._prepare(filters, outputs, when, reader, restart=restart)
 
@@ -212,7 +212,7 @@ class LogDaemon:
         return change
 
     async def _with_running(self, change: LogChange) -> LogChange:
-        """The change with what the daemon uses now. Raises DaemonUnavailable."""
+        """The change with the daemon's present settings. Raises DaemonUnavailable."""
         if self._service.process() is not None:
             return replace(change, running=await self._runtime.read(), starts=False)
         if self._service.starts_on_demand:
@@ -229,7 +229,7 @@ class LogDaemon:
         max_bytes: int | None,
         reader: Reader = EVERYBODY,
     ) -> DebugRequest:
-        """Check a debug session of SECONDS; "" or None outputs mean a file of its own.
+        """Check a debug session of SECONDS; "" or None outputs mean a separate file.
 
         Raises InvalidArgument, InvalidFilter, InvalidOutput, NotSupported or DaemonUnavailable.
         """
@@ -246,13 +246,13 @@ class LogDaemon:
         return DebugRequest(settings, seconds, limit)
 
     async def apply(self, change: LogChange, uid: int) -> LogChange:
-        """Make the change for the user UID, both halves or none; returns the change as made.
+        """Make the change for the user UID, both halves or neither; returns the change as made.
 
-        Raises the errors of nestd.core.errors with nothing changed, or NotRestored, which says
+        Raises the errors of nestd.core.errors with nothing changed, or NotRestored, whose text says
         what is in effect.
         """
         async with self._lock:
-            # The state may have changed while the caller was asked for a password.
+            # The state may have changed during authentication.
             try:
                 change = await self._again(change)
                 await self._apply(change)
@@ -288,7 +288,7 @@ class LogDaemon:
         log.log(NOTICE, text, uid, self.name, when, settings_text, extra=fields)
 
     async def _apply(self, change: LogChange) -> None:
-        """Make it; a daemon started for it keeps running, as if a client had connected."""
+        """Make the change; a daemon started for it keeps running, as if a client had connected."""
         if change.starts and not change.nothing_to_do:
             await self._service.start()
             change = await self._with_running(change)
@@ -296,7 +296,7 @@ class LogDaemon:
         await transaction.make()
 
     async def _again(self, change: LogChange) -> LogChange:
-        """The same change, derived again from the present state."""
+        """Derive the same change again from the present state."""
         file = await self._file_change(change.settings) if change.file is not None else None
         change = replace(change, file=file)
         if change.when is LogWhen.START:
@@ -310,7 +310,7 @@ class LogDaemon:
         return await asyncio.to_thread(change_file, path, data, settings)
 
     async def _bytes(self) -> bytes | None:
-        """The configuration file. Raises ConfigUnparsable where it cannot be read."""
+        """Read the configuration file. Raises ConfigUnparsable if it cannot be read."""
         path = self._state.config_file
         try:
             return await asyncio.to_thread(read_bytes, self.root, path)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The installed libvirt daemons, read again whenever something hints at a change.
+"""The installed libvirt daemons, read again at every hint of a change.
 
-Hints are changes in the directories of configuration, pid files and programs, ends of processes,
-and signals of the service manager; nothing is polled.
+Hints are changes in the directories of configuration, pid files and programs, process exits, and
+signals from the service manager; nothing is polled.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ log = logging.getLogger(__name__)
 
 
 class LogDaemons:
-    """All of them, by name. Call start() first.
+    """All daemons by name. Call start() first.
 
-    ADMIN returns a daemon's admin server; None means virt-admin. If another nestd acts on this
+    ADMIN returns a daemon's admin server; None means virt-admin. If another nestd manages this
     host, IS_OURS is false and this one only reads.
     """
 
@@ -63,16 +63,16 @@ class LogDaemons:
         self._exits: dict[int, ProcessExit] = {}
         self._hint = asyncio.Event()
         self._units_hint = False
-        self._elsewhere: dict[str, str] = {}  # programs that units name, by daemon
+        self._elsewhere: dict[str, str] = {}  # program paths from the units, by daemon
         self._looking: asyncio.Task[None] | None = None
-        self.on_change: list[Callable[[], None]] = []  # daemons that came or went included
-        # Of each of them, see LogDaemon and DebugKeeper.
+        self.on_change: list[Callable[[], None]] = []  # also called for added and removed daemons
+        # For each daemon, see LogDaemon and DebugKeeper.
         self.on_applied: list[Callable[[LogDaemon], None]] = []
         self.on_debug_end: list[Callable[[str, str, int | None], None]] = []
 
     @property
     def daemons(self) -> Mapping[str, LogDaemon]:
-        """Those that are installed, and belong to the mode that the host is in."""
+        """The installed daemons that belong to the host's mode."""
         return self._daemons
 
     def states(self) -> tuple[LogState, ...]:
@@ -87,7 +87,7 @@ class LogDaemons:
         return self._daemons[name]
 
     async def start(self) -> None:
-        """Begin to listen, read everything, and continue what the previous nestd left."""
+        """Start listening, read everything, and continue the previous nestd's unfinished work."""
         places = [self._root.at(directory) for directory in _WATCHED]
         try:
             self._watch = DirectoryWatch(places, self._hint.set)
@@ -142,7 +142,7 @@ class LogDaemons:
         self._changed()
 
     async def _names(self, *, units: bool) -> tuple[str, ...]:
-        """The daemons whose program is in the usual place, or where the unit says (as on NixOS)."""
+        """The daemons whose program is in the usual place, or where the unit has it (NixOS)."""
         usual = libvirt_daemons.installed(self._root)
         if units:
             others = [name for name in libvirt_daemons.NAMES if name not in usual]
@@ -154,7 +154,7 @@ class LogDaemons:
         return tuple(name for name in libvirt_daemons.NAMES if name in usual or name in there)
 
     async def _find_unread(self) -> None:
-        """Attach the warnings about files that nobody reads to the daemon that runs machines."""
+        """Attach the warnings about files that no daemon reads to the daemon that runs machines."""
         if not self._daemons:
             return
         from nestd.core.logs.settings.warnings import unread_files
@@ -166,7 +166,7 @@ class LogDaemons:
             daemon.set_unread(unread if name == main else ())
 
     def _new(self, name: str) -> LogDaemon:
-        from nestd.core.logs.daemon import LogDaemon  # a host without libvirt needs none of it
+        from nestd.core.logs.daemon import LogDaemon  # not needed on a host without libvirt
 
         daemon = LogDaemon(
             self._root,
@@ -187,7 +187,7 @@ class LogDaemons:
         return VirtAdmin(libvirt_daemons.admin_uri(self._root, name))
 
     def _watch_process(self, daemon: LogDaemon) -> None:
-        """Watch for the end of the process, since a killed daemon leaves its pid file behind."""
+        """Watch for the process's exit, since a killed daemon leaves its pid file behind."""
         process = daemon.state.process
         if process is None or process.pid in self._exits or not self._root.has_our_processes:
             return

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Maintains a daemon's debug session: applies it, also after the daemon's restart, and undoes it.
+"""Maintains a daemon's debug session: applies it, again after a daemon restart, and undoes it.
 
-The state to restore is recorded before the first step and removed after the last, so that the next
-nestd can continue after a kill. Time and size are checked once a second, and only while a session
-exists.
+The state to restore is recorded before the first step and the record removed after the last, so
+that the next nestd can continue after a kill. Time and size are checked once a second, only while
+there is a session.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from nestd.host.root import Root
 from nestd.host.state.undo_records import UndoRecords
 
 LOOK_SECONDS = 1.0
-RETRY_SECONDS = 5.0  # after the daemon did not answer
+RETRY_SECONDS = 5.0  # after a daemon that did not answer
 
 log = logging.getLogger(__name__)
 
 
 class DebugKeeper:
-    """The session of the daemon NAME, if there is one. Whoever changes settings holds LOCK."""
+    """The session of the daemon NAME, if there is one. Changing settings requires LOCK."""
 
     def __init__(
         self,
@@ -68,11 +68,11 @@ class DebugKeeper:
         self._session: DebugSession | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
-        self._not_before = 0.0  # when a daemon that did not answer is asked again
-        self._unsure = False  # whether the nestd before had applied all of it
-        self._written = 0  # bytes that the session has written, at the last look
+        self._not_before = 0.0  # when to retry a daemon that did not answer
+        self._unsure = False  # whether the previous nestd may not have applied all of it
+        self._written = 0  # bytes written by the session, at the last look
         self._on_change = on_change
-        # The daemon, why its session ended, and who asked for it.
+        # Called with the daemon, why its session ended, and who asked for that.
         self.on_end: list[Callable[[str, str, int | None], None]] = []
 
     @property
@@ -82,22 +82,22 @@ class DebugKeeper:
 
     @property
     def shown(self) -> DebugShown:
-        """The public state of the session."""
+        """The session's state as shown to clients."""
         if self._session is None:
             return NO_SESSION
         session = self._session
         return DebugShown(session.until, session.filters, session.file(self._name), self._written)
 
     def wake(self) -> None:
-        """The daemon may have come or gone."""
+        """Check again, since the daemon may have started or ended."""
         self._wake.set()
 
     async def start(self, request: DebugRequest, uid: int) -> None:
-        """Begin a session for the user UID, or give the running one new settings.
+        """Start a session for the user UID, or give the running one new settings.
 
-        An idle daemon is started. Raises DaemonUnavailable, InvalidFilter, InvalidOutput or
-        WriteFailed with nothing changed, or NotRestored: the session then stays until the previous
-        settings are restored.
+        Starts an idle daemon. Raises DaemonUnavailable, InvalidFilter, InvalidOutput or WriteFailed
+        with nothing changed, or NotRestored; the session then lasts until the previous settings are
+        restored.
         """
         async with self._lock:
             former = self._session
@@ -113,7 +113,7 @@ class DebugKeeper:
             except BaseException as error:
                 await self._fall_back(former, session, error, uid)
                 raise
-            # The time that it took to apply is not the session's.
+            # The time that applying took does not count.
             session = session.lasting(request.seconds)
             with contextlib.suppress(WriteFailed):
                 await self._write(session)
@@ -134,7 +134,7 @@ class DebugKeeper:
                 await self._end(f"user {uid} asked for it", uid)
 
     async def resume(self) -> None:
-        """Continue the session that the previous nestd left."""
+        """Continue the session of the previous nestd."""
         record = self._records.read(self._record)
         if record is None:
             return
@@ -212,7 +212,7 @@ class DebugKeeper:
         return self._session is not None and (self._session.over or self._session.remaining <= 0)
 
     async def _apply_anew(self, session: DebugSession) -> None:
-        """Apply the session to a daemon that has restarted with its file's settings."""
+        """Apply the session to a restarted daemon, which has its file's settings."""
         if self._process() is None:
             return
         target = await self._new_target()
@@ -246,7 +246,7 @@ class DebugKeeper:
             listener(self._name, why, uid)
 
     async def _restore(self, target: Target | None) -> None:
-        """Restore the settings; a later process has its own and needs nothing."""
+        """Restore the settings; a process started later needs nothing."""
         if target is None or not target.is_process(self._process()):
             return
         try:
@@ -260,9 +260,9 @@ class DebugKeeper:
     async def _fall_back(
         self, former: DebugSession | None, session: DebugSession, error: BaseException, uid: int
     ) -> None:
-        """SESSION could not begin: continue the previous one, or restore the previous settings.
+        """After SESSION could not begin, continue the previous one or restore the settings.
 
-        Raises NotRestored if that fails; the keeper, or the next start, tries again.
+        Raises NotRestored if that fails; the keeper or the next start tries again.
         """
         try:
             if former is not None and former.target is not None:
@@ -278,7 +278,7 @@ class DebugKeeper:
                 self._not_before = boot_time() + RETRY_SECONDS
                 self._set(session.ended())
             else:
-                self._unsure = True  # the keeper applies the former one again
+                self._unsure = True  # the keeper applies the previous session again
             text = (
                 f"{_sentence(error)} {self._name} may write debug logs, and what it logged before"
                 f" could not be restored: {second} nestd keeps trying until it works."
@@ -287,7 +287,7 @@ class DebugKeeper:
             raise NotRestored(text) from error
 
     async def _target(self) -> Target:
-        """The process as it was before any session. Raises DaemonUnavailable."""
+        """The process with its settings before any session. Raises DaemonUnavailable."""
         session = self._session
         former = None if session is None else session.target
         if former is not None and former.is_process(self._process()):

@@ -23,25 +23,25 @@ DEFAULT_MAX_BYTES = 1 << 30
 
 @dataclass(frozen=True)
 class Target:
-    """The process that the session was applied to, and its previous settings."""
+    """The process to which the session was applied, and its previous settings."""
 
     pid: int
     start: int
     filters: str
     outputs: str
-    timeout: int | None  # seconds after which it ends when idle, None for never
+    timeout: int | None  # idle seconds after which it exits, None for never
 
     def is_process(self, process: DaemonProcess | None) -> bool:
-        """Whether PROCESS is the one."""
+        """Whether PROCESS is this process."""
         return process is not None and (process.pid, process.start) == (self.pid, self.start)
 
     @property
     def before(self) -> Running:
-        """What it reported."""
+        """The settings that it reported before."""
         return Running(self.filters, self.outputs)
 
 
-_CLOCK_MICROSECONDS = 1_000_000  # by which the shown end may be wrong
+_CLOCK_MICROSECONDS = 1_000_000  # tolerance of the shown end
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class DebugSession:
     """One session of a daemon. target is None until it has been applied to a process."""
 
     filters: str
-    outputs: str | None  # None: the default file, beside the outputs that are there
-    until: int  # microseconds of CLOCK_REALTIME, to show
-    deadline: float  # seconds of CLOCK_BOOTTIME, which also goes on in sleep: what counts
+    outputs: str | None  # None: the default file, in addition to the present outputs
+    until: int  # microseconds of CLOCK_REALTIME, for display
+    deadline: float  # seconds of CLOCK_BOOTTIME, which continues during sleep; decides
     max_bytes: int
     sizes: Mapping[str, int]  # of the log files at the beginning, in bytes
     target: Target | None = None
-    over: bool = False  # it only remains to restore what was there
+    over: bool = False  # only the previous settings remain to be restored
 
     @classmethod
     def begin(cls, request: DebugRequest, target: Target) -> DebugSession:
@@ -72,12 +72,12 @@ class DebugSession:
         ).lasting(request.seconds)
 
     def lasting(self, seconds: int) -> DebugSession:
-        """The same, with SECONDS from now on."""
+        """The same session, lasting SECONDS from now."""
         until = time.time_ns() // 1000 + seconds * 1_000_000
         return replace(self, until=until, deadline=boot_time() + seconds)
 
     def settings(self, name: str, before: Running) -> LogSettings:
-        """The settings for the daemon NAME, which used BEFORE. Raises InvalidItem."""
+        """The settings for the daemon NAME, which had BEFORE. Raises InvalidItem."""
         filters = log_filters.parse_strict(self.filters)
         if self.outputs is not None:
             return LogSettings(filters, log_outputs.parse_strict(self.outputs))
@@ -85,7 +85,7 @@ class DebugSession:
         return LogSettings(filters, log_outputs.add(before.parsed_outputs(), file))
 
     def file(self, name: str) -> str:
-        """The file that the daemon NAME writes debug messages to, "" for none."""
+        """The file to which the daemon NAME writes debug messages, "" for none."""
         if self.outputs is None:
             return log_targets.debug_log(name)
         files = [
@@ -97,29 +97,29 @@ class DebugSession:
 
     @property
     def remaining(self) -> float:
-        """Seconds until it is to end."""
+        """Seconds until its end."""
         return self.deadline - boot_time()
 
     def by_the_clock(self) -> DebugSession:
-        """The same, with its end as CLOCK_REALTIME tells it now: that may have been set since."""
+        """The same session, its end converted to CLOCK_REALTIME again, since that may be reset."""
         until = time.time_ns() // 1000 + round(self.remaining * 1_000_000)
         is_right = abs(until - self.until) < _CLOCK_MICROSECONDS
         return self if is_right else replace(self, until=until)
 
     def grown(self, sizes: Mapping[str, int]) -> int:
-        """The number of bytes that the log files have grown; a truncated file starts at zero."""
+        """The growth of the log files in bytes; a truncated file counts from zero."""
         before = {path: self.sizes.get(path, 0) for path in sizes}
         return sum(
             now - before[path] if now >= before[path] else now for path, now in sizes.items()
         )
 
     def to_json(self) -> bytes:
-        """For the record."""
+        """Encode it for the record."""
         return json.dumps(asdict(self)).encode()
 
     @classmethod
     def from_json(cls, record: bytes) -> DebugSession:
-        """Read a record. Raises ValueError for one that is damaged."""
+        """Decode a record. Raises ValueError if it is damaged."""
         try:
             facts = json.loads(record)
             target = facts.pop("target")
@@ -130,7 +130,7 @@ class DebugSession:
         return session
 
     def ended(self) -> DebugSession:
-        """The same, but over."""
+        """The same session, marked as over."""
         return replace(self, over=True)
 
 
@@ -141,7 +141,7 @@ def boot_time() -> float:
 
 @dataclass(frozen=True)
 class DebugRequest:
-    """A session as it was asked for, checked."""
+    """A checked request for a session."""
 
     settings: LogSettings
     seconds: int

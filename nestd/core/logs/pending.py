@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The record of a change of a daemon and its file, written before the first step.
 
-With it the next nestd can tell how far a killed one came, and undo the first half if the second is
-missing; it also tries again to undo a change whose undo failed. The record is removed when the undo
-is seen to have worked.
+It tells the next nestd how far a killed one came, so that it can undo the first half if the second
+is missing. A failed undo is also retried from it. The record is removed once the undo is verified.
 """
 
 from __future__ import annotations
@@ -29,24 +28,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Record:
-    """What to undo; pid 0: the daemon was not touched, target "": no file was."""
+    """What to undo; pid 0: the daemon was not touched, target "": no file was touched."""
 
     pid: int = 0
     start: int = 0
     filters: str = ""
     outputs: str = ""
     target: str = ""
-    old: str | None = None  # base64 of the file's bytes before; None: there was no file
-    digest: str = ""  # of the bytes that it is to hold
-    undo: bool = False  # the change failed: the file's half is to be undone as well
+    old: str | None = None  # base64 of the file's previous bytes; None: no file
+    digest: str = ""  # of the file's new bytes
+    undo: bool = False  # the change failed: undo the file's half as well
 
     def is_of(self, process: DaemonProcess | None) -> bool:
-        """Whether it is about PROCESS."""
+        """Whether the record is about PROCESS."""
         return process is not None and (self.pid, self.start) == (process.pid, process.start)
 
 
 class Pending:
-    """The record of the change of the daemon NAME in progress."""
+    """The record of the change in progress of the daemon NAME."""
 
     def __init__(self, name: str, records: UndoRecords, runtime: Runtime) -> None:
         self._name = name
@@ -61,7 +60,7 @@ class Pending:
         before: Running | None,
         replacement: Replacement | None,
     ) -> None:
-        """Record what PROCESS uses, if it will be touched, and its file. Raises OSError."""
+        """Record the settings of PROCESS if it will be touched, and the file. Raises OSError."""
         noted = _Record()
         if process is not None and before is not None:
             noted = _Record(process.pid, process.start, before.filters, before.outputs)
@@ -88,7 +87,7 @@ class Pending:
         self._records.remove(self._record)
 
     async def recover(self, process: DaemonProcess | None) -> None:
-        """Undo a half-done change; PROCESS is the daemon now."""
+        """Undo a half-done change; PROCESS is the daemon's present process."""
         data = self._records.read(self._record)
         if data is None:
             return
@@ -122,7 +121,7 @@ class Pending:
 
 
 def _has_new(record: _Record) -> bool:
-    """Whether the file holds what the change was to write. Raises OSError."""
+    """Whether the file contains the change's new bytes. Raises OSError."""
     if not record.target:
         return False
     try:
@@ -132,7 +131,7 @@ def _has_new(record: _Record) -> bool:
 
 
 def _put_back(target: Path, old: bytes | None) -> None:
-    """Raises OSError."""
+    """Restore OLD in the file. Raises OSError."""
     if old is None:
         target.unlink(missing_ok=True)
     else:

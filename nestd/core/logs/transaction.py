@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Changes a daemon's file and the running daemon, both or neither.
 
-After any failure both are read back; whatever could not be undone is reported and stays on record.
+After any failure both are read back; what could not be undone is reported and stays on record.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from nestd.host.root import Root
 
 
 class LogTransaction:
-    """Makes CHANGE in the daemon of SERVICE, which runs with RUNNING unless that is None."""
+    """Makes CHANGE in the daemon of SERVICE, whose settings are RUNNING (None: not running)."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class LogTransaction:
         self._pending = pending
         self._change = change
         self._replacement: Replacement | None = None
-        self._touched: Running | None = None  # what the daemon used before it was touched
+        self._touched: Running | None = None  # the daemon's settings before the change
         self._restarted = False
 
     async def make(self) -> None:
@@ -80,12 +80,12 @@ class LogTransaction:
         await self._discard()
 
     async def _discard(self) -> None:
-        """Drop the backup; if the old bytes are still needed, the record has them."""
+        """Remove the backup; if the old bytes are still needed, the record has them."""
         if self._replacement is not None:
             await asyncio.to_thread(self._replacement.discard)
 
     def _check_starts(self) -> None:
-        """Refuse a restart that would leave no daemon, judged by the file as it is now."""
+        """Refuse a restart after which the daemon would not run, judged by the present file."""
         path = self._change.path
         try:
             config = read_config(read_bytes(self._root, path), path)
@@ -94,7 +94,7 @@ class LogTransaction:
         check_starts(self._root, config)
 
     async def _undo(self) -> list[str]:
-        """Put everything back and verify; what is still changed, each as part of a sentence."""
+        """Restore everything and verify; returns what is still changed, as parts of a sentence."""
         stands = []
         if self._replacement is not None:
             stands += await asyncio.to_thread(_undo_file, self._replacement, self._change.path)
@@ -107,14 +107,14 @@ class LogTransaction:
             if self._touched is not None and self._service.process() is not None:
                 await self._runtime.restore(self._touched)
         except NestdError as error:
-            # One that ended by itself starts with what its file says.
+            # A daemon that exited by itself starts with its file's settings.
             if self._restarted or self._service.process() is not None:
                 return [str(error).rstrip(".")]
         return []
 
 
 def check_starts(root: Root, config: LogConfig) -> None:
-    """Refuse a configuration that no daemon starts with. ConfigUnparsable, InvalidOutput."""
+    """Refuse a configuration that prevents a start. Raises ConfigUnparsable, InvalidOutput."""
     if config.error:
         raise ConfigUnparsable(f"No restart, since the daemon could not start: {config.error}.")
     check_directories(root, config.outputs)

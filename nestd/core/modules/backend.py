@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Through what KVM runs on a host, be it a module that nestd does not know, and whether it nests
-where no module decides that: on arm64 the kernel command line does (kvm-arm.mode=)."""
+"""What provides KVM on a host, including modules unknown to nestd, and whether it nests if no
+module decides that: on arm64 the kernel command line does (kvm-arm.mode=)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COMMAND_LINE = "kernel command line"
 
 
 def backend(facts: HostFacts) -> str:
-    """The vendor's module that is loaded, else another one's name, BUILT_IN, or "" for no KVM."""
+    """The loaded vendor module, else another module's name, BUILT_IN, or "" without KVM."""
     holders = nested_holders(facts.machine)
     for name in holders:
         if facts.modules[name].loaded:
@@ -31,8 +31,8 @@ def backend(facts: HostFacts) -> str:
 
 
 def nested_without_module(facts: HostFacts, provider: str) -> Answer:
-    """Whether KVM, which runs through PROVIDER, nests, now and after a boot with the same command
-    line: nothing else can change it."""
+    """Whether KVM, provided by PROVIDER, nests now and after a boot with the same command line:
+    nothing else can change it."""
     if facts.machine == ARM:
         if not provider:
             return Answer.NO
@@ -41,12 +41,12 @@ def nested_without_module(facts: HostFacts, provider: str) -> Answer:
         return {True: Answer.YES, False: Answer.NO, None: otherwise}[facts.kvm_nests]
     if never_nests(facts.machine, version(facts.release)):
         return Answer.NO
-    # Nobody knows what a KVM of others does; without any there is nothing to nest in.
+    # For a third-party KVM this is unknown; without KVM there is nothing to nest in.
     return Answer.NO if facts.machine in MODULES and not provider else Answer.UNKNOWN
 
 
 def decided_without_module(facts: HostFacts) -> str:
-    """Who decides that: COMMAND_LINE, KERNEL_DEFAULT, or "" where nobody knows."""
+    """What decides that: COMMAND_LINE, KERNEL_DEFAULT, or "" if unknown."""
     if facts.machine != ARM:
         return ""
     return COMMAND_LINE if facts.arm_mode.mode else KERNEL_DEFAULT

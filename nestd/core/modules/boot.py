@@ -16,12 +16,12 @@ from nestd.formats.modprobe.next_load import Assignment
 from nestd.host.kernel.sysfs import Availability
 
 _HARMLESS = (ObstacleKind.UNKNOWN_PARAMETER.value,)
-# On the kernel command line: loaded by dracut before udev, or by systemd-modules-load.
+# On the kernel command line: modules to load, by dracut before udev or by systemd-modules-load.
 _LOADED_BY_NAME = (b"rd.driver.pre=", b"rd.driver.post=")
 
 
 def nested_at_boot(module: KvmModule, flags: Set[str]) -> Answer:
-    """YES, NO or UNKNOWN. FLAGS are the processor's; without them nobody knows what udev loads."""
+    """YES, NO or UNKNOWN. FLAGS are the processor's; without them udev's loads are unknown."""
     if not module.holds_nested:
         return Answer.UNKNOWN
     if module.running.availability is Availability.MISSING:
@@ -37,7 +37,7 @@ def nested_at_boot(module: KvmModule, flags: Set[str]) -> Answer:
 
 
 def decided_by(module: KvmModule) -> str:
-    """Who decides that: "FILE:LINE", COMMAND_LINE, KERNEL_DEFAULT, or "" where nobody knows."""
+    """What decides that: "FILE:LINE", COMMAND_LINE, KERNEL_DEFAULT, or "" if unknown."""
     if not module.holds_nested or module.running.availability is Availability.MISSING:
         return ""
     for obstacle in load_obstacles(module):
@@ -61,7 +61,7 @@ def _loads(module: KvmModule, flags: Set[str]) -> Answer:
 
 
 def _loads_despite(module: KvmModule, obstacle: LoadObstacle) -> Answer:
-    """Whether it is loaded at boot although OBSTACLE is there: NO or UNKNOWN."""
+    """Whether it is loaded at boot despite OBSTACLE: NO or UNKNOWN."""
     kind = obstacle.kind
     if kind == ObstacleKind.DEPENDENCY.value:
         kind = obstacle.text.partition(":")[0].rpartition(" ")[2]
@@ -70,7 +70,7 @@ def _loads_despite(module: KvmModule, obstacle: LoadObstacle) -> Answer:
     if kind == ObstacleKind.INSTALL.value:
         return Answer.UNKNOWN if may_load(module, obstacle) else Answer.NO
     if kind == ObstacleKind.ALIAS.value:
-        return Answer.UNKNOWN  # udev asks for the module by its hardware's alias, not by its name
+        return Answer.UNKNOWN  # udev requests the module by its hardware alias, not by name
     if kind == ObstacleKind.FILE.value:
         hangs = any(file.hangs for file in module.host.stopping if file.path == obstacle.file)
         return Answer.NO if hangs else Answer.UNKNOWN
@@ -78,7 +78,7 @@ def _loads_despite(module: KvmModule, obstacle: LoadObstacle) -> Answer:
 
 
 def _is_loaded_by_name(module: KvmModule) -> bool:
-    """Whether something that need not heed `blacklist` lines loads it at boot."""
+    """Whether something that may ignore `blacklist` lines loads it at boot."""
     loads = module.host.boot_loads
     if module.name in loads.named and module.name not in loads.heeds_blacklist:
         return True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Derives a Snapshot from facts: what runs, what is configured, what comes next, what decides."""
+"""Derives a Snapshot from facts: running, configured and next values, and what decides them."""
 
 from __future__ import annotations
 
@@ -64,15 +64,15 @@ def derive_module(module: KvmModule, flags: Set[str]) -> Module:
 
 
 def _of_host(answer: Answer, withheld: bool) -> Answer:
-    """What guests get where the module says ANSWER: nothing in a partition of PowerVM.
+    """The host's answer, given the module's ANSWER: guests get no nesting in a PowerVM partition.
 
-    KVM refuses them the capability there (kvmhv_enable_nested, nested v2), whatever "nested" is.
+    KVM refuses the capability there (kvmhv_enable_nested, nested v2), whatever "nested" is.
     """
     return Answer.NO if withheld and answer is Answer.YES else answer
 
 
 def misplaced_nested(facts: HostFacts) -> tuple[tuple[str, Assignment], ...]:
-    """`options kvm nested=` on x86, a common mistake: that module has no such parameter."""
+    """Find `options kvm nested=` on x86, a common mistake: that module has no such parameter."""
     holders = nested_holders(facts.machine)
     return tuple(
         (name, assignment)
@@ -104,7 +104,7 @@ def _next(module: KvmModule) -> Answer:
     ]
     if not answers:
         return Answer.DEFAULT
-    # One that does not parse fails the whole load, whatever comes after it.
+    # An invalid value fails the whole load, whatever follows it.
     return Answer.INVALID if Answer.INVALID in answers else answers[-1]
 
 
@@ -125,9 +125,9 @@ def _state(module: KvmModule) -> ModuleState:
 
 
 def _pending(module: KvmModule) -> tuple[Pending, ...]:
-    """Where running and next differ, by the kernel's own comparison."""
+    """The parameters whose running and next values differ for the kernel."""
     running = module.running
-    # A name without a value is true to a bool, and no other type takes one.
+    # A bare name means true for a bool; other types reject it.
     following = {
         name: "1" if value is None else value for name, value in module.next_values.items()
     }
@@ -141,7 +141,7 @@ def _pending(module: KvmModule) -> tuple[Pending, ...]:
 
 
 def _differs_from_default(module: KvmModule) -> bool:
-    """Whether "nested" is not what it would be after the next load, where nothing sets it."""
+    """Whether "nested", if nothing sets it, differs from its value after the next load."""
     default, running = module.default_nested, module.running.parameters
     if NESTED not in running or NESTED in module.next_values or default is Answer.UNKNOWN:
         return False

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""All that was read of the host at one moment, from which everything else is derived.
+"""Everything read from the host at one moment, from which all else is derived.
 
-HostFacts is the host; HostFacts.module(name) is one of KVM's modules on it: what runs, what is
-configured, what the next load passes, and how these differ.
+HostFacts is the host; HostFacts.module(name) is one of KVM's modules: its running and configured
+values, those that the next load passes, and their differences.
 """
 
 from __future__ import annotations
@@ -32,17 +32,18 @@ from nestd.host.modprobe.boot_loads import BootLoads
 from nestd.host.modprobe.config import StoppingFile
 from nestd.host.modprobe.kvm_conf import OwnFile
 
-# Of s390x's kvm: it loads with one of them on, not with both (arch/s390/kvm/kvm-s390.c).
+# Parameters of s390x's kvm, which loads with one of them on but not both
+# (arch/s390/kvm/kvm-s390.c).
 EXCLUSIVE = (NESTED, "hpage")
-_LIFTS_EXCLUSION = "hpage_2g"  # the kernel that brought this parameter (7.2) allows both
+_LIFTS_EXCLUSION = "hpage_2g"  # the kernel with this parameter (7.2) allows both
 
-# The same files are asked about many times for one look at the host.
+# One look at the host queries the same files many times.
 _next_load = lru_cache(maxsize=32)(next_load)
 _configured = lru_cache(maxsize=32)(configured)
 
 
 class RestOfHost(NamedTuple):
-    """How what few answers need is read, when one needs it."""
+    """Readers for facts that few answers need, called on demand."""
 
     modules_disabled: Callable[[], bool]
     installed: Callable[[], Set[str]]
@@ -58,20 +59,20 @@ class HostFacts:
     machine: str
     release: str
     kmod: int
-    kmod_problem: str  # why modprobe did not tell its version: kmod is a guess; "" where it did
+    kmod_problem: str  # why modprobe gave no version, so that kmod is a guess; else ""
     modules: Mapping[str, ModuleFacts]
     types: Mapping[str, Mapping[str, ParameterType]]
     own: OwnFile
     files: tuple[ConfigFile, ...]
     cmdline: bytes
     problems: tuple[str, ...]
-    stopping: tuple[StoppingFile, ...]  # of the problems, what a load would hang or go astray in
-    needs: Mapping[str, tuple[str, ...]]  # by module, in loading order
-    needed: Mapping[str, ModuleFacts]  # the others that KVM's need
-    private: frozenset[str]  # files that not everybody may read
-    ignored: tuple[ConfigFile, ...]  # files of modprobe.d that kmod does not read
+    stopping: tuple[StoppingFile, ...]  # those of the problems that make a load hang or misbehave
+    needs: Mapping[str, tuple[str, ...]]  # needed modules by module, in loading order
+    needed: Mapping[str, ModuleFacts]  # other modules that KVM's need
+    private: frozenset[str]  # files that some users cannot read
+    ignored: tuple[ConfigFile, ...]  # files of modprobe.d that kmod ignores
     boot_loads: BootLoads
-    kvm_nests: bool | None  # what arm64's KVM says of itself, None where that is not known
+    kvm_nests: bool | None  # arm64's KVM's own answer, None if unknown
     rest: RestOfHost
 
     @cached_property
@@ -86,23 +87,23 @@ class HostFacts:
 
     @cached_property
     def other_providers(self) -> tuple[str, ...]:
-        """Modules of KVM that nestd does not know."""
+        """KVM modules unknown to nestd."""
         return self.rest.other_providers()
 
     @cached_property
     def has_device(self) -> bool:
-        """Whether there is /dev/kvm."""
+        """Whether /dev/kvm exists."""
         return self.rest.has_device()
 
     @cached_property
     def boot_setup(self) -> BootSetup:
-        """How the kernel command line is changed here."""
+        """How to change the kernel command line on this host."""
         return self.rest.boot_setup()
 
     def is_as(self, before: HostFacts) -> bool:
-        """Whether all that was derived from the facts of an earlier look is true of these.
+        """Whether everything derived from the earlier facts BEFORE also holds for these.
 
-        Of what is read on demand that counts which was asked for then.
+        Facts read on demand count if they were requested then.
         """
         mine, theirs = self.__dict__, before.__dict__
         names = (name for name in HostFacts.__dataclass_fields__ if name != "rest")
@@ -113,7 +114,7 @@ class HostFacts:
 
     @cached_property
     def arm_mode(self) -> ArmMode:
-        """What the kernel command line asks of arm64's KVM."""
+        """The mode requested for arm64's KVM on the kernel command line."""
         return arm_mode(self.cmdline)
 
     @property
@@ -122,43 +123,43 @@ class HostFacts:
         return tuple(map(str, self.stopping))
 
     def for_reader(self, *, sees_all: bool) -> HostFacts:
-        """The same host, for one who may see the text of private files or may not."""
+        """The same host for a reader; SEES_ALL is whether it may see the text of private files."""
         return replace(self, private=frozenset()) if sees_all and self.private else self
 
     def text(self, origin: Origin) -> str:
-        """What stands there, "" where it is not for everybody to read."""
+        """The text at ORIGIN, "" if the reader may not see it."""
         return "" if origin.file in self.private else origin.text
 
     @property
     def hides_own(self) -> bool:
-        """Whether not everybody may read kvm.conf, or what an edit of it starts from."""
+        """Whether some users cannot read kvm.conf, or the file that an edit of it starts from."""
         name = _basename(self.own.path)
         return any(_basename(path) == name for path in self.private)
 
     def is_loaded(self, name: str) -> bool:
-        """Whether NAME, one of KVM's modules or of those that they need, is loaded now."""
+        """Whether NAME, one of KVM's modules or one that they need, is loaded now."""
         facts = self.modules.get(name) or self.needed.get(name)
         return facts is not None and facts.loaded
 
     def module(self, name: str) -> KvmModule:
-        """The module NAME, KVM's or one that KVM's need. Raises KeyError for another one."""
+        """The module NAME, one of KVM's or one that they need. Raises KeyError for others."""
         return self._modules[name]
 
     def load_of(self, name: str) -> NextLoad:
-        """What a load of any module would pass, be it one that there is not here."""
+        """What a load of any module would pass, even of one that does not exist here."""
         return _next_load(self.files, self.cmdline, name, kmod=self.kmod)
 
     @property
     def bad_lines(self) -> tuple[Origin, ...]:
-        """The lines of all files that libkmod ignores with a warning; the same for each module."""
+        """The lines in all files that libkmod ignores with a warning."""
         return _next_load(self.files, self.cmdline, "kvm", kmod=self.kmod).bad_lines
 
     def with_own(self, data: bytes) -> HostFacts:
-        """The same host with DATA in kvm.conf."""
+        """The same host with DATA as the content of kvm.conf."""
         name = _basename(self.own.path)
         files = [file for file in self.files if _basename(file.path) != name]
         files.append(ConfigFile(self.own.path, data))
-        # kmod's order: by the bytes of the base name, whatever the directory.
+        # kmod's order: by the bytes of the base name, regardless of directory.
         files.sort(key=lambda file: _basename(file.path).encode("utf-8", "surrogateescape"))
         own = replace(self.own, data=data, base=data)
         return replace(self, own=own, files=tuple(files))
@@ -170,41 +171,41 @@ class HostFacts:
 
 @dataclass(frozen=True)
 class KvmModule:
-    """One of KVM's modules: what was read of it, and how running, configured and next compare."""
+    """One of KVM's modules: its facts, and how running, configured and next values compare."""
 
     host: HostFacts
     name: str
 
     @property
     def running(self) -> ModuleFacts:
-        """What sysfs and depmod's lists say of it."""
+        """The facts from sysfs and depmod's lists."""
         found = self.host.modules.get(self.name)
         return self.host.needed[self.name] if found is None else found
 
     @property
     def kernel(self) -> KernelVersion:
-        """The kernel that loads it."""
+        """The version of the kernel that loads it."""
         return version(self.host.release)
 
     @cached_property
     def types(self) -> Mapping[str, ParameterType]:
-        """The parameters' types: what the module's file declares, and what is known of "nested"."""
+        """The parameters' types: those declared by the module's file, and "nested"'s known type."""
         declared = self.host.types.get(self.name, {})
         return with_nested(self.host.machine, self.name, declared)
 
     def type_of(self, parameter: str) -> ParameterType:
-        """The type of PARAMETER; UNKNOWN where nothing tells."""
+        """The type of PARAMETER; UNKNOWN if it is not known."""
         return self.types.get(parameter, ParameterType.UNKNOWN)
 
     @property
     def parameters(self) -> Set[str]:
-        """The names of all parameters that are known of it."""
+        """The names of all known parameters."""
         return {*self.types, *self.running.parameters}
 
     @property
     def shown_assignments(self) -> tuple[Assignment, ...]:
-        """What its next load passes, without the words in private files that are none of its
-        parameters: those may be anything.
+        """The assignments of its next load, without words from private files that are not its
+        parameters, since those may be anything.
         """
         private, known = self.host.private, self.parameters
         return tuple(
@@ -215,7 +216,7 @@ class KvmModule:
 
     @property
     def shown_configured(self) -> Mapping[str, str | None]:
-        """What kvm.conf asks for, likewise."""
+        """The configured values in kvm.conf, filtered likewise."""
         if not self.host.hides_own:
             return self.configured
         known = self.parameters
@@ -223,51 +224,51 @@ class KvmModule:
 
     @cached_property
     def next_load(self) -> NextLoad:
-        """What its next load passes."""
+        """What its next load passes to the kernel."""
         host = self.host
-        # Of the kernel image's modules the kernel command line alone sets parameters.
+        # Only the kernel command line sets parameters of built-in modules.
         builtin = self.running.availability is Availability.BUILTIN
         return _next_load(() if builtin else host.files, host.cmdline, self.name, kmod=host.kmod)
 
     @cached_property
     def next_values(self) -> Mapping[str, str | None]:
-        """What the next load gives to each parameter that is assigned at all."""
+        """The value after the next load of each assigned parameter."""
         return {each.parameter: each.value for each in self.next_load.assignments}
 
     @cached_property
     def configured(self) -> Mapping[str, str | None]:
-        """What kvm.conf asks for: the last assignment of each parameter (None: without "=")."""
+        """kvm.conf's values: the last assignment of each parameter (None: without "=")."""
         own = self.host.own.data or b""
         return MappingProxyType(_configured(own, self.name, kmod=self.host.kmod))
 
     @property
     def needed(self) -> tuple[KvmModule, ...]:
-        """The modules that a load of it needs, in the order of loading."""
+        """The modules that its load needs, in loading order."""
         return tuple(map(self.host.module, self.host.needs.get(self.name, ())))
 
     @property
     def holds_nested(self) -> bool:
-        """Whether it is a module with the parameter "nested"."""
+        """Whether the module has the parameter "nested"."""
         return self.name in nested_holders(self.host.machine)
 
     @property
     def default_nested(self) -> Answer:
-        """What "nested" is where nothing sets it; UNKNOWN where kernels differ."""
+        """The default of "nested"; UNKNOWN if kernels differ."""
         return default_nested(self.name, self.kernel)
 
     @cached_property
     def pending(self) -> tuple[str, ...]:
-        """The parameters that run with another value than the next load would give them."""
+        """The parameters whose running value differs from their value after the next load."""
         return differing(self.next_values, self.running.parameters, self.types)
 
     @property
     def refused(self) -> Assignment | None:
-        """The first assignment that would make the next load fail, if there is one."""
+        """The first assignment that would make the next load fail, if any."""
         return next(iter(self.all_refused), None)
 
     @cached_property
     def all_refused(self) -> tuple[Assignment, ...]:
-        """The assignments of which each would make the next load fail."""
+        """All assignments that would each make the next load fail."""
         return tuple(
             each
             for each in self.next_load.assignments
@@ -276,7 +277,7 @@ class KvmModule:
 
     @cached_property
     def overridden(self) -> Mapping[str, Assignment]:
-        """kvm.conf's parameters that something else sets otherwise, with the winner."""
+        """kvm.conf's parameters that are overridden, each with the winning assignment."""
         lost = {}
         for parameter, value in self.configured.items():
             winner = self.next_load.effective(parameter)
@@ -295,7 +296,7 @@ class KvmModule:
 
     @property
     def conflicts(self) -> bool:
-        """Whether the next load fails since it has both of EXCLUSIVE on."""
+        """Whether the next load fails because both of EXCLUSIVE are on."""
         values = (self.next_values.get(each, "0") for each in EXCLUSIVE)
         return self.may_conflict and all(
             canonical(ParameterType.INT, value) != "0" for value in values
@@ -309,6 +310,6 @@ def _basename(path: str) -> str:
 def with_nested(
     machine: str, module: str, declared: Mapping[str, ParameterType]
 ) -> Mapping[str, ParameterType]:
-    """The types that MODULE's file DECLARED, and of "nested" where there is no file to tell."""
+    """The types DECLARED by MODULE's file, with "nested"'s added if there is no file."""
     holders = nested_holders(machine)
     return {NESTED: holders[module], **declared} if module in holders else declared

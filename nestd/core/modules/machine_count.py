@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How many virtual machines there are: the kernel's own count, or one taken where it gave none."""
+"""The number of virtual machines: the kernel's own count, or else one taken by nestd."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from nestd.host.root import Root
 
 
 class MachineCount:
-    """The machines of ROOT. Calls ON_COUNT when they were counted, each of on_machines when one
-    came or went.
+    """The machines of ROOT. Calls ON_COUNT after each count, and each of on_machines when one was
+    created or destroyed.
 
-    Counting costs a look at every process where debugfs is not to be had: nobody waits for the
-    first count but who asks for the number.
+    Without debugfs, counting must inspect every process, so only callers that need the number
+    wait for the first count.
     """
 
     def __init__(self, root: Root, on_count: Callable[[], None]) -> None:
         self._root = root
         self._on_count = on_count
-        self.value = 0  # at the last count; 0 before the first
+        self.value = 0  # at the latest count; 0 before the first
         self.on_machines: list[Callable[[], None]] = []
-        self._ids: frozenset[str] | None = None  # at the last count, None before the first
-        self._latest = (-1, 0)  # (created, -count) of the latest count that the kernel gave
+        self._ids: frozenset[str] | None = None  # at the latest count, None before the first
+        self._latest = (-1, 0)  # (created, -count) of the kernel's latest count
         self._counting: asyncio.Task[None] | None = None
         self._again = False
 
     def close(self) -> None:
-        """Count no more."""
+        """Stop counting."""
         if self._counting is not None:
             self._counting.cancel()
 
     @property
     def is_known(self) -> bool:
-        """Whether the machines have been counted at all."""
+        """Whether the machines have been counted."""
         return self._ids is not None
 
     async def known(self) -> None:
-        """Wait until they have."""
+        """Wait for the first count."""
         if not self.is_known:
             if self._counting is None:
                 self.count_soon()
@@ -48,7 +48,7 @@ class MachineCount:
             await asyncio.wait({self._counting})
 
     def on_event(self, event: KernelEvent) -> None:
-        """A hint from the kernel."""
+        """Handle a hint from the kernel."""
         if event.created is not None and event.count is not None:
             # The kernel's own absolute count; see KernelEvent for the order.
             sample = (event.created, -event.count)
@@ -62,7 +62,7 @@ class MachineCount:
             self.count_soon()
 
     def count_soon(self) -> None:
-        """Count once more, from now on."""
+        """Schedule another count."""
         if self._counting is None or self._counting.done():
             self._counting = asyncio.create_task(self._count())
         else:
@@ -78,7 +78,7 @@ class MachineCount:
             before = self._latest
             ids = await asyncio.to_thread(kvm_holders.machine_ids, self._root)
             known, self._ids = self._ids, ids
-            if before == self._latest:  # else the kernel has reported a later one meanwhile
+            if before == self._latest:  # else the kernel has reported a later count meanwhile
                 self.value = len(ids)
                 self._on_count()
             if known not in (None, ids):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The options that are effective for KVM's modules, as lines of modprobe.d, for people to read."""
+"""The effective options of KVM's modules as modprobe.d lines, for people to read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from nestd.core.modules.facts import HostFacts
 
 
 def next_loads(facts: HostFacts) -> str:
-    """For each module what its next load passes, with what decides that in comments."""
+    """What each module's next load passes, with comments on what decides it."""
     lines = []
     for name in facts.modules:
         load = facts.module(name).next_load

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What keeps a module's next load, or its load at boot, from happening.
+"""What prevents a module's next load, or its load at boot.
 
 Observed with libkmod 30 (kmod_module_probe_insert_module): modprobe first loads the modules that
-NAME needs, each with its own options and `install` line; their `alias` and `blacklist` lines do not
-count; an `install` line of a module with an existing soft dependency is ignored; the outcome of the
-soft dependencies themselves does not matter.
+NAME needs, each with its own options and `install` line, ignoring their `alias` and `blacklist`
+lines. It ignores an `install` line of a module with an existing soft dependency; whether the soft
+dependencies themselves load does not matter.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from nestd.formats.modprobe.load_obstacle import (
 from nestd.formats.modprobe.next_load import Assignment, Origin
 from nestd.host.kernel.sysfs import Availability
 
-# Of every module (kernel/module/main.c, unknown_module_param_cb).
+# Parameters that every module has (kernel/module/main.c, unknown_module_param_cb).
 _OF_EVERY_MODULE = ("async_probe", "dyndbg")
-# They count for what is needed as for the module itself.
+# These also count for needed modules.
 _OF_NEEDED = (ObstacleKind.INSTALL.value, ObstacleKind.DENIED.value, ObstacleKind.VALUE.value)
-# Not an `install` line: its command may load the module in its own way, which only a try shows.
+# Not an `install` line: its command may load the module in its own way, which only trying shows.
 _PREVENTING = (
     *(ObstacleKind.FILE.value, ObstacleKind.DENIED.value, ObstacleKind.ALIAS.value),
     ObstacleKind.VALUE.value,
 )
-# `modprobe NAME` loads the module all the same.
+# `modprobe NAME` loads the module nevertheless.
 _HARMLESS = (ObstacleKind.BLACKLIST.value, ObstacleKind.UNKNOWN_PARAMETER.value)
 
 
 def load_obstacles(module: KvmModule) -> tuple[LoadObstacle, ...]:
-    """All obstacles, those that prevent the load first; none for a module of the kernel image."""
+    """All obstacles, those that prevent the load first; none for a built-in module."""
     if module.running.availability is Availability.BUILTIN:
         return ()
     own = (*_files(module), *_of(module))
@@ -50,7 +50,7 @@ def load_obstacles(module: KvmModule) -> tuple[LoadObstacle, ...]:
 
 
 def preventing(module: KvmModule) -> LoadObstacle | None:
-    """The first obstacle that certainly keeps `modprobe MODULE` from loading it now."""
+    """The first obstacle that certainly prevents `modprobe MODULE` now."""
     for obstacle in load_obstacles(module):
         kind = obstacle.kind
         if kind == ObstacleKind.DEPENDENCY.value:
@@ -63,7 +63,7 @@ def preventing(module: KvmModule) -> LoadObstacle | None:
 
 
 def load_hint(module: KvmModule) -> str:
-    """Why a load of MODULE had no effect, as a sentence; "" if nothing explains it."""
+    """One sentence on why a load of MODULE had no effect; "" if unknown."""
     found = (each for each in load_obstacles(module) if each.kind not in _HARMLESS)
     return next((sentence(module.name, each) for each in found), "")
 
@@ -83,7 +83,7 @@ def _files(module: KvmModule) -> Iterator[LoadObstacle]:
 
 
 def _of(module: KvmModule) -> Iterator[LoadObstacle]:
-    """Those of the module alone, whatever it needs."""
+    """The module's own obstacles, without those of needed modules."""
     load = module.next_load
     ignores_install = any(name in module.host.installed for name in load.softdeps)
     origins = (
@@ -110,9 +110,9 @@ def _of(module: KvmModule) -> Iterator[LoadObstacle]:
 
 
 def unknown_parameters(module: KvmModule) -> tuple[Assignment, ...]:
-    """What the next load passes to parameters that the module does not have."""
+    """The next load's assignments of parameters that the module does not have."""
     if not module.host.types.get(module.name) and not module.running.parameters:
-        return ()  # neither the module's file nor the module is there to tell
+        return ()  # unknown: neither the module nor its file exists
     known = module.parameters | {*_OF_EVERY_MODULE}
     return tuple(each for each in module.next_load.assignments if each.parameter not in known)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Parameter values: when two are the same to the kernel, and how one is written."""
+"""Parameter values: when two are equal to the kernel, and how nestd writes one."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from nestd.formats.modprobe.kernel_params import (
 NESTED = "nested"
 
 _BOOLEANS = (ParameterType.BOOL, ParameterType.INVBOOL, ParameterType.BINT)
-_ANY_KERNEL = (99, 0)  # knows every spelling that any kernel knows
-_NULL_STRING = "(null)"  # how the kernel shows a charp that was never set
-# What "get" of these shows is in other words than what "set" takes ("not required" for "cond").
+_ANY_KERNEL = (99, 0)  # accepts every spelling that any kernel accepts
+_NULL_STRING = "(null)"  # the kernel's display of an unset charp
+# "get" of these returns other words than "set" takes ("not required" for "cond").
 _OTHER_WORDS = (ParameterType.NX_HUGE_PAGES, ParameterType.L1D_FLUSH)
 
 
 def canonical(kind: ParameterType, value: str | None) -> str:
     """One spelling for all values that are equal to the kernel; VALUE itself if it is invalid.
 
-    None stands for a parameter without "=", which is true for a bool (lib/cmdline.c).
+    None means a parameter without "=", which is true for a bool (lib/cmdline.c).
     """
     text = _bytes(value)
     if kind in _BOOLEANS:
@@ -42,9 +42,9 @@ def differing(
     running: Mapping[str, str],
     types: Mapping[str, ParameterType],
 ) -> tuple[str, ...]:
-    """The parameters of WANTED with another value in RUNNING, ignoring those that it lacks.
+    """The parameters of WANTED with a different value in RUNNING; those not in RUNNING are ignored.
 
-    Parameters that the kernel shows in other words are ignored too: see unverifiable().
+    Parameters that the kernel displays differently are ignored too: see unverifiable().
     """
     return tuple(
         name
@@ -81,7 +81,7 @@ def as_text(values: Mapping[str, str | None]) -> dict[str, str]:
 def passable(
     running: Mapping[str, str], types: Mapping[str, ParameterType]
 ) -> tuple[tuple[str, str], ...]:
-    """The RUNNING values that the kernel certainly accepts in the form in which it shows them."""
+    """The RUNNING values that the kernel certainly accepts in their displayed form."""
     return tuple(
         (name, value)
         for name, value in running.items()
@@ -93,7 +93,7 @@ def passable(
 
 
 def acceptable(kind: ParameterType, value: str | None, kernel: KernelVersion | None = None) -> bool:
-    """Whether KERNEL accepts VALUE for such a parameter; without KERNEL, whether all kernels do."""
+    """Whether KERNEL accepts VALUE for a parameter of KIND; without KERNEL, whether all do."""
     return accepts(kind, _bytes(value), kernel=kernel)
 
 
@@ -105,7 +105,7 @@ def written(name: str, kind: ParameterType, value: str) -> str:
 
 
 def answer(kind: ParameterType, value: str | None, kernel: KernelVersion | None = None) -> Answer:
-    """What a value of "nested" means, as KERNEL reads it."""
+    """The meaning of a value of "nested" to KERNEL."""
     boolean = truth(kind, _bytes(value), kernel=kernel)
     if boolean is None:
         return Answer.INVALID
@@ -113,18 +113,18 @@ def answer(kind: ParameterType, value: str | None, kernel: KernelVersion | None 
 
 
 def version(release: str) -> KernelVersion:
-    """Major and minor of a kernel release ("5.14.0-503.el9.x86_64": 5, 14); 0, 0 if it has none."""
+    """Major and minor of a kernel release ("5.14.0-503.el9.x86_64": 5, 14); 0, 0 if unparsable."""
     found = re.match(r"(\d+)\.(\d+)", release)
     return (int(found.group(1)), int(found.group(2))) if found else (0, 0)
 
 
 def _bytes(value: str | None) -> bytes | None:
-    # The kernel takes white space, a carriage return included, as the end of a value.
+    # The kernel ends a value at white space, including a carriage return.
     return None if value is None else value.strip().encode("utf-8", "backslashreplace")
 
 
 def _shown_as(kind: ParameterType, shown: str) -> ParameterType:
-    """KIND, or where that is not known, what sysfs shows of such values: Y and N, or a number."""
+    """KIND, or if unknown, a type guessed from the value in sysfs: Y and N, or a number."""
     if kind is not ParameterType.UNKNOWN:
         return kind
     if shown in ("Y", "N"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which modules make up KVM on each architecture, and which vendor's KVM this host has."""
+"""KVM's modules on each architecture, and which vendor's KVM this host has."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from nestd.host.kernel.sysfs import Availability, ModuleFacts
 
 ARM = "aarch64"
 COMMON = "kvm"
-"""The module that is the same for all vendors of an architecture, and used by theirs."""
+"""The module that all vendors of an architecture share, and that their modules use."""
 LPAR = "powervm"
-"""What systemd-detect-virt(1) calls a logical partition of IBM PowerVM."""
+"""systemd-detect-virt(1)'s name for a logical partition of IBM PowerVM."""
 
 _X86 = ("kvm_intel", "kvm_amd", COMMON)
 
-# By uname -m, each before those that it uses; an architecture that is not here has no "nested"
+# By uname -m, each module before those that it uses. Architectures not listed have no "nested"
 # module parameter: on arm64 the kernel command line's kvm-arm.mode=nested decides, see backend.
 MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -40,7 +40,7 @@ HOST_MODULES: Mapping[Vendor, str] = MappingProxyType(
 )
 
 # How each vendor's module declares "nested" (arch/x86/kvm/vmx/vmx.c, svm/svm.c,
-# arch/powerpc/kvm/book3s_hv.c, arch/s390/kvm/kvm-s390.c): needed where there is no modinfo.
+# arch/powerpc/kvm/book3s_hv.c, arch/s390/kvm/kvm-s390.c): needed if there is no modinfo.
 _NESTED_TYPES: Mapping[Vendor, ParameterType] = MappingProxyType(
     {
         Vendor.INTEL: ParameterType.BOOL,
@@ -50,38 +50,38 @@ _NESTED_TYPES: Mapping[Vendor, ParameterType] = MappingProxyType(
     }
 )
 
-# The kernel in which kvm_intel's "nested" became on by default
-# (Documentation/virt/kvm/x86/running-nested-guests.rst); distributions had it on in older ones.
+# The first kernel with kvm_intel's "nested" on by default
+# (Documentation/virt/kvm/x86/running-nested-guests.rst); distributions enabled it in older ones.
 _INTEL_DEFAULT_ON = (4, 20)
 
 _X86_VENDORS = (Vendor.INTEL, Vendor.AMD)
 _CPU_FLAGS = MappingProxyType({Vendor.INTEL: "vmx", Vendor.AMD: "svm"})
 
 
-# The latest kernel whose KVM was seen not to nest there.
+# The latest kernel whose KVM was confirmed not to nest on these.
 _NO_NESTING_UNTIL: Mapping[str, KernelVersion] = MappingProxyType(
     {"riscv64": (7, 2), "loongarch64": (7, 2)}
 )
 
 
 def never_nests(machine: str, kernel: KernelVersion) -> bool:
-    """Whether no KVM of that architecture nests, as far as KERNEL is one that is known."""
+    """Whether KVM of this architecture cannot nest in KERNEL; False for newer, unknown kernels."""
     return kernel <= _NO_NESTING_UNTIL.get(machine, (-1, 0))
 
 
 def modules_of(machine: str) -> tuple[str, ...]:
-    """The KVM modules of the architecture MACHINE (uname -m), empty for one without."""
+    """The KVM modules of the architecture MACHINE (uname -m); empty if none are known."""
     return MODULES.get(machine, ())
 
 
 def nested_holders(machine: str) -> Mapping[str, ParameterType]:
-    """The modules of MACHINE that have a "nested" parameter, with its type."""
+    """The modules of MACHINE with a "nested" parameter, and its type."""
     candidates = (vendor for vendor in HOST_MODULES if machine in _machines_of(vendor))
     return {HOST_MODULES[vendor]: _NESTED_TYPES[vendor] for vendor in candidates}
 
 
 def default_nested(module: str, kernel: KernelVersion) -> Answer:
-    """What "nested" of a module that has it is where nothing sets it; UNKNOWN where that varies."""
+    """The default of MODULE's "nested"; UNKNOWN if it varies."""
     if module == HOST_MODULES[Vendor.S390]:
         return Answer.NO
     if module == HOST_MODULES[Vendor.INTEL] and kernel < _INTEL_DEFAULT_ON:
@@ -90,12 +90,12 @@ def default_nested(module: str, kernel: KernelVersion) -> Answer:
 
 
 def cpu_flag(module: str) -> str:
-    """The flag of the processor because of which udev loads MODULE; "" where it is none."""
+    """The processor flag for which udev loads MODULE; "" if there is none."""
     return next((_CPU_FLAGS[each] for each in _X86_VENDORS if HOST_MODULES[each] == module), "")
 
 
 def detect(machine: str, modules: Mapping[str, ModuleFacts], flags: Set[str]) -> Vendor:
-    """The vendor whose module is loaded; else the one that the processor and the modules allow."""
+    """The vendor whose module is loaded, else the one that processor and modules allow."""
     possible = [vendor for vendor in HOST_MODULES if machine in _machines_of(vendor)]
     for vendor in possible:
         if modules[HOST_MODULES[vendor]].loaded:

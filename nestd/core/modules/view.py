@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The current state of the host, read again whenever something hints that it changed.
+"""The current state of the host, read again at every hint of a change.
 
-Data flows one way: an event is a hint, the facts are read again, a Snapshot is derived from them,
-and listeners compare it with what they last had. Nothing is ever patched from an event.
+Data flows one way: an event is only a hint, the facts are read again, a Snapshot is derived from
+them, and listeners compare it with their last one. Events never modify the state directly.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ from nestd.host.modprobe.watch import ConfigWatch, Look
 from nestd.host.root import Root
 
 SETTLE_SECONDS = 0.01  # events come in bursts; one look serves the burst
-MOST_READS = 5  # of files that somebody writes all the time, until they are taken as they are
-TRANSIENT_SECONDS = 0.05  # until a module that is coming or going is looked at again
+MOST_READS = 5  # maximum reads of files that keep changing, before they are taken as they are
+TRANSIENT_SECONDS = 0.05  # until a module in transit is read again
 
 
 class HostView:
-    """What nestd knows of the host, on the running event loop. start() comes first.
+    """nestd's knowledge of the host, on the running event loop. Call start() first.
 
-    KMOD_PROBLEM is why modprobe did not tell its version, which KMOD then is a guess of.
+    KMOD_PROBLEM is why modprobe gave no version; KMOD is then a guess.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class HostView:
         self.modules = modules_of(kernel.machine)
         self._virtualization = virtualization
         self._flags = cpu_flags(root)
-        # The kernel's own is as it was booted.
+        # The running kernel's command line never changes.
         self._cmdline = read_cmdline(root) if root.is_this_machine else None
         self._types: Mapping[str, Mapping[str, ParameterType]] = {}
         self._config = ConfigWatch(root, kmod)
@@ -70,8 +70,8 @@ class HostView:
         self._notifying: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._snapshot: Snapshot | None = None
-        self._facts: HostFacts | None = None  # of this turn of the event loop
-        self._last: tuple[HostFacts, int, Snapshot] | None = None  # with the count of machines
+        self._facts: HostFacts | None = None  # of this event loop iteration
+        self._last: tuple[HostFacts, int, Snapshot] | None = None  # with the machine count
         self._scan = SharedLook(lambda: kvm_holders.scan(root, libvirt_domains.names_by_pid(root)))
         self.machines_known = kvm_holders.may_see_all(root)
         self.hidden = Hidden(root)
@@ -80,7 +80,7 @@ class HostView:
         self._look: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
-        """Begin to listen, then read what events do not tell. The machines are counted later."""
+        """Start listening, then read what events do not report. Machines are counted later."""
         self.kernel.subscribe(self._on_event)
         self._config.watch(self._notify_soon)
         await self.read_types()
@@ -99,7 +99,7 @@ class HostView:
         self._listeners.append(callback)
 
     def facts(self) -> HostFacts:
-        """Everything as it is now, but for files on a disk: these are as settled() found them."""
+        """All facts as of now, except that files on disk are as of the last settled()."""
         config, own, boot_loads = self._config.known
         needs = {name: self._needs(name) for name in self.modules}
         others = {other for needed in needs.values() for other in needed}.difference(self.modules)
@@ -132,21 +132,21 @@ class HostView:
         )
 
     def module_name(self, name: str) -> str:
-        """NAME as the kernel spells it. Raises InvalidArgument for one that is not KVM's here."""
+        """NAME in the kernel's spelling. Raises InvalidArgument if it is no KVM module here."""
         spelled = name.replace("-", "_")
         if spelled not in self.modules:
             raise InvalidArgument(no_module(name, self.modules, self.kernel.machine))
         return spelled
 
     def shared_facts(self) -> HostFacts:
-        """For readers: one look at the host serves a turn of the event loop."""
+        """The facts for readers: one look at the host serves an event loop iteration."""
         if self._facts is None:
             self._facts = self.facts()
             self._loop.call_soon(self._forget)
         return self._facts
 
     def snapshot(self) -> Snapshot:
-        """The state that the facts amount to in this turn of the event loop."""
+        """The state in this event loop iteration."""
         if self._snapshot is None:
             facts, count = self.shared_facts(), self.machine_count.value
             if self._last is None or count != self._last[1] or not facts.is_as(self._last[0]):
@@ -155,32 +155,32 @@ class HostView:
         return self._snapshot
 
     def derived(self, facts: HostFacts) -> Snapshot:
-        """The state that FACTS amount to."""
+        """The state derived from FACTS."""
         return derive(facts, self._flags, self._virtualization, self.machine_count.value)
 
     async def read_types(self) -> None:
-        """Ask what the modules' files declare where that is not known: they may come later."""
+        """Read the unknown declarations of the modules' files, which may be installed later."""
         wanted = {*self.modules, *(other for name in self.modules for other in self._needs(name))}
         unknown = [name for name in sorted(wanted) if not self._knows(name) and self._has(name)]
         found = await asyncio.gather(*map(self.kernel.parameter_types, unknown))
         self._types = {**self._types, **dict(zip(unknown, found))}
 
     def types(self) -> Mapping[str, Mapping[str, ParameterType]]:
-        """What is known of each module's parameters; takes no look at the host."""
+        """The known parameter types of each module; does not access the host."""
         machine = self.kernel.machine
         return {
             name: with_nested(machine, name, self._types.get(name, {})) for name in self.modules
         }
 
     def _knows(self, module: str) -> bool:
-        """Whether MODULE has been asked about: each of KVM's has parameters, others need not."""
+        """Whether MODULE's types are known: KVM's modules all have parameters, others may not."""
         return bool(self._types.get(module)) if module in self.modules else module in self._types
 
     def _needs(self, module: str) -> tuple[str, ...]:
         try:
             return needed_modules(self.root, self.kernel.release, module)
         except OSError:
-            return ()  # read_module() has the same list to read, and says so
+            return ()  # read_module() reads the same list and reports the error
 
     def _installed(self) -> Set[str]:
         try:
@@ -192,11 +192,11 @@ class HostView:
         return self.kernel.read_module(module).availability is not Availability.MISSING
 
     async def holders(self) -> tuple[KvmHolder, ...]:
-        """The processes that use KVM at this moment."""
+        """The processes that use KVM now."""
         return await self._scan()
 
     async def machines(self) -> tuple[Machine, ...]:
-        """The virtual machines at this moment."""
+        """The virtual machines that run now."""
         return tuple(
             Machine(holder.pid, holder.guest or holder.executable, holder.executable, holder.unit)
             for holder in await self.holders()
@@ -205,13 +205,13 @@ class HostView:
 
     @property
     def is_settled(self) -> bool:
-        """Whether the files are still as facts() and snapshot() know them."""
+        """Whether the files are unchanged since facts() and snapshot() read them."""
         return self._config.is_current
 
     async def settled(self) -> None:
-        """Have the files read in a worker thread where something may have changed.
+        """Read the files in a worker thread if something may have changed.
 
-        Before facts(), by whoever answers or decides by them: no disk holds up the loop.
+        Call it before an answer or a decision uses facts(), so that no disk blocks the event loop.
         """
         for _ in range(MOST_READS):
             if self.is_settled:
@@ -221,12 +221,12 @@ class HostView:
 
     def _read_files(self) -> Look:
         look = self._config.look()
-        with contextlib.suppress(OSError):  # read_module() says so
+        with contextlib.suppress(OSError):  # read_module() reports it
             read_lists(self.root, self.kernel.release, self.modules)
         return look
 
     def config_changed(self) -> None:
-        """modprobe.d was or may have been written: read it at the next look."""
+        """Read modprobe.d again at the next look, since it may have changed."""
         if not self._config.is_watched:
             self._config.forget()
         self._forget()
@@ -250,7 +250,7 @@ class HostView:
             self._notify_listeners()
         elif self._notifying is None or self._notifying.done():
             self._notifying = asyncio.create_task(self._notify_after_reading())
-        else:  # what is being read may be older than this hint
+        else:  # the read in progress may be older than this hint
             self._notify_soon()
 
     async def _notify_after_reading(self) -> None:

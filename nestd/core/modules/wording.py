@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Sentences about modules and their configuration that several rooms use."""
+"""Sentences about modules and their configuration, shared by several packages."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ NESTED_WITH_HUGE_PAGES = (
 
 
 def place(at: Assignment | Origin) -> str:
-    """A place in the configuration, as the beginning of a sentence."""
+    """A place in the configuration, at the beginning of a sentence."""
     return f"{at.file}:{at.line}" if at.line else f"The kernel command line ({at.file})"
 
 
 def inner_place(at: Assignment | Origin) -> str:
-    """The same within a sentence."""
+    """A place in the configuration, within a sentence."""
     return place(at) if at.line else f"the kernel command line ({at.file})"
 
 
 def precedence(module: str, own: str, winner: Assignment) -> str:
-    """What overrides kvm.conf, whose path is OWN, as the beginning of a sentence."""
+    """What overrides kvm.conf, whose path is OWN, at the beginning of a sentence."""
     words = assigned(winner.parameter, winner.value)
     return f"{place(winner)} sets {words} for {module} and overrides {own}"
 
 
 def refusal(module: str, bad: Assignment) -> str:
-    """A sentence on an assignment that the module rejects."""
+    """A sentence about an assignment that the module rejects."""
     words = assigned(bad.parameter, bad.value)
     return f"{place(bad)} sets {words}, which {module} refuses: the module would not load."
 
 
 def cmdline_words(facts: HostFacts, module: str, at: Assignment) -> list[str]:
-    """The words of the kernel command line that assign AT's parameter, as they stand there."""
+    """The literal words of the kernel command line that assign AT's parameter."""
     parameter = f"{module}.{at.parameter}"
     found = [
         word
@@ -51,12 +51,12 @@ def cmdline_words(facts: HostFacts, module: str, at: Assignment) -> list[str]:
 
 
 def assigned(parameter: str, value: str | None) -> str:
-    """PARAMETER as it stands in a line that gives it VALUE."""
+    """The syntax that assigns VALUE to PARAMETER."""
     return parameter if value is None else f"{parameter}={value}"
 
 
 def list_change(facts: HostFacts, module: str) -> tuple[list[str], list[str]]:
-    """The lists of the kernel command line that keep MODULE out, and what is to stand there."""
+    """The lists on the kernel command line that block MODULE, and their replacements."""
     names = {module, *facts.needs.get(module, ())}
     remove, add = [], []
     for word in facts.cmdline.decode("utf-8", "backslashreplace").split():
@@ -70,7 +70,7 @@ def list_change(facts: HostFacts, module: str) -> tuple[list[str], list[str]]:
 
 
 def no_module(name: str, known: Sequence[str], machine: str) -> str:
-    """That NAME is none of the modules KNOWN of a host, whose architecture is MACHINE."""
+    """A sentence saying that NAME is not among the modules KNOWN for the architecture MACHINE."""
     if machine == ARM:
         return (
             f"No module {quoted(name)} here: on arm64 KVM is part of the kernel, and kvm-arm.mode="
@@ -81,7 +81,7 @@ def no_module(name: str, known: Sequence[str], machine: str) -> str:
 
 
 def no_kvm(provider: str) -> str:
-    """Why there is no module of KVM to change, as a sentence; PROVIDER is Snapshot.backend."""
+    """One sentence on why there is no KVM module to change; PROVIDER is Snapshot.backend."""
     if not provider:
         return "This host has no KVM: its processor has none, or its firmware has switched it off."
     through = "is built into this kernel" if provider == "builtin" else f"runs through {provider}"

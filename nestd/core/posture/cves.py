@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The known CVEs. A CVE counts as fixed only if the distribution's own data say so for this kernel:
-the version number tells nothing, since distributions backport fixes."""
+"""The known CVEs. A CVE counts as fixed only if the distribution's own data say so for this
+kernel; version numbers prove nothing, since distributions backport fixes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nestd.core.posture.standing import Standing
 
 
 def known(standing: Standing) -> Sequence[Finding]:
-    """One finding for each that concerns this kind of host, and the date of what is known."""
+    """One finding per CVE that concerns this kind of host, and the date of the list."""
     data = known_cves()
     found = [
         _one(cve, standing)

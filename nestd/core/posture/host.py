@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How nesting and /dev/kvm are set, and which machines have what a hypervisor needs."""
+"""The settings of nesting and /dev/kvm, and the machines that can run a hypervisor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nestd.host.kernel.kvm_device import PATH
 from nestd.host.kernel.sysfs import Availability
 
 _MOST_NAMED = 5
-# What takes from a guest what a hypervisor needs, in its XML.
+# How to withhold from a guest, in its XML, the feature that a hypervisor needs.
 _TAKE = {
     Vendor.INTEL: "inside its <cpu> the line <feature policy='disable' name='vmx'/>.",
     Vendor.AMD: "inside its <cpu> the line <feature policy='disable' name='svm'/>.",
@@ -27,7 +27,7 @@ _TAKE = {
 
 
 def nested(standing: Standing) -> Sequence[Finding]:
-    """Whether KVM's code for nesting can be reached at all."""
+    """Whether guests can reach KVM's nesting code at all."""
     if standing.nested is Answer.NO:
         return [passed("nested", "Nested virtualization is off: no guest can reach that code.")]
     if standing.nested is Answer.YES:
@@ -53,7 +53,7 @@ def _off(standing: Standing) -> str:
 
 
 def device(standing: Standing) -> Sequence[Finding]:
-    """Who may make virtual machines, each of which may be one that attacks the host."""
+    """Who may create virtual machines, since any machine may attack the host."""
     node = standing.device
     if not node.exists:
         return [passed("device", f"There is no {PATH}: nobody can make a virtual machine.")]
@@ -74,7 +74,7 @@ def device(standing: Standing) -> Sequence[Finding]:
 
 
 def guests(standing: Standing) -> Sequence[Finding]:
-    """Who has what it takes, and who uses it."""
+    """Which machines can run nested guests, and which do."""
     exposed = [each for each in standing.guests if each.exposure.answer is Answer.YES]
     unknown = [each for each in standing.guests if each.exposure.answer is Answer.UNKNOWN]
     using = [each for each in standing.guests if each.usage.nesting is Nesting.USED]
@@ -87,7 +87,7 @@ def guests(standing: Standing) -> Sequence[Finding]:
 
 
 def _of_some(finding: Finding) -> Finding:
-    """The same where nestd may not look at other users' processes: nothing is said of all."""
+    """The finding if nestd cannot see other users' processes, so that some machines are unknown."""
     others = "nestd may not look at other users' processes, whose machines are not known."
     if finding.verdict is Verdict.PASS:
         return note(finding.id, f"Not known: {others}", "Ask as root, or the installed nestd.")

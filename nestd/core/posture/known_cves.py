@@ -11,7 +11,7 @@ from importlib import resources
 
 @dataclass(frozen=True)
 class KnownCve:
-    """One of them. about is a clause; places are "intel", "amd", "power", "s390" and "arm64"."""
+    """One CVE. about is a clause; places are "intel", "amd", "power", "s390" and "arm64"."""
 
     id: str
     about: str
@@ -21,7 +21,7 @@ class KnownCve:
 
 @dataclass(frozen=True)
 class KnownCves:
-    """All of them, as known on a date (ISO 8601)."""
+    """All CVEs known on a date (ISO 8601)."""
 
     date: str
     cves: tuple[KnownCve, ...]
@@ -29,7 +29,7 @@ class KnownCves:
 
 @lru_cache(maxsize=1)
 def known_cves() -> KnownCves:
-    """What the package's file says."""
+    """Read the package's file."""
     file = resources.files("nestd.core.posture").joinpath("known_cves.json")
     found = json.loads(file.read_text("utf-8"))
     cves = tuple(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the kernel says about the processor's vulnerabilities and their mitigations.
+"""The kernel's reports on the processor's vulnerabilities and their mitigations.
 
 The sentences are those of /sys/devices/system/cpu/vulnerabilities
 (Documentation/admin-guide/hw-vuln/).
@@ -14,7 +14,7 @@ from nestd.core.model import Answer, Vendor
 from nestd.core.posture.standing import Standing
 from nestd.formats.modprobe.boot_arguments import advice
 
-# Those by which a guest can learn of its host or of other guests.
+# Vulnerabilities through which a guest can read data of its host or of other guests.
 _OF_GUESTS = (
     "gather_data_sampling",
     "itlb_multihit",
@@ -40,7 +40,7 @@ _AVIC_FAULT = "CVE-2026-74516"
 
 
 def command_line(standing: Standing) -> Sequence[Finding]:
-    """mitigations=off takes all of them away, those for nested guests too."""
+    """mitigations=off, which disables all of them, including those for nested guests."""
     words = standing.facts.cmdline.split()
     given = [word for word in words if word.startswith(b"mitigations=")]
     if not given or not given[-1].startswith(b"mitigations=off"):
@@ -56,7 +56,7 @@ def command_line(standing: Standing) -> Sequence[Finding]:
 
 
 def processor(standing: Standing) -> Sequence[Finding]:
-    """One finding for each fault of the processor that concerns guests."""
+    """One finding per processor vulnerability that concerns guests."""
     found = standing.vulnerabilities
     if found is None:
         return [note("cpu-vulnerabilities", "What the processor is vulnerable to is not known.")]
@@ -86,7 +86,7 @@ def _sentence(name: str, text: str) -> Finding:
 
 
 def nx_huge_pages(standing: Standing) -> Sequence[Finding]:
-    """kvm.nx_huge_pages, which keeps a guest from halting an affected processor (itlb_multihit)."""
+    """kvm.nx_huge_pages, which prevents guests from halting an affected CPU (itlb_multihit)."""
     core = standing.facts.modules.get(_CORE)
     value = None if core is None else core.parameters.get("nx_huge_pages")
     affected = (standing.vulnerabilities or {}).get("itlb_multihit", "")
@@ -108,7 +108,7 @@ def nx_huge_pages(standing: Standing) -> Sequence[Finding]:
 
 
 def avic(standing: Standing) -> Sequence[Finding]:
-    """AVIC beside nesting: CVE-2026-74516; before Linux 5.19 KVM did not use both together."""
+    """AVIC together with nesting: CVE-2026-74516; before Linux 5.19 KVM did not combine them."""
     module = standing.module
     if module is None or standing.snapshot.vendor is not Vendor.AMD:
         return []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The risks of nesting on this host, as findings like those of Validate."""
+"""The risks of nesting on this host, as findings in the form of Validate's."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CHECKS: tuple[Callable[[Standing], Sequence[Finding]], ...] = (
 
 
 class Posture:
-    """Looks at the host, and judges it."""
+    """Collects the host's facts and derives the findings."""
 
     def __init__(self, view: HostView, guests: Guests) -> None:
         self._view = view
@@ -36,7 +36,7 @@ class Posture:
         self._distribution = Distribution(view.root, view.kernel.release)
 
     async def findings(self) -> tuple[Finding, ...]:
-        """All of them, in the order of reading."""
+        """All findings, in display order."""
         guests = await self._guests.list()
         advice = await self._distribution.read()
         found = await asyncio.to_thread(

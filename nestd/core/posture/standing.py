@@ -15,30 +15,30 @@ from nestd.host.posture.distribution import Fixes
 
 @dataclass(frozen=True)
 class Standing:
-    """The host at one moment. vulnerabilities are the kernel's sentences by name, None where they
-    cannot be read; fixes is what the distribution's own data say of the running kernel."""
+    """The host at one moment. vulnerabilities are the kernel's sentences by name, None if
+    unreadable; fixes is the distribution's own data about the running kernel."""
 
     facts: HostFacts
     snapshot: Snapshot
     guests: tuple[Guest, ...]
-    machines_known: bool  # whether there can be no others
+    machines_known: bool  # whether the list of machines is complete
     device: KvmDevice
     vulnerabilities: Mapping[str, str] | None
     fixes: Fixes
 
     @property
     def module(self) -> Module | None:
-        """The module that has the "nested" parameter."""
+        """The module with the "nested" parameter."""
         return self.snapshot.modules.get(self.snapshot.host_module)
 
     @property
     def nested(self) -> Answer:
-        """Whether nesting is on in what runs."""
+        """Whether nesting is on now."""
         return self.snapshot.nested
 
     @property
     def place(self) -> str:
-        """Which of the places of a known CVE this host is; "" where that is not known."""
+        """This host's place as in KnownCve.places; "" if unknown."""
         if self.facts.machine == "aarch64":
             return "arm64"
         return "" if self.snapshot.vendor is Vendor.NONE else self.snapshot.vendor.value

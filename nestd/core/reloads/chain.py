@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which modules are unloaded and loaded together: kvm with the vendor's module that uses it."""
+"""Modules that are unloaded and loaded together: kvm and the vendor's module that uses it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from nestd.host.kernel.interface import Kernel
 
 
 def users(facts: HostFacts, module: str) -> tuple[str, ...]:
-    """KVM's own modules that use MODULE now, and so have to go before it."""
+    """KVM's own modules that use MODULE now and must be unloaded before it."""
     return tuple(name for name in facts.modules[module].holders if name in facts.modules)
 
 
 def in_use(kernel: Kernel, modules: Collection[str]) -> bool:
-    """Whether something other than MODULES themselves holds one of them at this moment."""
+    """Whether anything other than MODULES themselves uses one of them now."""
     for name in modules:
         running = kernel.read_module(name)
         along = sum(holder in modules for holder in running.holders)
@@ -30,7 +30,7 @@ def in_use(kernel: Kernel, modules: Collection[str]) -> bool:
 
 
 def first_prevented(facts: HostFacts, module: str) -> tuple[str, LoadObstacle] | None:
-    """The first module of MODULE's chain that would not load again, and why."""
+    """The first module of MODULE's chain that could not be loaded again, and why."""
     for name in (module, *users(facts, module)):
         obstacle = preventing(facts.module(name))
         if obstacle is not None:
@@ -39,16 +39,16 @@ def first_prevented(facts: HostFacts, module: str) -> tuple[str, LoadObstacle] |
 
 
 def reload_members(facts: HostFacts, module: str, wanted: Mapping[str, str]) -> tuple[Member, ...]:
-    """What a reload of MODULE, to run with WANTED, reloads, in the order of the loads.
+    """The members of a reload of MODULE with the values WANTED, in loading order.
 
-    Modules that go along come back with the values of their next load, "nested" verified.
+    Dependent modules get the values of their next load; their "nested" is verified.
     """
     own = Member(module, wanted, facts.modules[module].parameters)
     return _complete(facts, {module: own})
 
 
 def unload_members(facts: HostFacts, module: str) -> tuple[Member, ...]:
-    """What an unload of MODULE unloads: the modules that use it, and those that only it needs."""
+    """The members of an unload of MODULE: also modules that use it or that only it needs."""
     names = {module, *users(facts, module)}
     for name in facts.modules:
         used = facts.modules[name]
@@ -62,7 +62,7 @@ def unload_members(facts: HostFacts, module: str) -> tuple[Member, ...]:
 
 
 def refreshed(facts: HostFacts, transaction: Transaction) -> Transaction:
-    """A waiting transaction adapted to the present host: modules may have come or gone."""
+    """Adapt a waiting transaction to the present host, whose loaded modules may have changed."""
     if transaction.purpose is Purpose.UNLOAD:
         return replace(transaction, members=unload_members(facts, transaction.module))
     asked = {
@@ -76,7 +76,7 @@ def refreshed(facts: HostFacts, transaction: Transaction) -> Transaction:
 def joined(facts: HostFacts, new: Transaction, waiting: Transaction) -> Transaction:
     """Merge a NEW transaction with a WAITING one for some of the same modules."""
     if Purpose.UNLOAD in (new.purpose, waiting.purpose):
-        return new  # the later request decides
+        return new  # the later request wins
     members = {member.module: member for member in waiting.members}
     for member in new.members:
         earlier = members.get(member.module)
@@ -87,7 +87,7 @@ def joined(facts: HostFacts, new: Transaction, waiting: Transaction) -> Transact
 
 
 def without(transaction: Transaction, modules: Collection[str]) -> Transaction | None:
-    """The transaction without MODULES, which were handled otherwise; None if nothing is left."""
+    """The transaction without MODULES, handled elsewhere; None if nothing remains."""
     if transaction.asked <= set(modules) or transaction.purpose is not Purpose.RELOAD:
         return None
     return replace(
@@ -100,7 +100,7 @@ def without(transaction: Transaction, modules: Collection[str]) -> Transaction |
 
 
 def hindrance(facts: HostFacts, transaction: Transaction) -> str:
-    """Why a waiting job can no longer do what was requested, as a sentence; "" if it can."""
+    """One sentence on why a waiting job can no longer do its request; "" if it can."""
     subject = facts.module(transaction.module)
     if not subject.running.loaded:
         return f"{subject.name} was unloaded meanwhile."
@@ -142,5 +142,5 @@ def _along(module: KvmModule) -> Member:
 
 
 def _in_load_order(facts: HostFacts, names: Collection[str]) -> list[str]:
-    """What is used first: HostFacts has the modules in the order in which they are unloaded."""
+    """NAMES in loading order, the reverse of the order of modules in HostFacts."""
     return [name for name in reversed(tuple(facts.modules)) if name in names]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Changes without a reload and a job: of kvm.conf alone, or of a running module.
+"""Changes without a reload or a job: kvm.conf alone, or a running module.
 
 They are recorded, undone and retried in the same way as reloads.
 """
@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 
 async def write_file(reloads: Reloads, module: str, replacement: Replacement, uid: int) -> None:
-    """Put kvm.conf's new bytes for MODULE in place, and nothing else, for the user UID.
+    """Write only kvm.conf, with the new bytes for MODULE, for the user UID.
 
-    Raises OSError with the file as it was, or NotRestored; then the next start tries again.
+    Raises OSError with the file unchanged, or NotRestored; the next start then tries again.
     """
     try:
         await asyncio.to_thread(replacement.commit)
@@ -55,13 +55,13 @@ async def set_in_place(
     replacement: Replacement | None,
     uid: int,
 ) -> None:
-    """Change MODULE as it runs, and kvm.conf with it, for the user UID: no reload and no job.
+    """Change the running MODULE and kvm.conf for the user UID, without a reload or a job.
 
-    It is on record meanwhile, so that the next start rolls back what a crash cut in half.
+    The change is on record meanwhile, so that the next start rolls it back after a crash.
     Raises RolledBack or OSError with nothing changed, or NotRestored.
     """
     running = facts.modules[module].parameters
-    # Whatever else others write until then is theirs.
+    # Other values that others write until then are not touched.
     before = {name: running[name] for name in values if name in running}
     member, number = Member(module, values, before), await _next_job(reloads)
     step = JobState.ROLLING_BACK

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""One reload as a transaction: it ends verified in the new state or back in the old one.
+"""One reload as a transaction: it ends verified in the new state or restored to the old one.
 
-The order of the steps keeps the promises: everything that can fail for lack of space, permission
-or a program comes before the unload; the kernel's own refusal of the unload is the gate (running
+The guarantees follow from the order of the steps: everything that can fail for lack of space,
+permission or a program comes before the unload; the kernel's refusal to unload is the gate (running
 machines are never harmed, and nothing has been written yet); after the unload every path ends with
 a loaded module. In a chain the module that uses the others is unloaded first and loaded last.
 """
@@ -25,10 +25,10 @@ from nestd.host.editing.replacement import Replacement
 from nestd.host.kernel.interface import Kernel, LoadError, LoadTimeout, NotThisMachine
 from nestd.host.state.records import Records
 
-# QEMU's capability probes and udev's workers hold the module for moments.
+# QEMU's capability probes and udev's workers use the module briefly.
 UNLOAD_SECONDS = 2.0
 UNLOAD_FIRST_PAUSE = 0.05
-# For a module whose user has just been unloaded: there is no KVM meanwhile.
+# For a module whose user has just been unloaded, so that there is no KVM meanwhile.
 NEXT_UNLOAD_SECONDS = 0.5
 DEVICE_SECONDS = 5.0
 COMMIT_ATTEMPTS = 5
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 def reason(error: Exception) -> str:
-    """ERROR as a part of a sentence."""
+    """The text of ERROR as part of a sentence."""
     if isinstance(error, (LoadError, VerificationFailed)):
         return str(error)
     if isinstance(error, OSError):
@@ -49,15 +49,15 @@ def reason(error: Exception) -> str:
 
 @dataclass(frozen=True)
 class Gate:
-    """How to handle a refused unload."""
+    """How to treat a refused unload."""
 
-    explain: Callable[[], Awaitable[str]]  # one sentence: what uses the module
-    is_final: Callable[[], Awaitable[bool]]  # whether trying for longer is of no use
-    seconds: float  # how long it is tried otherwise
+    explain: Callable[[], Awaitable[str]]  # one sentence on what uses the module
+    is_final: Callable[[], Awaitable[bool]]  # whether further attempts are useless
+    seconds: float  # how long to retry otherwise
 
 
 Remake = Callable[[], Awaitable["Replacement | None"]]
-"""Makes the file's replacement once more where the file was changed meanwhile."""
+"""Prepares the replacement again if the file was changed meanwhile."""
 
 
 class Execution:
@@ -77,13 +77,13 @@ class Execution:
         self._progress = progress
         self._remake = remake
         self._roll_back = RollBack(kernel, types)
-        self.recorded: Transaction | None = None  # as it was recorded last
+        self.recorded: Transaction | None = None  # as last recorded
 
     async def run(self, transaction: Transaction, gate: Gate) -> None:
-        """Unload, load, verify; roll back where that fails.
+        """Unload, load, verify; roll back on failure.
 
-        Raises Busy or NotSupported, then with nothing changed and the record left to the caller;
-        RolledBack with the old state restored; NotRestored or ReloadFailed.
+        Raises Busy or NotSupported with nothing changed and the record left to the caller,
+        RolledBack with the old state restored, NotRestored or ReloadFailed.
         """
         await self._check_loads(transaction)
         await self.record(transaction.at(JobState.UNLOADING))
@@ -94,7 +94,7 @@ class Execution:
             await self.finish(transaction)
 
     async def unload(self, transaction: Transaction, gate: Gate) -> None:
-        """The first half. Raises Busy or NotSupported with everything loaded as it was."""
+        """The first half. Raises Busy or NotSupported with everything loaded as before."""
         loop = asyncio.get_running_loop()
         deadline, pause, gone = loop.time() + gate.seconds, UNLOAD_FIRST_PAUSE, False
         while True:
@@ -117,7 +117,7 @@ class Execution:
             pause *= 2
 
     async def load(self, transaction: Transaction) -> None:
-        """The second half, with the modules unloaded; also where a crash left off."""
+        """The second half, with the modules unloaded; also to continue after a crash."""
         self.recorded = transaction
         try:
             await self.record(transaction.at(JobState.LOADING))
@@ -127,7 +127,7 @@ class Execution:
                 await self.unload_all(transaction)
                 await self.load_all(transaction)
             await self.verify(transaction)
-        except Exception as error:  # whatever it is, no module is left unloaded
+        except Exception as error:  # no module may stay unloaded, whatever the error
             hangs = isinstance(error, LoadTimeout)
             await self.roll_back(self.recorded, reason(error), modprobe_hangs=hangs)
         await self.finish(self.recorded)
@@ -135,10 +135,10 @@ class Execution:
     async def roll_back(
         self, transaction: Transaction, reason: str, *, modprobe_hangs: bool = False
     ) -> None:
-        """Restore file and modules; always raises: RolledBack, NotRestored or ReloadFailed.
+        """Restore file and modules. Always raises RolledBack, NotRestored or ReloadFailed.
 
-        With MODPROBE_HANGS the configuration is not loaded from again. What could not be put back
-        keeps its record, and the file its backup: the next start tries again.
+        With MODPROBE_HANGS the configuration is not used for loads again. If something could not be
+        restored, the record and the file's backup are kept: the next start tries again.
         """
         await self.record(transaction.at(JobState.ROLLING_BACK), must=False)
         done = await self._roll_back.run(transaction, reason, modprobe_hangs=modprobe_hangs)
@@ -146,7 +146,7 @@ class Execution:
         raise done
 
     async def verify(self, transaction: Transaction) -> None:
-        """Read back what the kernel uses. Raises VerificationFailed."""
+        """Read back the kernel's values. Raises VerificationFailed."""
         self._progress(JobState.VERIFYING)
         for member in transaction.members:
             verify_values(self._kernel, self._types, member.module, member.wanted)
@@ -154,7 +154,7 @@ class Execution:
             raise VerificationFailed("/dev/kvm did not come back")
 
     async def record(self, transaction: Transaction, *, must: bool = True) -> None:
-        """Record the step, then report it. Without MUST a full disk does not stop the roll-back."""
+        """Record the step, then report it. Without MUST, a full disk does not stop a roll-back."""
         self.recorded = transaction
         try:
             record = transaction.encode(self._records.boot_id)
@@ -166,9 +166,9 @@ class Execution:
         self._progress(transaction.step)
 
     async def finish(self, transaction: Transaction) -> None:
-        """Remove the record, the last step of every path. Never raises.
+        """Remove the record, as the last step of every path. Never raises.
 
-        A record that cannot be removed does no harm: the next start finds everything done.
+        A record that cannot be removed is harmless: the next start finds everything done.
         """
         if transaction.replacement is not None:
             await asyncio.to_thread(transaction.replacement.discard)
@@ -178,12 +178,12 @@ class Execution:
             log.exception("The record of job %d could not be removed", transaction.job)
 
     def loaded(self, transaction: Transaction) -> tuple[str, ...]:
-        """The members that are loaded at this moment."""
+        """The members that are loaded now."""
         read = self._kernel.read_module
         return tuple(name for name in transaction.modules if read(name).loaded)
 
     async def _check_loads(self, transaction: Transaction) -> None:
-        """Try everything that the load needs before the unload."""
+        """Check everything that the load needs before the unload."""
         for module in transaction.modules:
             try:
                 await self._kernel.check_load(module)
@@ -198,12 +198,12 @@ class Execution:
         try:
             await self._kernel.unload(module)
         except OSError as error:
-            if error.errno != errno.ENOENT:  # else somebody has unloaded it already
+            if error.errno != errno.ENOENT:  # ENOENT: somebody has unloaded it already
                 error.filename = module
                 raise
 
     async def _load_again(self, transaction: Transaction, gone: bool, reason: str) -> None:
-        """Load the unloaded modules of a chain again, since another one turned out to be in use."""
+        """Load the already unloaded modules of a chain again, since another one is in use."""
         if gone:
             await self._roll_back.restore_modules(transaction, reason)
 
@@ -234,7 +234,7 @@ class Execution:
             await self._unload_one(module)
 
     def _was_overtaken(self, transaction: Transaction) -> bool:
-        """Whether one runs as before: udev, say, loaded it before the file was in place."""
+        """Whether one runs as before, for example loaded by udev before the file was in place."""
         for member in transaction.members:
             facts = self._kernel.read_module(member.module)
             types = self._types.get(member.module, {})

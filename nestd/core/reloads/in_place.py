@@ -20,11 +20,11 @@ def set_in_place(
     types: Mapping[str, ParameterType],
     replacement: Replacement | None,
 ) -> None:
-    """Write WANTED to the running MODULE, read it back, then put kvm.conf's new bytes in place.
+    """Write WANTED to the running MODULE, read it back, then write kvm.conf.
 
     The kernel comes first, since it may refuse. Raises RolledBack with its reason, or OSError for
-    the file, if module and file were read back unchanged, else NotRestored with what is in effect
-    now. Blocks on disk I/O.
+    the file, if module and file were read back unchanged; else NotRestored, whose text says what
+    is in effect. Blocks on disk I/O.
     """
     before = kernel.read_module(module).parameters
     try:
@@ -64,7 +64,7 @@ def _write(
 
 
 def _write_back(kernel: Kernel, module: str, old: Mapping[str, str]) -> list[str]:
-    """Write back as many of the old values as possible; the kernel's errors for the others."""
+    """Write back as many old values as possible; returns the kernel's errors for the others."""
     refused = []
     for name, value in old.items():
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Jobs: work that clients can watch. A job exists until it is removed some time after its end."""
+"""Jobs: work that clients can watch. A job is removed some time after its end."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def now() -> int:
 
 @dataclass
 class Job:
-    """A reload or unload of one module, asked for by the user UID. error is a sentence, or "".
+    """A reload or unload of one module, requested by the user uid. error is a sentence or "".
 
-    since is when it was asked for, in microseconds of CLOCK_REALTIME.
+    since is the time of the request, in microseconds of CLOCK_REALTIME.
     """
 
     id: int
@@ -35,7 +35,7 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more happens to it."""
+        """Whether the job has ended."""
         return self.state in ENDS
 
 
@@ -57,7 +57,7 @@ class Jobs:
         kind: str = "reload",
         since: int | None = None,
     ) -> Job:
-        """A job of that id: a new one, or one that was there SINCE before a restart of nestd."""
+        """Add a job with this id: a new one, or one from before a restart of nestd (SINCE)."""
         job = Job(job_id, module, uid, state, kind=kind, since=now() if since is None else since)
         self._jobs[job.id] = job
         for listener in self.on_new:
@@ -65,11 +65,11 @@ class Jobs:
         return job
 
     def get(self, job_id: int) -> Job | None:
-        """The job, also for a while after its end."""
+        """The job, available for a while after its end."""
         return self._jobs.get(job_id)
 
     def all(self) -> tuple[Job, ...]:
-        """Those that ended a while ago included, oldest first."""
+        """All jobs, including recently ended ones, oldest first."""
         return tuple(self._jobs.values())
 
     def current(self) -> tuple[Job, ...]:
@@ -77,7 +77,7 @@ class Jobs:
         return tuple(job for job in self._jobs.values() if not job.ended)
 
     def update(self, job: Job, state: JobState, error: str = "") -> None:
-        """The job came to STATE; with an end state it has ended."""
+        """Set the job's STATE; a final state ends it."""
         job.state = state
         job.error = error
         if state is not JobState.WAITING:
@@ -86,12 +86,12 @@ class Jobs:
             listener(job)
 
     def block(self, job: Job, blockers: tuple[Blocker, ...]) -> None:
-        """What a waiting job waits for now."""
+        """Set what a waiting job waits for now."""
         if job.state is JobState.WAITING and job.blockers != blockers:
             job.blockers = blockers
             for listener in self.on_change:
                 listener(job)
 
     def forget(self, job: Job) -> None:
-        """The job is no longer to be had."""
+        """Remove the job."""
         self._jobs.pop(job.id, None)

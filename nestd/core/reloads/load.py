@@ -35,7 +35,7 @@ class Load:
             await execution.finish(transaction)
 
     async def _unload(self, transaction: Transaction) -> None:
-        """Out with what is in already. Raises NotRestored where something uses it by now."""
+        """Unload the members already loaded. Raises NotRestored if something uses one by now."""
         with contextlib.suppress(OSError):
             await self._execution.unload_all(transaction)
         loaded = self._execution.loaded(transaction)

@@ -52,13 +52,12 @@ _EVENTS: Mapping[type[object], tuple[int, Event]] = {  # any other error: nothin
 log = logging.getLogger(__name__)
 
 ShutdownDelay = Callable[[], AbstractAsyncContextManager[None]]
-"""Held during the seconds in which a module may not be loaded: keeps the machine from shutting
-down."""
+"""Held during the seconds in which a module may not be loaded, to delay a shutdown."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to do to MODULE and its chain, and the change of the file."""
+    """What to do with a module and its chain, and the change of the file."""
 
     module: str
     members: tuple[Member, ...]
@@ -68,7 +67,7 @@ class Request:
 
 
 class Reloads:
-    """Carries them out. Whoever changes a module or its configuration holds the lock."""
+    """Runs reloads. Changing a module or its configuration requires the lock."""
 
     def __init__(
         self, view: HostView, records: Records, shutdown_delay: ShutdownDelay | None = None
@@ -77,7 +76,7 @@ class Reloads:
         self.records = records
         self.lock = asyncio.Lock()
         self._shutdown_delay = shutdown_delay or AsyncExitStack
-        self.is_ours = True  # the host, to act on: see claim()
+        self.is_ours = True  # whether to manage this host: see claim()
         self.jobs = Jobs()
         self.inhibitors = Inhibitors()
         self.waiting = Waiting(self.jobs, self._attempt, self._waits_for, self._in_use)
@@ -87,7 +86,7 @@ class Reloads:
         self.inhibitors.on_release.append(self.waiting.wake)
 
     async def close(self) -> None:
-        """Let the current job finish, then stop waiting; the records stay."""
+        """Let the current job finish, and end the waiting; the records stay."""
         async with self.lock:
             await self.waiting.close()
             await self.unfinished.close()
@@ -95,16 +94,16 @@ class Reloads:
             self.records.release()
 
     def claim(self) -> bool:
-        """Whether no other nestd acts on this host's modules, be it on another bus."""
+        """Whether no other nestd, even on another bus, manages this host's modules."""
         self.is_ours = self.records.claim()
         return self.is_ours
 
     def check_ours(self) -> None:
-        """Refuse to act beside another nestd. Raises NotSupported."""
+        """Refuse to act if another nestd manages the host. Raises NotSupported."""
         check_ours(self.is_ours)
 
     async def blockers(self, module: str) -> tuple[Blocker, ...]:
-        """What keeps MODULE, and what goes along with it, from being reloaded at this moment."""
+        """What prevents a reload of MODULE and the modules reloaded with it now."""
         facts = self.view.shared_facts()
         return await self._blockers(facts, (*chain.users(facts, module), module))
 
@@ -123,12 +122,12 @@ class Reloads:
         return (*found, *self.inhibitors.blockers())
 
     def refusal(self, module: str, found: Sequence[Blocker]) -> NestdError:
-        """The error for a refused reload of MODULE, given the blockers that were FOUND."""
+        """The error for a refused reload of MODULE, given the blockers FOUND."""
         kind = Inhibited if self.inhibitors.list() else Busy
         return kind(blockers.sentence(module, self.view.hidden.blockers(found)))
 
     async def inhibit(self, inhibitor: Inhibitor) -> int:
-        """Inhibit reloads from now on, after one that has begun; see Inhibitors.add()."""
+        """Inhibit reloads, after any reload in progress; see Inhibitors.add()."""
         async with self.lock:
             return self.inhibitors.add(inhibitor)
 
@@ -140,9 +139,9 @@ class Reloads:
         when: When,
         uid: int,
     ) -> Job:
-        """Do what is asked for REQUEST's module, for the user UID, now or when idle.
+        """Carry out REQUEST for the user UID, now or when idle.
 
-        For "now" the job has ended when this comes back; for "idle" it has begun to wait. Raises
+        For "now" the job has ended on return; for "idle" it has started to wait. Raises
         Busy, Inhibited or OSError with nothing changed, RolledBack, NotRestored or ReloadFailed.
         """
         first = JobState.WAITING if when is When.IDLE else JobState.UNLOADING
@@ -164,25 +163,25 @@ class Reloads:
         return job
 
     def new_job(self, transaction: Transaction) -> Job:
-        """A job for TRANSACTION, which is at its first step or comes from before a restart."""
+        """A job for TRANSACTION, which is at its first step or from before a restart."""
         purpose, since = transaction.purpose.value, transaction.since
         module, step = transaction.module, transaction.step
         return self.jobs.new(transaction.job, module, transaction.uid, step, purpose, since)
 
     async def keep_for_undo(self, transaction: Transaction) -> None:
-        """Keep TRANSACTION, which could not be undone: this process and the next one try again."""
+        """Keep TRANSACTION, whose undo failed: this process and the next one try again."""
         await self.execution().record(transaction, must=False)
         self.unfinished.add(transaction)
 
     def check_cancellable(self, job: Job) -> None:
-        """Refuse to cancel a job that does not wait. Raises Busy."""
+        """Refuse to cancel a job that is not waiting. Raises Busy."""
         if job.state is not JobState.WAITING:
             raise Busy(f"Job {job.id} is {job.state.value}: only a waiting job can be cancelled.")
 
     async def cancel(self, job: Job, uid: int) -> None:
         """End a waiting job for the user UID; the configuration stays as written. Raises Busy.
 
-        One that is about to reload decides first: its record is not taken away under it.
+        Waits for a reload attempt in progress, so that its record is not removed meanwhile.
         """
         self.check_cancellable(job)
         async with self.lock:
@@ -192,12 +191,12 @@ class Reloads:
         log.log(NOTICE, "Job %d was cancelled by user %d", job.id, uid, extra=fields)
 
     async def supersede(self, module: str) -> None:
-        """End jobs that wait for MODULE, and drop the undo of an earlier failed change of it."""
+        """End jobs that wait for MODULE, and drop the pending undo of a failed change of it."""
         await self._end_waiting((module,))
         await self._overrule((module,))
 
     async def _end_waiting(self, modules: Sequence[str], done: Transaction | None = None) -> None:
-        """MODULES are done: a job that also waits for other modules continues with those alone."""
+        """End waiting for MODULES, which are done; a job for more modules waits for the others."""
         for job, transaction in self.waiting.overlapping(modules):
             if done is not None and job.id == done.job:
                 continue
@@ -208,12 +207,12 @@ class Reloads:
                 self.waiting.change(job, remaining)
 
     async def _forget(self, transaction: Transaction | None) -> None:
-        """Remove what is left of a transaction that waited."""
+        """Remove the record and backup of a transaction that waited."""
         if transaction is not None:
             await self.execution().finish(transaction)
 
     async def _overrule(self, modules: Sequence[str], *, must_load: bool = True) -> None:
-        """Of what could not be undone, only that the modules MUST be LOADed stays."""
+        """Drop pending undos; with MUST_LOAD, only the requirement to load the modules stays."""
         for broken in self.unfinished.drop(modules):
             execution = self.execution()
             lost = [name for name in broken.modules if not self.is_loaded(name)]
@@ -227,11 +226,11 @@ class Reloads:
             self.unfinished.add(remaining)
 
     def execution(self) -> Execution:
-        """An execution without a job, or after its end."""
+        """An Execution without a job, or after its end."""
         return Execution(self.view.kernel, self.records, self.view.types(), lambda state: None)
 
     def execution_of(self, job: Job, remake: Remake | None = None) -> Execution:
-        """The execution of a transaction that reports its progress as JOB's."""
+        """An Execution that reports its progress as JOB's."""
 
         def progress(state: JobState) -> None:
             self.jobs.update(job, state)
@@ -249,7 +248,7 @@ class Reloads:
         self.view.config_changed()
 
     async def _begin_to_wait(self, facts: HostFacts, transaction: Transaction) -> Job:
-        """Write the configuration now and record the reload for later."""
+        """Write the configuration now, and record the reload for later."""
         for _, waiting in self.waiting.overlapping(transaction.modules):
             transaction = chain.joined(facts, transaction, waiting)
         execution = self.execution()
@@ -277,7 +276,7 @@ class Reloads:
         return job
 
     async def _attempt(self, job: Job) -> None:
-        """Try a waiting job's reload at a moment when nothing seems to use the module."""
+        """Try a waiting job's reload when nothing seems to use the module."""
         async with self.lock:
             await self.view.settled()
             transaction = self.waiting.transaction(job)
@@ -307,17 +306,17 @@ class Reloads:
                 await execution.run(transaction, gate)
         except BaseException as error:
             if waits and isinstance(error, (Busy, Inhibited, OSError)):
-                # Also where the step could not be recorded: the module has not been touched.
+                # Also if the step could not be recorded: the module has not been touched.
                 await execution.record(transaction.at(JobState.WAITING), must=False)
                 raise Busy(str(error)) from error
             if not isinstance(error, Exception):
-                raise  # cut off at any step: the record is for the next start
+                raise  # interrupted at any step: the next start uses the record
             await self.view.settled()
             name_cause(error, self.view.facts(), transaction.modules)
             if isinstance(error, (ReloadFailed, NotRestored)):
                 self.unfinished.add(execution.recorded or transaction)
             elif not isinstance(error, RolledBack):
-                await execution.finish(transaction)  # nothing has been done
+                await execution.finish(transaction)  # nothing was done
             await self._end_looked_at(job, error)
             raise
         await self._overrule(
@@ -326,13 +325,13 @@ class Reloads:
         await self._end_looked_at(job, None)
 
     async def _end_looked_at(self, job: Job, error: Exception | None) -> None:
-        """end() with one look at the host, taken now, for all who listen."""
+        """end() with one look at the host, taken now, for all listeners."""
         self.view.config_changed()
         await self.view.settled()
         self.end(job, error)
 
     def gate(self, transaction: Transaction, seconds: float) -> Gate:
-        """How refused unloads of TRANSACTION's modules are dealt with."""
+        """How to treat refused unloads of TRANSACTION's modules."""
         modules = tuple(reversed(transaction.modules))
 
         async def explain() -> str:
@@ -349,7 +348,7 @@ class Reloads:
         async with self.lock:
             if not self.unfinished.has(transaction):
                 raise RolledBack("A later change overruled it.")
-            # What somebody has loaded since stays, with their values.
+            # Modules loaded by others since then keep their values.
             members = tuple(
                 replace(member, before={}) if self.is_loaded(member.module) else member
                 for member in transaction.members
@@ -361,11 +360,11 @@ class Reloads:
                 self.view.config_changed()
 
     def is_loaded(self, module: str) -> bool:
-        """Whether MODULE is loaded at this moment."""
+        """Whether MODULE is loaded now."""
         return self.view.kernel.read_module(module).loaded
 
     def _in_use(self, job: Job) -> bool:
-        """Whether an unload is bound to fail; the reference counts are the quick answer."""
+        """Whether an unload is bound to fail, judged quickly by the reference counts."""
         transaction = self.waiting.transaction(job)
         if transaction is None or self.inhibitors.list():
             return True
@@ -373,15 +372,15 @@ class Reloads:
 
 
 def log_not_restored(module: str, uid: int, error: NestdError) -> None:
-    """Log a change of MODULE for the user UID that failed and could not be undone."""
+    """Log a failed change of MODULE for the user UID that could not be undone."""
     log.error("User %d was to change %s: %s", uid, module, error, extra=not_restored(module, uid))
 
 
 def name_cause(error: Exception, facts: HostFacts, modules: Sequence[str]) -> None:
-    """Add to ERROR the configuration line that keeps one of MODULES from being loaded."""
+    """Add to ERROR the configuration line that prevents a load of one of MODULES."""
     hint = next(filter(None, map(load_hint, map(facts.module, modules))), "")
     if hint and isinstance(error, (RolledBack, ReloadFailed)):
-        # modprobe itself says nothing of an `install` line.
+        # modprobe itself does not mention an `install` line.
         error.args = (f"{str(error).replace(' and said nothing', '')} {hint}",)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Finishes or undoes, at start, the transactions that the end of the previous nestd interrupted.
+"""Finishes or undoes, at start, transactions interrupted by the end of the previous nestd.
 
-A record says what was intended; its progress is read from the host: whether the module is loaded,
-with which values, which bytes are in kvm.conf. Every path ends completed or undone, and verified.
+A record contains the intention; the progress is read from the host: whether the module is loaded,
+its values, and the bytes in kvm.conf. Every path ends completed or undone, and verified.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 async def recover(reloads: Reloads) -> None:
     """Finish or undo everything on record; waiting jobs wait again, with their ids.
 
-    Records in the files of another machine (--root) belong to it and are left alone.
+    Records in another machine's files (--root) belong to it and are not touched.
     """
     if not reloads.view.kernel.can_load:
         return
@@ -55,10 +55,10 @@ async def recover(reloads: Reloads) -> None:
                 continue
             log.info("Job %d of before the restart: %s", number, transaction.step.value)
             if transaction.step is JobState.WAITING:
-                await reloads.wait(transaction)  # one that a kill kept from being forgotten ends
+                await reloads.wait(transaction)  # it ends if a kill prevented its removal
             else:
                 await _settle(reloads, transaction)
-        if not reloads.records.read_all():  # what is not over yet keeps the old file
+        if not reloads.records.read_all():  # unfinished transactions need the old file
             await asyncio.to_thread(_tidy, reloads.view.facts().own.place)
 
 
@@ -82,7 +82,7 @@ async def _settle(reloads: Reloads, transaction: Transaction) -> None:
 async def _wait_or_end(
     reloads: Reloads, execution: Execution, job: Job, transaction: Transaction, reason: str
 ) -> None:
-    """Nothing has happened to the modules, or they are loaded again as they were."""
+    """Handle modules that were not touched, or that are loaded again as before."""
     if transaction.when is When.IDLE:
         waiting = transaction.at(JobState.WAITING)
         await execution.record(waiting, must=False)
@@ -96,7 +96,7 @@ async def _wait_or_end(
 
 
 async def _complete(reloads: Reloads, execution: Execution, transaction: Transaction) -> None:
-    """Finish or undo it. Raises Busy where it is as if it had not begun."""
+    """Finish or undo it. Raises Busy if the state is as before its start."""
     loaded = [reloads.is_loaded(name) for name in transaction.modules]
     if transaction.step is JobState.UNLOADING:
         if all(loaded):
@@ -114,7 +114,7 @@ async def _complete(reloads: Reloads, execution: Execution, transaction: Transac
     elif not all(loaded):
         await execution.load(transaction)
     elif transaction.replacement is not None and not transaction.replacement.committed:
-        # Somebody else loaded it, with the configuration from before.
+        # Somebody else loaded it with the old configuration.
         await execution.roll_back(transaction, INTERRUPTED)
     else:
         try:

@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 PAUSE_SECONDS = 1.0
 """After a failure no hint counts for so long: whoever is told of it finds what they were told."""
 Undo = Callable[[Transaction], Awaitable[None]]
-"""Undo a transaction; raises RolledBack where that worked, else NotRestored or ReloadFailed."""
+"""Undo a transaction; raises RolledBack on success, else NotRestored or ReloadFailed."""
 
 
 class RetryUndo:
-    """The transactions still to be undone; each hint of a change triggers another try."""
+    """The transactions still to be undone; each hint of a change triggers another attempt."""
 
     def __init__(self, undo: Undo) -> None:
         self._undo = undo
@@ -28,18 +28,18 @@ class RetryUndo:
         self._pause_ends = 0.0
 
     def add(self, transaction: Transaction) -> None:
-        """Try again with TRANSACTION after a pause, and at each later hint."""
+        """Retry TRANSACTION after a pause, and at each later hint."""
         self._broken[transaction.job] = transaction
         loop = asyncio.get_running_loop()
         self._pause_ends = loop.time() + PAUSE_SECONDS
         loop.call_at(self._pause_ends, self.wake)
 
     def has(self, transaction: Transaction) -> bool:
-        """Whether this very transaction is still to be undone."""
+        """Whether exactly this transaction is still to be undone."""
         return self._broken.get(transaction.job) is transaction
 
     def drop(self, modules: Collection[str]) -> tuple[Transaction, ...]:
-        """Try no more where one of MODULES is concerned; what was to be undone."""
+        """Drop the transactions that concern any of MODULES; returns them."""
         found = [
             each for each in self._broken.values() if not set(modules).isdisjoint(each.modules)
         ]
@@ -48,7 +48,7 @@ class RetryUndo:
         return tuple(found)
 
     def wake(self) -> None:
-        """Something has changed: try."""
+        """Try again, since something has changed."""
         loop = asyncio.get_running_loop()
         pausing = loop.time() < self._pause_ends
         if self._broken and not pausing and (self._task is None or self._task.done()):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Rolls a transaction back: restores the file and the modules, and reads each back.
+"""Rolls a transaction back: restores and verifies the file and the modules.
 
-Errors say what is in effect now if something could not be restored.
+If something could not be restored, the errors say what is in effect now.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ Types = Mapping[str, Mapping[str, ParameterType]]
 
 
 class VerificationFailed(Exception):
-    """A module is not what it should be after the load; the text is one sentence."""
+    """A module's state after the load is not the expected one; the text is one sentence."""
 
 
 def verify_values(kernel: Kernel, types: Types, module: str, wanted: Mapping[str, str]) -> None:
-    """Read back that MODULE is loaded with WANTED. Raises VerificationFailed."""
+    """Verify that MODULE is loaded with WANTED. Raises VerificationFailed."""
     facts = kernel.read_module(module)
     if not facts.loaded:
         raise VerificationFailed(f"{module} is not loaded")
@@ -43,7 +43,7 @@ def verify_values(kernel: Kernel, types: Types, module: str, wanted: Mapping[str
 
 
 class RollBack:
-    """Puts back what a Transaction changed."""
+    """Restores what a Transaction changed."""
 
     def __init__(self, kernel: Kernel, types: Types) -> None:
         self._kernel = kernel
@@ -52,9 +52,9 @@ class RollBack:
     async def run(
         self, transaction: Transaction, reason: str, *, modprobe_hangs: bool = False
     ) -> NestdError:
-        """Restore file and modules, read back: the RolledBack that tells of it.
+        """Restore and verify file and modules; returns the RolledBack to raise.
 
-        Raises NotRestored, or ReloadFailed where a module stays unloaded.
+        Raises NotRestored, or ReloadFailed if a module stays unloaded.
         """
         problem = await self._restore_file(transaction)
         what = "kvm.conf was not changed"
@@ -73,9 +73,10 @@ class RollBack:
     async def restore_modules(
         self, transaction: Transaction, reason: str, *, modprobe_hangs: bool = False
     ) -> None:
-        """Load them as before: as configured, else with the old values and no configuration.
+        """Load the modules as before: from the configuration, else with only the old values.
 
-        Writable parameters of a running module need no load. Raises NotRestored or ReloadFailed.
+        Writable parameters of a running module are set without a load. Raises NotRestored or
+        ReloadFailed.
         """
         for member in transaction.members:
             self._write_back(member)
@@ -93,13 +94,13 @@ class RollBack:
                 tried.append(system_reason(error) if isinstance(error, OSError) else str(error))
         else:
             await self._raise_not_restored(transaction, reason, tried)
-        # No other load would give a device that this one does not.
+        # If this load does not create the device, no other would.
         if not await self._kernel.wait_for_device(DEVICE_SECONDS):
             name = transaction.module
             log.warning("/dev/kvm did not come back as it was before %s was reloaded", name)
 
     async def _restore_file(self, transaction: Transaction) -> str:
-        """Put the file back; "" or why its new bytes still stand."""
+        """Put the file back; returns "" or why the new bytes are still in place."""
         try:
             if transaction.replacement is not None:
                 await asyncio.to_thread(transaction.replacement.undo)
@@ -129,11 +130,11 @@ class RollBack:
         facts = self._kernel.read_module(member.module)
         types = self._types.get(member.module, {})
         for name in facts.writable.intersection(differing(member.before, facts.parameters, types)):
-            with contextlib.suppress(OSError):  # what counts is read back
+            with contextlib.suppress(OSError):  # the result is read back
                 self._kernel.write_parameter(member.module, name, member.before[name])
 
     async def _unload_other(self, module: str) -> None:
-        """Unload a member that runs with other values than before, unless it is already in use."""
+        """Unload a member that runs with values other than before, unless it is in use."""
         if self._kernel.read_module(module).loaded:
             with contextlib.suppress(OSError):
                 await self._kernel.unload(module)

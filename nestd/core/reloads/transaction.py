@@ -21,7 +21,7 @@ _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, R
 
 
 class DamagedRecord(Exception):
-    """The bytes are not a valid record of a transaction; the text says why."""
+    """The bytes are not a valid transaction record; the text says why."""
 
 
 class Purpose(Enum):
@@ -30,7 +30,7 @@ class Purpose(Enum):
     RELOAD = "reload"
     UNLOAD = "unload"
     LOAD = "load"
-    FILE = "file"  # kvm.conf alone; only on record where that failed and has to be undone
+    FILE = "file"  # kvm.conf alone; recorded only if it failed and must be undone
 
 
 @dataclass(frozen=True)
@@ -39,35 +39,35 @@ class Member:
 
     module: str
     wanted: Mapping[str, str]  # parameters to verify after the load
-    before: Mapping[str, str]  # parameters as they ran
-    asked: bool = True  # for itself; else it goes along with one that it uses
+    before: Mapping[str, str]  # the previous running values
+    asked: bool = True  # requested; else included because of a requested one
 
 
 @dataclass(frozen=True)
 class Transaction:
-    """One job: who asked, what is wanted, what ran before, the file's change.
+    """One job: the caller, the wanted values, the previous values, the file's change.
 
-    members are in the order of their loads: what the others need comes first, and is unloaded last.
+    members are in loading order: those that others need come first, and are unloaded last.
     """
 
     job: int
     uid: int
     when: When
-    step: JobState  # what really happened is read from the host
+    step: JobState  # the real progress is read from the host
     members: tuple[Member, ...]
     replacement: Replacement | None
-    module: str  # the member that was asked for
+    module: str  # the requested member
     purpose: Purpose = Purpose.RELOAD
-    since: int = field(default_factory=now)  # when it was asked for, as Job.since
+    since: int = field(default_factory=now)  # time of the request, as Job.since
 
     @property
     def asked(self) -> frozenset[str]:
-        """The modules that it is about, without those that go along."""
+        """The requested modules, without dependents."""
         return frozenset(member.module for member in self.members if member.asked)
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """The names of all members, in the order of their loads."""
+        """The names of all members, in loading order."""
         return tuple(member.module for member in self.members)
 
     def at(self, step: JobState) -> Transaction:
@@ -75,12 +75,12 @@ class Transaction:
         return replace(self, step=step)
 
     def without_values(self) -> Transaction:
-        """The same modules, whatever they are to run with."""
+        """The same modules, without values to verify and without the file."""
         members = tuple(replace(member, wanted={}, before={}) for member in self.members)
         return replace(self, members=members, replacement=None)
 
     def encode(self, boot_id: str) -> bytes:
-        """The record, as JSON; BOOT_ID tells a later start whether it still means this boot."""
+        """Encode the record as JSON; BOOT_ID tells a later start whether it is from this boot."""
         own = next(member for member in self.members if member.module == self.module)
         document = {
             "format": FORMAT,
@@ -110,7 +110,7 @@ class Transaction:
 
 
 def decode(record: bytes, boot_id: str) -> Transaction:
-    """Read a record back. Raises DamagedRecord, also for one of another boot or format."""
+    """Decode a record. Raises DamagedRecord, also for another boot or format."""
     try:
         document = json.loads(record)
         if document["format"] != FORMAT:
@@ -177,14 +177,14 @@ def _strings(document: dict[str, Any]) -> dict[str, str]:
 
 
 def _time(number: object) -> int:
-    """As D-Bus has it: a "t"."""
+    """NUMBER as a D-Bus "t". Raises ValueError."""
     if not isinstance(number, int) or not 0 <= number < 1 << 64:
         raise ValueError(number)
     return number
 
 
 def _unsigned(number: object) -> int:
-    """As D-Bus has it: a "u"."""
+    """NUMBER as a D-Bus "u". Raises ValueError."""
     if not isinstance(number, int) or not 0 <= number < 1 << 32:
         raise ValueError(number)
     return number

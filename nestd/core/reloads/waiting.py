@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Reloads that wait until nothing uses their module.
 
-There is one waiting job per module or chain of modules; the latest request decides. It is woken by
-the kernel's events about virtual machines and modules and by the end of an inhibitor. Only where no
-event announces the end of a use (a machine's memory is still being freed, a process merely has
-/dev/kvm open) is the reference count polled, at growing intervals.
+There is one waiting job per module or chain of modules; the latest request wins. Kernel events
+about virtual machines and modules wake it, and so does the end of an inhibitor. If no event
+announces the end of a use (a machine's memory is still being freed, or a process merely has
+/dev/kvm open), the reference count is polled at growing intervals.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from nestd.core.reloads.transaction import Transaction
 FREEING_PAUSES = (0.01, 0.02, 0.04)
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
-# Their end is announced by an event.
+# An event announces their end.
 _ANNOUNCED = (BlockerKind.MACHINE, BlockerKind.INHIBITOR)
 
 log = logging.getLogger(__name__)
 
 Attempt = Callable[[Job], Awaitable[None]]
-"""Reload now; raises Busy where that cannot be, other errors where the job has failed."""
+"""Reload now; raises Busy if that is impossible now, other errors if the job has failed."""
 Blockers = Callable[[Job], Awaitable[tuple[Blocker, ...]]]
 InUse = Callable[[Job], bool]
 
@@ -53,18 +53,18 @@ class Waiting:
         self._waiters: dict[int, _Waiter] = {}  # by job
 
     def add(self, job: Job, transaction: Transaction) -> None:
-        """JOB waits to do TRANSACTION."""
+        """Make JOB wait for TRANSACTION."""
         waiter = _Waiter(job, transaction)
         self._waiters[job.id] = waiter
         waiter.task = asyncio.create_task(self._wait(waiter))
 
     def transaction(self, job: Job) -> Transaction | None:
-        """The transaction that JOB waits for; None if it does not wait."""
+        """The transaction that JOB waits for; None if it is not waiting."""
         waiter = self._waiters.get(job.id)
         return waiter.transaction if waiter else None
 
     def change(self, job: Job, transaction: Transaction) -> None:
-        """JOB waits on, for TRANSACTION."""
+        """Make the waiting JOB wait for TRANSACTION instead."""
         self._waiters[job.id].transaction = transaction
         self._waiters[job.id].hint.set()
 
@@ -77,7 +77,7 @@ class Waiting:
         ]
 
     def cancel(self, job: Job) -> Transaction | None:
-        """Stop JOB from waiting; returns the abandoned transaction."""
+        """End JOB's waiting; returns the abandoned transaction."""
         waiter = self._waiters.pop(job.id, None)
         if waiter is None:
             return None
@@ -86,7 +86,7 @@ class Waiting:
         return waiter.transaction
 
     def wake(self) -> None:
-        """Something may have changed: check again."""
+        """Check again, since something may have changed."""
         for waiter in self._waiters.values():
             waiter.hint.set()
 
@@ -102,7 +102,7 @@ class Waiting:
         job, pause, explained = waiter.job, FIRST_PAUSE, False
         while self._waiters.get(job.id) is waiter:
             waiter.hint.clear()
-            # A new job says at once what it waits for.
+            # A new job shows at once what it waits for.
             in_use = await self._stays_in_use(job) if explained else self._in_use(job)
             if not in_use and await self._try(waiter):
                 return
@@ -115,7 +115,7 @@ class Waiting:
                 pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _stays_in_use(self, job: Job) -> bool:
-        """Whether an unload is bound to fail, even after some moments.
+        """Whether an unload is bound to fail, even after a short wait.
 
         The kernel announces the end of a machine shortly before it drops the reference, and
         explaining what uses the module (a scan of /proc) takes longer than that.
@@ -133,7 +133,7 @@ class Waiting:
         except Busy:
             return False
         except NestdError:
-            pass  # the job's state and error tell
+            pass  # the job's state and error show it
         except Exception:
             log.exception("Job %d ended unexpectedly", waiter.job.id)
         if self._waiters.get(waiter.job.id) is waiter:
@@ -143,7 +143,7 @@ class Waiting:
     async def _explain_while_in_use(self, waiter: _Waiter) -> bool | None:
         """_explain(), but None as soon as nothing uses the module.
 
-        Where machines come and go all the time, none may be there for less than a scan takes.
+        If machines keep starting and ending, the module may be free for less than a scan takes.
         """
         explaining, hints = asyncio.create_task(self._explain(waiter.job)), 0
         try:
@@ -157,13 +157,13 @@ class Waiting:
                     if not self._in_use(waiter.job):
                         return None
             if hints:
-                waiter.hint.set()  # the scan may have been before what they told
+                waiter.hint.set()  # the scan may be older than the events
             return explaining.result()
         finally:
             explaining.cancel()
 
     async def _explain(self, job: Job) -> bool:
-        """Publish what JOB waits for; whether an event will announce the end of it."""
+        """Publish what JOB waits for; whether an event will announce its end."""
         try:
             found = await self._blockers(job)
         except Exception:
@@ -173,7 +173,7 @@ class Waiting:
         return any(each.kind in _ANNOUNCED for each in found)
 
     async def _sleep(self, hint: asyncio.Event, seconds: float | None) -> bool:
-        """Wait for a hint, SECONDS at most; whether one came."""
+        """Wait at most SECONDS for a hint; whether one came."""
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(hint.wait(), seconds)
         return hint.is_set()

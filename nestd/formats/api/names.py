@@ -11,15 +11,15 @@ NO_OBJECT = "/"
 
 
 def module_path(name: str) -> str:
-    """The object of the module NAME; "/" for none."""
+    """The object path of the module NAME; "/" for none."""
     return f"{MANAGER_PATH}/module/{name}" if name else NO_OBJECT
 
 
 def log_daemon_path(name: str) -> str:
-    """The object of the libvirt daemon NAME."""
+    """The object path of the libvirt daemon NAME."""
     return f"{MANAGER_PATH}/log/{name}"
 
 
 def job_path(job_id: int) -> str:
-    """The object of the job JOB_ID."""
+    """The object path of the job JOB_ID."""
     return f"{MANAGER_PATH}/job/{job_id}"

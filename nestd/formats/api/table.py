@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The shape of an interface's table."""
+"""The types of an interface's table."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""libvirtd.conf, virtqemud.conf and their kin, exactly as libvirt reads them (src/util/virconf.c).
+"""libvirtd.conf, virtqemud.conf etc., exactly as libvirt reads them (src/util/virconf.c).
 
     NAME = VALUE      VALUE: "text", 'text', \"\"\"text on many lines\"\"\", a number, or a [ list ]
 
 Statements end with a line end or ";". There are no escapes and no continuation lines. The first of
 several assignments to one name counts. A NUL ends a string's text. A file that holds only white
-space is an error, an empty file is not. Errors carry libvirt's own words.
+space is an error, an empty file is not. Errors use libvirt's own wording.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _NUMBER = re.compile(rb"[-+]?([0-9]+)")
 class ConfError(ValueError):
     """libvirt cannot read the file, or cannot use the value; the daemon does not start.
 
-    line is counted from 1, as libvirt counts; 0 stands for the whole file.
+    line counts from 1, as in libvirt; 0 stands for the whole file.
     """
 
     def __init__(self, line: int, text: str) -> None:
@@ -209,11 +209,11 @@ def _scalar(data: bytes, position: int) -> tuple[Kind, Value, int]:
 
 
 def _string(data: bytes, position: int) -> re.Match[bytes]:
-    # libvirt looks for triple quotes only where more than six bytes are left (and so takes
-    # """""" for an empty string with something behind it, at the very end of a file).
+    # libvirt looks for triple quotes only if more than six bytes are left (so at the very
+    # end of a file it takes """""" for an empty string followed by other text).
     if data.startswith(b'"""', position) and position + 6 < len(data):
         found = _TRIPLE_QUOTED.match(data, position)
-        last = max(position + 3, len(data) - 2)  # where libvirt gives up, and counts lines to
+        last = max(position + 3, len(data) - 2)  # libvirt gives up here; line numbers count to it
     else:
         found = _QUOTED.match(data, position)
         last = position

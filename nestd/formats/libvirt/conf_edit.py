@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Sets one string in libvirtd.conf and its kin; every other byte stays.
+"""Sets one string in libvirtd.conf and similar files; every other byte stays.
 
 The rule:
 - NAME is assigned: the value of the first assignment, the one that counts, is replaced. Later
@@ -11,7 +11,7 @@ The rule:
 
 Setting a name that was not set and unsetting it again therefore restores the original bytes. If
 only white space would be left, which libvirt refuses, unsetting leaves an empty file. An added line
-is surrounded by line feeds whatever ends the other lines: libvirt's augeas lens takes nothing else.
+is surrounded by line feeds whatever ends the other lines: libvirt's augeas lens requires it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The categories that libvirt's messages have, for warnings about filters that match none.
+"""The categories of libvirt's messages, used to warn about filters that match none.
 
-Those of libvirt 11.3.0, from the VIR_LOG_INIT() lines of its source. Other versions have a few
-others, so a filter that matches none of these may still be right.
+The list is that of libvirt 11.3.0, from the VIR_LOG_INIT() lines of its source. Other versions
+differ in a few, so a filter that matches none of these may still be right.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from nestd.formats.libvirt.log_items import (
     strict_level,
 )
 
-# Far more than anyone needs, and few enough for log_warnings to look at all of them at once.
+# Far more than anyone needs, and few enough for log_warnings to compare them all.
 MAX_FILTERS = 200
 
 _NOT_IN_PATTERN = re.compile(r"[^A-Za-z0-9_.*?-]")
@@ -46,13 +46,13 @@ class Filter:
 
 
 class InvalidFilter(InvalidItem):
-    """Says which filter breaks which rule, in one sentence and as attributes."""
+    """A filter breaks a rule; the text and the attributes say which filter and which rule."""
 
     noun = "filter"
 
 
 def parse_strict(text: str) -> tuple[Filter, ...]:
-    """The filters of a text that nestd may write; none for an empty text.
+    """Parse the filters of a text that nestd may write; none for an empty text.
 
     Raises InvalidFilter, also for more than MAX_FILTERS filters or MAX_TEXT characters.
     """
@@ -65,9 +65,9 @@ def parse_strict(text: str) -> tuple[Filter, ...]:
 
 
 def parse_readback(text: str) -> tuple[Filter, ...]:
-    """The filters of a text that comes from libvirt or a file, as libvirt 9 understands it.
+    """Parse the filters of a text from libvirt or a file, as libvirt 9 does.
 
-    Raises InvalidFilter for what no libvirt accepts.
+    Raises InvalidFilter for a text that no version of libvirt accepts.
     """
     return tuple(_lenient(item) for item in split_leniently(text, InvalidFilter))
 

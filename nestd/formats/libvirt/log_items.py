@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-# More than anyone needs to write: all of libvirt's categories, one by one, are half of it. It
-# also stays below what one argument of a program may have (128 KiB).
+# More than anyone needs to write: a list of all of libvirt's categories has half of it. It is
+# also below the limit of one program argument (128 KiB).
 MAX_TEXT = 16_384
 # A longer text is not parsed when it is read back.
 MAX_READBACK = 262_144
@@ -56,7 +56,7 @@ class InvalidItem(ValueError):
 
 
 def split_strictly(text: str, error: type[InvalidItem]) -> Iterator[Item]:
-    """The items of a text that nestd may write; any number of blanks may separate them.
+    """Split a text that nestd may write; any number of blanks may separate the items.
 
     Raises ERROR for a text of more than MAX_TEXT characters.
     """
@@ -65,7 +65,7 @@ def split_strictly(text: str, error: type[InvalidItem]) -> Iterator[Item]:
 
 
 def split_leniently(text: str, error: type[InvalidItem]) -> Iterator[Item]:
-    """The items as libvirt finds them. Raises ERROR for more than MAX_READBACK characters."""
+    """Split a text as libvirt does. Raises ERROR for more than MAX_READBACK characters."""
     _check_length(text, MAX_READBACK, error)
     return _split(text)
 

@@ -39,7 +39,7 @@ class Destination(Enum):
     FILE = "file"
 
 
-# An output of these kinds has to name its destination.
+# An output of these kinds must name its destination.
 _NAMED = (Destination.SYSLOG, Destination.FILE)
 
 
@@ -62,17 +62,17 @@ class Output:
 
 
 class InvalidOutput(InvalidItem):
-    """Says which output breaks which rule, in one sentence and as attributes."""
+    """An output breaks a rule; the text and the attributes say which output and which rule."""
 
     noun = "output"
 
 
-# libvirt's own choice where none are set and systemd's journal exists (virLogSetDefaultOutput).
+# libvirt's default if none are set and systemd's journal exists (virLogSetDefaultOutput).
 DEFAULT = (Output(Level.WARNING, Destination.JOURNALD),)
 
 
 def parse_strict(text: str) -> tuple[Output, ...]:
-    """The outputs of a text that nestd may write; none for an empty text.
+    """Parse the outputs of a text that nestd may write; none for an empty text.
 
     Raises InvalidOutput, also for more than MAX_TEXT characters.
     """
@@ -88,11 +88,11 @@ def parse_strict(text: str) -> tuple[Output, ...]:
 
 
 def parse_readback(text: str, directory: str = "/") -> tuple[Output, ...]:
-    """The outputs of a text that comes from libvirt or a file, as libvirt 9 understands it.
+    """Parse the outputs of a text from libvirt or a file, as libvirt 9 does.
 
     DIRECTORY is the daemon's working directory, for relative paths. The last of several outputs
-    to one place is kept. Raises InvalidOutput for what no libvirt accepts; whether a file can be
-    opened is not checked.
+    to one place is kept. Raises InvalidOutput for a text that no version of libvirt accepts;
+    whether a file can be opened is not checked.
     """
     outputs: dict[tuple[Destination, str], Output] = {}
     for item in split_leniently(text, InvalidOutput):
@@ -108,10 +108,10 @@ def canonical(outputs: Iterable[Output]) -> str:
 
 
 def add(outputs: Iterable[Output], new: Output) -> tuple[Output, ...]:
-    """The outputs plus a new one; every message that was shown before is still shown.
+    """Add an output; every message that was shown before is still shown.
 
-    No outputs mean libvirt's default, which ends as soon as any output is set: the default is
-    then added by name. An output to the same place stays, with the lower of the two levels.
+    No outputs means libvirt's default, which no longer applies once any output is set: the
+    default is then added by name. An output to the same place stays, with the lower level.
     """
     known = tuple(outputs) or DEFAULT
     if all(one.place != new.place for one in known):
@@ -121,7 +121,7 @@ def add(outputs: Iterable[Output], new: Output) -> tuple[Output, ...]:
 
 
 def file_paths(outputs: Iterable[Output]) -> tuple[str, ...]:
-    """The files that the outputs write. libvirt creates the files but not their directories."""
+    """The files that the outputs write to. libvirt creates files but not their directories."""
     return tuple(one.name for one in outputs if one.destination is Destination.FILE)
 
 
@@ -175,5 +175,5 @@ def _destination(item: Item, rest: list[str]) -> Destination:
 
 
 def _absolute(path: str, directory: str) -> str:
-    """As g_canonicalize_filename() forms it: textually, two leading slashes kept."""
+    """Normalize PATH as g_canonicalize_filename() does: textually, two leading slashes kept."""
     return posixpath.normpath(posixpath.join(directory, path))

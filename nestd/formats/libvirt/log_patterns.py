@@ -2,8 +2,8 @@
 """The patterns of log filters: "*" matches any text, "?" any character, the rest itself.
 
 A pattern matches anywhere in a category: libvirt puts "*" around it (virLogFilterNew). This holds
-since libvirt 4.4.0, first with fnmatch(3), then with GLib's g_pattern_match_simple(), for which
-"[" is an ordinary character.
+since libvirt 4.4.0, first with fnmatch(3), then with GLib's g_pattern_match_simple(), which treats
+"[" as an ordinary character.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from functools import lru_cache
 def normal(pattern: str) -> str:
     """The shortest form with the same meaning: without the stars around it, "*" for all.
 
-    A star stays before a leading "+", which libvirt would drop as a relic of old versions.
+    A star stays before a leading "+", which libvirt would drop (old versions gave it a meaning).
     """
     inner = re.sub(r"\*\*+", "*", pattern.strip("*"))
     return "*" + inner if not inner or inner.startswith("+") else inner
@@ -29,7 +29,7 @@ def matches(pattern: str, category: str) -> bool:
 def covers(general: str, special: str) -> bool:
     """Whether GENERAL matches every category that SPECIAL matches.
 
-    The answer may be False although it does in rare cases of "?" next to "*".
+    In rare cases with "?" next to "*" the answer is False although it does.
     """
     # A star of SPECIAL stands for any text, so only a star of GENERAL may cover it.
     return _found(general, special, barrier="*")

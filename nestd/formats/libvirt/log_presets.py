@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Log filters by name: exactly those that libvirt's guide to debug logs recommends.
+"""Named log filters: exactly those that libvirt's guide to debug logs recommends.
 
-From libvirt's docs/kbase/debuglogs.rst, and "sample" from the comments of libvirtd.conf. The
-guide's settings for versions before 4.4.0, which need log_level = 1, are left out.
+The source is libvirt's docs/kbase/debuglogs.rst; "sample" is from the comments of libvirtd.conf.
+The guide's settings for versions before 4.4.0, which need log_level = 1, are left out.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The text to set so that a libvirt daemon reports exactly what it reported before.
 
-libvirt puts a star on either side of each pattern when it is set (virLogFilterNew), and drops a
-leading "+": setting what it reports would add a pair of stars each time.
+libvirt adds a star on either side of each pattern that is set (virLogFilterNew), and drops a
+leading "+": setting the reported text as it is would add a pair of stars each time.
 """
 
 from __future__ import annotations
@@ -25,6 +25,6 @@ def outputs_to_set(reported: str) -> str:
 def _to_set(item: str) -> str:
     found = _FILTER.fullmatch(item)
     if found is None:
-        return item  # of a version before 4.4.0, which adds none
+        return item  # from a version before 4.4.0, which adds none
     plus = "+" if found[2].startswith("+") else ""
     return f"{found[1]}{plus}{found[2]}"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Warnings about log settings that are valid but hardly intended, one sentence each.
+"""Warnings about log settings that are valid but probably not intended, one sentence each.
 
-A filter is shadowed if the filters before it decide everything that it could. That is certain if
-one of them matches every category that it matches; for the known categories it also holds if each
-of those that it matches is matched by some earlier filter.
+A filter is shadowed if earlier filters decide all of its categories. That is certain if one of them
+matches every category that it matches; for the known categories it is enough that each one that it
+matches is matched by some earlier filter.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from nestd.formats.libvirt.log_patterns import covers, matches
 def warnings(
     filters: Sequence[Filter], outputs: Sequence[Output], log_level: int = 0
 ) -> tuple[str, ...]:
-    """The warnings about a daemon's settings, or about some of them.
+    """The warnings about all or some of a daemon's settings.
 
-    No outputs stand for libvirt's default; LOG_LEVEL is 0 (not set) to 4. The caller checks the
+    No outputs means libvirt's default; LOG_LEVEL is 0 (not set) to 4. The caller checks the
     directories of the outputs: log_outputs.file_paths().
     """
     return (
@@ -66,7 +66,7 @@ def _unseen(filters: Sequence[Filter], outputs: Sequence[Output], log_level: int
 
 
 def _default(log_level: int) -> Output:
-    """The journal at log_level, but never at debug level (virLogSetDefaultOutputToJournald)."""
+    """The journal at LOG_LEVEL, but never at debug level (virLogSetDefaultOutputToJournald)."""
     level = Level(log_level) if log_level else log_outputs.DEFAULT[0].level
     return Output(max(level, Level.INFO), Destination.JOURNALD)
 

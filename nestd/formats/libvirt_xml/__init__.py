@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The XML of libvirt: a domain, and QEMU's capabilities from libvirt's cache.
+"""libvirt's XML: domains, and QEMU's capabilities from libvirt's cache.
 
-safe_xml is the only parser: it refuses entities, and documents that are too large or too deep.
+safe_xml is the only parser: it refuses entities and documents that are too large or too deep.
 domain_xml holds what the guest checks use. Imports formats.printable. Begin with domain_xml.
 """

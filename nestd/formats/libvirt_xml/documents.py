@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Several XML documents in one text, as virt-install --print-xml prints them one after another.
+"""Several XML documents in one text, as printed by virt-install --print-xml.
 
-Anybody may send a text: it is read in a time that grows with its length, whatever it is.
+Any user may send a text: reading takes linear time, whatever the content.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MOST = 100
 
 
 def split_domains(text: str) -> tuple[str, ...]:
-    """Each <domain> of TEXT by itself; TEXT unchanged unless it holds several."""
+    """Each <domain> of TEXT by itself; TEXT unchanged unless it contains several."""
     plain = _blanked(text, _COMMENT, _CDATA)
     places = list(_spans(plain, _DOMAIN))
     if len(places) < 2 or _wrapped(plain, places):
@@ -27,16 +27,16 @@ def split_domains(text: str) -> tuple[str, ...]:
 
 
 def domain_name(text: str) -> str:
-    """The name of the <domain> in TEXT, "" where it has none."""
+    """The name of the <domain> in TEXT, "" if it has none."""
     for begin, end in _spans(_blanked(text, _COMMENT, _CDATA), _NAME):
         return html.unescape(re.sub("<[^>]*>", "", text[begin:end])).strip()
     return ""
 
 
 def _spans(text: str, *marks: tuple[str, str]) -> Iterator[tuple[int, int]]:
-    """Where what stands from an opening mark to its closing one begins and ends.
+    """The offsets of each span from an opening mark to its closing mark.
 
-    MARKS are pairs of regular expressions. One that is not closed is the last.
+    MARKS are pairs of regular expressions. A span that is not closed is the last one.
     """
     opening = re.compile("|".join(f"({mark})" for mark, _ in marks))
     closing = [re.compile(mark) for _, mark in marks]
@@ -50,7 +50,7 @@ def _spans(text: str, *marks: tuple[str, str]) -> Iterator[tuple[int, int]]:
 
 
 def _blanked(text: str, *marks: tuple[str, str]) -> str:
-    """TEXT with blanks instead of what stands between the marks: all offsets stay."""
+    """TEXT with the spans between MARKS replaced by blanks, so that all offsets stay."""
     parts, at = [], 0
     for begin, end in _spans(text, *marks):
         parts += [text[at:begin], " " * (end - begin)]
@@ -59,7 +59,7 @@ def _blanked(text: str, *marks: tuple[str, str]) -> str:
 
 
 def _wrapped(plain: str, places: list[tuple[int, int]]) -> bool:
-    """Whether anything but blanks and declarations surrounds the domains."""
+    """Whether anything other than blanks and declarations surrounds the domains."""
     begins, ends = [begin for begin, _ in places], [end for _, end in places]
     between = "".join(plain[end:begin] for end, begin in zip([0, *ends], [*begins, len(plain)]))
     return _blanked(between, _DECLARATION).strip() != ""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The parts of a libvirt domain's XML that decide whether the guest can run guests of its own.
 
-Values are taken literally, "" where there is none; core.checks interprets them
+Values are taken literally, "" if missing; core.checks interprets them
 (https://libvirt.org/formatdomain.html).
 """
 
@@ -16,7 +16,7 @@ from nestd.formats.libvirt_xml import safe_xml
 ROOT = "domain"
 _COMMENT = re.compile(r"<!--.*?-->|<\?.*?\?>", re.DOTALL)
 _TAG = re.compile(r"""<domain(?:\s+[\w:.-]+\s*=\s*(?:'[^'<]*'|"[^"<]*"))*\s*>""")
-MOST_ELEMENTS = 5_000  # anybody may send a document; a large domain has some 2,000 elements
+MOST_ELEMENTS = 5_000  # any user may send a document; a large domain has some 2,000 elements
 
 _LIBOSINFO = "{http://libosinfo.org/xmlns/libvirt/domain/1.0}"
 _QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
@@ -24,7 +24,7 @@ _QEMU = "{http://libvirt.org/schemas/domain/qemu/1.0}"
 
 @dataclass(frozen=True)
 class CpuFeature:
-    """A <feature> of <cpu>; libvirt takes one without a policy as required."""
+    """A <feature> of <cpu>; without a policy libvirt treats it as required."""
 
     name: str
     policy: str
@@ -32,25 +32,25 @@ class CpuFeature:
 
 @dataclass(frozen=True)
 class Cpu:
-    """<cpu>. libvirt takes one without a mode as custom."""
+    """The <cpu> element; without a mode libvirt treats it as custom."""
 
     mode: str = ""
     match: str = ""
-    check: str = ""  # "none", "partial" or "full": how far libvirt compared it with QEMU's
+    check: str = ""  # "none", "partial" or "full": how far libvirt compared it with QEMU's CPU
     model: str = ""
     vendor: str = ""  # "Intel", "AMD" ...: libvirt compares it with the host's processor
-    empty: bool = True  # no element in it, of whatever kind
+    empty: bool = True  # has no child element at all
     features: tuple[CpuFeature, ...] = ()
     rest: tuple[str, ...] = ()  # the other elements (topology, numa, cache ...), each as XML
 
     def policies(self, *names: str) -> tuple[str, ...]:
-        """The policies of the features that have one of NAMES, in order."""
+        """The policies of the features named in NAMES, in order."""
         return tuple(each.policy for each in self.features if each.name in names)
 
 
 @dataclass(frozen=True)
 class Domain:
-    """A guest as its XML describes it; cpu is None without a <cpu> element."""
+    """A guest as described by its XML; cpu is None without a <cpu> element."""
 
     type: str
     name: str = ""
@@ -62,12 +62,12 @@ class Domain:
     has_features: bool = False  # the <features> of the guest, not the processor's
     nested_hv: str = ""  # "on" or "off"
     kvm_hidden: str = ""  # "on" or "off"
-    hyperv: bool = False  # it is told that it runs on Hyper-V, whose services it may use
+    hyperv: bool = False  # the guest sees Hyper-V, and may use its services
     hugepages: bool = False
     launch_security: str = ""  # "sev", "sev-snp", "tdx" or "s390-pv"
     os_id: str = ""  # libosinfo's identifier: http://redhat.com/rhel/9.4
-    qemu_arguments: tuple[str, ...] = ()  # passed to QEMU without a look by libvirt
-    tag: str = ""  # the <domain ...> tag as it stands there, with its namespaces
+    qemu_arguments: tuple[str, ...] = ()  # passed to QEMU unchecked by libvirt
+    tag: str = ""  # the <domain ...> tag as written, with its namespaces
 
 
 def parse(text: str) -> Domain:

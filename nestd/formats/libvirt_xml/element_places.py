@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Where elements stand in the bytes of an XML document that safe_xml has read without complaint."""
+"""Byte offsets of the elements in an XML document that safe_xml has accepted."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 from dataclasses import dataclass
 from xml.parsers import expat
 
-# A tag from its "<" to its ">", which may stand in an attribute's value too.
+# A tag from its "<" to its ">"; an attribute's value may contain ">" too.
 _TAG = re.compile(rb"""<(?:[^<>"']|"[^"]*"|'[^']*')*>""")
 
 
 @dataclass(frozen=True)
 class Place:
-    """One element: the offsets of its first byte, of the end of its start tag, of its end."""
+    """One element: the offsets of its first byte, the end of its start tag, and its end."""
 
     path: tuple[str, ...]
     start: int
@@ -21,25 +21,25 @@ class Place:
     end: int
 
     def tag(self, data: bytes) -> bytes:
-        """Its start tag."""
+        """The element's start tag."""
         return data[self.start : self.tag_end]
 
     def indent(self, data: bytes) -> bytes:
-        """The blanks before it, where nothing else stands before it in its line."""
+        """The blanks before the element if nothing else precedes it on its line."""
         line = data[data.rfind(b"\n", 0, self.start) + 1 : self.start]
         return line if not line.strip() else b""
 
     def replaced(self, data: bytes, tag: bytes) -> bytes:
-        """DATA with another start tag in its place."""
+        """DATA with TAG in place of the start tag."""
         return data[: self.start] + tag + data[self.tag_end :]
 
     def removed(self, data: bytes) -> bytes:
-        """DATA without the element, and without the line that it was alone in."""
+        """DATA without the element, and without its line if it was alone on it."""
         before = data[: self.start].rstrip(b" \t")
         return before.removesuffix(b"\n") + data[self.end :]
 
     def with_child(self, data: bytes, child: bytes) -> bytes:
-        """DATA with another element at its end."""
+        """DATA with CHILD added as the element's last child."""
         indent = self.indent(data)
         line = b"\n" + indent + b"  " + child
         tag = self.tag(data)
@@ -60,16 +60,16 @@ class Places:
     found: tuple[Place, ...]
 
     def all(self, *path: str) -> tuple[Place, ...]:
-        """Those of that path from the root on."""
+        """The elements with this path from the root."""
         return tuple(each for each in self.found if each.path == path)
 
     def first(self, *path: str) -> Place | None:
-        """The first of them."""
+        """The first element with this path from the root, or None."""
         return next(iter(self.all(*path)), None)
 
 
 def find_places(data: bytes) -> Places:
-    """All elements of DATA, which is UTF-8 whatever it says of itself."""
+    """All elements of DATA, which is UTF-8 whatever encoding it declares."""
     parser = expat.ParserCreate("utf-8")
     opened: list[tuple[str, int]] = []
     found: list[Place] = []

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The state file that libvirt keeps of a running domain: /run/libvirt/qemu/NAME.xml
+"""libvirt's state file of a running domain: /run/libvirt/qemu/NAME.xml
 (virDomainObjFormat).
 
-It contains passwords (VIR_DOMAIN_DEF_FORMAT_SECURE), all of them in <devices>, where reading stops.
+It contains passwords (VIR_DOMAIN_DEF_FORMAT_SECURE), all in <devices>, where reading stops.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from nestd.formats.libvirt_xml.domain_xml import Domain
 
 ROOT = "domstatus"
 MOST_ELEMENTS = 5_000
-_DEVICES = (3, "devices")  # of the domain; the status has some of its own before, at depth 2
+_DEVICES = (3, "devices")  # of the domain; an earlier one, at depth 2, belongs to the status
 
 
 def parse(text: str) -> Domain:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Gives a guest what a hypervisor needs, or takes it away, in its libvirt XML: one line changes.
+"""Exposes or withholds the CPU feature that a hypervisor needs in a guest's libvirt XML.
 
-All other bytes stay. What libvirt gives by itself is in nestd/core/checks/guest (x86, s390, power).
+One line changes, all other bytes stay. libvirt's own defaults are described in
+nestd/core/checks/guest (x86, s390, power).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ NESTED_HV = "nested-hv"
 FEATURES: Mapping[str, str] = MappingProxyType(
     {"intel": "vmx", "amd": "svm", "power": NESTED_HV, "s390": "sief2"}
 )
-"""What a guest needs, by the host's vendor."""
+"""The feature that a guest needs, by the host's vendor."""
 _ARCHITECTURES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "vmx": ("x86_64", "i686"),
@@ -36,17 +37,17 @@ _STATE = re.compile(rb"""(\sstate\s*=\s*)(?:'[^']*'|"[^"]*")""")
 
 
 class NotChangeable(ValueError):
-    """The XML cannot say it; the message goes on after the guest's name."""
+    """The XML cannot express it; the message continues a sentence after the guest's name."""
 
 
 class NotConcerned(NotChangeable):
-    """The guest is none that could have it."""
+    """The guest is of a kind that cannot have the feature."""
 
 
 def changed(text: str, feature: str, *, give: bool) -> str:
-    """TEXT with FEATURE given or withheld from the next start on; TEXT itself where it is already.
+    """TEXT with FEATURE given or withheld from the next start on; TEXT itself if it already is.
 
-    Raises NotChangeable, and safe_xml.XmlError for what is no domain.
+    Raises NotChangeable, and safe_xml.XmlError if TEXT is not a domain.
     """
     domain = domain_xml.parse(text)
     if domain.type == "qemu":
@@ -60,7 +61,7 @@ def changed(text: str, feature: str, *, give: bool) -> str:
 
 
 def requires(domain: Domain, feature: str) -> bool:
-    """Whether libvirt starts or restores the guest only where the host can give FEATURE."""
+    """Whether libvirt starts or restores the guest only if the host can provide FEATURE."""
     if feature == NESTED_HV:
         return domain.nested_hv == "on"
     policies = domain.cpu.policies(feature) if domain.cpu is not None else ()
@@ -120,7 +121,7 @@ def _with_feature(data: bytes, domain: Domain, feature: str, give: bool) -> byte
 
 
 def _has_by_itself(cpu: Cpu, feature: str) -> bool:
-    """Whether the guest gets it wherever the host nests, unless it is withheld."""
+    """Whether the guest gets FEATURE by default if the host's nesting is on."""
     return cpu.mode in _WHOLE or (cpu.mode == "host-model" and feature in ("vmx", "sief2"))
 
 
@@ -130,7 +131,7 @@ def _feature_line(data: bytes, lines: tuple[Place, ...], feature: str) -> Place 
 
 
 def _with_value(pattern: re.Pattern[bytes], tag: bytes, name: bytes, value: bytes) -> bytes:
-    """The tag with that value of the attribute; one without it (libvirt has a default) gets it."""
+    """The tag with the attribute NAME set to VALUE; it is added if missing (libvirt's default)."""
     if pattern.search(tag):
         return pattern.sub(rb"\g<1>'%s'" % value, tag, count=1)
     return re.sub(rb"^(<[^\s/>]+)", rb"\g<1> %s='%s'" % (name, value), tag)

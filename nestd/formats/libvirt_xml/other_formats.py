@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Recognizes formats that are not domain XML, and says how to get the domain XML or an answer."""
+"""Recognizes formats other than domain XML, and says how to get domain XML or an answer."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _KNOWN = (
 
 
 def recognize(text: str) -> str:
-    """What TEXT is, in a sentence or two; "" if it may be XML or is not recognized."""
+    """What TEXT is, in one or two sentences; "" if it may be XML or is not recognized."""
     if not text.strip():
         return "The text is empty."
     if text.lstrip("\ufeff \t\r\n").startswith("<"):

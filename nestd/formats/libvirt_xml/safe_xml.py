@@ -25,14 +25,14 @@ class XmlError(ValueError):
 
 
 Until = tuple[int, str]
-"""Where reading may end: an element's depth (the root's is 1) and its name."""
+"""The element at which reading may end: its depth (the root's is 1) and its name."""
 
 
 def parse(text: str, root: str, most_elements: int, until: Until | None = None) -> Element:
     """The document's root element, whose name must be ROOT. Raises XmlError.
 
-    An encoding that the text declares is ignored: it is text already. Parsing stops where UNTIL
-    is met; the rest may be missing.
+    A declared encoding is ignored, since TEXT is decoded already. Parsing stops at UNTIL; the
+    rest may be missing.
     """
     try:
         size = len(text.encode("utf-8"))
@@ -47,11 +47,11 @@ def parse(text: str, root: str, most_elements: int, until: Until | None = None) 
 
 
 class _StopReading(Exception):
-    """Everything that the caller wants has been read."""
+    """Everything that the caller needs has been read."""
 
 
 def _read(text: str, root: str, most_elements: int, until: Until | None) -> Element | str:
-    """The root element, or what is wrong; not raised, since a traceback would keep half a tree."""
+    """The root element or an error text; an exception's traceback would keep half a tree alive."""
     builder = _LimitedBuilder(root, most_elements, until)
     parser = DefusedXMLParser(target=builder, forbid_dtd=True)
     try:
@@ -70,7 +70,7 @@ def _read(text: str, root: str, most_elements: int, until: Until | None) -> Elem
 
 
 class _LimitedBuilder:
-    """A TreeBuilder that stops where a document exceeds the limits."""
+    """A TreeBuilder that stops as soon as a document exceeds the limits."""
 
     def __init__(self, root: str, most_elements: int, until: Until | None) -> None:
         self.root: Element | None = None

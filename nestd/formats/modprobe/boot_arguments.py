@@ -29,11 +29,11 @@ class BootTool(Enum):
 
 
 class BootSetup(NamedTuple):
-    """A host's tool, and the tool's file that sets KVM's parameters now, "" if none was found."""
+    """A host's tool, and its file that currently sets KVM's parameters ("" if none was found)."""
 
     tool: BootTool = BootTool.UNKNOWN
     file: str = ""
-    zipl: bool = False  # to be run after grubby
+    zipl: bool = False  # must be run after grubby
 
 
 # The file to edit, the place in it, and the command that applies it.

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Changes one module's parameters in a modprobe.d file.
 
-The one rule: foreign bytes never change.
+The one rule: bytes written by others never change.
 
 Set: the last assignment of the parameter in the file gets the new value in its place, unless it has
 that value already. If there is none, a line `options MODULE NAME=VALUE` is added at the end of the
-file, with the line end of the line before it; a file without a final line end stays without one; an
-unfinished last line (it ends in a backslash) stays last.
+file, with the line end of the line before it. A file without a final line end stays without one. An
+unfinished last line (one that ends in a backslash) stays last.
 
-Remove: every assignment of the parameter goes, each with one separator; an options line that is
-left empty goes whole, with its line end. Setting a value in a file without one and removing it
+Remove: every assignment of the parameter is removed, each with one separator; an options line that
+becomes empty is removed with its line end. Setting a value in a file without one and removing it
 again therefore restores the original bytes. A file that was created for the value stays, empty:
 only people may remove it, since an empty file can mask one of the same name in a lower directory.
 
-An assignment is what the kernel would see: all options of the module in the file, joined by libkmod
-and split by the kernel. Commented lines are never touched.
+Assignments are those that the kernel would see: all options of the module in the file, joined by
+libkmod and split by the kernel. Commented lines are never touched.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ from nestd.formats.modprobe.module_options import JoinedOptions, join
 from nestd.formats.modprobe.next_load import text_for_people
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
-# Printable ASCII that has no special meaning for libkmod and the kernel, and blanks, which the
-# kernel keeps within double quotes.
+# Printable ASCII without special meaning to libkmod and the kernel, and blanks, which the kernel
+# keeps within double quotes.
 _VALUE = re.compile(r"[ !$-&(-\[\]-~]+")
 
 
 class EditError(ValueError):
-    """The file cannot be changed as requested; the text is a sentence that says why and where."""
+    """The file cannot be changed as requested; the text is one sentence that says why and where."""
 
 
 def configured(data: bytes, module: str, *, kmod: int) -> dict[str, str | None]:
-    """The last value that the file gives each parameter of MODULE, None for a bare name.
+    """The last value that the file assigns to each parameter of MODULE, None for a bare name.
 
-    Names have '_' for '-'. KMOD is the major version of the installed kmod.
+    Names have '_' in place of '-'. KMOD is the major version of the installed kmod.
     """
     parameters = kernel_params.split(_joined(parse(data, kmod=kmod), _module(module)).text)
     return {
@@ -63,9 +63,9 @@ def set_parameters(
 ) -> bytes:
     """The file's bytes with CHANGES made; a value of None or "" removes the parameter.
 
-    Raises EditError, and then nothing may be written: if a name or a value would not reach the
-    kernel unchanged, or if the rest of the file would keep the change from having exactly the
-    requested effect.
+    Raises EditError if a name or value would not reach the kernel unchanged, or if the rest of
+    the file would keep the change from having exactly the requested effect. Nothing may be
+    written then.
     """
     for parameter, value in changes.items():
         edit = _Edit(_module(module), _parameter_name(parameter), _checked(parameter, value), kmod)
@@ -154,11 +154,11 @@ class _Edit:
     def _with_line(self, data: bytes, assignment: bytes) -> bytes:
         """DATA with a new line at its end, or before an unfinished last line."""
         line = b"options " + self.module + b" " + assignment
-        # The unfinished line that is split off has its line end, like most lines.
+        # The unfinished line is split off with its line end, like most lines.
         lines = deque(logical_lines(data, kmod=self.kmod, skip=BLANK), maxlen=1)
         last = lines[-1] if lines else None
         if last is not None and not last.terminated and not last.unfinished:
-            # Never a "\r" here: it would become part of the foreign line.
+            # Never add "\r" here: it would become part of somebody else's line.
             return data + b"\n" + line
         at = last.start if last is not None and last.unfinished else len(data)
         line_end = b"\r\n" if data[:at].endswith(b"\r\n") else b"\n"
@@ -213,7 +213,7 @@ def _without(data: bytes, places: list[_Place]) -> bytes:
     result = b"".join([*kept, data[cuts[-1][1] :]])
     last = places[-1].source
     if cuts[-1] == (last.start, last.end) and not last.terminated and not last.unfinished:
-        # The file had no line end at its end; now the line before it has none.
+        # The file had no final line end; now the previous line, which is last, has none.
         return result[:-1]
     return result
 
@@ -238,7 +238,7 @@ def _cuts(places: list[_Place]) -> Iterator[tuple[int, int]]:
 
 
 def _hindrance(joined: JoinedOptions) -> str:
-    """Why an assignment has no effect: something before it hides it from the kernel."""
+    """Why an assignment has no effect: what precedes it hides it from the kernel."""
     for token in kernel_params.tokens(joined.text):
         index, offset = joined.locate(token.start)
         line = joined.parts[index].line_at(offset)

@@ -20,7 +20,7 @@ _BYTES_READ = 4095
 # The version of kmod whose parser handles quotes before the module name and more white space.
 _REWRITTEN = 29
 
-# Outside quotes white space ends a word; an unclosed quote takes all the rest.
+# Outside quotes white space ends a word; an unclosed quote extends to the end.
 _WORD = re.compile(rb'(?:[^"\s]+|"[^"]*(?:"|\Z))+')
 _OLD_WORD = re.compile(rb'(?:[^" ]+|"[^"]*(?:"|\Z))+')
 _OPTION = re.compile(rb'("?)([^".=\s]*)\.([^".=\s]*)(?:=(.*))?', re.DOTALL)
@@ -49,7 +49,7 @@ def _split(text: bytes) -> Iterator[_Parts]:
         if value is None:
             yield module, parameter, None
         else:
-            # "MODULE.PARAMETER=A B" was quoted as a whole by the boot loader.
+            # The boot loader quoted "MODULE.PARAMETER=A B" as a whole.
             value = quote + value
             yield module, parameter + b"=" + value, value
 
@@ -86,7 +86,7 @@ def _old_parts(word: bytes) -> _Parts | None:
 
 def _directives(module: bytes, option: bytes, value: bytes | None) -> Iterator[Directive]:
     if module == b"modprobe" and option.startswith(b"blacklist=") and value is not None:
-        # These names stay as they are: with a '-' they never match a module.
+        # These names are not normalized: with a '-' they never match a module.
         for name in value.split(b","):
             yield Blacklist(name, 0)
         return

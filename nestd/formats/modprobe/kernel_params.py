@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-# The kernel's isspace(), which counts Latin-1's no-break space (lib/ctype.c).
+# The kernel's isspace(), which includes Latin-1's no-break space (lib/ctype.c).
 WHITE_SPACE = b"\t\n\v\f\r \xa0"
 
 _TOKEN = re.compile(rb'(?:[^"\t\n\v\f\r \xa0]+|"[^"]*(?:"|\Z))+')
@@ -24,14 +24,14 @@ class Parameter:
     """One `NAME`, `NAME=VALUE`, `NAME="VALUE"` or `"NAME=VALUE"` of an options string."""
 
     name: bytes  # unchanged: '-' and '_' are the same to the kernel
-    value: bytes | None  # without quotes; None where there is no '='
+    value: bytes | None  # without quotes; None without '='
     start: int  # offsets in the string, quotes included
     end: int
-    open_quote: bool  # an unclosed quote: this parameter took all the rest of the string
+    open_quote: bool  # an unclosed quote: this parameter extends to the end of the string
 
     @property
     def key(self) -> bytes:
-        """The name with '_' for '-', for comparing."""
+        """The name with '_' in place of '-', for comparison."""
         return self.name.replace(b"-", b"_")
 
     @property
@@ -59,10 +59,10 @@ def split(text: bytes) -> tuple[Parameter, ...]:
 def _parameter(token: bytes, start: int) -> Parameter:
     quoted = token.startswith(b'"')
     body = token[1:] if quoted else token
-    # A '=' in the first place does not separate.
+    # A leading '=' is not a separator.
     equals = body.find(b"=", 1)
     name, value = (body, None) if equals < 0 else (body[:equals], body[equals + 1 :])
-    # The quote at the end goes with one at the value's or at the token's beginning, but only one.
+    # A closing quote pairs with one at the start of the value or token, but only once.
     if value is not None and value.startswith(b'"'):
         value = value[1:-1] if value.endswith(b'"') else value[1:]
     elif quoted and value is not None and value.endswith(b'"'):
@@ -73,7 +73,7 @@ def _parameter(token: bytes, start: int) -> Parameter:
 
 
 class ParameterType(Enum):
-    """What a parameter is declared as; the values are modinfo(8)'s words for it."""
+    """A parameter's declared type; the values are modinfo(8)'s names for it."""
 
     BOOL = "bool"
     INVBOOL = "invbool"
@@ -102,14 +102,14 @@ class ParameterType(Enum):
     ULONG_ARRAY = "array of ulong"
     ULLONG_ARRAY = "array of ullong"
     CHARP_ARRAY = "array of charp"
-    # Declared as bool or not at all, but read by KVM's own code.
+    # Declared as bool or not at all, but parsed by KVM's own code.
     NX_HUGE_PAGES = "kvm.nx_huge_pages"
     L1D_FLUSH = "kvm_intel.vmentry_l1d_flush"
     # Not declared, or of an unknown type.
     UNKNOWN = ""
 
 
-# A kernel's version, major and minor. RHEL's kernels keep the version that they are based on.
+# A kernel's major and minor version. RHEL's kernels keep the version that they are based on.
 KernelVersion = tuple[int, int]
 
 _RANGES = {
@@ -127,12 +127,12 @@ _BOOLEANS = (ParameterType.BOOL, ParameterType.INVBOOL, ParameterType.BINT)
 _LONGEST_CHARP = 1024
 _ARRAY_OF = "array of "
 
-# kstrtoint() and its kin with base 0; one line feed at the end is allowed.
+# kstrtoint() and similar with base 0; one final line feed is allowed.
 _SIGNED = re.compile(rb"([-+]?)(?:0[xX]([0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))\n?")
 _UNSIGNED = re.compile(rb"(\+?)(?:0[xX]([0-9a-fA-F]+)|(0[0-7]*)|([1-9][0-9]*))\n?")
 
-# kstrtobool() looks at the first byte, and after an 'o' at the second. The kernels that learned
-# true/false (0d6ea3ac94ca) and enabled/disabled (ae5b3500856f) are given with them.
+# kstrtobool() looks at the first byte, and after an 'o' at the second. true/false (0d6ea3ac94ca)
+# and enabled/disabled (ae5b3500856f) are listed with the kernels that introduced them.
 _BOOLEAN_WORDS: tuple[tuple[KernelVersion, bytes, bool], ...] = (
     ((0, 0), b"1yY", True),
     ((0, 0), b"0nN", False),
@@ -143,13 +143,13 @@ _BOOLEAN_WORDS: tuple[tuple[KernelVersion, bytes, bool], ...] = (
 )
 _NEWEST = (99, 0)
 
-# Besides a bool's words, of which "off" and, on kernels that don't know it, "never" are two.
+# In addition to a bool's words, which include "off" and, on kernels without it, "never".
 _NX_WORDS = (b"force", b"auto")
 _L1D_WORDS = (b"auto", b"never", b"cond", b"always")
 
 
 def parameter_type(declared: str, *, module: str = "", parameter: str = "") -> ParameterType:
-    """The type that modinfo(8)'s parmtype field names: "bool", "int", "array of int", "charp".
+    """The type named by modinfo(8)'s parmtype field: "bool", "int", "array of int", "charp".
 
     With MODULE and PARAMETER, the few that KVM parses with its own code get their own type.
     Any other type is UNKNOWN.
@@ -168,8 +168,8 @@ def accepts(
     """Whether the parameter's type accepts the value; None is the bare name.
 
     KERNEL is the version that will load the module. Without it, only values that every kernel
-    accepts count, which is right for a value to be written. Not checked: an array's maximum
-    length, a string's buffer size, and the module's own checks. UNKNOWN accepts everything.
+    accepts pass, as required of values to be written. Not checked: an array's maximum length, a
+    string's buffer size, and the module's own checks. UNKNOWN accepts everything.
     """
     if type_ is ParameterType.UNKNOWN:
         return True
@@ -195,8 +195,8 @@ def truth(
 ) -> bool | None:
     """Whether a switch like `nested` is on, given its value in an options line or in sysfs.
 
-    None if a load with this value would fail, or if the type is not a switch. For UNKNOWN, Y, N
-    and numbers count, as sysfs shows them. KERNEL as for accepts().
+    None if a load with this value would fail, or if the type is not a switch. UNKNOWN takes Y, N
+    and numbers, as shown by sysfs. KERNEL is as in accepts().
     """
     if value is None:
         return True if accepts(type_, None) and type_ is not ParameterType.UNKNOWN else None

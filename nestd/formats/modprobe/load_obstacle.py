@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Obstacles to loading a module, and the sentence that describes each.
 
-core finds the obstacles and reports them as (kind, text, file, line); daemon and command line both
-take the sentence from here.
+core finds the obstacles and reports them as (kind, text, file, line); the daemon and nestctl both
+take the sentences from here.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ class ObstacleKind(Enum):
 
     BLACKLIST = "blacklist"  # udev does not load the module, `modprobe NAME` does
     INSTALL = "install"  # modprobe runs a command instead of loading it
-    ALIAS = "alias"  # modprobe takes its name for another one, or for none
+    ALIAS = "alias"  # modprobe resolves its name to another module, or to none
     DENIED = "denied"  # module_blacklist= on the kernel command line
-    VALUE = "value"  # the module would refuse a value
-    FILE = "file"  # modprobe would hang in a file, or stop there
-    DEPENDENCY = "dependency"  # one of these holds for a module that it needs
+    VALUE = "value"  # the module would reject a value
+    FILE = "file"  # modprobe would hang on a file, or stop there
+    DEPENDENCY = "dependency"  # a module that it needs has one of these
     UNKNOWN_PARAMETER = "unknown-parameter"  # the kernel ignores it: the load succeeds
 
 
 class LoadObstacle(NamedTuple):
-    """One obstacle, with its place and the words there.
+    """One obstacle, with its place and the text found there.
 
-    kind is a word of ObstacleKind, or of a later version. text is "" where others cannot read the
-    file. For "dependency" it is "MODULE KIND" or "MODULE KIND: TEXT", of the module that is needed.
+    kind is a value of ObstacleKind, or one of a later version. text is "" if others cannot read
+    the file. For "dependency" it is "MODULE KIND" or "MODULE KIND: TEXT", about the needed module.
     line is 0 on the kernel command line, and for a whole file.
     """
 
@@ -67,9 +67,9 @@ _LOAD_NOTHING = frozenset(
 
 
 def loads_nothing(command: str) -> bool:
-    """Whether COMMAND, of an `install` line, certainly loads no module.
+    """Whether COMMAND of an `install` line certainly loads no module.
 
-    modprobe hands it to /bin/sh; only a try shows what others do.
+    modprobe passes it to /bin/sh; the effect of other commands shows only when they run.
     """
     if "$(" in command or "`" in command:
         return False
@@ -78,7 +78,7 @@ def loads_nothing(command: str) -> bool:
 
 
 def sentence(module: str, obstacle: LoadObstacle) -> str:
-    """OBSTACLE to a load of MODULE, as one sentence."""
+    """One sentence about OBSTACLE to a load of MODULE."""
     kind, text, needed = obstacle.kind, obstacle.text, ""
     if kind == ObstacleKind.DEPENDENCY.value:
         needed, _, kind = text.partition(": ")[0].partition(" ")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The lines of a modprobe.d file as libkmod joins them, with the way back to the file's bytes.
+"""The lines of a modprobe.d file as joined by libkmod, with offsets into the file's bytes.
 
 This is libkmod's freadline_wrapped(): a backslash before a line end joins two lines with nothing
-in between, a backslash before any other byte is dropped and keeps that byte, and that holds for
-comment lines too. A NUL byte ends the text of its line (libkmod's strings are C strings).
-A lone backslash at the very end of a file is dropped since kmod 34; earlier it became byte 0xFF.
+in between; a backslash before any other byte is dropped and that byte is kept, in comment lines
+too. A NUL byte ends the text of its line (libkmod's strings are C strings). A lone backslash at
+the very end of a file is dropped since kmod 34; earlier it became byte 0xFF.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-# A file's end in a lone backslash means nothing from this version of kmod on.
+# From this version of kmod on, a lone backslash at the end of a file is dropped.
 DROPS_LAST_BACKSLASH = 34
 
 _PIECE = re.compile(
     rb"(?P<plain>[^\\\n]+)|(?P<wrap>\\\n)|(?P<escape>\\.)|(?P<last>\\)|\n", re.DOTALL
 )
-_SIMPLE = re.compile(rb"[^\\\n\0]+\n")  # one physical line that means what it looks like
+_SIMPLE = re.compile(rb"[^\\\n\0]+\n")  # one physical line without special characters
 BLANK = re.compile(rb"(?:[\t ]*\n|#[^\\\n]*\n)+")
 """Most comments and empty lines."""
 
@@ -68,7 +68,7 @@ class LogicalLine:
 
 
 class _Builder:
-    """One logical line in the making."""
+    """One logical line under construction."""
 
     def __init__(self, start: int, line: int) -> None:
         self.start = start
@@ -104,8 +104,8 @@ def logical_lines(
 ) -> Iterator[LogicalLine]:
     """The logical lines of a file's bytes, as version KMOD of libkmod reads them.
 
-    They cover the file without gaps, comments and empty lines included. Physical lines that SKIP
-    matches, BLANK for instance, are left out, which is much faster.
+    They cover the file without gaps, comments and empty lines included. Physical lines that match
+    SKIP, for example BLANK, are left out, which is much faster.
     """
     line, position = 1, 0
     while position < len(data):
@@ -121,7 +121,7 @@ def logical_lines(
 
 
 def _simple(data: bytes, start: int, line: int) -> LogicalLine | None:
-    """The line at START if it has no special character, like nearly all lines; None otherwise."""
+    """The line at START if it has no special character (nearly all lines), else None."""
     found = _SIMPLE.match(data, start)
     if found is None:
         return None

@@ -16,7 +16,7 @@ from typing import Union
 
 from nestd.formats.modprobe.logical_lines import BLANK, LogicalLine, logical_lines
 
-# The version of kmod that learned the keyword "weakdep".
+# The version of kmod that introduced the keyword "weakdep".
 KNOWS_WEAKDEP = 33
 
 _WORD = re.compile(rb"[^\t ]+")
@@ -29,8 +29,8 @@ _DEPRECATED = (b"include", b"config")
 class Options:
     """`options MODULE TEXT`: TEXT is passed to the kernel when MODULE is loaded."""
 
-    module: bytes  # with '_' for '-'
-    text: bytes  # with blanks for tabs, otherwise byte for byte
+    module: bytes  # with '_' in place of '-'
+    text: bytes  # tabs replaced by blanks, otherwise byte for byte
     line: int  # physical line where the directive starts, from 1; 0 on the kernel command line
     source: LogicalLine | None = field(default=None, compare=False, repr=False)
     offset: int = field(default=0, compare=False, repr=False)  # of TEXT in the logical line
@@ -42,7 +42,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Blacklist:
-    """`blacklist MODULE`: neither an alias nor `modprobe -b` loads it."""
+    """`blacklist MODULE`: aliases and `modprobe -b` do not load it."""
 
     module: bytes
     line: int
@@ -86,7 +86,7 @@ class Softdep:
 
 @dataclass(frozen=True)
 class Weakdep:
-    """`weakdep MODULE TEXT`: modules that this one may ask for; a hint for initramfs builders."""
+    """`weakdep MODULE TEXT`: modules that this one may request; a hint for initramfs builders."""
 
     module: bytes
     text: bytes
@@ -106,10 +106,10 @@ Directive = Union[Options, Blacklist, Install, Remove, Alias, Softdep, Weakdep, 
 
 
 def parse(data: bytes, *, kmod: int, about: bytes = b"") -> tuple[Directive, ...]:
-    """All directives of a file, in order. KMOD is the major version of the installed kmod.
+    """Parse all directives of a file, in order. KMOD is the major version of the installed kmod.
 
-    With ABOUT, a module's name with '_', most of those that cannot concern that module are left
-    out; bad lines are not. Of a thousand files nearly all lines concern other modules.
+    With ABOUT, a module's name with '_', most directives that cannot concern that module are left
+    out, but no bad lines. In a thousand files nearly all lines concern other modules.
     """
     return (_parse_large if len(data) > _LARGE else _parse_small)(data, kmod, about)
 
@@ -122,8 +122,8 @@ def _parse(data: bytes, kmod: int, about: bytes) -> tuple[Directive, ...]:
     return tuple(directives)
 
 
-# Each file is parsed many times, and any user may ask for a plan with another value.
-# More files than a host has, but directives take fifty times the memory of their bytes.
+# Each file is parsed many times, and any user may request a plan with another value. The cache
+# holds more files than a host has, but directives take fifty times the memory of their bytes.
 _LARGE = 16 << 10  # bytes
 _parse_small = lru_cache(maxsize=64)(_parse)
 _parse_large = lru_cache(maxsize=4)(_parse)
@@ -131,10 +131,10 @@ _parse_large = lru_cache(maxsize=4)(_parse)
 
 @lru_cache(maxsize=64)
 def _others(module: bytes, kmod: int) -> re.Pattern[bytes]:
-    """Lines that say nothing, and well-formed ones about another module than MODULE.
+    """Blank lines and comments, and well-formed lines about modules other than MODULE.
 
-    What is special in any way - patterns, brackets, backslashes, NUL - does not match: such a line
-    is read in full.
+    A line with anything special (patterns, brackets, backslashes, NUL) does not match and is
+    parsed in full.
     """
     name = re.escape(module).replace(b"_", b"[-_]")
     word, rest = rb"[^\t \n\0\\*?\[\]]+", rb"[^\n\0\\]"
@@ -151,14 +151,14 @@ def _others(module: bytes, kmod: int) -> re.Pattern[bytes]:
 
 
 def normalize(name: bytes) -> bytes | None:
-    """A module name or pattern with '_' for '-' outside of [...]; None if brackets don't match."""
+    """A module name or pattern with '-' as '_' outside [...]; None for unbalanced brackets."""
     if _MODULE.fullmatch(name) is None:
         return None
     return _DASH.sub(lambda found: b"_" if found.group() == b"-" else found.group(), name)
 
 
 class _WordReader:
-    """The words of a line, taken one by one as strtok_r(3) does."""
+    """Reads the words of a line one by one, as strtok_r(3) does."""
 
     def __init__(self, text: bytes) -> None:
         self._text = text
@@ -168,7 +168,7 @@ class _WordReader:
         found = _WORD.search(self._text, self.position)
         if found is None:
             return None
-        # strtok_r() also takes the one separator that ends the word.
+        # strtok_r() also consumes the separator that ends the word.
         self.position = min(found.end() + 1, len(self._text))
         return found.group()
 

@@ -15,17 +15,17 @@ class JoinedOptions:
     """A module's options, joined with single blanks (kmod_module_get_options)."""
 
     text: bytes
-    parts: tuple[Options, ...]  # those that gave text, in order
+    parts: tuple[Options, ...]  # those with text, in order
     part_starts: tuple[int, ...] = field(repr=False)  # offset of each part in the text
 
     def locate(self, position: int) -> tuple[int, int]:
-        """The index of the part that the byte at POSITION comes from, and its offset therein."""
+        """The index of the part that contains the byte at POSITION, and the byte's offset in it."""
         index = bisect_right(self.part_starts, position) - 1
         return index, position - self.part_starts[index]
 
 
 def join(options: Sequence[Options]) -> JoinedOptions:
-    """Join options lines of one module, given in the order in which libkmod reads them."""
+    """Join the options lines of one module, given in libkmod's reading order."""
     parts = tuple(part for part in options if part.text)
     starts, position = [], 0
     for part in parts:

@@ -36,14 +36,14 @@ class Origin:
 
     file: str
     line: int
-    text: str  # for people: bytes that are not UTF-8 are escaped, a long line is cut
+    text: str  # for display: bytes that are not UTF-8 are escaped, a long line is cut
 
 
 @dataclass(frozen=True)
 class Assignment:
     """One parameter that a load passes."""
 
-    parameter: str  # with '_' for '-'
+    parameter: str  # with '_' in place of '-'
     value: str | None  # None for a bare name
     file: str
     line: int
@@ -51,18 +51,18 @@ class Assignment:
 
 @dataclass(frozen=True)
 class NextLoad:
-    """The effect of `modprobe MODULE` with the present configuration."""
+    """The effect of `modprobe MODULE` with the current configuration."""
 
-    options: bytes  # the string that goes to finit_module(2)
+    options: bytes  # the string passed to finit_module(2)
     assignments: tuple[Assignment, ...]  # as the kernel splits that string; the last one wins
     blacklisted_by: Origin | None  # a plain `modprobe MODULE` still loads it
     denied_by: Origin | None  # module_blacklist= on the kernel command line: no load at all
-    install_by: Origin | None  # a command that is run instead of loading: see softdeps
-    alias_by: Origin | None  # an alias that makes modprobe take the name for another module
+    install_by: Origin | None  # a command that runs instead of loading: see softdeps
+    alias_by: Origin | None  # an alias by which modprobe resolves the name to another module
     comment_in_options: tuple[Origin, ...]  # options lines of this module with a '#' in them
     bad_lines: tuple[Origin, ...]  # lines of any file that libkmod ignores with a warning
     option_lines: tuple[Origin, ...]  # the options lines of this module, text without the names
-    # Modules to be loaded before or after. libkmod ignores install_by where one of them exists.
+    # Modules to load before or after. libkmod ignores install_by if one of them exists.
     softdeps: tuple[str, ...]
     mistyped_blacklist: Origin | None  # on the kernel command line, with "-": matches nothing
 
@@ -74,7 +74,7 @@ class NextLoad:
 
 
 def next_load(files: Sequence[ConfigFile], cmdline: bytes, module: str, *, kmod: int) -> NextLoad:
-    """Derive it from all files in libkmod's order and /proc/cmdline's bytes.
+    """Derive the next load from all files in libkmod's order and the bytes of /proc/cmdline.
 
     KMOD is the major version of the installed kmod.
     """
@@ -111,12 +111,12 @@ def next_load(files: Sequence[ConfigFile], cmdline: bytes, module: str, *, kmod:
 
 
 def text_for_people(data: bytes) -> str:
-    """Decode bytes of a file; bytes that are not UTF-8 become escapes like \\xff."""
+    """Decode a file's bytes; bytes that are not UTF-8 become escapes like \\xff."""
     return data.decode("utf-8", "backslashreplace")
 
 
 def path_for_people(path: str) -> str:
-    """The same for a file's name, which need not be UTF-8."""
+    """Decode a file name the same way; it need not be UTF-8."""
     return text_for_people(path.encode("utf-8", "surrogateescape"))
 
 
@@ -125,9 +125,9 @@ def _text(data: bytes) -> str:
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 3] + "..."
 
 
-@lru_cache(maxsize=8)  # they are the same for every module; costly only where there are many
+@lru_cache(maxsize=8)  # the same for every module; costly only if there are many
 def _bad_lines_of(file: ConfigFile, kmod: int) -> tuple[Origin, ...]:
-    # No module has this name: what is left are the bad lines and a few patterns.
+    # No module has this name, so only bad lines and a few patterns remain.
     directives = modprobe_d.parse(file.data, kmod=kmod, about=b"/")
     return tuple(_bad_lines(path_for_people(file.path), directives))
 
@@ -141,7 +141,7 @@ def _bad_lines(path: str, directives: Iterable[Directive]) -> Iterator[Origin]:
 def _options(
     directives: Sequence[tuple[str, Directive]], name: bytes
 ) -> tuple[JoinedOptions, tuple[str, ...]]:
-    """The module's options, and the file that each part of them comes from."""
+    """The module's options, and the file of each part."""
     found = [
         (path, directive)
         for path, directive in directives
@@ -168,7 +168,7 @@ def _option_lines(joined: JoinedOptions, paths: Sequence[str]) -> tuple[Origin, 
 
 
 def _comments(joined: JoinedOptions, paths: Sequence[str]) -> tuple[Origin, ...]:
-    """Options lines with a '#' outside quotes: to libkmod it does not start a comment."""
+    """Options lines with a '#' outside quotes, where it starts no comment for libkmod."""
     found: dict[int, Origin] = {}
     for token in kernel_params.tokens(joined.text):
         raw = joined.text[token.start : token.end]
@@ -208,7 +208,7 @@ def _softdeps(directives: Sequence[tuple[str, Directive]], name: bytes) -> tuple
 
 
 def _mistyped_blacklist(cmdline: bytes, name: bytes, kmod: int) -> Origin | None:
-    """NAME with "-" in modprobe.blacklist= or module_blacklist=: nobody changes it to "_" there."""
+    """NAME with "-" in modprobe.blacklist= or module_blacklist=, where "-" is not normalized."""
     dashed = name.replace(b"_", b"-")
     if dashed == name:
         return None
@@ -222,7 +222,7 @@ def _mistyped_blacklist(cmdline: bytes, name: bytes, kmod: int) -> Origin | None
 
 
 def _first_alias(directives: Sequence[tuple[str, Directive]], name: bytes) -> Origin | None:
-    """libkmod looks up aliases before modules; people do write `alias kvm_intel off`."""
+    """The first alias of NAME, such as `alias kvm_intel off`: libkmod prefers it to the module."""
     for path, directive in directives:
         if not isinstance(directive, Alias) or directive.module == name:
             continue
@@ -233,7 +233,7 @@ def _first_alias(directives: Sequence[tuple[str, Directive]], name: bytes) -> Or
 
 
 def _denied(cmdline: bytes, name: bytes) -> Origin | None:
-    """The kernel's own list, whose last assignment counts (kernel/module/main.c, blacklisted)."""
+    """NAME in module_blacklist=; the last assignment counts (kernel/module/main.c, blacklisted)."""
     lists = [word for word in kernel_params.split(cmdline) if word.key == b"module_blacklist"]
     if lists and lists[-1].value is not None and name in lists[-1].value.split(b","):
         return Origin(kernel_cmdline.PATH, 0, _text(b"module_blacklist=" + lists[-1].value))

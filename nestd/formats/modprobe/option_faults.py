@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Explains why an options line does not mean what it seems to, in words that people can act on."""
+"""Explains why an options line does not mean what it seems to, and what to write instead."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GLUED = re.compile(rb"([,;])([A-Za-z_][\w-]*)=")  # NAME=VALUE,NAME=VALUE
 def faults(text: str, known: Container[str]) -> tuple[str, ...]:
     """The faults in TEXT, the options of one line, each as a sentence without a full stop.
 
-    KNOWN are the parameters that the module has.
+    KNOWN are the module's parameters.
     """
     words = kernel_params.split(text.encode("utf-8", "surrogateescape"))
     uncommented = list(_until_comment(words))
@@ -32,7 +32,7 @@ def faults(text: str, known: Container[str]) -> tuple[str, ...]:
 
 
 def meant_module(name: bytes, known: Collection[str]) -> str:
-    """The one of KNOWN that somebody meant by NAME, which is none of them; "" if there is none."""
+    """The module of KNOWN that the unknown NAME was probably meant to be; "" if there is none."""
     text = _DASHES.sub("_", name.decode("utf-8", "replace")).lower().replace("-", "_")
     text = re.sub(r"\.ko(\.[a-z]+)?$", "", text.strip(",;:\r"))
     if any(each in text for each in "*?["):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What of a modprobe.d file everybody may see, also where its mode hides it: KVM's parameters."""
+"""The part of a modprobe.d file that every user may see whatever its mode: KVM's parameters."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from nestd.formats.modprobe.modprobe_d import Options
 def shown_options(
     data: bytes, known: Mapping[str, Set[str]], *, kmod: int
 ) -> Iterator[tuple[int, int]]:
-    """The parts of the file's bytes that are options of the modules KNOWN, each with the parameters
-    that it has: their values are in /sys for all.
+    """The spans of the file's bytes with options of the modules KNOWN, given with their parameters.
+
+    Everybody can read these values in /sys.
     """
     for line in modprobe_d.parse(data, kmod=kmod):
         if not isinstance(line, Options) or line.source is None:

@@ -2,9 +2,9 @@
 """Removes secrets from logs and configuration files: a stream of bytes, line by line.
 
 libvirt and QEMU log passwords of VNC and SPICE in clear text (docs/kbase/debuglogs.rst): in QMP
-commands, domain XML, QEMU's command line and qemu.conf. The same holds for keys of network disks
-and for data that guests get at their start or through their agent. Everything else stays
-byte for byte, valid UTF-8 or not.
+commands, domain XML, QEMU's command line and qemu.conf. They also log keys of network disks and
+data passed to guests at start or through their agent. Everything else stays byte for byte, valid
+UTF-8 or not.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from nestd.formats.redaction.rules import BLOCKS, MARK, RULES, Block, triggered
 
 MAX_LINE = 256 << 10
-"""Bytes of a line that are kept: the rest of a longer one is cut, so that memory stays bounded."""
+"""Bytes kept of a line; the rest of a longer one is cut, so that memory stays bounded."""
 CUT_MARK = b"[line cut]"
 MOST_BLOCK_LINES = 200  # of a secret without an end; a private key has fewer than 100
-_MOST_BLOCKS = 16  # that begin in one line; with more, the rest of the line counts as secret
+_MOST_BLOCKS = 16  # per line; after that many the rest of the line counts as secret
 
 
 class Redactor:
@@ -114,7 +114,7 @@ class Redactor:
         return b"".join(parts)
 
     def _rest_of_block(self, line: bytes) -> bytes:
-        """The part of LINE after the end of a secret that began on an earlier line."""
+        """The part of LINE after a secret that began on an earlier line."""
         assert self._block is not None
         ending = self._block.ending.search(line)
         self._block_lines += 1
@@ -138,14 +138,14 @@ class Redactor:
 
 
 def redact(data: bytes) -> tuple[bytes, int]:
-    """A whole text without its secrets, and the number of them."""
+    """Redact a whole text; also returns the number of secrets removed."""
     redactor = Redactor()
     redacted = redactor.feed(data) + redactor.finish()
     return redacted, sum(redactor.counts.values())
 
 
 def _opening(line: bytes) -> tuple[Block | None, int]:
-    """The first multi-line secret that begins in LINE, and the end of its opening."""
+    """The first multi-line secret that begins in LINE, and the offset where its opening ends."""
     lower = line.lower()
     found: tuple[Block | None, int] = (None, len(line) + 1)
     for block in BLOCKS:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Patterns of secrets in the logs and files of libvirt, QEMU and the kernel, one rule per form.
+"""Patterns of secrets in logs and files of libvirt, QEMU and the kernel, one rule per syntax.
 
 A secret without a clear end (an unclosed quote, escapes within escapes) extends to the end of the
-line. The time is linear in a line's length for any content: no rule backtracks.
+line. The time is linear in a line's length for any content, since no rule backtracks.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 MARK = b"[redacted]"
 _NO_SECRETS = (MARK, b"", b"on", b"off", b"true", b"false", b"null", b"(nil)", b"<null>")
 
-# A name with such an end belongs to a secret. QEMU's "...-secret" properties name other objects.
-# DB_PASS and adminPass are, bypass and compass are not.
+# A name with such an ending belongs to a secret (DB_PASS and adminPass do, bypass and compass do
+# not). QEMU's "...-secret" properties only name other objects.
 _WORD = (
     rb"(?:pass(?:word|wd|phrase|code)|(?<![a-z0-9])(?:pass|psk)|(?-i:(?<=[a-z])Pass)|pwd"
     rb"|(?<!-)secret|token|ticket|cookie|(?<!systemd\.)credential"
@@ -31,12 +31,12 @@ _WORD_TRIGGERS = (
     b"credential",
     b"key",
 )
-# Commands of QMP and the guest agent whose arguments are secret as a whole, or go to a guest.
+# Commands of QMP and the guest agent whose arguments are entirely secret, or go to a guest.
 _COMMAND = (
     rb"(?:set_password|expire_password|change-vnc-password|change|block_passwd|send-key"
     rb"|guest-set-user-password|guest-exec|guest-file-write|sev-inject-launch-secret)"
 )
-# Contents of a secret object, text typed into a guest, data that its agent reads and writes.
+# Contents of a secret object, text typed into a guest, data read or written by its agent.
 _DATA = rb"(?:data|buf-b64|input-data|out-data|err-data)"
 _IS = rb"\s*(?::|=>?)\s*"
 _LETTERS = re.IGNORECASE | re.DOTALL
@@ -50,10 +50,10 @@ class Rule:
     kind: str
     triggers: tuple[bytes, ...]  # in lower case: a line without any of them has no such secret
     pattern: re.Pattern[bytes]
-    needs: re.Pattern[bytes] = _ALWAYS  # has to be found in the line too
+    needs: re.Pattern[bytes] = _ALWAYS  # must also match in the line
 
     def apply(self, line: bytes) -> tuple[bytes, int]:
-        """LINE without such secrets, and the number of them."""
+        """LINE without such secrets, and the number removed."""
         if self.needs.search(line) is None:
             return line, 0
         count = 0
@@ -70,7 +70,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Block:
-    """A secret that can span lines, from the end of OPENING to the start of ENDING."""
+    """A secret that can span lines, from the end of opening to the start of ending."""
 
     kind: str
     triggers: tuple[bytes, ...]
@@ -102,7 +102,7 @@ RULES = (
         (b"io.systemd.credential",),
         _pattern(rb"io\.systemd\.credential(?:\.binary)?:[^=\s]{0,255}=", rb".*"),
     ),
-    # {"execute": "set_password", "arguments": {...}}, also as a text in another JSON text
+    # {"execute": "set_password", "arguments": {...}}, also as a string within other JSON
     Rule(
         "command to QEMU or a guest's agent",
         (b"arguments",),
@@ -139,10 +139,10 @@ RULES = (
     # 'port=1,password=SE CRET' as a shell takes it, "... password=SECRET"
     _password(rb"'[^']*?" + _WORD + rb"\s*=", rb"[^']+(?:'\\''[^']*)*"),
     _password(rb'"[^"]*?' + _WORD + rb"\s*=", rb"[^\"]+"),
-    # passwd='SECRET', password = "SECRET", unless what follows is more of it, as for a shell
+    # passwd='SECRET', password = "SECRET", unless the word continues after the quote, as in a shell
     _password(_WORD + rb"[\"']?" + _IS + rb'"', rb'[^"\\]*(?="(?:[^\w"\'$]|"?$))|.*'),
     _password(_WORD + rb"[\"']?" + _IS + rb"'", rb"[^'\\]*(?='(?:[^\w\"'$\\]|$))|.*"),
-    # password=SECRET,tls (QEMU writes a comma in it twice); password: SECRET
+    # password=SECRET,tls (QEMU doubles commas in it); password: SECRET
     _password(_WORD + _IS, rb"(?!\\*[\"']|\[redacted\](?:[\s,&'\"]|$))(?:,,|[^\s,])+"),
     # "password": 1234, "passwords": ["SECRET"]
     _password(_WORD + rb"[\"']\s*:\s*", rb"[^\s{\[\"'\\,}\]]+|\[(?!redacted\]).*"),
@@ -240,7 +240,7 @@ BLOCKS = (
         re.compile(_WORD + rb'\s*=\s*"""', _LETTERS),
         re.compile(rb'"""'),
     ),
-    # An element of XML that is alone on its lines
+    # An XML element that is alone on its lines
     Block(
         "password",
         _WORD_TRIGGERS,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The sources of a support archive, and readers that never block on them.
+"""The sources of a support archive, and non-blocking readers for them.
 
-sources lists them, log_reader reads one of any size, spool and timed_pipe hand the archive over.
+sources lists them, log_reader reads logs of any size, spool and timed_pipe deliver the archive.
 Imports host.modprobe. Begin with sources.
 """

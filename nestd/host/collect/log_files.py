@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Finds files to collect, and opens them without following links.
 
-Only regular files in the directories themselves count. Links in them are not followed, since they
-may lead anywhere; FIFOs and devices are not opened, since opening alone can block or do harm.
+Only regular files directly in the directories count. Links in them are not followed, since they may
+lead anywhere; FIFOs and devices are not opened, since even opening can block or do harm.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from fnmatch import fnmatchcase
 
 from nestd.host.root import Root
 
-MOST_FILES = 4096  # of all directories, the newest ones
+MOST_FILES = 4096  # over all directories, the newest ones
 
 
 @dataclass(frozen=True)
 class Place:
     """A directory, the names to look for in it, and the archive's folder for them.
 
-    The directory itself may be a link, for example to another disk, unless FOLLOW is False.
+    The directory itself may be a link, for example to another disk, unless follow is False.
     """
 
     directory: str
@@ -44,7 +44,7 @@ class FoundFile:
 
     @property
     def path(self) -> str:
-        """Its path as seen from inside the root."""
+        """The file's path as seen from inside the root."""
         return f"{self.place.directory}/{self.name}"
 
 
@@ -62,7 +62,7 @@ def find(root: Root, places: Sequence[Place]) -> tuple[tuple[FoundFile, ...], tu
     A missing directory has no files.
     """
     left_out: list[LeftOut] = []
-    seen: set[tuple[int, int]] = set()  # directories: /lib is often a link to /usr/lib
+    seen: set[tuple[int, int]] = set()  # directories seen: /lib is often a link to /usr/lib
 
     def files() -> Iterator[FoundFile]:
         for place in places:
@@ -76,7 +76,7 @@ def find(root: Root, places: Sequence[Place]) -> tuple[tuple[FoundFile, ...], tu
 
 
 def open_found(root: Root, file: FoundFile) -> int:
-    """A descriptor of FILE. Raises OSError, also if it is no longer a regular file."""
+    """Open FILE; returns the descriptor. Raises OSError, also if it is no longer a regular file."""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
     directory = _open_directory(root, file.place)
     try:

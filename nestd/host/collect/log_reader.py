@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Reads a log as it was when it was opened: repeatably, in blocks, up to a limit.
+"""Reads a log as of the time it was opened: repeatably, in blocks, up to a limit.
 
-Data appended later is ignored. Compressed logs are unpacked, since secrets could not be found in
-them otherwise.
+Data appended later is ignored. Compressed logs are unpacked so that secrets in them can be found.
 """
 
 from __future__ import annotations
@@ -16,21 +15,21 @@ from typing import IO, Protocol
 
 BLOCK = 64 << 10
 LEAD = 64 << 10
-"""Bytes before the part that is kept, by which a reader can tell what that part begins within."""
-_LONGEST_LINE = 1 << 20  # how far the beginning of a line is looked for
+"""Bytes read before the kept part, to tell whether it begins inside a multi-line secret."""
+_LONGEST_LINE = 1 << 20  # how far to search for the beginning of a line
 _XZ_MEMORY = 16 << 20  # bytes; xz(1)'s own default needs 9 MiB to unpack
 
 
 class LogReader(Protocol):
-    """A log; cut says in words which part of it is not read, "" for none."""
+    """A log; cut says which part of it is not read, "" for none."""
 
     cut: str
 
     def lead(self) -> Iterator[bytes]:
-        """The bytes right before the part that is kept."""
+        """The bytes right before the kept part."""
 
     def blocks(self) -> Iterator[bytes]:
-        """The part that is kept. Raises OSError."""
+        """The kept part. Raises OSError."""
 
 
 def reader(descriptor: int, name: str, limit: int) -> LogReader:
@@ -67,7 +66,7 @@ class _Plain:
             yield block
 
     def _line_start(self, position: int) -> int:
-        """The first beginning of a line at or after POSITION; the end if none is near."""
+        """The first line start at or after POSITION; the end of the file if none is near."""
         before = max(0, position - 1)
         for block in self._range(before, min(self._end, position + _LONGEST_LINE)):
             found = block.find(b"\n")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The places of what a support request needs, and of what must never be collected."""
+"""Where the data for a support request is, and what must never be collected."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nestd.host.collect.log_files import Place
 from nestd.host.modprobe.config import directories
 
-# NAME.log; after rotation NAME.log.1 or NAME.log-20260101, both perhaps with .gz or .xz.
+# NAME.log; after rotation NAME.log.1 or NAME.log-20260101, either possibly with .gz or .xz.
 _LOGS = ("*.log", "*.log.[0-9]*", "*.log-[0-9]*")
 LOGS = (
     Place("/var/log/libvirt", _LOGS, "logs/libvirt"),
@@ -29,7 +29,7 @@ NEVER = (
 
 
 def configuration(kmod: int) -> tuple[Place, ...]:
-    """The configuration files of kmod in that version, of libvirt and nestd."""
+    """The configuration files of version KMOD of kmod, of libvirt and of nestd."""
     modprobe = [Place(path, ("*.conf",), f"config{path}") for path in directories(kmod)]
     return (
         *modprobe,
@@ -44,7 +44,7 @@ def configuration(kmod: int) -> tuple[Place, ...]:
 
 @dataclass(frozen=True)
 class Output:
-    """A program whose output is collected: the lines that ONLY matches, or all if it is None."""
+    """A program whose output is collected: the lines that match only, all if it is None."""
 
     name: str
     command: tuple[str, ...]

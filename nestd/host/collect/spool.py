@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Spools a program's output into a file, so that its size costs no memory."""
+"""Spools a program's output to a file, so that large output takes no memory."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _CHUNK = 64 << 10
 async def spool(
     *command: str, into: IO[bytes], limit: int, timeout: float, only: re.Pattern[bytes] | None
 ) -> str:
-    """Run COMMAND and keep the lines that ONLY matches, all if it is None.
+    """Run COMMAND and keep the lines that match ONLY, all if it is None.
 
-    The program is ended after LIMIT bytes or TIMEOUT seconds. Returns what is missing, in words,
+    The program is killed after LIMIT bytes or TIMEOUT seconds. Returns a text on what is missing,
     or "". Raises OSError if the program cannot be run.
     """
-    # A pipe of our own: since Python 3.11 asyncio's wait() waits for the end of its pipes too,
-    # which does not come while output is unread, or while a child of the program lives on.
+    # A pipe of our own: since Python 3.11 asyncio's wait() also waits for EOF on its pipes, which
+    # does not come while output is unread or a child of the program is alive.
     ours, theirs = os.pipe2(os.O_CLOEXEC)
     with open(ours, "rb", buffering=0) as pipe:
         process = await _start(command, theirs)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A pipe to a client that may never read: a worker thread writes it with a time limit."""
+"""A pipe to a client that may never read: a worker thread writes to it with a time limit."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class Cancelled(Exception):
 
 
 class TimedPipe:
-    """Each write may take TIMEOUT seconds. take_read_end() hands the read end to the client."""
+    """Each write may take TIMEOUT seconds. take_read_end() returns the client's end."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
         self._cancelled = False
         self._theirs, self._ours = os.pipe2(os.O_CLOEXEC)
         self._alarm, self._raise_alarm = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        # This affects the write end alone: each end is a separate open file description.
+        # This affects only the write end: each end is a separate open file description.
         os.set_blocking(self._ours, False)
 
     def take_read_end(self) -> int:
@@ -48,12 +48,12 @@ class TimedPipe:
                 return
 
     def check(self) -> None:
-        """Raises Cancelled after cancel()."""
+        """Raise Cancelled if cancel() was called."""
         if self._cancelled:
             raise Cancelled
 
     def cancel(self) -> None:
-        """Abort a write() of another thread, and make all later ones fail."""
+        """Abort another thread's write(), and make all later ones fail."""
         if not self._cancelled:
             self._cancelled = True
             os.write(self._raise_alarm, b"!")

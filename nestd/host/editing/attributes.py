@@ -8,7 +8,7 @@ import os
 import stat
 from pathlib import Path
 
-# Digests and signatures of the old bytes, which would be wrong for new ones.
+# Digests and signatures of the old bytes, which would not match the new ones.
 _OF_THE_CONTENTS = ("security.ima", "security.evm")
 
 
@@ -36,9 +36,9 @@ def _attributes(source: Path) -> list[str]:
 
 
 def _copy_attribute(source: Path, fd: int, attribute: str) -> None:
-    """Raises OSError, naming it, where it cannot be kept: no label is lost silently.
+    """Copy ATTRIBUTE; raises OSError naming it if that fails: no label is lost silently.
 
-    One that the new file has by itself is not set: a security label takes a right of its own
+    A value that the new file already has is not set: setting a security label needs a permission
     (SELinux's relabelto), even for the same value.
     """
     try:
@@ -46,7 +46,7 @@ def _copy_attribute(source: Path, fd: int, attribute: str) -> None:
         if _attribute(fd, attribute) != value:
             os.setxattr(fd, attribute, value)
     except OSError as error:
-        # Shown by the file system, but not to be set; or gone meanwhile.
+        # The file system shows it but does not allow setting it, or it is gone.
         if error.errno not in (errno.ENOTSUP, errno.ENODATA):
             lost = f"its attribute {attribute} cannot be kept: {error.strerror}"
             raise OSError(error.errno, lost, str(source)) from error

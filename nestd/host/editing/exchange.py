@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""renameat2(2), which Python does not offer: exchanges two names, or renames to a free one."""
+"""renameat2(2), missing in Python: exchanges two names, or renames to an unused one."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 _AT_FDCWD = -100
 _NOREPLACE, _EXCHANGE = 1, 2
-# The errors of file systems, kernels and sandboxes that do not support it.
+# Errors from file systems, kernels and sandboxes without support for it.
 _UNSUPPORTED = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EPERM)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def exchange(one: Path, other: Path) -> bool:
-    """Swap the two names in one step; False where the file system cannot. Raises OSError."""
+    """Swap the two names atomically; False if that is not supported. Raises OSError."""
     return _renameat2(one, other, _EXCHANGE)
 
 

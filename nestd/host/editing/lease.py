@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A read lease (fcntl(2), F_SETLEASE), which keeps writers out while a file is read and replaced.
 
-The kernel refuses the lease while anyone has the file open for writing. A process that opens it for
-writing later blocks until the lease is released, and the holder can see that it waits.
+The kernel refuses the lease while anyone has the file open for writing. A process that later opens
+it for writing blocks until the lease is released, and the holder can see that it waits.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from pathlib import Path
 from types import TracebackType
 
 WRITER_SECONDS = 0.5
-"""How long a file is waited for that somebody has open for writing."""
+"""Seconds to wait for a file that somebody has open for writing."""
 _RECHECK_SECONDS = 0.005
-# Of a file system without leases, or a file of another user where we lack CAP_LEASE.
+# Errors of file systems without leases, and for another user's file without CAP_LEASE.
 _UNSUPPORTED = (errno.EINVAL, errno.EACCES, errno.EPERM, errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS)
 
 
 class Lease:
-    """The file that PATH names, open for reading and leased where the file system can.
+    """The file at PATH, open for reading and leased if the file system supports it.
 
-    Raises OSError: ESTALE where somebody has it open for writing for longer than PATIENCE seconds.
+    Raises OSError: ESTALE if somebody keeps it open for writing for more than PATIENCE seconds.
     """
 
     def __init__(self, path: Path, patience: float = WRITER_SECONDS) -> None:
@@ -46,15 +46,15 @@ class Lease:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        os.close(self.fd)  # which gives the lease back
+        os.close(self.fd)  # releases the lease
 
     @property
     def is_wanted(self) -> bool:
-        """Whether somebody waits to open the file for writing."""
+        """Whether somebody is waiting to open the file for writing."""
         return self._is_leased and fcntl.fcntl(self.fd, fcntl.F_GETLEASE) != fcntl.F_RDLCK
 
     def names(self, path: Path) -> bool:
-        """Whether PATH names this very file."""
+        """Whether PATH is this same file."""
         ours = os.fstat(self.fd)
         try:
             theirs = os.lstat(path)
@@ -63,7 +63,7 @@ class Lease:
         return (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino)
 
     def _take(self, deadline: float) -> bool:
-        # The signal that tells of somebody who waits: one that is ignored, not SIGIO, which kills.
+        # The signal for a waiting writer: an ignored one instead of SIGIO, which would kill.
         fcntl.fcntl(self.fd, fcntl.F_SETSIG, signal.SIGURG)
         while True:
             try:

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Replacing a file all or nothing, and losing nothing of what others write to it meanwhile.
+"""Replaces a file atomically, without losing what others write to it meanwhile.
 
-A replacement is a new file in the same directory (systemd-udevd sees a change of modprobe.d only
-by the directory's time stamp, systemd/systemd#6723), with the old one's owner, mode, security
-label and ACLs, synced before the exchange and the directory after it.
+A replacement is a new file in the same directory (systemd-udevd notices changes of modprobe.d only
+by the directory's time stamp, systemd/systemd#6723), with the old one's owner, mode, security label
+and ACLs. The file is synced before the exchange, the directory after it.
 
-Old and new file swap their names, so that what was replaced is still there to be compared with
-what was expected; where they differ they swap back. A lease keeps writers out for that moment.
-The temporary file's name shows what a crash in that moment leaves: it holds digests of the
-new and of the expected bytes, so that settle() and remove_leftovers() know whose bytes they find.
+The old and the new file swap names, so that the replaced file can be compared with the expected
+bytes; if they differ, the two are swapped back. A lease keeps writers out meanwhile. The temporary
+file's name contains digests of the new and the expected bytes, by which settle() and
+remove_leftovers() tell after a crash whose bytes a file holds.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from nestd.host.editing.lease import Lease
 from nestd.host.files import read_regular, sync_directory
 
 _CHANGED = "was changed meanwhile"
-_OLD = "-old"  # ends the backup's name
+_OLD = "-old"  # suffix of the backup's name
 _DIGITS = 16  # of a digest
 _NAMED = re.compile(rf"-([0-9a-f]{{{_DIGITS}}})-([0-9a-f]{{{_DIGITS}}})({_OLD})?$")
 
@@ -38,32 +38,31 @@ log = logging.getLogger(__name__)
 
 
 class NotUndone(OSError):
-    """A step failed and so did its undo; strerror says what is in effect now."""
+    """A step and its undo failed; strerror says what is in effect now."""
 
 
 @dataclass(frozen=True)
 class Replacement:
-    """New bytes for a file, on disk beside it, waiting for commit() or discard().
+    """New content for a file, on disk beside it, waiting for commit() or discard().
 
-    After commit() the old file is still there under another name, so that undo() needs no space:
-    it is the very same file again. discard() drops what is left; an undo() after that writes the
-    old bytes once more.
+    After commit() the old file still exists under another name, so undo() needs no space and
+    restores the same inode. discard() removes it; a later undo() rewrites the old bytes.
     """
 
     target: Path
     temporary: Path
     backup: Path
-    data: bytes  # what the file is to hold
-    expected: bytes | None  # what it holds before; None: it does not exist
+    data: bytes  # the new content
+    expected: bytes | None  # the content before; None: it does not exist
 
     @property
     def committed(self) -> bool:
-        """Whether the new bytes are in place (or were, or were given up)."""
+        """Whether the new bytes are or were in place, or were discarded."""
         return not self.temporary.exists()
 
     @property
     def is_consistent(self) -> bool:
-        """Whether its files are such as prepare() makes; a record of one may have been damaged."""
+        """Whether the file names are such as prepare() creates; a stored record may be damaged."""
         beside = (self.temporary, self.backup)
         prefix = _leftover_prefix(self.target)
         return self.target.is_absolute() and all(
@@ -71,9 +70,9 @@ class Replacement:
         )
 
     def check_unchanged(self) -> None:
-        """Raise OSError ESTALE where the file is not as expected, or somebody has it open to write.
+        """Raise OSError ESTALE if the file is not as expected, or is open for writing.
 
-        So what would be refused is known before anything else is done.
+        A commit that would be refused is thus detected before anything else is done.
         """
         if self.expected is None:
             if read_regular(self.target) is not None:
@@ -83,11 +82,11 @@ class Replacement:
             pass
 
     def commit(self) -> None:
-        """Put the new bytes in place, durable.
+        """Put the new bytes in place durably.
 
-        Raises OSError, ESTALE where the file is no longer what it was when the new bytes were made
-        or is just being written, and then leaves the file as it is and nothing beside it. Raises
-        NotUndone where the old file could not be put back; it then stays for another undo().
+        Raises OSError (ESTALE if the file has changed since the new bytes were derived, or is open
+        for writing) with the file unchanged and nothing left beside it. Raises NotUndone if the old
+        file could not be put back; it is then kept for another undo().
         """
         try:
             if self.expected is None:
@@ -104,9 +103,9 @@ class Replacement:
             raise
 
     def settle(self) -> None:
-        """End the moment between exchange and comparison in which a crash cut a step off.
+        """Complete a step that a crash interrupted between exchange and comparison.
 
-        What somebody saved in that moment is put back. Raises OSError.
+        A version that somebody saved in between is put back. Raises OSError.
         """
         for place in (self.temporary, self.backup):
             held = read_regular(place)
@@ -117,9 +116,9 @@ class Replacement:
             os.rename(self.temporary, self.backup)
 
     def undo(self) -> None:
-        """Put the old file back after commit(); one that somebody changed since stays.
+        """Put the old file back after commit(), unless somebody has changed the file since.
 
-        Raises OSError where the new bytes still stand.
+        Raises OSError if the new bytes are still in place.
         """
         if read_regular(self.target) != self.data:
             return
@@ -134,7 +133,7 @@ class Replacement:
             log.warning("%s: %s", self.target, error)  # read back: the new bytes are gone
 
     def discard(self) -> None:
-        """Remove what is left beside the file; the file stays as it is. Never raises."""
+        """Remove the files beside it; the file itself stays as it is. Never raises."""
         for leftover in (self.temporary, self.backup):
             with contextlib.suppress(OSError):
                 leftover.unlink(missing_ok=True)
@@ -148,7 +147,7 @@ class Replacement:
             replace(self.target, self.expected, self.data)
 
     def _check_late_writer(self) -> None:
-        """Notice who looked the old file up before the exchange and opened it after."""
+        """Detect a writer that looked up the old file before the exchange and opened it after."""
         if self.expected is not None and self.backup.exists():
             with _leased(self.backup, self.expected):
                 pass
@@ -163,11 +162,11 @@ class Replacement:
 
 
 def prepare(path: Path, data: bytes, expected: bytes | None) -> Replacement:
-    """Write DATA beside PATH, durable, with PATH's owner, mode and label (0644 for a new file).
+    """Write DATA durably beside PATH, with PATH's owner, mode and label (0644 for a new file).
 
-    EXPECTED is what PATH holds now. A link is followed, so that the file it names is the one
-    replaced. A missing directory is made. Raises OSError (ENOSPC, EROFS, EACCES ...) and then
-    leaves nothing behind.
+    EXPECTED is the present content of PATH. A link is followed, so that its target is replaced. A
+    missing directory is created. Raises OSError (ENOSPC, EROFS, EACCES ...), with nothing left
+    behind.
     """
     target = Path(os.path.realpath(path))
     _make_directory(target.parent)
@@ -179,7 +178,7 @@ def prepare(path: Path, data: bytes, expected: bytes | None) -> Replacement:
             file.flush()
             copy_attributes(target, fd)
             os.fsync(fd)
-        os.rename(unfinished, name)  # what has digests in its name is complete
+        os.rename(unfinished, name)  # a file with digests in its name is complete
     except OSError:
         Path(unfinished).unlink(missing_ok=True)
         raise
@@ -194,13 +193,13 @@ def replace(path: Path, data: bytes, expected: bytes | None) -> None:
 
 
 def remove_leftovers(path: Path) -> None:
-    """Remove what a prepare() for PATH left behind when its process was killed. Raises OSError."""
+    """Remove the files of a prepare() for PATH whose process was killed. Raises OSError."""
     target = Path(os.path.realpath(path))
     for leftover in target.parent.glob(_leftover_prefix(target) + "*"):
         named = _NAMED.search(leftover.name)
         found = read_regular(leftover) if named else None
         if named and found is not None and _digest(found) not in named.groups():
-            # What somebody saved in the moment of the exchange.
+            # Somebody saved this during the exchange.
             if _digest(read_regular(target) or b"") not in named.groups():
                 log.warning("%s was saved by another program and is kept", leftover)
                 continue
@@ -217,17 +216,17 @@ def _put_new(temporary: Path, target: Path) -> None:
 
 
 def _swap(source: Path, target: Path, expected: bytes) -> None:
-    """Exchange the two files if TARGET is one that holds EXPECTED and nobody is writing.
+    """Exchange the two files if TARGET contains EXPECTED and nobody is writing to it.
 
-    Raises OSError ESTALE where it is not, and then leaves it. Where the file system cannot
-    exchange, SOURCE is renamed to TARGET, and what TARGET was is linked to the backup's name.
+    Otherwise raises OSError ESTALE and changes nothing. If the file system cannot exchange, SOURCE
+    is renamed to TARGET, and the old TARGET is linked to the backup's name.
     """
     with _leased(target, expected) as lease:
         try:
             exchanged = exchange(source, target)
             if not exchanged:
                 _link_and_rename(source, target)
-        except FileNotFoundError:  # moved away, to be written again
+        except FileNotFoundError:  # moved away by somebody who will write it again
             raise _changed(target) from None
         if exchanged and (
             lease.is_wanted or not lease.names(source) or read_regular(source) != expected
@@ -239,14 +238,14 @@ def _swap(source: Path, target: Path, expected: bytes) -> None:
 def _link_and_rename(source: Path, target: Path) -> None:
     if not source.name.endswith(_OLD):
         backup = source.with_name(source.name + _OLD)
-        backup.unlink(missing_ok=True)  # of a commit() that a crash cut off
+        backup.unlink(missing_ok=True)  # from a commit() interrupted by a crash
         os.link(target, backup)
     os.rename(source, target)
 
 
 @contextlib.contextmanager
 def _leased(path: Path, expected: bytes) -> Iterator[Lease]:
-    """A lease on the file PATH, which holds EXPECTED. Raises OSError ESTALE."""
+    """Lease the file PATH, which must contain EXPECTED. Raises OSError ESTALE."""
     try:
         lease = Lease(path)
     except FileNotFoundError:
@@ -266,7 +265,7 @@ def _digest(data: bytes) -> str:
 
 
 def _leftover_prefix(target: Path) -> str:
-    """How temporary names begin: kmod and libvirt ignore names that begin with a dot."""
+    """The prefix of temporary names: kmod and libvirt ignore names that begin with a dot."""
     return f".{target.name}.nestd-"
 
 
@@ -275,5 +274,5 @@ def _make_directory(directory: Path) -> None:
         return
     _make_directory(directory.parent)
     directory.mkdir(exist_ok=True)
-    directory.chmod(0o755)  # whatever the umask is
+    directory.chmod(0o755)  # regardless of the umask
     sync_directory(directory.parent)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""libvirt's live XML of its running domains: what their processors have been given."""
+"""Reads the processor's features from libvirt's live XML of running domains."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from nestd.formats.libvirt_xml.safe_xml import XmlError
 from nestd.host import fingerprint
 from nestd.host.fingerprint import Fingerprint
 
-_READ_BYTES = 256 << 10  # the processor stands before the devices, which may be many
+_READ_BYTES = 256 << 10  # <cpu> precedes the devices, of which there may be many
 
 log = logging.getLogger(__name__)
 
 
 class LiveDomains:
-    """Reads status files; one that is the same file as before is not read again.
+    """Reads status files; an unchanged file is not read again.
 
-    libvirt replaces such a file as a whole (virXMLSaveFile), so that each has an inode of its own.
+    libvirt replaces such a file as a whole (virXMLSaveFile), so each version has its own inode.
     """
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Fingerprint, Domain | None]] = {}
 
     def read(self, pid: int, path: Path) -> Domain | None:
-        """The domain of the process PID, None where its file PATH cannot be read."""
+        """The domain of the process PID, None if its file PATH cannot be read."""
         known = self._known.get(pid)
         try:
             if known is not None and known[0] == fingerprint.of(os.stat(path)):
@@ -48,7 +48,7 @@ class LiveDomains:
         return self._known[pid][1]
 
     def forget_all_but(self, pids: Set[int]) -> None:
-        """Keep only what is known of PIDS."""
+        """Forget all processes except PIDS."""
         self._known = {pid: known for pid, known in self._known.items() if pid in pids}
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""One look at all running virtual machines. It blocks for some milliseconds: use a thread."""
+"""Collects facts about all running virtual machines. Blocks for some ms: use a thread."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from nestd.host.root import Root
 
 @dataclass(frozen=True)
 class GuestFacts:
-    """What was read of one virtual machine.
+    """The facts read about one virtual machine.
 
-    arguments is None where the command line cannot be read; libvirts says whether it is a domain
-    of libvirt's system daemon, domain is None where its live XML cannot be read; started is in
-    seconds of the epoch, None where it is not known.
+    arguments is None if the command line cannot be read; libvirts says whether it is a domain of
+    libvirt's system daemon; domain is None if its live XML cannot be read; started is in seconds
+    since the epoch, None if unknown.
     """
 
     holder: KvmHolder
@@ -36,7 +36,7 @@ class GuestFacts:
 
 @dataclass(frozen=True)
 class _Process:
-    """What stays the same in the life of a process that has a virtual machine."""
+    """The facts that stay constant during the life of a process with a virtual machine."""
 
     identity: processes.Identity
     started: float | None
@@ -45,7 +45,7 @@ class _Process:
 
 
 class GuestLook:
-    """The looks of one nestd: what cannot change of a process is read once."""
+    """Reads the facts; those that cannot change during a process's life are read once."""
 
     def __init__(self, root: Root) -> None:
         self._root = root
@@ -55,7 +55,7 @@ class GuestLook:
         self._known: dict[int, _Process] = {}
 
     def __call__(self) -> tuple[GuestFacts, ...]:
-        """All virtual machines, by PID."""
+        """All virtual machines, ordered by PID."""
         domains = self._domains()
         files, names = domains.files, domains.names
         boot = processes.boot_time(self._root)

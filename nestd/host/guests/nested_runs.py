@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""KVM's counters in debugfs of how often a virtual machine has entered a guest of its own.
+"""KVM's debugfs counters of how often a virtual machine has entered a nested guest.
 
 /sys/kernel/debug/kvm has a directory TID-FD for each virtual machine, whose files are sums over
-its virtual CPUs. x86 counts nested_run (virt/kvm and arch/x86/kvm/x86.c; Linux 5.10 does not show
-it), IBM Z the SIE instructions of the guest (arch/s390/kvm/vsie.c); POWER counts neither. Under
-lockdown nested_run cannot be read, and guest_mode, a sample of this instant, can.
+its virtual CPUs. x86 counts nested_run (virt/kvm and arch/x86/kvm/x86.c; not shown by Linux 5.10),
+IBM Z the guest's SIE instructions (arch/s390/kvm/vsie.c); POWER has no such counter. Under lockdown
+nested_run cannot be read; guest_mode, a sample of the current instant, can.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ class Uncounted(Enum):
     """Why there is no count."""
 
     COUNTED = ""
-    NO_DEBUGFS = "no-debugfs"  # not mounted, or not ours to look into
-    NO_DIRECTORY = "no-directory"  # of this virtual machine
-    NO_COUNT = "no-count"  # this kernel does not show it
-    LOCKDOWN = "lockdown"  # the kernel refuses to read it
+    NO_DEBUGFS = "no-debugfs"  # not mounted, or not accessible
+    NO_DIRECTORY = "no-directory"  # none for this virtual machine
+    NO_COUNT = "no-count"  # this kernel has no such file
+    LOCKDOWN = "lockdown"  # the kernel refuses reads
     UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True)
 class NestedRuns:
-    """The count; running_now where a virtual CPU was in a nested guest when it was read."""
+    """The count; running_now means that a virtual CPU was in a nested guest when it was read."""
 
     count: int = 0
     uncounted: Uncounted = Uncounted.COUNTED
-    name: str = ""  # of the file that counts
+    name: str = ""  # of the counter's file
     running_now: bool = False
 
 
 class NestedRunsReader:
-    """One look into debugfs, whose directories are listed once."""
+    """Reads debugfs once; its directories are listed only once."""
 
     def __init__(self, root: Root) -> None:
         self._root = root
@@ -81,7 +81,7 @@ class NestedRunsReader:
         )
 
     def _of_threads(self, pid: int) -> list[str]:
-        """KVM names a directory after the thread that made the machine, QEMU's first one."""
+        """The directories; KVM names one after the thread that created it, QEMU's first one."""
         assert self._directories is not None
         try:
             threads = os.listdir(self._root.at(f"/proc/{pid}/task"))
@@ -117,7 +117,7 @@ def _in_guest_mode(directory: str) -> bool:
 
 
 def _number(path: str) -> int:
-    """Raises OSError, ValueError. Plain calls, since 200 machines are read in a few ms."""
+    """Read a number. Raises OSError, ValueError. Uses plain calls: 200 machines take a few ms."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         return int(os.read(fd, _BYTES))

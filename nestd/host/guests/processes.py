@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The process of a virtual machine: its command line, and when it began."""
+"""The process of a virtual machine: its command line and start time."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from pathlib import Path
 
 from nestd.host.root import Root
 
-_READ_BYTES = 1 << 20  # of a command line: a process can make it as long as it likes
+_READ_BYTES = 1 << 20  # of a command line: a process can make it arbitrarily long
 _TICKS = os.sysconf("SC_CLK_TCK")
-_STARTTIME = 22 - 3  # field of /proc/PID/stat, counted from the state, the third (proc(5))
+_STARTTIME = 22 - 3  # field of /proc/PID/stat, counted from the third, state (proc(5))
 
 Identity = tuple[int, int]
-"""What tells one process of a number from a later one of the same number."""
+"""Distinguishes a process from a later one with the same PID."""
 
 
 def boot_time(root: Root) -> int:
-    """The time of the boot in seconds of the epoch; 0 where /proc/stat does not tell."""
+    """The boot time in seconds since the epoch; 0 if /proc/stat does not have it."""
     for line in _read(str(root.at("/proc/stat"))).splitlines():
         if line.startswith(b"btime "):
             return int(line.split()[1])
@@ -25,10 +25,10 @@ def boot_time(root: Root) -> int:
 
 
 def identify(path: Path, boot: int) -> tuple[Identity, float | None]:
-    """The identity of the process below PATH, and its start in seconds of the epoch.
+    """The identity of the process below PATH, and its start in seconds since the epoch.
 
-    The start is None where it is not known. BOOT is boot_time(). Where /proc/PID/stat or the boot's
-    time is missing, as on a simulated host, the time of the process's directory serves.
+    The start is None if unknown. BOOT is boot_time(). If /proc/PID/stat or the boot time is
+    missing, as on a simulated host, the time of the process's directory is used.
     """
     text = _read(f"{path}/stat").rpartition(b")")[2].split()
     if boot and len(text) > _STARTTIME and text[_STARTTIME].isdigit():
@@ -42,7 +42,7 @@ def identify(path: Path, boot: int) -> tuple[Identity, float | None]:
 
 
 def arguments(path: Path) -> tuple[str, ...] | None:
-    """The command line, None where it cannot be read (or is empty: the process has ended)."""
+    """The command line, None if it cannot be read (or is empty: the process has ended)."""
     data = _read(f"{path}/cmdline")
     if not data:
         return None

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The kernel as nestd sees it: one interface, implemented by the real kernel and a simulated one.
 
-Both read the files below the Root; they differ in who acts on these.
+Both read the files below the Root; they differ in what implements loading and unloading.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ class LoadError(Exception):
 
 
 class LoadTimeout(LoadError):
-    """modprobe did not end in time: another attempt of the same kind would not either."""
+    """modprobe did not end in time; another attempt of the same kind would hang too."""
 
 
 class NotThisMachine(Exception):
-    """The files are those of another machine (--root): no module of it can be acted upon."""
+    """The files belong to another machine (--root), whose modules cannot be changed."""
 
 
 class Change(Enum):
-    """What an event hints at. Events get lost and reordered: they only say where to look again."""
+    """What to read again. Events get lost and reordered, so they are only hints."""
 
-    MODULE = "module"  # a module came or went
-    MACHINES = "machines"  # a virtual machine was made or destroyed
-    PROCESSOR = "processor"  # a processor came or went
-    LOST = "lost"  # events were dropped: look at everything
+    MODULE = "module"  # a module was loaded or unloaded
+    MACHINES = "machines"  # a virtual machine was created or destroyed
+    PROCESSOR = "processor"  # a processor was added or removed
+    LOST = "lost"  # events were dropped: read everything
 
 
 @dataclass(frozen=True)
 class KernelEvent:
-    """One hint, with the module's name, or the kernel's own count of machines where it gave one.
+    """One hint, with the module's name, or the kernel's count of machines if the event has it.
 
     created and count are the CREATED and COUNT of KVM's uevent (virt/kvm/kvm_main.c): machines
-    made since kvm.ko was loaded, and machines that exist. (created, -count) orders the samples
-    even where the events came out of order.
+    created since kvm.ko was loaded, and machines that exist. (created, -count) orders the samples
+    even if the events arrive out of order.
     """
 
     change: Change
@@ -52,45 +52,45 @@ class KernelEvent:
 
 
 class Kernel(Protocol):
-    """What nestd asks of a kernel."""
+    """The interface of a kernel."""
 
     @property
     def machine(self) -> str:
-        """The architecture as uname -m names it."""
+        """The architecture as printed by uname -m."""
 
     @property
     def release(self) -> str:
-        """The release as uname -r names it."""
+        """The release as printed by uname -r."""
 
     @property
     def can_load(self) -> bool:
         """Whether modules can be loaded and unloaded at all (not with --root alone)."""
 
     def read_module(self, name: str) -> ModuleFacts:
-        """The module's facts now."""
+        """Read the module's current facts."""
 
     def nests(self) -> bool | None:
-        """Whether arm64's KVM, which has no module to read that of, nests; None: not known."""
+        """Whether arm64's KVM, which is not a module, nests; None if unknown."""
 
     async def parameter_types(self, name: str) -> Mapping[str, ParameterType]:
-        """The parameters that the module file declares (modinfo); empty where there is no file."""
+        """The parameters that the module file declares (modinfo); empty if there is no file."""
 
     async def check_load(self, name: str) -> None:
-        """Try everything that a load of NAME needs without loading it. Raises LoadError."""
+        """Check everything that a load of NAME needs without loading it. Raises LoadError."""
 
     async def unload(self, name: str) -> None:
-        """delete_module(2) with O_NONBLOCK, never with force. OSError: EAGAIN where in use ..."""
+        """delete_module(2) with O_NONBLOCK, never forced. Raises OSError (EAGAIN: in use ...)."""
 
     async def load(
         self, name: str, parameters: Sequence[tuple[str, str]] = (), *, only_these: bool = False
     ) -> None:
-        """modprobe NAME with PARAMETERS after the configured ones, or only these. LoadError."""
+        """modprobe NAME, PARAMETERS after the configured ones, or only these. Raises LoadError."""
 
     def write_parameter(self, name: str, parameter: str, value: str) -> None:
-        """Write a writable parameter of a loaded module. OSError with the kernel's errno."""
+        """Write a parameter of a loaded module. Raises OSError with the kernel's errno."""
 
     async def wait_for_device(self, timeout: float) -> bool:
-        """Whether /dev/kvm is there with its permissions, after TIMEOUT seconds at most."""
+        """Wait at most TIMEOUT seconds; whether /dev/kvm exists with its permissions."""
 
     def subscribe(self, callback: Callable[[KernelEvent], None]) -> None:
         """Call CALLBACK in the event loop for every hint, until close()."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Kernel messages during an operation: the only place that says why a module did not load."""
+"""Kernel messages during an operation: only they say why a module did not load."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST_MESSAGE = 1024  # characters; the kernel's own limit is about that
 
 
 class KernelLog:
-    """The messages since the with statement was entered; none where /dev/kmsg is not readable."""
+    """The messages since the with statement was entered; none if /dev/kmsg is not readable."""
 
     def __init__(self, root: Root) -> None:
         self._path = root.at("/dev/kmsg")
@@ -41,7 +41,7 @@ class KernelLog:
             self._fd = None
 
     def about(self, *words: str) -> tuple[str, ...]:
-        """The messages since then that contain one of WORDS ("kvm_amd", ...), oldest first."""
+        """The messages that contain one of WORDS ("kvm_amd", ...), oldest first."""
         messages = []
         while self._fd is not None:
             try:

@@ -17,21 +17,21 @@ from nestd.host import program
 UNLOAD_FLAGS = os.O_NONBLOCK  # what kmod passes; O_TRUNC would force the unload
 MODPROBE_SECONDS = 60.0
 QUERY_SECONDS = 10.0
-OLDEST_SUPPORTED = 28  # RHEL 9's and bullseye's; assumed where no kmod answers
+OLDEST_SUPPORTED = 28  # in RHEL 9 and bullseye; assumed if modprobe gives no version
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True)
 class Kmod:
-    """kmod's major version; where modprobe does not tell it, why, as the end of a sentence."""
+    """kmod's major version; problem says, as the end of a sentence, why it is unknown."""
 
     version: int
     problem: str = ""
 
 
 async def find_kmod() -> Kmod:
-    """Ask modprobe(8); OLDEST_SUPPORTED where it does not tell."""
+    """Ask modprobe(8) for its version; OLDEST_SUPPORTED if it gives none."""
     try:
         answer = await program.run("modprobe", "--version", timeout=QUERY_SECONDS)
     except (OSError, TimeoutError) as error:
@@ -44,7 +44,7 @@ async def find_kmod() -> Kmod:
 
 
 def not_run(error: Exception) -> str:
-    """Why a program could not be run, or not to its end, as the end of a sentence."""
+    """Why a program could not be run or did not finish, as the end of a sentence."""
     if isinstance(error, FileNotFoundError):
         return "it is not installed"
     said = error.strerror if isinstance(error, OSError) else None
@@ -63,7 +63,7 @@ def _delete_module(name: bytes) -> None:
 
 
 async def show_load(name: str) -> program.Result:
-    """Let modprobe(8) say what it would load for NAME: its program, lists and files are tried."""
+    """Dry-run modprobe(8) for NAME, which checks the program, its lists and files."""
     return await program.run("modprobe", "--show-depends", "--", name, timeout=QUERY_SECONDS)
 
 
@@ -79,7 +79,7 @@ async def modprobe(
 
 
 async def parameter_types(base: Path, release: str, name: str) -> dict[str, ParameterType]:
-    """The parameters that the module's file declares, from modinfo(8)'s parmtype fields."""
+    """The parameters declared by the module's file, from modinfo(8)'s parmtype fields."""
     try:
         if _has_fifo(base / "lib/modules" / release):
             return {}
@@ -97,5 +97,5 @@ async def parameter_types(base: Path, release: str, name: str) -> dict[str, Para
 
 
 def _has_fifo(directory: Path) -> bool:
-    """Whether one of depmod's lists there is a FIFO, in which kmod would hang."""
+    """Whether one of depmod's lists in DIRECTORY is a FIFO, on which kmod would hang."""
     return any(path.is_fifo() for path in directory.glob("modules.*"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""/dev/kvm as a file. It is opened on arm64 alone, to ask KVM whether it nests.
+"""/dev/kvm as a file. It is opened only on arm64, to ask KVM whether it nests.
 
 On POWER and s390x opening it would load KVM; on arm64 KVM is part of the kernel image.
 """
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from nestd.host.root import Root
 
 PATH = "/dev/kvm"
-GROUP = "kvm"  # whom systemd's udev rule gives it to (50-udev-default.rules)
+GROUP = "kvm"  # set by systemd's udev rule (50-udev-default.rules)
 _NUMBER = os.makedev(10, 232)  # KVM_MINOR of include/linux/miscdevice.h
 # include/uapi/linux/kvm.h
 _CHECK_EXTENSION = 0xAE03
@@ -25,7 +25,7 @@ _CAP_ARM_EL2 = 240
 
 @dataclass(frozen=True)
 class KvmDevice:
-    """The device node. owner and group are names, or numbers that have none."""
+    """The device node. owner and group are names, or numbers without a name."""
 
     exists: bool
     is_device: bool = False  # the right kind of file, with the right number
@@ -35,7 +35,7 @@ class KvmDevice:
 
     @property
     def group_may_use(self) -> bool:
-        """Whether the group kvm, in which QEMU's user is, may open it for reading and writing."""
+        """Whether the group kvm, which QEMU's user is in, may open it for reading and writing."""
         return self.group == GROUP and self.mode & 0o060 == 0o060
 
     @property
@@ -45,7 +45,7 @@ class KvmDevice:
 
 
 def read_device(root: Root) -> KvmDevice:
-    """Look at it. A simulated host's is a regular file, since making a device takes root."""
+    """Read its state. On a simulated host it is a regular file (creating a device needs root)."""
     try:
         status = os.stat(root.at(PATH))
     except OSError:
@@ -61,7 +61,7 @@ def read_device(root: Root) -> KvmDevice:
 
 
 def arm_nests(root: Root) -> bool | None:
-    """Whether arm64's KVM gives guests what a hypervisor needs; None where it cannot be asked."""
+    """Whether arm64's KVM supports nested guests; None if it cannot be asked."""
     try:
         fd = os.open(root.at(PATH), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Finds the processes that use KVM, in /proc. It only explains: unlike a refcount it is racy.
+"""Finds the processes that use KVM in /proc. For explanations only: unlike a refcount it is racy.
 
-Looking into other users' /proc/PID/fd needs CAP_SYS_PTRACE. A scan took 77 ms for 1,079 processes:
-run it in a worker thread, on demand.
+Reading other users' /proc/PID/fd needs CAP_SYS_PTRACE. A scan took 77 ms for 1,079 processes: run
+it in a worker thread, on demand.
 """
 
 from __future__ import annotations
@@ -21,40 +21,40 @@ _VCPU_LINK = "anon_inode:kvm-vcpu"
 _OF_MACHINE = (_MACHINE_LINK, _VCPU_LINK)
 _DEVICE_LINK = "/dev/kvm"
 _CAP_SYS_PTRACE = 19  # include/uapi/linux/capability.h
-_READ_BYTES = 1 << 20  # of a file of /proc: a process can make its arguments as long as it likes
+_READ_BYTES = 1 << 20  # of a /proc file: a process can make its arguments arbitrarily long
 
 
 @dataclass(frozen=True)
 class KvmHolder:
-    """One process that keeps KVM busy: with virtual machines, or with /dev/kvm merely open.
+    """One process that uses KVM: it has virtual machines, or merely /dev/kvm open.
 
-    Text that the process chose itself is made printable.
+    Text chosen by the process is made printable.
     """
 
     pid: int
-    machine: bool  # holds a virtual machine (its own descriptor, or one of its virtual CPUs)
+    machine: bool  # holds a virtual machine (its descriptor, or that of a virtual CPU)
     executable: str  # basename of /proc/PID/exe, or the command's name
-    guest: str  # the libvirt domain's name, "" where none is known
-    unit: str  # the systemd unit or scope, "" where none
+    guest: str  # the libvirt domain's name, "" if unknown
+    unit: str  # the systemd unit or scope, "" if none
 
 
 Describe = Callable[[Path, bool], KvmHolder]
-"""Describes the process below a path, of which is known whether it holds a virtual machine."""
+"""Describes the process below a path; the flag says whether it holds a virtual machine."""
 
 
 class MachineLinks:
-    """Where processes have the descriptor of their virtual machine.
+    """Remembers which descriptor of each process is its virtual machine.
 
-    One that still has it there need not be searched again, which is most of the time of a look:
-    QEMU has dozens of descriptors.
+    A process that still has it there is not searched again. The search takes most of the time,
+    since QEMU has dozens of descriptors.
     """
 
     def __init__(self) -> None:
         self._known: dict[int, str] = {}
 
     def find(self, process: Path) -> bool | None:
-        """Whether the process below PROCESS holds a virtual machine, None where it has no KVM
-        descriptor at all, is gone or may not be inspected."""
+        """Whether the process below PROCESS holds a virtual machine; None if it has no KVM
+        descriptor at all, is gone or cannot be inspected."""
         pid = int(process.name)
         known = self._known.get(pid)
         if known is not None and _link(known).startswith(_OF_MACHINE):
@@ -74,22 +74,22 @@ class MachineLinks:
         return found
 
     def forget_all_but(self, pids: Set[int]) -> None:
-        """Keep only what is known of PIDS."""
+        """Forget all processes except PIDS."""
         self._known = {pid: path for pid, path in self._known.items() if pid in pids}
 
 
 def scan(root: Root, names: Mapping[int, str]) -> tuple[KvmHolder, ...]:
-    """All holders by PID. NAMES are libvirt's domains by PID (see libvirt_domains)."""
+    """All holders, ordered by PID. NAMES are libvirt's domain names by PID."""
     return scan_with(root, lambda path, machine: describe(path, machine, names))
 
 
 def scan_with(
     root: Root, describe: Describe, machines: MachineLinks | None = None
 ) -> tuple[KvmHolder, ...]:
-    """All holders by PID, each as DESCRIBE has it; MACHINES is what looks remember between them.
+    """All holders, ordered by PID, each passed through DESCRIBE; MACHINES caches between scans.
 
-    A process that closed its descriptors but still maps a virtual CPU's page pins the module too;
-    it is found by /proc/PID/maps where no process shows a descriptor at all.
+    A process that closed its descriptors but still maps a virtual CPU's page also pins the
+    module; /proc/PID/maps is searched for it if no process has a KVM descriptor.
     """
     processes = _processes(root)
     machines = MachineLinks() if machines is None else machines
@@ -105,9 +105,9 @@ def scan_with(
 
 
 def machine_ids(root: Root) -> frozenset[str]:
-    """One id for each running virtual machine; it is reused only after the machine has ended.
+    """One id per running virtual machine; an id is reused only after its machine has ended.
 
-    They are KVM's directories in debugfs (PID-FD), else the PIDs of processes that hold one.
+    The ids are KVM's directories in debugfs (PID-FD), else the PIDs of processes with a machine.
     """
     try:
         entries = os.scandir(root.at("/sys/kernel/debug/kvm"))
@@ -118,7 +118,7 @@ def machine_ids(root: Root) -> frozenset[str]:
 
 
 def may_see_all(root: Root) -> bool:
-    """Whether other users' processes can be inspected: CAP_SYS_PTRACE is effective.
+    """Whether other users' processes can be inspected (CAP_SYS_PTRACE is effective).
 
     The files of another machine (--root) can always be read.
     """
@@ -139,7 +139,7 @@ def _processes(root: Root) -> list[Path]:
 
 
 def describe(path: Path, machine: bool, names: Mapping[int, str]) -> KvmHolder:
-    """The process below PATH."""
+    """Describe the process below PATH."""
     pid = int(path.name)
     return KvmHolder(
         pid=pid,
@@ -174,7 +174,7 @@ def _executable(path: Path) -> str:
 
 
 def _guest_argument(path: Path) -> str:
-    """The name in QEMU's -name guest=NAME[,...] or -name NAME, commas in it doubled."""
+    """The name in QEMU's -name guest=NAME[,...] or -name NAME, where commas are doubled."""
     arguments = _read(path / "cmdline").split(b"\0")
     if b"-name" not in arguments[:-1]:
         return ""

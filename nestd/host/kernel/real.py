@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The running kernel, or the files of another machine if --root names a directory."""
+"""The running kernel, or another machine's files if --root is given."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nestd.host.root import Root
 
 DEVICE = "/dev/kvm"
 DEVICE_RECHECK_SECONDS = 0.02
-# What /proc/cpuinfo has on each architecture alone (show_cpuinfo() of each).
+# A field of /proc/cpuinfo unique to each architecture (show_cpuinfo()).
 _MACHINES = (
     (rb"^CPU implementer", "aarch64"),
     (rb"^cpu\s*: POWER", "ppc64le"),
@@ -31,7 +31,7 @@ _MACHINES = (
     (rb"^CPU Family\s*: Loongson-64bit", "loongarch64"),
     (rb"^vendor_id\s*: (?!IBM)", "x86_64"),
 )
-_FRESH_DEVICE = (0o600, 0, 0)  # mode, owner and group of a node that udev has not seen yet
+_FRESH_DEVICE = (0o600, 0, 0)  # mode, owner and group of a node not yet processed by udev
 
 
 class RealKernel:
@@ -53,7 +53,7 @@ class RealKernel:
         return self._modules.read(name)
 
     def nests(self) -> bool | None:
-        """See Kernel. Asked once: arm64's KVM is part of the kernel image and stays as booted."""
+        """See Kernel. Cached: arm64's KVM is part of the kernel image and stays as booted."""
         if self.machine == "aarch64" and self._nests is None:
             self._nests = arm_nests(self._root)
         return self._nests
@@ -79,7 +79,7 @@ class RealKernel:
     async def load(
         self, name: str, parameters: Sequence[tuple[str, str]] = (), *, only_these: bool = False
     ) -> None:
-        """See Kernel. modprobe often exits with 0 although nothing was loaded, so this verifies."""
+        """See Kernel. Verifies the load, since modprobe often exits with 0 without loading."""
         with KernelLog(self._root) as log:
             try:
                 answer = await kmod.modprobe(name, parameters, only_these=only_these)
@@ -104,7 +104,7 @@ class RealKernel:
     async def wait_for_device(self, timeout: float) -> bool:
         """See Kernel. The node appears as 0600 root:root; udev sets its permissions later.
 
-        They may differ from those before, which someone may have changed by hand.
+        They may differ from the previous ones, which someone may have changed by hand.
         """
         deadline = asyncio.get_running_loop().time() + timeout
         last = None
@@ -130,7 +130,7 @@ class RealKernel:
 
 
 class FilesOnly(RealKernel):
-    """The kernel of the machine whose files lie below --root: readable, never acted upon."""
+    """The kernel of the machine whose files are below --root: read-only."""
 
     can_load = False
 
@@ -141,7 +141,7 @@ class FilesOnly(RealKernel):
         self.machine = _described_machine(root) or self.machine
 
     def nests(self) -> bool | None:
-        """Files do not tell."""
+        """Unknown: files do not show it."""
         return None
 
     async def check_load(self, name: str) -> None:
@@ -163,11 +163,11 @@ class FilesOnly(RealKernel):
         raise NotThisMachine
 
     def subscribe(self, callback: Callable[[KernelEvent], None]) -> None:
-        """This machine's events are not about those files."""
+        """No events: this machine's events do not concern those files."""
 
 
 def _identity(root: Root) -> tuple[int, int, int] | None:
-    """Mode, owner and group of /dev/kvm, None where it is not there."""
+    """Mode, owner and group of /dev/kvm, None if it does not exist."""
     try:
         status = os.stat(root.at(DEVICE))
     except OSError:
@@ -176,7 +176,7 @@ def _identity(root: Root) -> tuple[int, int, int] | None:
 
 
 def _described_machine(root: Root) -> str:
-    """The architecture as uname -m names it, from /proc/cpuinfo; "" where that does not tell."""
+    """The architecture as in uname -m, from /proc/cpuinfo; "" if it cannot be told."""
     try:
         data = read_regular(root.at("/proc/cpuinfo")) or b""
     except OSError:
@@ -186,7 +186,7 @@ def _described_machine(root: Root) -> str:
 
 
 def _installed_release(root: Root, running: str) -> str:
-    """RUNNING if its modules are installed below ROOT, else the only or newest release there."""
+    """RUNNING if its modules are installed below ROOT, else the only or newest release."""
     try:
         releases = sorted(os.listdir(root.at("/lib/modules")))
     except OSError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the kernel says of a module: /sys/module/NAME and the module lists of /lib/modules."""
+"""A module's state: /sys/module/NAME and depmod's lists in /lib/modules."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from nestd.host.root import Root
 
 _T = TypeVar("_T")
 
-_SYSFS_BYTES = 64 << 10  # of a file; the kernel shows a page, which has 4 to 64 KiB
+_SYSFS_BYTES = 64 << 10  # per file; sysfs shows at most a page, 4 to 64 KiB
 _DEP, _BUILTIN = "modules.dep", "modules.builtin"
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _DEVICE = ("/sys/devices/virtual/misc/kvm", "/dev/kvm")
-# What is not there, or goes at this moment (ENODEV: sysfs, of a module that is being unloaded).
+# Missing, or just disappearing (ENODEV: sysfs of a module that is being unloaded).
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ENODEV)
 
 
 class Availability(Enum):
-    """Where a module's code is: a file to load, the kernel image, or nowhere."""
+    """Where a module's code is: in a file, in the kernel image, or nowhere."""
 
     LOADABLE = "loadable"
     BUILTIN = "builtin"
@@ -40,40 +40,40 @@ class Availability(Enum):
 
 @dataclass(frozen=True)
 class ModuleFacts:
-    """One module at one moment. refcount is -1 where the kernel gives none (built in, going)."""
+    """One module at one moment. refcount is -1 if the kernel gives none (built in, going)."""
 
     name: str
     availability: Availability
-    initstate: str = ""  # "live", "coming", "going", or "" where not loaded
+    initstate: str = ""  # "live", "coming", "going", or "" if not loaded
     refcount: int = -1
     holders: tuple[str, ...] = ()
     parameters: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     writable: frozenset[str] = frozenset()
-    on_disk: bool = True  # depmod lists its file: what is loaded can be loaded again
-    error: str = ""  # why the rest is not known, as a part of a sentence; "" where it is
+    on_disk: bool = True  # depmod lists its file, so that it can be loaded again
+    error: str = ""  # why the other fields are unknown, as part of a sentence; else ""
 
     @property
     def loaded(self) -> bool:
-        """Whether the module is there and has finished its start."""
+        """Whether the module is loaded and initialized."""
         return self.initstate == "live"
 
     @property
     def in_transit(self) -> bool:
-        """Whether it is just being loaded or unloaded."""
+        """Whether it is being loaded or unloaded."""
         return self.initstate in ("coming", "going")
 
 
 def read_module(root: Root, release: str, name: str) -> ModuleFacts:
-    """One look at NAME, see ModuleReader.read()."""
+    """Read NAME once, see ModuleReader.read()."""
     return ModuleReader(root, release).read(name)
 
 
 class ModuleReader:
-    """Reads modules below ROOT for the kernel RELEASE; what cannot have changed is kept.
+    """Reads modules below ROOT for the kernel RELEASE; caches what cannot have changed.
 
-    A parameter that nobody may write is as the load made it, and each load makes a directory of
-    its own in sysfs; all else is looked at each time. Of files that are not sysfs's (--root) the
-    time stamps tell.
+    A read-only parameter keeps its value until the next load, which creates a new directory in
+    sysfs; everything else is read each time. For files outside sysfs (--root) the time stamps
+    decide.
     """
 
     def __init__(self, root: Root, release: str) -> None:
@@ -85,10 +85,10 @@ class ModuleReader:
         self._known: dict[str, tuple[object, ModuleFacts]] = {}
 
     def read(self, name: str) -> ModuleFacts:
-        """The facts about NAME (spelled with "_"), also of one that comes or goes at this moment.
+        """The facts about NAME (spelled with "_"), even while it is being loaded or unloaded.
 
-        The object is the one of the look before where nothing has changed. Never raises OSError:
-        what cannot be read is not taken for absent, see ModuleFacts.error.
+        Returns the same object as before if nothing has changed. Never raises OSError: what cannot
+        be read is not taken for absent, see ModuleFacts.error.
         """
         known, glance = self._known.get(name), None
         with contextlib.suppress(OSError):
@@ -100,7 +100,7 @@ class ModuleReader:
         if known is not None and facts == known[1]:
             facts = known[1]
         if facts.in_transit or facts.error or (known is None and facts.writable):
-            glance = None  # its start may change parameters yet; what can be written is known now
+            glance = None  # it may still set parameters; the writable ones are known now
         self._known[name] = glance or _NOTHING_SEEN, facts
         return facts
 
@@ -110,8 +110,8 @@ class ModuleReader:
     def _read(self, name: str) -> ModuleFacts:
         directory, errors = self._directory + name, _Errors()
         initstate = errors.collect(lambda: _text(f"{directory}/initstate"), "")
-        # A built-in module has a directory without initstate; so has one that is just coming, but
-        # that one is also listed in modules.dep (libkmod, kmod_module_get_initstate).
+        # A built-in module has a directory without initstate. So does a module that is just being
+        # loaded, but that is also listed in modules.dep (libkmod, kmod_module_get_initstate).
         unknown = Availability.LOADABLE
         listed = errors.collect(
             lambda: listed_availability(self._root, self._release, name), unknown
@@ -144,7 +144,7 @@ _NOTHING_SEEN = object()  # equal to no glance
 
 
 def _glance_at_sysfs(directory: str, writable: Iterable[str]) -> object:
-    """What differs where anything of a module does, with WRITABLE parameters. Raises OSError."""
+    """A value that differs if the module or a WRITABLE parameter has changed. Raises OSError."""
     try:
         found = os.stat(directory)
     except FileNotFoundError:
@@ -159,7 +159,7 @@ def _glance_at_sysfs(directory: str, writable: Iterable[str]) -> object:
 
 
 def _glance_at_files(directory: str, _writable: Iterable[str]) -> object:
-    """The same for files on a disk. Raises OSError also where their time stamps do not tell yet."""
+    """The same for files on disk. Raises OSError also if their time stamps are too recent."""
     stamps: list[tuple[object, ...]] = []
     newest = 0.0
     for place in (directory, f"{directory}/holders", f"{directory}/parameters"):
@@ -178,12 +178,12 @@ def _glance_at_files(directory: str, _writable: Iterable[str]) -> object:
 
 
 class _Errors:
-    """What failed on the way."""
+    """Collects read errors."""
 
     first = ""
 
     def collect(self, read: Callable[[], _T], otherwise: _T) -> _T:
-        """What READ reads, OTHERWISE where it cannot."""
+        """The result of READ, or OTHERWISE if it fails."""
         try:
             return read()
         except OSError as error:
@@ -193,7 +193,7 @@ class _Errors:
 
 
 def listed_availability(root: Root, release: str, name: str) -> Availability:
-    """What depmod's lists say of NAME: modules.builtin, then modules.dep. Raises OSError."""
+    """NAME's availability by depmod's lists: modules.builtin, then modules.dep. Raises OSError."""
     if name in _listed(_list(root, release, _BUILTIN)):
         return Availability.BUILTIN
     if name in _listed(_list(root, release, _DEP)):
@@ -202,7 +202,7 @@ def listed_availability(root: Root, release: str, name: str) -> Availability:
 
 
 def needed_modules(root: Root, release: str, name: str) -> tuple[str, ...]:
-    """The modules that NAME's load needs, in the order of loading (modules.dep). Raises OSError."""
+    """The modules that NAME needs, in loading order (modules.dep). Raises OSError."""
     path = _list(root, release, _DEP)
     version = _version(path)
     return _needs_in_list(path, version, name)[::-1] if version else ()
@@ -214,9 +214,9 @@ def installed_modules(root: Root, release: str) -> frozenset[str]:
 
 
 def read_lists(root: Root, release: str, names: Iterable[str]) -> None:
-    """Read what the functions before this one look up, for a worker thread: it may take a while.
+    """Read the lists used by the functions above, in a worker thread since it may take a while.
 
-    They read a list again where it has changed since. Raises OSError.
+    They read a list again if it has changed since. Raises OSError.
     """
     for name in names:
         listed_availability(root, release, name)
@@ -225,9 +225,9 @@ def read_lists(root: Root, release: str, names: Iterable[str]) -> None:
 
 
 def other_providers(root: Root, known: Container[str]) -> tuple[str, ...]:
-    """Modules named kvm_... that are not KNOWN, loaded ones before those of the kernel image.
+    """Modules named kvm_... other than KNOWN, loaded ones before built-in ones.
 
-    "kvm" itself is one where KNOWN does not have it and it is loaded (riscv64, loongarch64).
+    "kvm" itself counts if it is loaded and KNOWN lacks it (riscv64, loongarch64).
     """
     directory = root.at("/sys/module")
     try:
@@ -240,16 +240,16 @@ def other_providers(root: Root, known: Container[str]) -> tuple[str, ...]:
 
 
 def has_device(root: Root) -> bool:
-    """Whether KVM's character device is there, or its node at least."""
+    """Whether KVM's character device exists, or at least its node."""
     return any(os.path.exists(root.at(path)) for path in _DEVICE)
 
 
 def load_time(root: Root, name: str) -> float | None:
-    """The latest time at which NAME may have been loaded, in seconds of the epoch; None where it
-    is not there.
+    """The latest time at which NAME may have been loaded, in seconds since the epoch; None if it
+    is not loaded.
 
-    sysfs gives a directory the time when it was first looked up after the module's load, or again
-    after memory ran short: never an earlier time than that of the load.
+    sysfs sets a directory's time at its first lookup after the load, or again after memory ran
+    short: never earlier than the load.
     """
     try:
         return os.stat(root.at(f"/sys/module/{name}")).st_mtime if name else None
@@ -262,7 +262,7 @@ def modules_disabled(root: Root) -> bool:
     try:
         return _text(str(root.at("/proc/sys/kernel/modules_disabled"))) == "1"
     except OSError:
-        return False  # the kernel's own refusal will tell
+        return False  # the kernel's own refusal will say so
 
 
 @lru_cache(maxsize=8)
@@ -272,13 +272,13 @@ def _list(root: Root, release: str, name: str) -> str:
 
 
 def _listed(path: str) -> frozenset[str]:
-    """The modules of one of depmod's lists."""
+    """The modules in one of depmod's lists."""
     version = _version(path)
     return _names_in_list(path, version) if version else frozenset()
 
 
 def _version(path: str) -> Fingerprint | None:
-    """The file's fingerprint, None if there is no file. Raises OSError."""
+    """The file's fingerprint, None if it does not exist. Raises OSError."""
     try:
         return fingerprint.of(os.stat(path))
     except OSError as error:
@@ -289,14 +289,14 @@ def _version(path: str) -> Fingerprint | None:
 
 @lru_cache(maxsize=8)
 def _names_in_list(path: str, _version: Fingerprint) -> frozenset[str]:
-    """The modules' names of a list whose lines begin with the path of a .ko file."""
+    """The names of the modules in a list whose lines begin with the path of a .ko file."""
     lines = (read_regular(path) or b"").splitlines()
     return frozenset(_module_of(line.split(b":", 1)[0]) for line in lines)
 
 
 @lru_cache(maxsize=16)
 def _needs_in_list(path: str, _version: Fingerprint, name: str) -> tuple[str, ...]:
-    """What follows NAME in a list, after a colon."""
+    """The words after "NAME:" in a list."""
     for line in (read_regular(path) or b"").splitlines():
         file, _, needed = line.partition(b":")
         if _module_of(file) == name:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The kernel's uevents about modules and KVM, through pyudev.
 
-The source is the kernel's own multicast group, not udev's: every event is only a hint to read
-again, no property of udev's is used, and udev's copy was seen to come seconds late and out of order
-while machines came and went in a storm.
+The source is the kernel's multicast group, not udev's: every event is only a hint to read again, no
+udev property is used, and udev's copies were seen to arrive seconds late and out of order while
+many machines started and ended.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import pyudev
 
 from nestd.host.kernel.interface import Change, KernelEvent
 
-RECEIVE_BUFFER = 1 << 20  # bytes; held 600 events of KVM, 64 KiB did not
+RECEIVE_BUFFER = 1 << 20  # bytes; enough for 600 events of KVM, unlike 64 KiB
 EVENTS_PER_TURN = 64
 
 
@@ -30,11 +30,11 @@ class UeventWatch:
         self._monitor = pyudev.Monitor.from_netlink(pyudev.Context(), source="kernel")
         self._monitor.filter_by("module")
         self._monitor.filter_by("misc")
-        self._monitor.filter_by("cpu")  # one that comes lets udev load KVM's modules
-        with contextlib.suppress(OSError):  # no CAP_NET_ADMIN: LOST comes sooner
+        self._monitor.filter_by("cpu")  # a new processor makes udev load KVM's modules
+        with contextlib.suppress(OSError):  # without CAP_NET_ADMIN: LOST occurs sooner
             self._monitor.set_receive_buffer_size(RECEIVE_BUFFER)
         self._monitor.start()
-        # A second descriptor of the same socket, to read its error; see _ready().
+        # A second descriptor of the same socket for reading its error; see _ready().
         self._socket = socket.socket(fileno=os.dup(self._monitor.fileno()))
         asyncio.get_running_loop().add_reader(self._monitor.fileno(), self._ready)
 
@@ -48,8 +48,8 @@ class UeventWatch:
             try:
                 device = self._monitor.poll(timeout=0)
             except OSError:
-                # ENOBUFS: the kernel dropped events. pyudev sees POLLERR and never reads the error,
-                # which would keep the descriptor readable for ever.
+                # ENOBUFS: the kernel dropped events. pyudev sees POLLERR but never reads the error,
+                # so that the descriptor would stay readable forever.
                 self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 self._callback(KernelEvent(Change.LOST))
                 return

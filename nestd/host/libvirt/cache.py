@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""libvirt's own view of this host's KVM: the newest file in its cache of QEMU capabilities."""
+"""libvirt's view of this host's KVM: the newest file in its cache of QEMU capabilities."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def read_cache(root: Root, machine: str) -> QemuCapabilities | None:
-    """What libvirt recorded last about a QEMU for MACHINE; None before its first probe."""
+    """libvirt's latest record of a QEMU for MACHINE; None before its first probe."""
     for path in sorted(matching(root.at(DIRECTORY), "*.xml"), key=_age):
         try:
             found = parse((read_regular(path) or b"").decode("utf-8", "replace"))
@@ -30,7 +30,7 @@ def read_cache(root: Root, machine: str) -> QemuCapabilities | None:
 
 
 def _age(path: Path) -> float:
-    """Orders the newest first."""
+    """A sort key that puts the newest first."""
     try:
         return -path.stat().st_mtime
     except OSError:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""libvirt's daemons on this host: which are installed, and which of them run.
+"""libvirt's daemons on this host: which are installed, and which run.
 
-virtlogd and virtlockd are excluded on purpose: running machines depend on their files and locks.
+virtlogd and virtlockd are excluded deliberately: running machines depend on their files and locks.
 Nothing here contacts a daemon, so reading never starts one.
 """
 
@@ -28,8 +28,8 @@ PID_DIRECTORY = "/run"
 PROGRAM_DIRECTORIES = ("/usr/sbin", "/usr/bin")
 _ADMIN_SOCKETS = "/run/libvirt"
 _COMM_LENGTH = 15  # TASK_COMM_LEN less the NUL
-_STARTED = 19  # starttime's place in /proc/PID/stat behind the name (proc_pid_stat(5))
-# The variables that matter in a daemon's environment.
+_STARTED = 19  # index of starttime in /proc/PID/stat after the name (proc_pid_stat(5))
+# The relevant variables in a daemon's environment.
 _VARIABLES = ("LIBVIRT_DEBUG", "LIBVIRT_LOG_FILTERS", "LIBVIRT_LOG_OUTPUTS")
 
 
@@ -38,9 +38,9 @@ class DaemonProcess:
     """A running daemon; pid and start together identify the process."""
 
     pid: int
-    start: int  # clock ticks after the boot
-    arguments: tuple[str, ...]  # without the program's own name
-    environment: Mapping[str, str]  # what in it concerns logging
+    start: int  # clock ticks since boot
+    arguments: tuple[str, ...]  # without the program's name
+    environment: Mapping[str, str]  # the variables that concern logging
 
 
 def installed(root: Root) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ def admin_uri(root: Root, name: str) -> str:
 
 
 def read_process(root: Root, name: str) -> DaemonProcess | None:
-    """The daemon that its pid file names, None if it does not run."""
+    """The daemon named by its pid file, None if it does not run."""
     try:
         pid = int(root.at(f"{PID_DIRECTORY}/{name}.pid").read_text("ascii")[:20])
         process = root.at(f"/proc/{pid}")
@@ -86,7 +86,7 @@ def read_process(root: Root, name: str) -> DaemonProcess | None:
     except (OSError, ValueError, IndexError):
         return None
     if comm != name[:_COMM_LENGTH]:
-        return None  # a pid file that its daemon left behind
+        return None  # a stale pid file
     return DaemonProcess(
         pid=pid,
         start=start,

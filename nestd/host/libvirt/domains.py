@@ -18,9 +18,9 @@ _STATE = "/run/libvirt/qemu"
 
 
 def status_files(root: Root) -> dict[int, Path]:
-    """The system domains' status files, by their QEMU's PID, from NAME.pid beside NAME.xml.
+    """The system domains' status files by QEMU's PID, from NAME.pid beside NAME.xml.
 
-    driver.pid is the daemon's own and has no XML.
+    driver.pid belongs to the daemon and has no XML.
     """
     files = {}
     for path in matching(root.at(_STATE), "*.pid"):
@@ -42,9 +42,9 @@ class SystemDomains:
 
 
 class DomainLook:
-    """The domains of one host, listed again once their directory has changed.
+    """The domains of one host, listed again only if their directory has changed.
 
-    libvirt and QEMU make and remove these files, or rename others over them, all of which changes
+    libvirt and QEMU create, remove or replace these files by renaming, and each of these changes
     the directory's time.
     """
 
@@ -53,7 +53,7 @@ class DomainLook:
         self._known: tuple[Fingerprint, SystemDomains] | None = None
 
     def __call__(self) -> SystemDomains:
-        """Those that run now."""
+        """The domains that run now."""
         now = fingerprint.settled(self._root.at(_STATE))
         if self._known is not None and self._known[0] == now:
             return self._known[1]
@@ -64,10 +64,10 @@ class DomainLook:
 
 
 def names_by_pid(root: Root) -> dict[int, str]:
-    """The system domains' names, printable, by their QEMU's PID."""
+    """The system domains' printable names by QEMU's PID."""
     return names_of(status_files(root))
 
 
 def names_of(files: Mapping[int, Path]) -> dict[int, str]:
-    """The names of the domains that have those status files."""
+    """The names of the domains with these status files, by PID."""
     return {pid: printable(os.fsencode(path.stem)) for pid, path in files.items()}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """libvirt's daemons as nestd sees them: their units and their admin servers.
 
-As with the kernel, files below the Root are read; systemd and virt-admin act on a real host,
-host.simulated.libvirt on a simulated one.
+As with the kernel, files below the Root are read; commands go to systemd and virt-admin on a real
+host, to host.simulated.libvirt on a simulated one.
 """
 
 from __future__ import annotations
@@ -13,54 +13,54 @@ from typing import Protocol
 
 
 class UnitError(Exception):
-    """A unit could not be started or restarted; the text is a sentence that says why."""
+    """A unit could not be started or restarted; the text is one sentence that says why."""
 
 
 class NoServiceManager(Exception):
-    """There is no service manager that can be asked."""
+    """No service manager can be reached."""
 
 
 @dataclass(frozen=True)
 class UnitFacts:
-    """A daemon's service, and the sockets that start it."""
+    """A daemon's service and the sockets that start it."""
 
-    known: bool = False  # whether there is such a unit, and a service manager
-    active: bool = False  # the service, or a socket that starts it
-    listening: bool = False  # a socket that starts it
+    known: bool = False  # whether the unit exists, and a service manager
+    active: bool = False  # the service or one of its sockets
+    listening: bool = False  # one of its sockets
     enabled: bool = False  # the service or the socket, for the next boot
     environment: Mapping[str, str] = field(default_factory=dict)
     environment_files: tuple[str, ...] = ()
     program: str = ""  # what ExecStart= runs
-    arguments: tuple[str, ...] = ()  # of its program, before variables are put in
+    arguments: tuple[str, ...] = ()  # of the program, before variable expansion
 
 
 class Units(Protocol):
-    """The service manager's units that are named after libvirt's daemons."""
+    """The service manager's units named after libvirt's daemons."""
 
     async def read(self, daemon: str) -> UnitFacts:
-        """The facts as they are now. Never raises: facts that cannot be read are unknown."""
+        """Read the current facts. Never raises; facts that cannot be read are unknown."""
 
     async def try_restart(self, daemon: str) -> None:
-        """Restart the service if it runs, and wait until it is up.
+        """Restart the service if it runs, and wait until it has started.
 
         Raises UnitError or NoServiceManager.
         """
 
     async def start(self, daemon: str) -> None:
-        """Start the service and wait until it is up. Raises UnitError or NoServiceManager."""
+        """Start the service and wait for it. Raises UnitError or NoServiceManager."""
 
     def listen(self, callback: Callable[[], None]) -> None:
         """Call CALLBACK when units may have changed."""
 
 
 class LogAdmin(Protocol):
-    """The log settings of one running daemon. Everything here raises VirtAdminError."""
+    """The log settings of one running daemon. All methods raise VirtAdminError."""
 
     async def filters(self) -> str:
-        """As the daemon prints them, for example "1:*qemu* 3:*remote* "."""
+        """The filters as reported by the daemon, for example "1:*qemu* 3:*remote* "."""
 
     async def outputs(self) -> str:
-        """As the daemon prints them; "" where it has none at all."""
+        """The outputs as reported by the daemon; "" if it has none at all."""
 
     async def set_filters(self, text: str) -> None:
         """Replace all filters; raises Refused."""
@@ -69,14 +69,14 @@ class LogAdmin(Protocol):
         """Replace all outputs; "" stands for libvirt's default; raises Refused."""
 
     async def set_timeout(self, seconds: int) -> None:
-        """Have the daemon end when it was idle for SECONDS, 0 for never; raises Refused."""
+        """Make the daemon exit after SECONDS of idle time, 0 for never; raises Refused."""
 
 
 class NoUnits:
-    """A host without a service manager that can be asked."""
+    """A host on which no service manager can be reached."""
 
     async def read(self, daemon: str) -> UnitFacts:
-        """Nothing is known."""
+        """Nothing is known of any unit."""
         return UnitFacts()
 
     async def try_restart(self, daemon: str) -> None:
@@ -88,4 +88,4 @@ class NoUnits:
         raise NoServiceManager
 
     def listen(self, callback: Callable[[], None]) -> None:
-        """Nothing will change."""
+        """Nothing will ever change."""

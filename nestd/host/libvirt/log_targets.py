@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The files that libvirt's daemons log to: which ones a client may name, and their sizes.
+"""The files that libvirt's daemons log to: the ones that a client may choose, and their sizes.
 
-A daemon opens such a file as root, creates it if needed and appends to it, so a free choice could
-damage any file of the host. The file must therefore be in libvirt's own log directory, which only
-root can write to, and no link may lead out of it.
+A daemon opens such a file as root, creates it if needed and appends to it, so an unrestricted
+choice could damage any file on the host. The file must therefore be in libvirt's log directory,
+which only root can write to, and no link may lead out of it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ def debug_log(daemon: str) -> str:
 
 
 def objection(root: Root, path: str, *, sees_all: bool = True) -> str:
-    """Why a client may not make a daemon log to PATH: the rule that it breaks, "" for none.
+    """The rule by which a client may not make a daemon log to PATH, "" if it may.
 
-    Unless the client SEES_ALL, it is not told what exists below a directory that it cannot enter.
+    Unless SEES_ALL, the text does not reveal what exists in a directory that users cannot enter.
     """
     if not path.startswith(LOG_DIRECTORY + "/"):
         return f"a log file must be in {LOG_DIRECTORY}"
@@ -39,12 +39,12 @@ def objection(root: Root, path: str, *, sees_all: bool = True) -> str:
     try:
         regular = stat.S_ISREG(os.stat(real).st_mode)
     except OSError:
-        return ""  # it is to be made
+        return ""  # it will be created
     return "" if regular else "it exists and is not a regular file"
 
 
 def missing_directory(root: Root, path: str, *, sees_all: bool = True) -> str:
-    """The directory of PATH if it is missing, which keeps libvirt from logging; else "".
+    """The directory of PATH if it is missing, so that libvirt cannot log there; else "".
 
     SEES_ALL as in objection().
     """
@@ -56,11 +56,11 @@ def missing_directory(root: Root, path: str, *, sees_all: bool = True) -> str:
     except (FileNotFoundError, NotADirectoryError):
         return directory
     except OSError:
-        return ""  # nobody can tell
+        return ""  # unknown
 
 
 def sizes(root: Root, paths: Iterable[str]) -> Mapping[str, int]:
-    """The bytes in each of the files; 0 for what is not there."""
+    """The size of each file in bytes; 0 if it does not exist."""
     found = {}
     for path in paths:
         try:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The log settings of a running libvirt daemon, through virt-admin(1).
 
-Connecting would start a socket-activated daemon, so only a running one is contacted.
+Connecting would start a socket-activated daemon, so only a running daemon is contacted.
 """
 
 from __future__ import annotations
@@ -10,20 +10,20 @@ from nestd.host import program
 
 PROGRAM = "virt-admin"
 SECONDS = 10.0
-# virt-admin prints this if the daemon has no outputs at all, as after setting " ".
+# virt-admin prints this if the daemon has no outputs at all, for example after setting " ".
 _NO_OUTPUTS = b"Library function returned error but did not set virError"
 
 
 class VirtAdminError(Exception):
-    """The daemon could not be asked; the text says why, without a full stop."""
+    """The daemon could not be reached; the text says why, without a full stop."""
 
 
 class Refused(VirtAdminError):
-    """The daemon was asked, and refused; nothing was changed in it."""
+    """The daemon refused the request; nothing was changed in it."""
 
 
 class VirtAdmin:
-    """The daemon with the admin server at URI. Everything here raises VirtAdminError."""
+    """The daemon with the admin server at URI. All methods raise VirtAdminError."""
 
     def __init__(self, uri: str, command: str = PROGRAM, seconds: float = SECONDS) -> None:
         self._uri = uri
@@ -31,11 +31,11 @@ class VirtAdmin:
         self._seconds = seconds
 
     async def filters(self) -> str:
-        """As the daemon prints them, for example "1:*qemu* 3:*remote* "."""
+        """The filters as reported by the daemon, for example "1:*qemu* 3:*remote* "."""
         return _value(await self._run("daemon-log-filters"))
 
     async def outputs(self) -> str:
-        """As the daemon prints them; "" where it has none at all."""
+        """The outputs as reported by the daemon; "" if it has none at all."""
         result = await self._ask("daemon-log-outputs")
         if _NO_OUTPUTS in result.stderr:
             return ""
@@ -50,9 +50,9 @@ class VirtAdmin:
         await self._run("daemon-log-outputs", text)
 
     async def set_timeout(self, seconds: int) -> None:
-        """Have the daemon end when it was idle for SECONDS, 0 for never.
+        """Make the daemon exit after SECONDS of idle time, 0 for never.
 
-        Raises Refused before libvirt 8.6.0, which could not.
+        Raises Refused before libvirt 8.6.0, which has no such setting.
         """
         await self._run("daemon-timeout", "--timeout", str(seconds))
 
@@ -72,7 +72,7 @@ class VirtAdmin:
 def _checked(result: program.Result) -> program.Result:
     if result.status == 0:
         return result
-    # "error: Failed to connect to the admin server", or to what the command does.
+    # "error: Failed to connect to the admin server", or a failure of the command itself.
     if result.status < 0 or b"admin server" in result.stderr:
         raise VirtAdminError(_reason(result))
     raise Refused(_reason(result))
@@ -84,7 +84,7 @@ def _reason(result: program.Result) -> str:
 
 
 def _value(result: program.Result) -> str:
-    """The one line of an answer, with its blanks."""
+    """The single line of output, blanks included."""
     try:
         text = result.stdout.decode("utf-8").rstrip("\n")
     except UnicodeDecodeError:

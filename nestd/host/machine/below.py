@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The hypervisor below this host, where it is a virtual machine, from what its firmware says."""
+"""The hypervisor below this host if it is a virtual machine, from firmware data."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from nestd.host.root import Root
 AZURE, PROXMOX = "azure", "proxmox"
 _DMI = "/sys/class/dmi/id"
 _CLOCKS = "/sys/devices/system/clocksource/clocksource0/available_clocksource"
-# Azure's chassis, the same in all its machines (cloud-init knows Azure by it).
+# Azure's chassis asset tag, the same in all its machines (cloud-init uses it too).
 _AZURE_TAG = "7783-7084-3265-9085-8269-3286-77"
-# Beginnings of the firmware's fields and the names that systemd-detect-virt(1) has for them.
+# Prefixes of firmware fields, and systemd-detect-virt(1)'s names for them.
 _NAMES = (
     ("KVM", "kvm"),
     ("OpenStack", "kvm"),
@@ -30,7 +30,7 @@ _NAMES = (
 
 
 def by_firmware(root: Root) -> str:
-    """The hypervisor, as systemd-detect-virt(1) names it; "" where the firmware names none."""
+    """The hypervisor as named by systemd-detect-virt(1); "" if the firmware shows none."""
     fields = [_field(root, name) for name in ("product_name", "sys_vendor", "bios_vendor")]
     for field in fields:
         for start, name in _NAMES:
@@ -45,11 +45,11 @@ def by_firmware(root: Root) -> str:
 
 
 def hypervisor(root: Root, virtualization: str) -> str:
-    """VIRTUALIZATION, or what is known of it more exactly: AZURE or PROXMOX."""
+    """VIRTUALIZATION, or the more specific AZURE or PROXMOX if known."""
     if virtualization == "microsoft" and _field(root, "chassis_asset_tag") == _AZURE_TAG:
         return AZURE
     if virtualization in ("kvm", "qemu"):
-        # QEMU's own build of SeaBIOS is that of no distribution but Proxmox VE.
+        # Only Proxmox VE ships QEMU's own build of SeaBIOS.
         vendor, version = _field(root, "bios_vendor"), _field(root, "bios_version")
         if "Proxmox" in vendor or version.endswith("-prebuilt.qemu.org"):
             return PROXMOX

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What writes this host's kernel command line, found by what is installed."""
+"""The tool that writes this host's kernel command line, detected from installed files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _PROGRAM_DIRECTORIES = ("/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _KARGS_DIRECTORIES = ("/usr/lib/bootc/kargs.d", "/etc/bootc/kargs.d")
 _CMDLINE = "/etc/kernel/cmdline"
 _NIXOS = ("/etc/NIXOS", "/run/current-system")
-# Where more than one is installed, the first one is the host's.
+# If several are installed, the first one is in use.
 _PROGRAMS = (
     ("update-grub", BootTool.UPDATE_GRUB),
     ("grub2-mkconfig", BootTool.GRUB2_MKCONFIG),
@@ -46,7 +46,7 @@ def read_boot_setup(root: Root, release: str) -> BootSetup:
 
 
 def _image_mode(root: Root) -> BootSetup:
-    """An ostree host: what the image's files set belongs into these, the rest to rpm-ostree."""
+    """An ostree host: parameters from the image's files are edited there, others by rpm-ostree."""
     file = _kargs_file(root)
     has_bootc = _is_installed(root, "bootc") or _exists(root, "/usr/lib/bootc")
     if file or (has_bootc and not _is_installed(root, "rpm-ostree")):
@@ -55,7 +55,7 @@ def _image_mode(root: Root) -> BootSetup:
 
 
 def _kargs_file(root: Root) -> str:
-    """The file of kargs.d that has a parameter of KVM or a list of modules in it, "" for none."""
+    """The kargs.d file with a parameter of KVM or a list of modules, "" for none."""
     for directory in _KARGS_DIRECTORIES:
         try:
             names = sorted(os.listdir(root.at(directory)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The virtualization that this host itself runs under, and its processor's features."""
+"""The virtualization that this host runs under, and its processor's features."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _SECONDS = 10.0
 
 
 async def host_virtualization(root: Root) -> str:
-    """As systemd-detect-virt(1) names it; "none" on bare metal.
+    """The virtualization as named by systemd-detect-virt(1); "none" on bare metal.
 
-    For another machine's files (--root) its /proc and what its firmware says are used.
+    For another machine's files (--root), /proc and firmware data below the root are used.
     """
     if not root.is_this_machine:
         return await asyncio.to_thread(_by_files, root)
@@ -33,7 +33,7 @@ def _by_files(root: Root) -> str:
     if b"microsoft-standard-wsl" in _text(root, "/proc/version").lower():
         return "wsl"
     processor = read_processor(root)
-    if processor.platform == "pSeries":  # a partition of PowerVM, or a guest of KVM's
+    if processor.platform == "pSeries":  # a PowerVM partition or a KVM guest
         return "powervm"
     found = by_firmware(root) if "hypervisor" in processor.flags else "none"
     return found or "vm-other"

@@ -10,7 +10,7 @@ _PATHS = ("/proc/sys/kernel/hostname", "/etc/hostname")
 
 
 def host_name(root: Root) -> str:
-    """The name, or "host" where there is none to read."""
+    """The name, or "host" if none can be read."""
     for path in _PATHS:
         try:
             name = (read_regular(root.at(path)) or b"").split(b"\n", 1)[0].strip()

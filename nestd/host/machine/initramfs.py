@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Whether an initial RAM disk has a copy of a module, with a copy of its options.
+"""Whether an initial RAM disk contains a copy of a module, and so of its options.
 
-It is looked for where distributions put it. An automount (systemd has /efi and /boot as such) is
-not triggered by looking: what lies below one that nobody uses at the moment is not looked into.
+Images are searched where distributions put them. The search does not trigger automounts (systemd
+mounts /efi and /boot this way): directories below an idle one are skipped.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from nestd.host.root import Root
 
 _SECONDS = 30.0
 _BOOT = ("/boot", "/boot/efi", "/efi")
-# Of dracut (Fedora, RHEL), initramfs-tools (Debian, Ubuntu), SUSE, Void; {} is the release.
+# dracut (Fedora, RHEL), initramfs-tools (Debian, Ubuntu), SUSE, Void; {} is the release.
 _NAMES = (
     *("initramfs-{}.img", "initrd.img-{}", "initrd-{}", "initrd-{}.img", "initramfs-{}"),
     *("ostree/*/initramfs-{}.img", "ostree/*/initramfs-{}"),
 )
 _OF_PACKAGE = ("initramfs-{}.img", "initramfs-{}-fallback.img")  # Arch; {} is the package
-_BESIDE_MODULES = "initramfs*"  # of image mode and ostree, in the modules' directory
+_BESIDE_MODULES = "initramfs*"  # image mode and ostree, in the modules' directory
 _ENTRIES = ("*/{}/initrd", "*/{}/initrd-*", "*/{}/*.initrd")  # kernel-install's: MACHINE-ID/VERSION
 _UNIFIED = ("EFI/Linux/*{}*.efi", "EFI/Linux/{}*.efi")
 _ANY_UNIFIED = "EFI/Linux/*.efi"
@@ -37,10 +37,10 @@ _MOUNTS = "/proc/self/mountinfo"
 
 @dataclass(frozen=True)
 class Initramfs:
-    """A kernel's image: its path ("" where there is none), and whether it holds the module.
+    """A kernel's image: its path ("" if there is none), and whether it contains the module.
 
-    holds is None where no program here can list the image. unseen are images and directories that
-    were not looked into.
+    holds is None if no installed program can list the image. unseen are images and directories
+    that were skipped.
     """
 
     path: str = ""
@@ -50,19 +50,19 @@ class Initramfs:
 
 @dataclass(frozen=True)
 class _Found:
-    """The images of one release, and what was not looked into."""
+    """The images of one release, and the paths that were skipped."""
 
     images: tuple[str, ...]
     unseen: tuple[str, ...]
 
 
-# The last answer of each image's list, good as long as the image is the same: listing takes
-# seconds, and anybody may ask. By path; with module and fingerprint.
+# The latest answer for each image, valid while the image is unchanged: listing takes seconds,
+# and any user may ask. By path; with module and fingerprint.
 _known: dict[Path, tuple[tuple[str, Fingerprint], bool | None]] = {}
 
 
 async def look(root: Root, release: str, module: str) -> Initramfs:
-    """Look into RELEASE's images for MODULE; the first that holds it, else one that may."""
+    """Search RELEASE's images for MODULE; the first that contains it, else one that may."""
     found = await asyncio.to_thread(_find, root, release)
     result = Initramfs(unseen=found.unseen)
     for path in found.images:
@@ -82,7 +82,7 @@ async def look(root: Root, release: str, module: str) -> Initramfs:
 
 
 async def holding(root: Root, release: str, module: str) -> str:
-    """The path of RELEASE's image if MODULE is in it, else ""; also where nothing can list it."""
+    """The path of RELEASE's image if MODULE is in it; "" if not, or if nothing can list it."""
     found = await look(root, release, module)
     return found.path if found.holds else ""
 
@@ -118,7 +118,7 @@ def _in(root: Root, directory: str, release: str) -> Iterator[str]:
 
 
 def _of_nixos(root: Root) -> Iterator[str]:
-    """The images of the system that was booted and of the one that is booted next."""
+    """The images of the booted system and of the one that boots next."""
     for system in _NIXOS_SYSTEMS:
         try:
             image = root.follow(f"{system}/initrd")
@@ -129,14 +129,14 @@ def _of_nixos(root: Root) -> Iterator[str]:
 
 
 def _of_unknown_release(root: Root, directory: str, images: Collection[str]) -> Iterator[str]:
-    """Unified kernel images whose names do not say of which kernel they are."""
+    """Unified kernel images whose names do not tell their kernel release."""
     for path in _matches(root, directory, (_ANY_UNIFIED,)):
         if path not in images:
             yield path
 
 
 def _package(root: Root, release: str) -> str:
-    """Arch's name of the kernel, which its images have instead of the release."""
+    """Arch's package name of the kernel, used in image names instead of the release."""
     for modules in ("/usr/lib/modules", "/lib/modules"):
         try:
             name = read_regular(root.at(f"{modules}/{release}/pkgbase")) or b""
@@ -156,20 +156,20 @@ def _matches(root: Root, directory: str, patterns: Collection[str]) -> Iterator[
 
 
 def _distinct(root: Root, paths: Collection[str]) -> Iterator[str]:
-    """The same file once, be it found by several names (/lib is a link to /usr/lib)."""
+    """Each file once, even if several paths lead to it (/lib is a link to /usr/lib)."""
     seen = set()
     for path in paths:
         try:
             status = os.stat(root.at(path))
         except OSError:
-            continue  # gone meanwhile, or it cannot be looked at
+            continue  # gone meanwhile, or not accessible
         if (status.st_dev, status.st_ino) not in seen:
             seen.add((status.st_dev, status.st_ino))
             yield path
 
 
 def _idle_automounts(root: Root) -> frozenset[str]:
-    """The mount points of automounts on which nothing is mounted now."""
+    """The mount points of automounts with nothing mounted now."""
     try:
         lines = (read_regular(root.at(_MOUNTS)) or b"").decode("utf-8", "replace").splitlines()
     except OSError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which generic interrupt controller (GIC) an arm64 host has."""
+"""The version of an arm64 host's generic interrupt controller (GIC)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from nestd.host.root import Root
 
 _PATH = "/proc/interrupts"
 _MOST_BYTES = 1 << 20
-# The chips' names in it (drivers/irqchip); older kernels call a GICv2 "GIC-0".
+# The chip names in it (drivers/irqchip); older kernels call a GICv2 "GIC-0".
 _CHIP = re.compile(rb"\sGIC(?:v(\d)(?:-\S+)?|-\d+)\s")
 _OLD = 2
 
 
 def gic_version(root: Root) -> int:
-    """The version, the highest one where several names occur; 0 where nothing tells."""
+    """The version, the highest if several names occur; 0 if unknown."""
     try:
         data = read_regular(root.at(_PATH), _MOST_BYTES) or b""
     except OSError:

@@ -8,7 +8,7 @@ from nestd.host.root import Root
 
 
 def machine_id(root: Root) -> str:
-    """32 hexadecimal digits, "" where the host has none."""
+    """32 hexadecimal digits, "" if the host has none."""
     for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
         try:
             found = (read_regular(root.at(path)) or b"").decode("ascii").strip()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which operating system this is: os-release(5)."""
+"""The operating system, from os-release(5)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PATHS = ("/etc/os-release", "/usr/lib/os-release")
 
 @dataclass(frozen=True)
 class OsRelease:
-    """The fields of the same names; everything is empty where there is no such file."""
+    """The fields of the same names; all are empty if there is no such file."""
 
     id: str = ""  # "rhel", "fedora", "debian"
     version_id: str = ""  # "9.4"
@@ -23,7 +23,7 @@ class OsRelease:
 
 
 def read_os_release(root: Root) -> OsRelease:
-    """Read it; a line that a shell could not read is left out."""
+    """Read it; a line that a shell could not parse is skipped."""
     for path in _PATHS:
         try:
             data = read_regular(root.follow(path))

@@ -15,14 +15,14 @@ PATH = "/proc/cpuinfo"
 
 @dataclass(frozen=True)
 class Processor:
-    """The first processor; everything is empty where /proc/cpuinfo cannot be read.
+    """The first processor; all fields are empty if /proc/cpuinfo cannot be read.
 
     flags are x86's "flags" or s390x's "features"; mmu and platform are POWER's ("Radix" or "Hash",
-    "PowerNV" or "pSeries"), facilities s390x's (none where the kernel is too old to list them).
+    "PowerNV" or "pSeries"); facilities are s390x's (none if the kernel is too old to list them).
     """
 
     vendor: str = ""  # x86: "GenuineIntel", "AuthenticAMD" ...; s390x: "IBM/S390"
-    model: str = ""  # POWER: "POWER9 (raw), altivec supported"; x86: the name in words
+    model: str = ""  # POWER: "POWER9 (raw), altivec supported"; x86: the model name
     flags: frozenset[str] = frozenset()
     mmu: str = ""
     platform: str = ""
@@ -30,12 +30,12 @@ class Processor:
 
     @property
     def known(self) -> bool:
-        """Whether anything is known of it."""
+        """Whether anything is known about it."""
         return self != Processor()
 
 
 def read_processor(root: Root) -> Processor:
-    """Read it. Blocks: the kernel generates the text at each read, some KB for each processor."""
+    """Read it. Blocks: each read makes the kernel generate some KB for each processor."""
     first: dict[str, str] = {}
     try:
         with open_regular(root.at(PATH)) or io.BytesIO() as file:

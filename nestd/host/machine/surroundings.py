@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What only the checks read of a host. No service is started and no module loaded by it."""
+"""Host facts that only the checks use. Reading them starts no service and loads no module."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from nestd.host.root import Root
 
 @dataclass(frozen=True)
 class Surroundings:
-    """libvirt is None where it has no record.
+    """The facts. libvirt is None if it has no record.
 
-    gic is the version of arm64's interrupt controller, 0 where it is not known; hypervisor the one
-    below as hypervisor() of nestd.host.machine.below names it, "" where that was not asked.
+    gic is the version of arm64's interrupt controller, 0 if unknown; hypervisor is the one below
+    as named by hypervisor() of nestd.host.machine.below, "" if it was not determined.
     """
 
     processor: Processor
@@ -39,9 +39,9 @@ class Surroundings:
 async def read_surroundings(
     root: Root, machine: str, release: str, module: str, virtualization: str = ""
 ) -> Surroundings:
-    """Read them. MODULE is the one to look for in RELEASE's initramfs, "" for none.
+    """Read them. MODULE is the module to find in RELEASE's initramfs, "" for none.
 
-    VIRTUALIZATION is what systemd-detect-virt(1) says of the host.
+    VIRTUALIZATION is the host's as named by systemd-detect-virt(1).
     """
 
     def read() -> Surroundings:

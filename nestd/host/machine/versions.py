@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which versions of the programs that matter to virtual machines are installed."""
+"""The installed versions of the programs that matter to virtual machines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _commands(machine: str) -> tuple[tuple[str, ...], ...]:
 
 
 async def installed(machine: str) -> str:
-    """A line for each program: what it says of itself, or that it is not there."""
+    """One line per program: its version output, or that it is not installed."""
     return "".join([f"{command[0]}: {await _ask(*command)}\n" for command in _commands(machine)])
 
 

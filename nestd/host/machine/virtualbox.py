@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Whether VirtualBox is here, which wants the processor's virtualization for itself, and which."""
+"""Whether VirtualBox, which needs the processor's virtualization for itself, is installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from nestd.host.files import read_regular
 from nestd.host.root import Root
 
-# Its loaded driver; its own package's settings; where distributions put it.
+# Its loaded driver; the settings of Oracle's package; the path in distributions.
 _SIGNS = (
     "/sys/module/vboxdrv",
     "/etc/vbox/vbox.cfg",
@@ -19,7 +19,7 @@ _SIGNS = (
     "/usr/lib/virtualbox",
     "/usr/lib64/virtualbox",
 )
-_SOURCES = "/usr/src"  # of its driver, for DKMS
+_SOURCES = "/usr/src"  # of the driver, for DKMS
 _PACKAGES = "/var/lib/dpkg/status"
 _NUMBER = rb"(\d+)\.(\d+)\.(\d+)"
 _IN_SETTINGS = re.compile(rb"^INSTALL_VER=['\"]?" + _NUMBER, re.MULTILINE)
@@ -35,7 +35,7 @@ Version = tuple[int, ...]
 
 
 class VirtualBox(NamedTuple):
-    """sign is the path that shows it, "" where none does; version is () where nothing tells."""
+    """sign is a path that proves the installation, "" if none; version is () if unknown."""
 
     sign: str = ""
     version: Version = ()
@@ -45,7 +45,7 @@ NO_VIRTUALBOX = VirtualBox()
 
 
 def find_virtualbox(root: Root) -> VirtualBox:
-    """Look for it. Blocks, where it is here: dpkg's list has some megabytes."""
+    """Search for it. Blocks if it is installed: dpkg's list has some megabytes."""
     sign = next((path for path in _SIGNS if os.path.exists(root.at(path))), "")
     if not sign:
         return NO_VIRTUALBOX
@@ -53,7 +53,7 @@ def find_virtualbox(root: Root) -> VirtualBox:
 
 
 def _versions(root: Root) -> Iterator[Version]:
-    """What tells it, the surest first."""
+    """The versions found, the most reliable source first."""
     for pattern, path in (
         (re.compile(_NUMBER), "/sys/module/vboxdrv/version"),
         (_IN_SETTINGS, "/etc/vbox/vbox.cfg"),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The lists of modules that are loaded at boot by name, whatever the hardware.
+"""The lists of modules that are loaded at boot by name, regardless of the hardware.
 
-systemd-modules-load heeds modprobe.d's blacklist lines (systemd, src/shared/module-util.c); an
-initial RAM disk's scripts and other init systems need not.
+systemd-modules-load honors modprobe.d's blacklist lines (systemd, src/shared/module-util.c);
+initial RAM disk scripts and other init systems may not.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _MOST_BYTES = 64 << 10
 
 @dataclass(frozen=True)
 class BootLoads:
-    """The file that names each module, by the module's name with "_".
+    """The file that lists each module, by the module's name with "_".
 
-    heeds_blacklist are those modules that only systemd-modules-load loads; the others may be loaded
-    in spite of a blacklist line. places is what the lists can only change together with.
+    heeds_blacklist are the modules that only systemd-modules-load loads; the others may be loaded
+    despite a blacklist line. places are the paths that change whenever the lists do.
     """
 
     named: Mapping[str, str]
@@ -36,7 +36,7 @@ class BootLoads:
 
 
 def read_boot_loads(root: Root) -> BootLoads:
-    """Read the lists below ROOT; what cannot be read names nothing. Never raises OSError."""
+    """Read the lists below ROOT; unreadable ones count as empty. Never raises OSError."""
     places = {root.at(file) for file in (*_FOR_INIT, *_FOR_INITRAMFS, *_SYSTEMD)}
     by_init: dict[str, str] = {}
     for path in (*_listed_files(root, places), *_FOR_INIT):
@@ -62,7 +62,7 @@ def _listed_files(root: Root, places: set[Path]) -> Iterator[str]:
 
 
 def _names(root: Root, path: str) -> Iterator[tuple[str, str]]:
-    """The modules' names in a list, each with PATH; the first word of a line, "#" and ";" aside."""
+    """The modules in a list, each with PATH: first words of lines, except "#" and ";" comments."""
     try:
         data = read_regular(root.follow(path), _MOST_BYTES) or b""
     except OSError:

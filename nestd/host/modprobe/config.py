@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The configuration files that libkmod reads on a host, in its order (libkmod-config.c).
 
-A file masks those of the same name in later directories. The remaining ones are read in the byte
-order of their names, whichever directory each is in.
+A file masks files of the same name in later directories. The others are read in byte order of
+their names, regardless of directory.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from nestd.host.files import read_regular
 from nestd.host.root import Root
 
 MOST_BYTES = 128 << 10
-"""Of one file. kmod has no limit; nestd has, since it reads on behalf of any user."""
+"""Limit for one file. kmod has none; nestd needs one, since it reads on behalf of any user."""
 
-# Versions of kmod that changed its behaviour.
+# Versions of kmod that changed behaviour.
 READS_USR_LOCAL = 29
-READS_USR_LIB = 32  # /usr/lib besides /lib, which matters where these are two directories
+READS_USR_LIB = 32  # /usr/lib besides /lib, which matters if they are different directories
 READS_WEAKDEP = 33
 IGNORES_ALIAS_FILES = 33
 IGNORES_DEAD_LINKS = 34
 
-# Suffixes and parts of the names of backups and leftovers, which are not meant to be read.
+# Suffixes and parts of names of backups and leftovers, which are not meant to be read.
 _LEFTOVER_ENDINGS = (b"~", b".bak", b".old", b".orig", b".save", b".disabled", b".swp", b".md")
 _LEFTOVER_PARTS = (b".rpm", b".dpkg-", b".ucf-", b"README")
 _OLD_FILE = "/etc/modprobe.conf"  # of module-init-tools
@@ -41,7 +41,7 @@ _NULL_DEVICE = os.makedev(1, 3)
 
 @dataclass(frozen=True)
 class MaskedFile:
-    """A file that libkmod does not read because an earlier directory has one of its name."""
+    """A file that libkmod ignores because an earlier directory has one of the same name."""
 
     path: str
     by: str
@@ -49,11 +49,11 @@ class MaskedFile:
 
 @dataclass(frozen=True)
 class StoppingFile:
-    """A file that makes every load unsafe: nestd starts none."""
+    """A file that makes every load unsafe, so that nestd starts none."""
 
     path: str
-    what: str  # is the matter with it, to follow its name in a sentence
-    hangs: bool  # modprobe would; else nobody knows what it would do
+    what: str  # is wrong with it, to follow its name in a sentence
+    hangs: bool  # modprobe would hang; else its behaviour is unknown
 
     def __str__(self) -> str:
         return f"{self.path} {self.what}."
@@ -61,15 +61,15 @@ class StoppingFile:
 
 @dataclass(frozen=True)
 class ModprobeConfig:
-    """The files in the order in which libkmod reads them, and what went wrong on the way."""
+    """The files in libkmod's reading order, and the problems found."""
 
     files: tuple[ConfigFile, ...]
     masked: tuple[MaskedFile, ...]
     problems: tuple[str, ...]  # one sentence each
-    stopping: tuple[StoppingFile, ...]  # these are among the problems too
-    private: frozenset[str]  # paths of files that not everybody may read
-    ignored: tuple[ConfigFile, ...]  # files of modprobe.d that libkmod does not read for their name
-    places: frozenset[Path]  # what can only change together with one of these, links included
+    stopping: tuple[StoppingFile, ...]  # also contained in problems
+    private: frozenset[str]  # paths of files that some users cannot read
+    ignored: tuple[ConfigFile, ...]  # files of modprobe.d that libkmod ignores by their name
+    places: frozenset[Path]  # paths that change whenever a file does, links included
 
     @property
     def obstacles(self) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ class ModprobeConfig:
 
 
 def directories(kmod: int) -> tuple[str, ...]:
-    """modprobe.d directories, the strongest first."""
+    """The modprobe.d directories, in order of precedence."""
     bases = ["/etc", "/run"]
     bases += ["/usr/local/lib"] if kmod >= READS_USR_LOCAL else []
     bases += ["/usr/lib"] if kmod >= READS_USR_LIB else []
@@ -86,10 +86,10 @@ def directories(kmod: int) -> tuple[str, ...]:
 
 
 def read_config(root: Root, kmod: int) -> ModprobeConfig:
-    """Read what version KMOD of libkmod would read. Blocks on disk I/O.
+    """Read the files that version KMOD of libkmod would read. Blocks on disk I/O.
 
-    Never hangs on a FIFO and never raises OSError: the problems name what cannot be read. A file
-    of more than MOST_BYTES is not read.
+    Never hangs on a FIFO and never raises OSError: the problems list unreadable files. A file of
+    more than MOST_BYTES is not read.
     """
     reader = _Reader(root, kmod)
     reader.seed_pseudo_files()
@@ -100,7 +100,7 @@ def read_config(root: Root, kmod: int) -> ModprobeConfig:
 
 
 def read_cmdline(root: Root) -> bytes:
-    """The kernel command line; empty if it cannot be read, as in libkmod."""
+    """The kernel command line; empty if unreadable, as in libkmod."""
     try:
         return read_regular(root.at(kernel_cmdline.PATH)) or b""
     except OSError:
@@ -119,12 +119,12 @@ class _Reader:
         self._problems: list[str] = []
         self._stopping: list[StoppingFile] = []
         self._private: set[str] = set()
-        self._entered: dict[Path, bool] = {}  # directories, and whether anybody may enter them
+        self._entered: dict[Path, bool] = {}  # directories, and whether every user may enter them
         self._ignored: list[str] = []
         self._places: set[Path] = set()
 
     def seed_pseudo_files(self) -> None:
-        """depmod's lists of the modules' softdeps, which libkmod reads like configuration files."""
+        """Add depmod's softdep lists, which libkmod reads like configuration files."""
         try:
             release = (read_regular(self._follow(_RELEASE)) or b"").strip()
         except OSError:
@@ -143,7 +143,7 @@ class _Reader:
             self._problem(path, f"cannot be read: {error.strerror}")
 
     def list_directory(self, directory: str) -> None:
-        """Add the directory's files; a file in place of the directory counts as one of its name."""
+        """Add the directory's files; if it is a file, it counts as a file of that name."""
         try:
             place = self._follow(directory)
             status = os.stat(place)
@@ -170,11 +170,11 @@ class _Reader:
     def add_old_file(self) -> None:
         """Note /etc/modprobe.conf, which only libkmod's predecessor read."""
         self._ignored.append(_OLD_FILE)
-        with contextlib.suppress(OSError):  # nor does kmod read it
+        with contextlib.suppress(OSError):  # kmod does not read it either
             self._follow(_OLD_FILE)
 
     def read(self) -> ModprobeConfig:
-        """Read every file that was not masked."""
+        """Read every file that is not masked."""
         contents = ((path, self._content(path)) for _, path in sorted(self._paths.items()))
         files = tuple(ConfigFile(path, data) for path, data in contents if data is not None)
         ignored = ((path, self._ignored_content(path)) for path in self._ignored)
@@ -189,7 +189,7 @@ class _Reader:
         )
 
     def _follow(self, path: str) -> Path:
-        """Root.follow(), noting the paths that the result depends on."""
+        """Root.follow(), recording the paths that the result depends on."""
         trail = []
         try:
             for place in self._root.trail(path):
@@ -212,7 +212,7 @@ class _Reader:
             if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                 self._problem(path, f"cannot be read: {error.strerror}")
                 return False
-            # Older ones look at what is not there; kmod 30 was seen to take it for an empty file.
+            # Older versions read past the end of it; kmod 30 was seen to treat it as an empty file.
             ignored = self._kmod >= IGNORES_DEAD_LINKS
             counts = "ignores it" if ignored else "may or may not take it for an empty file"
             self._problem(path, f"is a link that leads nowhere; kmod {self._kmod} {counts}")
@@ -237,7 +237,7 @@ class _Reader:
                 return b""
             status = os.stat(place)
             if stat.S_ISCHR(status.st_mode) and status.st_rdev == _NULL_DEVICE:
-                return b""  # mounted over it
+                return b""  # something is mounted over it
             if stat.S_ISFIFO(status.st_mode):
                 self._stop(path, "is a FIFO, in which modprobe hangs", hangs=True)
                 return None
@@ -249,7 +249,7 @@ class _Reader:
                 return None
             return read_regular(place, MOST_BYTES)
         except FileNotFoundError:
-            return None  # a link that leads nowhere was named before
+            return None  # a dangling link was reported before
         except OSError as error:
             if error.errno == errno.EFBIG:
                 what = f"is larger than the {MOST_BYTES} bytes that nestd reads"
@@ -259,7 +259,7 @@ class _Reader:
             return None
 
     def _ignored_content(self, path: str) -> bytes:
-        """The bytes of a file that libkmod does not read; that is not a problem by itself."""
+        """The bytes of a file that libkmod ignores, empty if unreadable: that is no problem."""
         try:
             return read_regular(self._follow(path), MOST_BYTES) or b""
         except OSError:
@@ -270,7 +270,7 @@ class _Reader:
         self._stopping.append(StoppingFile(path_for_people(path), what, hangs))
 
     def _is_public(self, place: Path, mode: int) -> bool:
-        """Whether any user may read the file at PLACE, which has MODE."""
+        """Whether every user may read the file at PLACE with this MODE."""
         return bool(mode & stat.S_IROTH) and self._may_enter(place.parent)
 
     def _may_enter(self, directory: Path) -> bool:
@@ -288,6 +288,6 @@ class _Reader:
 
 
 def _looks_meant(name: bytes) -> bool:
-    """Whether a file of this name, which libkmod ignores, may have been meant to be read."""
+    """Whether a file that libkmod ignores because of NAME was probably meant to be read."""
     leftover = name.endswith(_LEFTOVER_ENDINGS) or any(part in name for part in _LEFTOVER_PARTS)
     return not name.startswith(b".") and not leftover

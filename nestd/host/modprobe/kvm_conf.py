@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""kvm.conf, the one modprobe.d file that nestd edits; administrators and qemu's package do too."""
+"""kvm.conf, the only modprobe.d file that nestd edits; administrators and qemu's package do too."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ PATH = "/etc/modprobe.d/kvm.conf"
 
 @dataclass(frozen=True)
 class OwnFile:
-    """kvm.conf: its path, its bytes (None: there is none) and why it cannot be read, "" if it can.
+    """kvm.conf: its path, its bytes (None: no file) and why it cannot be read ("" if it can).
 
-    base is what an edit starts from: the bytes, or those of the file of the same name in a lower
-    directory, which a new file would mask.
+    base is the content that an edit starts from: the bytes, or those of the file of the same name
+    in a lower directory, which a new file would mask.
     """
 
     path: str
@@ -31,7 +31,7 @@ class OwnFile:
 
 
 def read_own(root: Root, files: tuple[ConfigFile, ...]) -> OwnFile:
-    """Read it. FILES are those that kmod reads. Never raises OSError: see problem."""
+    """Read it. FILES are the files that kmod reads. Never raises OSError: see problem."""
     place = root.at(PATH)
     try:
         place = root.follow(PATH)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Finds a configuration file that a package manager moved away: rpm renames an edited one to
-NAME.rpmsave when its package is removed, dpkg's maintainer scripts to NAME.dpkg-bak and the like.
+"""Finds a configuration file that a package manager moved away: rpm renames an edited file to
+NAME.rpmsave when its package is removed, dpkg's maintainer scripts to NAME.dpkg-bak and similar.
 
-A rename keeps inode and modification time, which distinguishes it from a copy.
+A rename keeps inode and modification time, unlike a copy.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Identity:
     """Identifies a file independently of its name."""
 
     inode: int
-    changed: int  # time of the last change of its contents, ns
+    changed: int  # last modification of its contents, ns
 
 
 def identity(path: Path) -> Identity | None:
@@ -31,7 +31,7 @@ def identity(path: Path) -> Identity | None:
 
 
 def moved_to(path: Path, known: Identity) -> Path | None:
-    """Where a package manager moved the file that was at PATH and had the identity KNOWN."""
+    """The new path of the file with identity KNOWN that a package manager moved from PATH."""
     for suffix in SUFFIXES:
         candidate = path.with_name(path.name + suffix)
         if identity(candidate) == known:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""modprobe.d as it is at each look, parsed again only if something behind it has changed.
+"""The current content of modprobe.d, parsed again only if something has changed.
 
-inotify reports each change, and no answer is older than its question: before one is given, the
-queue of events has to be empty, and no mount may have appeared or gone. Where that proves nothing -
-the file system is also changed elsewhere (NFS), the kernel's limit of watches is reached, an event
-is still unread - the time stamps of everything that was read are compared instead.
+inotify reports each change, and no answer is older than its question: the queue of events must be
+empty first, and no mount may have appeared or gone. If that proves nothing (the file system is
+also changed elsewhere, as with NFS, the limit of watches is reached, or an event is still unread),
+the time stamps of everything that was read are compared instead.
 """
 
 from __future__ import annotations
@@ -27,41 +27,41 @@ from nestd.host.modprobe.kvm_conf import OwnFile, read_own
 from nestd.host.mounts import MountWatch, file_systems, type_at
 from nestd.host.root import Root
 
-# File systems that nobody but this kernel changes. Of /proc only the kernel's release is read.
+# File systems that only this kernel changes. In /proc only the kernel's release is read.
 _LOCAL = ("bcachefs", "btrfs", "erofs", "ext4", "f2fs", "proc", "squashfs", "tmpfs", "xfs", "zfs")
-# Editors empty kvm.conf, or move it away, before they write it: a shorter file is believed only
-# when it has not changed for so long.
+# Editors truncate kvm.conf or move it away before writing it, so a shorter file counts only after
+# it has been unchanged for this long.
 _SHRUNK_SECONDS = 0.03
-_SHRUNK_READS = 8  # the most attempts, where it keeps changing
+_SHRUNK_READS = 8  # maximum number of attempts if it keeps changing
 
 _Read = tuple[ModprobeConfig, OwnFile, BootLoads]
-_Stamps = dict[str, Optional[Fingerprint]]  # by place; None: there is nothing
+_Stamps = dict[str, Optional[Fingerprint]]  # by path; None: nothing is there
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Look:
-    """The files at one moment, and the time stamps of all that they depend on."""
+    """The files at one moment, and the time stamps of everything that they depend on."""
 
     read: _Read
     places: frozenset[Path]
     stamps: _Stamps
-    is_fresh: bool  # changed so lately that the stamps alone would not show another change
-    is_local: bool  # all of it is changed by this kernel alone
-    hints: int  # of a change that had come before it
+    is_fresh: bool  # changed so recently that the stamps alone would not show another change
+    is_local: bool  # only this kernel changes any of it
+    hints: int  # number of hints at a change before it
 
 
 class ConfigWatch:
-    """The files that version KMOD of libkmod reads below ROOT. watch() is for the event loop."""
+    """The files that version KMOD of libkmod reads below ROOT. watch() needs the event loop."""
 
     def __init__(self, root: Root, kmod: int) -> None:
         self._root = root
         self._kmod = kmod
         self._read: _Read | None = None
-        self._stamps: _Stamps | None = None  # None: read again whatever they are
+        self._stamps: _Stamps | None = None  # None: read again in any case
         self._is_fresh = False
-        self._is_proven = False  # whether the queues of events alone prove that nothing changed
+        self._is_proven = False  # whether empty event queues prove that nothing changed
         self._hints = 0
         self._watch: DirectoryWatch | None = None
         self._mounts: MountWatch | None = None
@@ -69,7 +69,7 @@ class ConfigWatch:
         self._on_change: Callable[[], None] = lambda: None
 
     def watch(self, on_change: Callable[[], None]) -> None:
-        """Call ON_CHANGE after each change from now on; it is to have the files read again."""
+        """Call ON_CHANGE after each change from now on; it must make the files be read again."""
         self._on_change = on_change
         try:
             self._watch = DirectoryWatch((), self._changed)
@@ -91,26 +91,26 @@ class ConfigWatch:
         self._watch = self._mounts = None
 
     def forget(self) -> None:
-        """Read again at the next look, whatever the time stamps say."""
+        """Read again next time, whatever the time stamps say."""
         self._stamps = None
         self._hints += 1
 
     @property
     def is_current(self) -> bool:
-        """Whether nothing has changed since the files were read."""
+        """Whether the files are unchanged since they were read."""
         known, is_quiet = self._stamps, self._is_quiet
         same_mounts = self._mounts is not None and not self._mounts.has_changed()
         if known is not None and self._is_proven and is_quiet and same_mounts:
             return True
         if known is None or (self._is_fresh and not is_quiet) or _stamps(known) != known:
-            self._is_proven = False  # until all is read again
+            self._is_proven = False  # until everything is read again
             return False
         return True
 
     def read(self) -> _Read:
-        """The files as they are now, kvm.conf, and what is loaded by name at boot.
+        """The current files, kvm.conf, and the modules loaded by name at boot.
 
-        Blocks for as long as the disk does, and waits for no editor.
+        Blocks on disk I/O, and does not wait for editors.
         """
         if not self.is_current:
             self.take(self._look(self._read_files))
@@ -119,11 +119,11 @@ class ConfigWatch:
 
     @property
     def known(self) -> _Read:
-        """The files as they were read last."""
+        """The files as last read."""
         return self.read() if self._read is None else self._read
 
     def look(self) -> Look:
-        """Read the files, changing nothing here: for a worker thread. Waits for an editor."""
+        """Read the files without changing this object, for a worker thread. Waits for editors."""
         return self._look(self._read_complete_files)
 
     def _look(self, read: Callable[[], tuple[ModprobeConfig, OwnFile]]) -> Look:
@@ -140,9 +140,9 @@ class ConfigWatch:
         return config, read_own(self._root, config.files)
 
     def _read_complete_files(self) -> tuple[ModprobeConfig, OwnFile]:
-        """The files, read again after a pause while kvm.conf has just shrunk.
+        """Read the files, and again after a pause while kvm.conf has just shrunk.
 
-        Sleeps, in all at most _SHRUNK_READS times half of _SHRUNK_SECONDS.
+        Sleeps at most _SHRUNK_READS times half of _SHRUNK_SECONDS in total.
         """
         for _ in range(_SHRUNK_READS):
             began = time.time()
@@ -153,8 +153,8 @@ class ConfigWatch:
         return self._read_files()
 
     def _has_just_shrunk(self, own: OwnFile, began: float) -> bool:
-        """Whether kvm.conf is shorter than before, and has changed so shortly before the read that
-        BEGAN then that an editor may be about to write it.
+        """Whether kvm.conf is shorter than before, and changed so shortly before BEGAN, the start
+        of the read, that an editor may be about to write it.
         """
         before = None if self._read is None else self._read[1].data
         if before is None or len(own.data or b"") >= len(before):
@@ -166,7 +166,7 @@ class ConfigWatch:
         return abs(began - changed) < _SHRUNK_SECONDS
 
     def take(self, look: Look) -> None:
-        """Go by what a LOOK has seen, on the event loop."""
+        """Adopt the result of look(), on the event loop."""
         self._read, self._stamps = look.read, look.stamps
         self._is_fresh = look.is_fresh
         places = look.places
@@ -179,7 +179,7 @@ class ConfigWatch:
             and self._watch.is_complete
         )
         if look.hints != self._hints or (look.is_fresh and unwatched):
-            self._stamps = None  # another change might not show
+            self._stamps = None  # another change might go unnoticed
         self._follow_links(places)
 
     @property
@@ -188,11 +188,11 @@ class ConfigWatch:
 
     @property
     def is_watched(self) -> bool:
-        """Whether a change makes itself known."""
+        """Whether every change is reported."""
         return self._watch is not None
 
     def _follow_links(self, dependent: frozenset[Path]) -> None:
-        """Watch what the files depend on now."""
+        """Watch the paths that the files depend on now."""
         if self._watch is None or dependent == self._watched:
             return
         self._watched = dependent
@@ -201,13 +201,13 @@ class ConfigWatch:
             try:
                 places.append(self._root.follow(directory))
             except OSError:
-                continue  # a loop of links, which are watched
+                continue  # a loop of links, which are watched themselves
         self._watch.watch(places, dependent)
-        self._changed()  # no event has reported what changed since it was read
+        self._changed()  # no event has reported a change since it was read
 
 
 def _stamps(places: Iterable[str]) -> _Stamps:
-    """The fingerprints of PLACES, links not followed."""
+    """The fingerprints of PLACES, without following links."""
     stamps: _Stamps = {}
     for place in places:
         try:
@@ -218,7 +218,7 @@ def _stamps(places: Iterable[str]) -> _Stamps:
 
 
 def _is_local(places: Iterable[Path]) -> bool:
-    """Whether a change of one of PLACES is always one that inotify tells of."""
+    """Whether inotify reports every change of PLACES."""
     try:
         found = file_systems()
     except OSError:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Facts that only the posture needs: the processor's vulnerabilities, the distribution's own data.
+"""Facts for the posture: the processor's vulnerabilities and the distribution's own data.
 
-Nothing here judges; if the distribution's data is not available, the answer says so. Imports
+Facts only, no judgement; missing distribution data is reported as such. Imports
 host.files, program and root, and formats. Begin with distribution.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The distribution's own data about the running kernel, as far as it is on this machine."""
+"""The distribution's own data about the running kernel, if present on this machine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nestd.host.files import matching, read_regular
 from nestd.host.root import Root
 
 _SECONDS = 20.0
-_MOST_BYTES = 64 << 20  # of an unpacked changelog
+_MOST_BYTES = 64 << 20  # limit for an unpacked changelog
 _PACKAGES = ("linux-image", "linux-image-unsigned", "linux-binary", "linux-modules")
 _UPDATES = ("/var/cache/dnf", "/var/cache/libdnf5")
 _UNPACK = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open, ".xml": open}
@@ -40,7 +40,7 @@ class Fixes:
 
 
 class Distribution:
-    """Reads them once in the life of a nestd: a kernel that runs has what it has."""
+    """Reads the fixes once per process, since a running kernel does not change."""
 
     def __init__(self, root: Root, release: str) -> None:
         self._root = root
@@ -49,7 +49,7 @@ class Distribution:
         self._reading = asyncio.Lock()
 
     async def read(self) -> Fixes:
-        """What is known. Never raises."""
+        """The known fixes. Never raises."""
         async with self._reading:
             if self._fixes is None or not self._fixes.source:
                 self._fixes = await asyncio.to_thread(self._debian)
@@ -112,7 +112,7 @@ class Distribution:
 
 
 def _unpacked(path: Path) -> IO[bytes]:
-    """Raises OSError where it is packed in a way that Python does not know (zstd)."""
+    """Open PATH uncompressed. Raises OSError for compression that Python lacks (zstd)."""
     opener = _UNPACK.get(path.suffix)
     if opener is None:
         raise OSError("is packed in another way than gzip, xz or bzip2")

@@ -15,7 +15,7 @@ _BYTES = 64 << 10
 
 
 def read_vulnerabilities(root: Root) -> Mapping[str, str] | None:
-    """The sentences by name; None where there is no such directory."""
+    """The sentences by name; None if there is no such directory."""
     try:
         names = os.listdir(root.at(_DIRECTORY))
     except OSError:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""KVM of a simulated arm64 host: it comes up, or not, as the kernel command line says.
+"""KVM of a simulated arm64 host: the kernel command line decides whether it starts.
 
-As seen with Linux 6.12 and 7.2 in QEMU: "none" leaves no KVM, "nested" needs a GICv3 or there is
-none either, and without FEAT_NV2 it has no effect.
+As observed with Linux 6.12 and 7.2 in QEMU: "none" disables KVM; "nested" disables it too without a
+GICv3, and has no effect without FEAT_NV2.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nestd.host.root import Root
 
 DEVICE = "/dev/kvm"
 _NO_KVM = frozenset({"missing", "guest-of"})
-_NO_NV2 = "/simulated/no-nv2"  # a processor without FEAT_NV2 has it
+_NO_NV2 = "/simulated/no-nv2"  # exists for a processor without FEAT_NV2
 _FIRST_GIC = 3
 _FILES = {
     "/sys/devices/virtual/misc/kvm/dev": "10:232\n",
@@ -24,7 +24,7 @@ _FILES = {
 
 
 def boot(root: Root, simulation: Simulation) -> None:
-    """KVM, which is part of the kernel image, starts or gives up."""
+    """Let KVM, which is part of the kernel image, start or give up."""
     if "no-nv2" in simulation:
         root.at(_NO_NV2).touch()
     mode = arm_mode(read_cmdline(root)).mode
@@ -37,10 +37,10 @@ def boot(root: Root, simulation: Simulation) -> None:
         file.write_text(text)
     device = root.at(DEVICE)
     device.touch()
-    device.chmod(0o666)  # what Fedora's udev rule gives it
+    device.chmod(0o666)  # set by Fedora's udev rule
 
 
 def nests(root: Root) -> bool:
-    """What KVM_CHECK_EXTENSION says of KVM_CAP_ARM_EL2; False where there is no KVM."""
+    """The result of KVM_CHECK_EXTENSION for KVM_CAP_ARM_EL2; False without KVM."""
     asked = arm_mode(read_cmdline(root)).mode == NESTED
     return asked and root.at(DEVICE).exists() and not root.at(_NO_NV2).exists()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What libvirt and QEMU write of a machine of a simulated host: its XML and its command line."""
+"""The XML that libvirt writes for a simulated host's machine, and QEMU's command line."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from enum import Enum
 from xml.sax.saxutils import escape
 
-_UUIDS = uuid.UUID("6d9f0e0a-5d0c-4c43-9d8b-6a4b6f1c7f10")  # each name has its own, always the same
+_UUIDS = uuid.UUID("6d9f0e0a-5d0c-4c43-9d8b-6a4b6f1c7f10")  # each name always gets the same UUID
 _MEBIBYTES = 2048
 
 
 class Nesting(Enum):
-    """What a machine has of nesting, in the words of its file."""
+    """A machine's nesting; the values are the contents of its file."""
 
     NONE = ""
     EXPOSED = "exposed"
@@ -23,16 +23,16 @@ class Nesting(Enum):
 
 @dataclass(frozen=True)
 class _Processor:
-    """How an architecture's machines say whether they have what a hypervisor needs."""
+    """How an architecture's machines show whether a nested hypervisor can run."""
 
     arch: str
     machine: str
     model: str
     feature: str
-    on: str  # QEMU's words
+    on: str  # QEMU's syntax
     off: str
-    in_cpu: bool = True  # a feature of <cpu>, else one of <features> or of QEMU's alone
-    in_xml: bool = True  # libvirt's XML has a word for it
+    in_cpu: bool = True  # a feature of <cpu>, else of <features> or only in QEMU
+    in_xml: bool = True  # libvirt's XML can express it
     emulator: str = "/usr/libexec/qemu-kvm"  # RHEL's
 
 
@@ -61,7 +61,7 @@ _PROCESSORS = {  # by the kind of host
 
 @dataclass(frozen=True)
 class Domain:
-    """A machine as libvirt knows it."""
+    """A machine as a libvirt domain."""
 
     name: str
     processor: _Processor
@@ -79,7 +79,7 @@ class Domain:
 
     def command_line(self) -> bytes:
         """QEMU's /proc/PID/cmdline."""
-        guest = os.fsencode(self.name).replace(b",", b",,")  # as QEMU's options have it
+        guest = os.fsencode(self.name).replace(b",", b",,")  # QEMU's escaping in options
         words = [
             self.processor.emulator.encode(),
             b"-name",
@@ -89,7 +89,7 @@ class Domain:
         return b"".join(word + b"\0" for word in words)
 
     def log_line(self) -> bytes:
-        """The command line as libvirt logs it."""
+        """The command line in libvirt's log format."""
         return self.command_line().replace(b"\0", b" ").rstrip() + b"\n"
 
     def _options(self) -> tuple[str, ...]:
@@ -141,7 +141,7 @@ class Domain:
 
 
 def describe(kind: str, name: str, nesting: Nesting) -> Domain:
-    """The machine NAME of a host of that kind."""
+    """The machine NAME on a host of this KIND."""
     return Domain(name, _PROCESSORS.get(kind, _PROCESSORS["intel"]), nesting is not Nesting.NONE)
 
 

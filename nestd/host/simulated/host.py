@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The files of a simulated host: what a freshly installed RHEL or Fedora host of each kind has.
+"""The files of a simulated host: those of a freshly installed RHEL or Fedora host of each kind.
 
-Everything that nestd reads of a host is a file below the Root, so a simulated host is a directory.
+Everything that nestd reads from a host is a file below the Root, so a simulated host is a
+directory.
 """
 
 from __future__ import annotations
@@ -65,11 +66,11 @@ class HostKind:
     release: str
     cpuinfo: str
     kvm_conf: bytes
-    system: str  # its operating system, "rhel 9.5" or "fedora 43"
-    loaded: tuple[str, ...]  # in the order of loading
+    system: str  # the operating system, "rhel 9.5" or "fedora 43"
+    loaded: tuple[str, ...]  # in loading order
     modules: Mapping[str, SimulatedModule]
     cmdline: bytes = b"BOOT_IMAGE=/vmlinuz root=/dev/sda1 ro quiet\n"
-    interrupts: bytes = b""  # /proc/interrupts; "" for a host where it does not matter
+    interrupts: bytes = b""  # /proc/interrupts; "" if irrelevant for the host
 
 
 _BOOL, _INT, _UINT = ParameterType.BOOL, ParameterType.INT, ParameterType.UINT
@@ -190,9 +191,9 @@ KINDS: Mapping[str, HostKind] = MappingProxyType(
 
 
 def install(root: Root, kind: HostKind, situation: Mapping[str, bytes]) -> None:
-    """Write the host's files below ROOT, with those of its SITUATION in the place of others.
+    """Write the host's files below ROOT; those of its SITUATION replace others.
 
-    Files that are already there are kept.
+    Existing files are kept.
     """
     files = {
         "/etc/modprobe.d/kvm.conf": kind.kvm_conf,
@@ -213,7 +214,7 @@ def install(root: Root, kind: HostKind, situation: Mapping[str, bytes]) -> None:
 
 
 def add_files(root: Root, files: Mapping[str, bytes]) -> None:
-    """Write FILES, by path; those that are already there are kept."""
+    """Write FILES, by path; existing ones are kept."""
     for path, data in files.items():
         target = root.at(path)
         if not target.exists() and not target.is_symlink():
@@ -224,7 +225,7 @@ def add_files(root: Root, files: Mapping[str, bytes]) -> None:
 def boot_files(
     kind: HostKind, *, builtin: Collection[str] = (), missing: bool = False
 ) -> Mapping[str, bytes]:
-    """depmod's lists: which of KVM's modules have a file, and which are part of the kernel."""
+    """depmod's lists: KVM's modules that have a file, and those in the kernel image."""
     listed = () if missing else tuple(kind.modules.values())
     inside = b"".join(f"{_module_file(name)}\n".encode().replace(b".xz", b"") for name in builtin)
     return {

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A kernel that is a directory: it behaves over a simulated host's files as real kernels do.
+"""A kernel over a directory: it acts on a simulated host's files as real kernels do.
 
-For people who build frontends, for demonstrations and for tests. Virtual machines are files, see
-machines.py. To load or unload a module behind nestd's back, use SimulatedKernel.load() and
-.unload() of another process over the same root: nestd notices, as it does with modprobe.
+For frontend authors, demonstrations and tests. Virtual machines are files, see machines.py. To load
+or unload a module behind nestd's back, call SimulatedKernel.load() and .unload() in another process
+over the same root: nestd notices it like a use of modprobe.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ from nestd.host.simulated.situations import after_boot, before_boot, has_kvm
 
 KMOD = 30
 SLOW_SECONDS = 1.0
-RUN_SECONDS = 0.5  # between two looks at the machines that run guests of their own
-_KIND = "/simulated/kind"  # the name of the host's kind
-_SITUATIONS = "/simulated/situations"  # those that the host has been put into, one a line
+RUN_SECONDS = 0.5  # interval at which machines run nested guests
+_KIND = "/simulated/kind"  # the name of the kind of host
+_SITUATIONS = "/simulated/situations"  # the host's situations, one per line
 _S390_CLASH = (
     "kvm-s390: A KVM host that supports nesting cannot back its KVM guests with huge pages"
 )
@@ -49,7 +49,7 @@ _S390_CLASH = (
 class SimulatedKernel:
     """Implements nestd.host.kernel.interface.Kernel over a directory.
 
-    Raises OSError where that is a simulated host of another kind.
+    Raises OSError if the directory is a simulated host of another kind.
     """
 
     can_load = True
@@ -59,13 +59,13 @@ class SimulatedKernel:
         self._kind = kind
         self._watch: DirectoryWatch | None = None
         self._running: asyncio.TimerHandle | None = None
-        self._before: dict[str, Mapping[str, str]] = {}  # values of what was unloaded
+        self._before: dict[str, Mapping[str, str]] = {}  # parameter values of unloaded modules
         self.machine = kind.machine
         self.release = kind.release
         self._machines = Machines(root, kind.name)
         self._modules = ModuleReader(root, kind.release)
         asked = simulation or Simulation(kind.name)
-        if root.at(MACHINES).is_dir():  # it lives on as it was left
+        if root.at(MACHINES).is_dir():  # an existing host keeps its state
             _check_kind(root, kind)
             self._situation = _add_situations(root, asked)
             add_files(root, {**before_boot(asked, kind), **after_boot(asked, kind)})
@@ -79,13 +79,13 @@ class SimulatedKernel:
         self._show_machines()
 
     def _boot(self) -> None:
-        """What udev and others do until the host is up."""
+        """Do what udev and others do during boot."""
         for name in self._kind.loaded if has_kvm(self._situation) else ():
             if self.read_module(name).loaded:
                 continue
             elif self._situation.situations.keys() & {"overridden", "cmdline"}:
                 self._modprobe(name)
-            else:  # what is configured was configured later
+            else:  # the present configuration was written after boot
                 self._insert(name, ())
         if self.machine == "aarch64":
             arm.boot(self._root, self._situation)
@@ -150,7 +150,7 @@ class SimulatedKernel:
         configured = next_load(files, read_cmdline(self._root), name, kmod=KMOD)
         if configured.alias_by is not None:
             self._load_other(configured.alias_by.text.rpartition(" ")[2])
-        # libkmod ignores `install` lines of a module that has a soft dependency.
+        # libkmod ignores `install` lines of a module with a soft dependency.
         softdeps = installed_modules(self._root, self.release) & {*configured.softdeps}
         if configured.install_by is not None and not (only_these or softdeps):
             raise LoadError("modprobe loaded nothing and said nothing")
@@ -191,7 +191,7 @@ class SimulatedKernel:
         self._run_machines()
 
     def _run_machines(self) -> None:
-        """Machines that run guests of their own do so from now on."""
+        """From now on, let the machines with nested guests run them."""
         if self._running is not None:
             self._running.cancel()
             self._running = None
@@ -208,15 +208,15 @@ class SimulatedKernel:
             self._watch = None
 
     def _load_other(self, name: str) -> NoReturn:
-        """What comes of an alias: `alias kvm_intel off`, or another of KVM's modules."""
+        """The result of an alias: `alias kvm_intel off`, or one to another of KVM's modules."""
         if name.replace("-", "_") in self._kind.modules:
             raise LoadError("modprobe loaded nothing and said nothing")
-        # How modprobe says that there is no such file.
+        # modprobe's message if there is no such file.
         reason = "Unknown symbol in module, or unknown parameter (see dmesg)"
         raise LoadError(f"could not insert '{name}': {reason}")
 
     def _insert(self, name: str, assigned: Sequence[tuple[str, str | None]]) -> None:
-        """What the kernel's load_module() does: parse the parameters, start, appear in sysfs."""
+        """Do what the kernel's load_module() does: parse parameters, start, appear in sysfs."""
         module = self._kind.modules[name]
         values = self._values(module, assigned)
         self._check_starts(name, values)
@@ -225,7 +225,7 @@ class SimulatedKernel:
     def _values(
         self, module: SimulatedModule, assigned: Sequence[tuple[str, str | None]]
     ) -> Mapping[str, str]:
-        """The parameters as sysfs will show them."""
+        """The parameters as shown by sysfs after the load."""
         values = {key: default for key, (_, default) in module.parameters.items()}
         for parameter, value in assigned:
             if parameter not in module.parameters:
@@ -242,10 +242,10 @@ class SimulatedKernel:
         return values
 
     def _check_starts(self, name: str, values: Mapping[str, str]) -> None:
-        """What the module's own init() refuses. Raises LoadError."""
+        """Check what the module's init() checks. Raises LoadError."""
         if values.get("hpage", "0") != "0" and values.get("nested", "0") != "0":
             raise LoadError(f"could not insert '{name}': Invalid argument; kernel: {_S390_CLASH}")
-        if name not in self._kind.loaded:  # the module of other processors
+        if name not in self._kind.loaded:  # the module is for other processors
             raise LoadError(f"could not insert '{name}': Operation not supported")
         if name != self._kind.loaded[-1] or name not in self._before:
             if "guest-of" in self._situation and name in self._pinned():
@@ -272,10 +272,10 @@ class SimulatedKernel:
         if module.name == self._device_owner():
             device = self._root.at("/dev/kvm")
             device.write_text("")
-            device.chmod(0o666)  # what RHEL's udev rule gives it
+            device.chmod(0o666)  # set by RHEL's udev rule
 
     def _show_machines(self) -> None:
-        """Let /proc and the reference counts show the machines that there are now."""
+        """Update /proc and the reference counts for the present machines."""
         machines = self._machines.show()
         for name in self._kind.modules:
             if self.read_module(name).loaded:
@@ -284,11 +284,11 @@ class SimulatedKernel:
                 self._write(name, "refcnt", str(holders + uses))
 
     def _pinned(self) -> tuple[str, ...]:
-        """The modules that a running machine pins."""
+        """The modules pinned by a running machine."""
         return self._kind.loaded[-1:]
 
     def _device_owner(self) -> str:
-        """The module whose load makes /dev/kvm: the vendor's, but kvm on POWER (powerpc.c)."""
+        """The module that creates /dev/kvm: the vendor's, but kvm on POWER (powerpc.c)."""
         return "kvm" if self.machine.startswith("ppc") else "".join(self._pinned())
 
     def _directory(self, name: str) -> Path:
@@ -310,7 +310,7 @@ def _check_kind(root: Root, kind: HostKind) -> None:
 
 
 def _add_situations(root: Root, asked: Simulation) -> Simulation:
-    """The situations that the host was put into before, and those that are ASKED for."""
+    """Combine the host's earlier situations with those ASKED for."""
     path = root.at(_SITUATIONS)
     before: dict[str, str] = {}
     with contextlib.suppress(FileNotFoundError):
@@ -324,7 +324,7 @@ def _add_situations(root: Root, asked: Simulation) -> Simulation:
 
 
 def _guests(count: int) -> Iterator[tuple[str, Nesting]]:
-    """The guests of the situation, with what each has of nesting."""
+    """The names of the situation's guests, each with its nesting."""
     kinds = (Nesting.GUEST,) if count == 1 else (Nesting.EXPOSED, Nesting.GUEST)
     for index in range(count):
         yield f"guest{index + 1}", kinds[index] if index < len(kinds) else Nesting.NONE
@@ -335,7 +335,7 @@ def _refused(number: int, what: str) -> OSError:
 
 
 def _shown(kind: ParameterType, value: str | None) -> str:
-    """How sysfs shows a value that the parameter took (kernel/params.c, param_get_*)."""
+    """How sysfs shows an accepted value (kernel/params.c, param_get_*)."""
     text = None if value is None else value.encode("utf-8", "surrogateescape")
     if kind is ParameterType.BOOL:
         return "Y" if truth(kind, text) else "N"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""libvirt's daemons of a simulated host: they start, log and answer as facts about real ones say.
+"""libvirt's daemons on a simulated host: they start, log and answer like real ones.
 
-The daemons are those whose programs are below the root. What one that runs uses is kept in the
-root's /simulated/libvirt, so that the host lives on over several nestds; its process and its
-files are where a real one's are.
+The daemons are those whose programs are below the root. The settings of a running daemon are kept
+in the root's /simulated/libvirt, so that the host outlives one nestd; its process and files are
+where a real daemon has them.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from nestd.host.libvirt.virt_admin import Refused, VirtAdminError
 from nestd.host.root import Root
 from nestd.host.simulated import libvirt_files
 
-IDLE_SECONDS = 120  # --timeout of the stock units
-WRITE_SECONDS = 0.3  # between two bursts of messages of a daemon that logs them
+IDLE_SECONDS = 120  # --timeout in the stock units
+WRITE_SECONDS = 0.3  # between two bursts of log messages
 _STATE = "/simulated/libvirt"
 _FIRST_PID = 1021
 _ENABLED_FOR_BOOT = ("libvirtd", "virtqemud")
@@ -44,7 +44,7 @@ _MESSAGES = (
 
 @dataclass(frozen=True)
 class _Settings:
-    """What a running daemon uses, in the words in which it reports it."""
+    """A running daemon's settings, in the form in which it reports them."""
 
     filters: str
     outputs: str
@@ -53,9 +53,9 @@ class _Settings:
 
 
 class SimulatedLibvirt:
-    """Implements nestd.host.libvirt.interface.Units, and gives the daemons' LogAdmins.
+    """Implements nestd.host.libvirt.interface.Units, and provides the daemons' LogAdmins.
 
-    What is not there yet is installed, and started as at a boot.
+    Missing files are installed, and daemons are started as at boot.
     """
 
     def __init__(self, root: Root, simulation: Simulation) -> None:
@@ -71,7 +71,7 @@ class SimulatedLibvirt:
     def _boot(self) -> None:
         for daemon in installed(self._root):
             if daemon in _ENABLED_FOR_BOOT:
-                with contextlib.suppress(UnitError):  # it stays at its socket
+                with contextlib.suppress(UnitError):  # only its socket stays active
                     self._start(daemon)
 
     def admin(self, daemon: str) -> LogAdmin:
@@ -79,7 +79,7 @@ class SimulatedLibvirt:
         return _Admin(self, daemon)
 
     def close(self) -> None:
-        """Log nothing more."""
+        """Stop logging."""
         if self._writing is not None:
             self._writing.cancel()
             self._writing = None
@@ -114,13 +114,13 @@ class SimulatedLibvirt:
             self._start(daemon)
 
     def listen(self, callback: Callable[[], None]) -> None:
-        """See Units; nothing changes but what files tell as well."""
+        """See Units; every change shows in files as well, so this does nothing."""
         self.write_soon()
 
     # The processes
 
     def runs(self, daemon: str) -> bool:
-        """Whether its process is there."""
+        """Whether the daemon's process exists."""
         return self._root.at(f"/run/{daemon}.pid").exists()
 
     def _start(self, daemon: str) -> None:
@@ -160,7 +160,7 @@ class SimulatedLibvirt:
         return environment_file.parse(data)
 
     def _configured(self, daemon: str, environment: Mapping[str, str]) -> _Settings:
-        """What the daemon starts with: what the environment has replaces what its file has."""
+        """The settings at start: the environment overrides the file."""
         path = self._root.follow(config_file(daemon))
         conf = parse(read_regular(path) or b"" if path.exists() else b"")
         filters = environment.get("LIBVIRT_LOG_FILTERS", conf.get_string("log_filters") or "")
@@ -174,10 +174,10 @@ class SimulatedLibvirt:
             timeout=IDLE_SECONDS,
         )
 
-    # What they use
+    # The settings in use
 
     def used(self, daemon: str) -> _Settings:
-        """What a running daemon uses. Raises VirtAdminError for one that does not run."""
+        """A running daemon's settings. Raises VirtAdminError if it does not run."""
         try:
             if self.runs(daemon):
                 return _Settings(**json.loads(self._root.at(f"{_STATE}/{daemon}").read_bytes()))
@@ -186,7 +186,7 @@ class SimulatedLibvirt:
         raise VirtAdminError("Failed to connect to the admin server: No such file or directory")
 
     def use(self, daemon: str, settings: _Settings) -> None:
-        """From now on the daemon uses SETTINGS."""
+        """Make the daemon use SETTINGS from now on."""
         path = self._root.at(f"{_STATE}/{daemon}")
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{daemon}.new")
@@ -195,17 +195,17 @@ class SimulatedLibvirt:
         self.write_soon()
 
     def open_outputs(self, outputs: Sequence[Output]) -> None:
-        """libvirt opens its files at once, and makes those that are not there. Raises OSError."""
+        """Open the files as libvirt does, at once, creating missing ones. Raises OSError."""
         for path in log_outputs.file_paths(outputs):
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             os.close(os.open(self._root.follow(path), flags, 0o600))
 
-    # What they log
+    # The logs
 
     def write_soon(self) -> None:
-        """Have the daemons write what they log, for as long as one logs more than warnings."""
+        """Let the daemons write log messages while any logs more than warnings."""
         if self._writing is None:
-            with contextlib.suppress(RuntimeError):  # before the event loop there is nobody to see
+            with contextlib.suppress(RuntimeError):  # no event loop yet, so nobody would see it
                 loop = asyncio.get_running_loop()
                 self._writing = loop.call_later(WRITE_SECONDS, self._write)
 
@@ -219,7 +219,7 @@ class SimulatedLibvirt:
             self.write_soon()
 
     def _log(self, settings: _Settings) -> bool:
-        """Write a burst of messages to the files that take them; whether there are any."""
+        """Write a burst of messages to the files that receive them; whether there are any."""
         filters = log_filters.parse_readback(settings.filters)
         logged = [
             (function, text)
@@ -288,5 +288,5 @@ class _Admin:
 
 
 def as_reported(filters: Sequence[Filter]) -> str:
-    """Filters as libvirt prints them: with stars around them, and a blank behind each."""
+    """The filters as libvirt prints them: stars around each pattern, a blank after each filter."""
     return "".join(f"{each.level:d}:*{each.pattern}* " for each in filters)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The files of libvirt's packages on a simulated host, as they are after installation."""
+"""The files of libvirt's packages on a simulated host, as after installation."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _UNREADABLE = "\nlog_filters = 1:qemu 3:remote\n"
 
 
 def install(root: Root, kind: str) -> None:
-    """Install the daemons that a host of that KIND has, unless ROOT has some of libvirt's."""
+    """Install the daemons of a host of this KIND, unless ROOT already has libvirt files."""
     if not installed(root):
         for name in daemons_of(kind):
             program = root.at(f"{PROGRAM_DIRECTORIES[0]}/{name}")
@@ -66,7 +66,7 @@ def install(root: Root, kind: str) -> None:
 
 
 def spoil(root: Root, simulation: Simulation) -> None:
-    """What somebody did to the configuration since; a file that is not the stock one is kept."""
+    """Apply the situations' configuration changes; a file that is not the stock one is kept."""
     if "libvirt-unreadable" not in simulation:
         return
     name, path = next(_files(simulation.kind))
@@ -77,7 +77,7 @@ def spoil(root: Root, simulation: Simulation) -> None:
 
 
 def daemons_of(kind: str) -> tuple[str, ...]:
-    """The daemons of that kind of host; the one that runs machines is the first."""
+    """The daemons of this kind of host; the first one runs machines."""
     return (MONOLITHIC,) if kind in _MONOLITHIC_KINDS else _MODULAR
 
 

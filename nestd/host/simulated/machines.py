@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The virtual machines of a simulated host, and what the host shows of them.
+"""The virtual machines of a simulated host, and the files in which the host shows them.
 
-A machine is a file in the root's /simulated/machines: who makes one starts the machine, who
-removes it ends the machine. What is in the file says what the machine has of nesting:
+A machine is a file in the root's /simulated/machines: creating the file starts the machine,
+removing it ends the machine. The content selects the machine's nesting:
 
     (empty)     its processor has no vmx, svm, nested-hv or sie
     exposed     its processor has it
     nesting     its processor has it, and the machine runs a guest of its own
 
-A host whose nesting is off gives it to no machine, whatever the file says.
+If the host's nesting is off, no machine has it, whatever the file says.
 
-Each is shown as QEMU under libvirt shows itself: a process with KVM's descriptors, the domain's
-definition and its live state, its log, and KVM's directory in debugfs.
+Each appears like QEMU under libvirt: a process with KVM's descriptors, the domain's definition,
+live state and log, and KVM's directory in debugfs.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from nestd.host.simulated import arm, domain
 from nestd.host.simulated.domain import Nesting
 
 MACHINES = "/simulated/machines"
-RUNS_A_TICK = 400  # entries into its guest that a nesting machine makes between two looks
+RUNS_A_TICK = 400  # entries into the nested guest per interval
 _LIVE = "/run/libvirt/qemu"
 _DEFINITIONS = "/etc/libvirt/qemu"
 _LOGS = "/var/log/libvirt/qemu"
 _DEBUGFS = "/sys/kernel/debug/kvm"
 _FIRST_PID = 4711
-_OWN_FILE = "fd/3"  # of a machine's process: its file in MACHINES
+_OWN_FILE = "fd/3"  # of a machine's process: links to its file in MACHINES
 _MACHINE_FD = 12
-_LONGEST_COMMAND = 15  # as the kernel cuts it (TASK_COMM_LEN)
+_LONGEST_COMMAND = 15  # the kernel's limit (TASK_COMM_LEN)
 _NESTED = {
     "intel": "/sys/module/kvm_intel/parameters/nested",
     "amd": "/sys/module/kvm_amd/parameters/nested",
@@ -48,29 +48,29 @@ _NESTED = {
 
 
 class Machines:
-    """The machines of the host below ROOT, which is of that kind."""
+    """The machines of the host below ROOT, of this kind."""
 
     def __init__(self, root: Root, kind: str) -> None:
         self._root = root
         self._kind = kind
 
     def names(self) -> list[str]:
-        """Those that there are now."""
+        """The names of the present machines."""
         return os.listdir(self._root.at(MACHINES))
 
     def start(self, name: str, nesting: Nesting = Nesting.NONE) -> None:
-        """Start one."""
+        """Start a machine."""
         self._root.at(f"{MACHINES}/{name}").write_text(nesting.value)
 
     def show(self) -> list[str]:
-        """Let the host show the machines that there are now; their names."""
+        """Make the host show the present machines; returns their names."""
         with _alone(self._root.at(MACHINES)):
             names = self.names()
             self._show_processes(set(names))
         return names
 
     def run_nested(self) -> bool:
-        """Let the nesting machines run their guests for a while; whether there are any."""
+        """Let machines with nested guests run them for a while; whether there are any."""
         found = False
         for name, process in self._processes():
             nests = self.nesting_of(name) is Nesting.GUEST and self._host_gives_nesting()
@@ -86,7 +86,7 @@ class Machines:
                 yield name, process
 
     def _show_processes(self, machines: set[str]) -> None:
-        """One process for each of MACHINES, with the same id for as long as the machine runs."""
+        """Create one process for each of MACHINES, with the same PID while the machine runs."""
         taken = set()
         for name, process in list(self._processes()):
             if name in machines:
@@ -96,7 +96,7 @@ class Machines:
                 shutil.rmtree(process)
                 self._forget(name, process.name)
         for name in sorted(machines):
-            # In most cases the same number each time, as examples in texts would have it.
+            # Usually the same number each time, so that examples in texts stay valid.
             first = _FIRST_PID + sum(os.fsencode(name)) * 31 % 25000
             pid = next(pid for pid in map(str, itertools.count(first)) if pid not in taken)
             taken.add(pid)
@@ -107,7 +107,7 @@ class Machines:
         description = domain.describe(self._kind, name, nesting)
         self._show_process(name, pid, description)
         state = self._root.at(_LIVE)
-        with contextlib.suppress(OSError):  # a name that is too long for another suffix
+        with contextlib.suppress(OSError):  # the name is too long for a suffix
             _write(state / f"{name}.pid", pid.encode(), 0o600)
             _write(state / f"{name}.xml", description.live_xml(pid), 0o600)
             definition = self._root.at(f"{_DEFINITIONS}/{name}.xml")
@@ -135,7 +135,7 @@ class Machines:
         (directory / "cgroup").write_bytes(group)
 
     def _forget(self, name: str, pid: str) -> None:
-        """The definition and the log stay, as libvirt's do."""
+        """Remove the process; the definition and the log stay, as with libvirt."""
         for suffix in ("pid", "xml"):
             with contextlib.suppress(OSError):
                 self._root.at(f"{_LIVE}/{name}.{suffix}").unlink()
@@ -157,11 +157,11 @@ class Machines:
             return False
 
     def _counts_nested_runs(self) -> bool:
-        """RHEL 8's kernel, on simulated POWER, is older than the count; others have none."""
+        """Whether KVM counts nested runs: on x86 only (POWER's RHEL 8 kernel is too old)."""
         return self._kind in ("intel", "amd")
 
     def _count(self, pid: str, more: int) -> None:
-        """KVM's statistics of a machine: those of its one vCPU, and their sum."""
+        """Add MORE to KVM's statistics of a machine: those of its one vCPU, and their sum."""
         directory = self._root.at(f"{_DEBUGFS}/{pid}-{_MACHINE_FD}")
         try:
             count = int((directory / "nested_run").read_text()) + more
@@ -174,7 +174,7 @@ class Machines:
 
 @contextlib.contextmanager
 def _alone(directory: Path) -> Iterator[None]:
-    """Keep out who else simulates the kernel of the same root meanwhile."""
+    """Lock out other processes that simulate the kernel of the same root."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
@@ -184,7 +184,7 @@ def _alone(directory: Path) -> Iterator[None]:
 
 
 def _machine_of(process: Path) -> str:
-    """The machine whose process it is; "" for the process of something else."""
+    """The machine that PROCESS belongs to; "" if none."""
     try:
         directory, _, name = os.readlink(process / _OWN_FILE).rpartition("/")
     except OSError:

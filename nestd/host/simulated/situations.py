@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The files that put a simulated host into a situation (see formats.simulation).
 
-What is a way of the kernel's to behave, such as load-fails, is in kernel.py. Files that are
-already there are kept.
+Situations that change the kernel's behaviour, such as load-fails, are in kernel.py. Existing files
+are kept.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _NOTHING_NESTED = frozenset({"vmx", "svm", "sie"})
 
 @dataclass(frozen=True)
 class _Hypervisor:
-    """What a virtual machine sees of its hypervisor."""
+    """The traces of a hypervisor that are visible in a virtual machine."""
 
-    name: str  # as systemd-detect-virt(1) says
+    name: str  # as named by systemd-detect-virt(1)
     vendor: str = ""  # the firmware's sys_vendor
     product: str = ""
     tag: str = ""  # chassis_asset_tag
@@ -51,7 +51,7 @@ _HYPERVISORS = {
 
 
 def before_boot(simulation: Simulation, kind: HostKind) -> Mapping[str, bytes]:
-    """The files that the host has before its kernel starts, by path."""
+    """The files present before the kernel starts, by path."""
     module = kind.loaded[-1] if kind.loaded else "kvm"
     files: dict[str, bytes] = {}
     if "overridden" in simulation:
@@ -78,7 +78,7 @@ def before_boot(simulation: Simulation, kind: HostKind) -> Mapping[str, bytes]:
 
 
 def after_boot(simulation: Simulation, kind: HostKind) -> Mapping[str, bytes]:
-    """The files that somebody wrote later; they count from the next load on."""
+    """The files written after boot; they take effect at the next load."""
     module = kind.loaded[-1] if kind.loaded else "kvm"
     if "config-error" in simulation:
         return {"/etc/modprobe.d/site.conf": _options(module, "maybe")}
@@ -86,12 +86,12 @@ def after_boot(simulation: Simulation, kind: HostKind) -> Mapping[str, bytes]:
 
 
 def has_kvm(simulation: Simulation) -> bool:
-    """Whether the boot brings KVM up."""
+    """Whether the boot starts KVM."""
     return not simulation.situations.keys() & {"blacklisted", "missing", "guest-of"}
 
 
 def virtualization(root: Root) -> str:
-    """What a simulated host was asked to run in, as systemd-detect-virt(1) names it; "" if not."""
+    """The virtualization requested for a simulated host, as in systemd-detect-virt(1); or ""."""
     try:
         return root.at(VIRTUALIZATION).read_text("ascii").strip()
     except (OSError, ValueError):
@@ -120,7 +120,7 @@ def _guest_of(hypervisor: _Hypervisor, kind: HostKind) -> Iterator[tuple[str, by
 
 
 def _cpuinfo(kind: HostKind) -> str:
-    """Without what a hypervisor needs, and with what says that there is one below."""
+    """cpuinfo without virtualization features, and with the flag of a hypervisor below."""
     lines = []
     for line in kind.cpuinfo.splitlines():
         key, colon, value = line.partition(":")

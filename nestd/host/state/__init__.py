@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The records that nestd keeps below /run/nestd and /var/lib/nestd.
+"""nestd's records below /run/nestd and /var/lib/nestd.
 
-records are running transactions, undo_records what a debug session has to put back, json_file
-what drift has already done; state_file writes all of them. Imports host.files and root. Begin with
-records.
+records holds running transactions, undo_records the settings to restore after a debug session,
+json_file the drift already handled; state_file writes all of them. Imports host.files and root.
+Begin with records.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Small facts that outlive this process, as a JSON object in a file below /run or /var/lib."""
+"""Small persistent facts, as a JSON object in a file below /run or /var/lib."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ log = logging.getLogger(__name__)
 
 
 class JsonFile:
-    """One such file. A failed write is logged; its facts are lost at the end of the process."""
+    """One such file. A failed write is logged; its facts are lost when the process ends."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def read(self) -> dict[str, Any]:
-        """The object written last; empty if the file is missing or damaged."""
+        """The last object written; empty if the file is missing or damaged."""
         try:
             found = json.loads(read_regular(self._path, _LIMIT) or b"{}")
         except (OSError, ValueError, RecursionError) as error:
@@ -37,7 +37,7 @@ class JsonFile:
         return found if isinstance(found, dict) else {}
 
     def write(self, facts: Mapping[str, object]) -> None:
-        """Replace the content with FACTS, atomically like every file of nestd."""
+        """Replace the content with FACTS atomically."""
         try:
             write_state_file(self._path, (json.dumps(facts, indent=1) + "\n").encode())
         except OSError as error:

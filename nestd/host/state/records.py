@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Records of running transactions, in a directory that dies with the boot."""
+"""Records of running transactions, in a directory that does not survive a reboot."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ class Records:
         self._lock: IO[bytes] | None = None
 
     def claim(self) -> bool:
-        """Claim the records for this process until it ends or releases them.
+        """Claim the records for this process until it exits or releases them.
 
-        False if another process has them. True where nothing can be written: nobody records there.
+        False if another process has them. True if the directory is not writable: no process can
+        record there.
         """
         path = self._directory.with_name(_LOCK)
         try:
@@ -58,7 +59,7 @@ class Records:
         with contextlib.suppress(OSError, ValueError):
             self._last_job = max(self._last_job, int(path.read_text("ascii")))
         self._last_job += 1
-        with contextlib.suppress(OSError):  # then the number is known until the next restart
+        with contextlib.suppress(OSError):  # the number then lasts until the next restart
             path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
             write_state_file(path, f"{self._last_job}\n".encode())
         return self._last_job
@@ -68,11 +69,11 @@ class Records:
         write_state_file(self._directory / str(job), record)
 
     def remove(self, job: int) -> None:
-        """Forget JOB."""
+        """Remove the record of JOB."""
         (self._directory / str(job)).unlink(missing_ok=True)
 
     def read_all(self) -> dict[int, bytes]:
-        """All records by job, oldest first; files that a crash left half written are removed."""
+        """All records by job, oldest first; files left half-written by a crash are removed."""
         records = {}
         for name in _entries(self._directory):
             path = self._directory / name
@@ -86,7 +87,7 @@ class Records:
         return dict(sorted(records.items()))
 
     def set_aside(self, job: int) -> None:
-        """Keep the record for inspection, but never read it again."""
+        """Keep the record of JOB for inspection, but never read it again."""
         path = self._directory / str(job)
         with contextlib.suppress(OSError):
             os.rename(path, path.with_suffix(_SET_ASIDE))

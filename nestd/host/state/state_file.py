@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The one writer of nestd's own state files, below /run/nestd and /var/lib/nestd."""
+"""The only writer of nestd's state files, below /run/nestd and /var/lib/nestd."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from nestd.host.files import sync_directory
 
 UNFINISHED = ".new"
-"""Ends the names of files that a crash left half written."""
+"""Suffix of temporary files, which a crash may leave half-written."""
 
 
 def write_state_file(path: Path, data: bytes) -> None:
     """Write or overwrite PATH atomically and durably; a missing directory is created.
 
-    A temporary file, fsync(2), rename(2), fsync(2) of the directory. Raises OSError; then the old
-    bytes are in place, or the new ones if only the last step failed. Blocks on disk I/O.
+    Uses a temporary file, fsync(2), rename(2) and fsync(2) of the directory. Raises OSError with
+    the old bytes in place, or the new ones if only the last step failed. Blocks on disk I/O.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     temporary = path.with_name(path.name + UNFINISHED)

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 class UndoRecords:
-    """One file for a name such as "virtqemud.debug". Every write is atomic."""
+    """One file per name, such as "virtqemud.debug". Every write is atomic."""
 
     def __init__(self, root: Root) -> None:
         self._directory = root.at(_DIRECTORY)
@@ -26,9 +26,9 @@ class UndoRecords:
         write_state_file(self._directory / name, record)
 
     def read(self, name: str) -> bytes | None:
-        """The record NAME of an earlier process, None if there is no readable one.
+        """The record NAME of an earlier process, None if none is readable.
 
-        What a kill left half written is removed.
+        A file left half-written by a kill is removed.
         """
         try:
             (self._directory / (name + UNFINISHED)).unlink(missing_ok=True)

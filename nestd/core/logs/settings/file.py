@@ -20,7 +20,7 @@ from nestd.host.root import Root
 
 @dataclass(frozen=True)
 class FileChange:
-    """The present content of a file (None: there is none), and the new one."""
+    """The present content of a file (None: no file), and the new content."""
 
     path: str
     old: bytes | None
@@ -33,12 +33,12 @@ class FileChange:
 
     @property
     def diff(self) -> str:
-        """What changes, as a unified diff."""
+        """The change as a unified diff."""
         return unified_diff(self.old or b"", self.data, self.path)
 
     @property
     def public_diff(self) -> str:
-        """The same of what all may see of a file that others cannot read: the log settings."""
+        """The diff of only the log settings, which all may see even if the file is private."""
         return unified_diff(_public(self.old or b""), _public(self.data), self.path)
 
     @property
@@ -47,17 +47,17 @@ class FileChange:
         return read_config(self.data, self.path)
 
     def replacement(self, root: Root) -> Replacement:
-        """The new file, beside the old one. Raises OSError."""
+        """Prepare the new file beside the old one. Raises OSError."""
         return prepare(root.follow(self.path), self.data, self.old)
 
 
 def read_bytes(root: Root, path: str) -> bytes | None:
-    """The file's bytes, None if there is none. Raises OSError, also for more than libvirt reads."""
+    """The file's bytes, None if it does not exist. Raises OSError, also above libvirt's limit."""
     return read_below(root, path, MAX_BYTES)
 
 
 def change_file(path: str, old: bytes | None, settings: LogSettings) -> FileChange:
-    """Derive the edit that sets SETTINGS in the file; values that are already set stay as written.
+    """Derive the edit that sets SETTINGS in the file; values already set stay as written.
 
     Raises ConfigUnparsable if libvirt cannot read the file, or if it cannot be edited.
     """
@@ -83,7 +83,7 @@ def _public(data: bytes) -> bytes:
 
 
 def duplicates(change: FileChange) -> tuple[str, ...]:
-    """Warnings about assignments without effect because an earlier one counts."""
+    """Warnings about assignments that have no effect because an earlier one counts."""
     return tuple(
         f"{change.path}:{line}: {name} is assigned again, which has no effect."
         for name in (FILTERS, OUTPUTS)
@@ -92,14 +92,14 @@ def duplicates(change: FileChange) -> tuple[str, ...]:
 
 
 def _present(data: bytes, path: str) -> dict[str, str]:
-    """The canonical settings that are there and valid; one that is not set is ""."""
+    """The valid settings in canonical form; a setting that is not set is ""."""
     conf = parse(data)
     config = read_config(data, path)
     settings = {
         FILTERS: log_filters.canonical(config.filters),
         OUTPUTS: log_outputs.canonical(config.outputs),
     }
-    # An empty value may stand for one that libvirt refuses: then it has to be replaced.
+    # An empty value may represent one that libvirt rejects, which must be replaced.
     return {
         name: value for name, value in settings.items() if value or not _assigned(conf.first(name))
     }

@@ -18,7 +18,7 @@ from nestd.host.root import Root
 
 @dataclass(frozen=True)
 class LogSettings:
-    """The settings to make; outputs None stay as they are, () means libvirt's default."""
+    """The settings to apply; outputs None: unchanged, (): libvirt's default."""
 
     filters: tuple[Filter, ...]
     outputs: tuple[Output, ...] | None = None
@@ -32,12 +32,12 @@ def requested(
     *,
     sees_all: bool = True,
 ) -> LogSettings:
-    """The settings in a client's text. FILTERS may be the name of a preset.
+    """Parse the settings from a client. FILTERS may be the name of a preset.
 
-    Unless the client SEES_ALL, nothing is said about what it could not look at itself.
+    Unless SEES_ALL, errors reveal nothing that ordinary users cannot see themselves.
 
-    Raises InvalidFilter, and InvalidOutput also for a file that a client may not choose. A file
-    that CONFIG already names is the administrator's choice and allowed.
+    Raises InvalidFilter, and InvalidOutput, also for a file that clients may not choose. A file
+    already named in CONFIG is the administrator's choice and allowed.
     """
     try:
         wanted = log_filters.parse_strict(_named(filters))
@@ -51,7 +51,7 @@ def requested(
 
 
 def check_directories(root: Root, outputs: Sequence[Output], *, sees_all: bool = True) -> None:
-    """Refuse outputs that keep a daemon from starting, since it creates no directories."""
+    """Refuse outputs in missing directories, with which a daemon would not start."""
     for path in log_outputs.file_paths(outputs):
         missing = log_targets.missing_directory(root, path, sees_all=sees_all)
         if missing:
@@ -97,5 +97,5 @@ def _directories(root: Root, outputs: Sequence[Output], sees_all: bool) -> Itera
 
 
 def _sentence(text: str) -> str:
-    """TEXT of the formats, which has no full stop, as a sentence."""
+    """A TEXT from formats, which has no full stop, as a sentence."""
     return f"{text[:1].upper()}{text[1:]}."

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The log settings that a running libvirt daemon uses: read, set and read back, undone.
+"""The log settings of a running libvirt daemon: reads, sets, verifies and restores them.
 
-Only a daemon whose process has been seen may be contacted, since contacting would start it.
+Contact a daemon only if its process has been seen, since contacting starts an idle one.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from nestd.host.libvirt.virt_admin import Refused, VirtAdminError
 
 @dataclass(frozen=True)
 class Running:
-    """The exact text that a daemon reports, so that exactly this can be restored."""
+    """The exact text that a daemon reports, so that exactly the same can be restored."""
 
     filters: str
     outputs: str
 
     def parsed_filters(self) -> tuple[Filter, ...]:
-        """The filters. Raises InvalidItem for what is none of libvirt's; Runtime gives no such."""
+        """The filters. Raises InvalidItem for invalid text, which Runtime never returns."""
         return log_filters.parse_readback(self.filters)
 
     def parsed_outputs(self) -> tuple[Output, ...]:
-        """The outputs. Raises InvalidItem as well."""
+        """The outputs. Raises InvalidItem likewise."""
         return log_outputs.parse_readback(self.outputs)
 
     def equals(self, other: Running) -> bool:
@@ -42,21 +42,21 @@ class Running:
         return filters and self.parsed_outputs() == other.parsed_outputs()
 
     def satisfies(self, settings: LogSettings) -> bool:
-        """Whether SETTINGS are in use. libvirt's default outputs count as any others."""
+        """Whether SETTINGS are in use; with libvirt's default outputs, any outputs count."""
         if self.parsed_filters() != settings.filters:
             return False
         return not settings.outputs or self.parsed_outputs() == settings.outputs
 
 
 class Runtime:
-    """The daemon NAME behind ADMIN. Everything here raises DaemonUnavailable."""
+    """The daemon NAME behind ADMIN. All methods raise DaemonUnavailable."""
 
     def __init__(self, name: str, admin: LogAdmin) -> None:
         self._name = name
         self._admin = admin
 
     async def read(self) -> Running:
-        """What the daemon uses now."""
+        """The settings that the daemon uses now."""
         with self._explained():
             running = Running(await self._admin.filters(), await self._admin.outputs())
         try:
@@ -66,9 +66,9 @@ class Runtime:
         return running
 
     async def apply(self, settings: LogSettings) -> None:
-        """Set SETTINGS and read them back. A failure may leave some of them: see restore().
+        """Set SETTINGS and read them back. After a failure some may be set: see restore().
 
-        Raises InvalidOutput or InvalidFilter where the daemon refuses them.
+        Raises InvalidOutput or InvalidFilter if the daemon refuses them.
         """
         if settings.outputs is not None:
             with self._explained(InvalidOutput):
@@ -79,7 +79,7 @@ class Runtime:
             raise DaemonUnavailable(f"{self._name} did not apply the new settings.")
 
     async def restore(self, before: Running) -> None:
-        """Set what BEFORE tells where that is not in use, and read it back."""
+        """Restore the settings BEFORE where they are not in use, and read them back."""
         now = await self.read()
         with self._explained():
             if now.parsed_filters() != before.parsed_filters():
@@ -92,7 +92,7 @@ class Runtime:
             raise DaemonUnavailable(f"{self._name} did not return to its previous settings.")
 
     async def set_timeout(self, seconds: int) -> bool:
-        """Have the daemon end when idle for SECONDS, 0 for never; False where libvirt cannot."""
+        """Make the daemon exit after SECONDS of idle time, 0 for never; False if unsupported."""
         with self._explained():
             try:
                 await self._admin.set_timeout(seconds)

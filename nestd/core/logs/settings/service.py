@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Starting and restarting one of libvirt's daemons by its unit."""
+"""Starts and restarts one of libvirt's daemons by its unit."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from nestd.host.libvirt.daemons import DaemonProcess
 from nestd.host.libvirt.interface import NoServiceManager, UnitError, UnitFacts, Units
 from nestd.host.root import Root
 
-APPEAR_SECONDS = 10.0  # from the end of the unit's start to the daemon's pid file
+APPEAR_SECONDS = 10.0  # from the unit's start until the daemon's pid file exists
 _LOOK_SECONDS = 0.05
 
 
 class DaemonService:
-    """The daemon NAME with its unit; facts are those of the last look."""
+    """The daemon NAME with its unit; facts are from the last look."""
 
     def __init__(self, root: Root, name: str, units: Units) -> None:
         self._root = root
@@ -26,26 +26,26 @@ class DaemonService:
         self.facts = UnitFacts()
 
     async def look(self) -> None:
-        """Ask for the unit's facts."""
+        """Read the unit's facts."""
         self.facts = await self._units.read(self._name)
 
     def process(self) -> DaemonProcess | None:
-        """The daemon's process now: one that has gone must not be started by being asked."""
+        """The daemon's present process: contacting a daemon without one would start it."""
         return libvirt_daemons.read_process(self._root, self._name)
 
     @property
     def starts_on_demand(self) -> bool:
-        """Whether a socket of systemd's would start it for whoever connects."""
+        """Whether a systemd socket would start it on a connection."""
         return self.facts.listening
 
     def unavailable(self) -> DaemonUnavailable:
-        """The error about a daemon that does not run, with what to do where that is known."""
+        """The error for a daemon that does not run, with advice if there is any."""
         unit = f"{self._name}.service"
         hint = f" To start it: systemctl start {unit}" if self.facts.known else ""
         return DaemonUnavailable(f"{self._name} does not run.{hint}")
 
     async def start(self) -> None:
-        """Start the daemon by its unit, and wait for its process. Raises DaemonUnavailable."""
+        """Start the daemon by its unit and wait for its process. Raises DaemonUnavailable."""
         try:
             await self._units.start(self._name)
         except UnitError as error:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The log settings of a libvirt daemon as its configuration file and its start have them."""
+"""The log settings of a libvirt daemon from its configuration file and start options."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ _ENVIRONMENT = ("LIBVIRT_DEBUG", "LIBVIRT_LOG_FILTERS", "LIBVIRT_LOG_OUTPUTS")
 
 
 class Activation(Enum):
-    """Whether a daemon runs, or what would start it."""
+    """Whether a daemon runs, or else whether a socket would start it."""
 
     RUNNING = "running"
-    SOCKET = "socket"  # it is idle, and systemd starts it for whoever connects
+    SOCKET = "socket"  # idle; systemd starts it on a connection
     STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
 class LogConfig:
-    """What a configuration file says. Values that libvirt refuses appear only in error."""
+    """The settings in a configuration file. Values that libvirt rejects appear only in error."""
 
     filters: tuple[Filter, ...] = ()
     outputs: tuple[Output, ...] = ()
-    level: int = 0  # 0 where it is not set
-    error: str = ""  # "FILE:LINE: text", "FILE: text" where no line is to blame
+    level: int = 0  # 0 if not set
+    error: str = ""  # "FILE:LINE: text", or "FILE: text" without a specific line
 
 
 @dataclass(frozen=True)
 class DebugShown:
-    """A session as it is reported; until is in microseconds of CLOCK_REALTIME, 0 without one."""
+    """A session as reported; until is in microseconds of CLOCK_REALTIME, 0 without a session."""
 
     until: int
     filters: str
     file: str
-    written: int  # bytes, since its beginning
+    written: int  # bytes since its start
 
 
 NO_SESSION = DebugShown(0, "", "", 0)
@@ -53,7 +53,7 @@ NO_SESSION = DebugShown(0, "", "", 0)
 
 @dataclass(frozen=True)
 class LogState:
-    """Everything that is reported of a daemon."""
+    """Everything that is reported about a daemon."""
 
     name: str
     config_file: str
@@ -71,9 +71,9 @@ class LogState:
 
 
 def read_config(data: bytes | None, path: str) -> LogConfig:
-    """What the file PATH says whose bytes are DATA; None for no file, which libvirt can do without.
+    """The settings in the file PATH with bytes DATA; None means no file, which libvirt accepts.
 
-    Values that no libvirt accepts count as errors as well: since 9.0 no daemon starts with them.
+    Values that no libvirt accepts are errors too: since 9.0 no daemon starts with them.
     """
     try:
         conf = parse(data or b"")
@@ -102,17 +102,17 @@ def read_config(data: bytes | None, path: str) -> LogConfig:
 
 
 def located(path: str, error: ConfError) -> str:
-    """An error of libvirt's with the place where it is."""
+    """libvirt's ERROR, prefixed with its place."""
     return f"{path}:{error.line}: {error.text}" if error.line else f"{path}: {error.text}"
 
 
 def overridden_by(
     process: DaemonProcess | None, unit: UnitFacts, files: Sequence[Mapping[str, str]]
 ) -> str:
-    """Why the daemon starts with other settings than the file's, "" if it does not.
+    """Why the daemon starts with settings other than the file's, "" if it does not.
 
-    FILES are the variables of the unit's environment files. Of a running daemon its own
-    environment and command line count as well, as they may come from somewhere else.
+    FILES are the variables of the unit's environment files. A running daemon's own environment
+    and command line count as well, since they may come from elsewhere.
     """
     environment = dict(unit.environment)
     for variables in files:
@@ -128,7 +128,7 @@ def overridden_by(
 
 
 def timeout_of(process: DaemonProcess) -> int | None:
-    """After how many idle seconds the daemon is to exit, None for never."""
+    """The idle seconds after which the daemon exits, None for never."""
     for option, value in _options_with_values(process.arguments):
         if option == "--timeout" and value.isdigit():
             return int(value) or None
@@ -152,7 +152,7 @@ def _level(conf: Conf, name: str) -> int:
 
 
 def _options(arguments: Sequence[str]) -> Iterator[str]:
-    """The options that override the file, as they are reported."""
+    """The options that override the file, in the form to report."""
     for option, value in _options_with_values(arguments):
         if option == "--config":
             yield f"--config {value}"
@@ -161,7 +161,7 @@ def _options(arguments: Sequence[str]) -> Iterator[str]:
 
 
 def _options_with_values(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """The options of the daemons' command lines in their long form (remote_daemon.c, main)."""
+    """The options on a daemon's command line in long form (remote_daemon.c, main)."""
     takes_value = {"-f": "--config", "-t": "--timeout", "-p": "--pid-file"}
     rest = iter(arguments)
     for argument in rest:
@@ -177,7 +177,7 @@ def _options_with_values(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _expanded(arguments: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    """The arguments with "$VARIABLE" replaced by its words, as systemd does."""
+    """The arguments with "$VARIABLE" expanded to its words, as systemd does."""
     words: list[str] = []
     for argument in arguments:
         name = argument[1:].strip("{}")

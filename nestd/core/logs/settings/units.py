@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Which of libvirt's daemons a host uses, as its units tell."""
+"""Which of libvirt's daemons a host uses, judged by its units."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Mode", "NoServiceManager", "UnitError", "UnitFacts", "mode"]
 
 
 class Mode(Enum):
-    """Whether one daemon serves all of libvirt, or each driver has its own (docs/daemons.rst)."""
+    """One daemon for all of libvirt, or one per driver (docs/daemons.rst)."""
 
     MONOLITHIC = "monolithic"
     MODULAR = "modular"
@@ -21,9 +21,9 @@ class Mode(Enum):
 
 
 def mode(units: Mapping[str, UnitFacts]) -> Mode:
-    """The mode of a host with these units, by daemon: what is active decides, then what is enabled.
+    """The mode of a host with UNITS, by daemon; active units decide, then enabled ones.
 
-    The units of the two modes conflict; where both or none are in use, nothing is known.
+    The units of the two modes conflict; if both or neither are in use, the mode is unknown.
     """
     modular = [facts for name, facts in units.items() if name != MONOLITHIC]
     monolithic = units.get(MONOLITHIC, UnitFacts())

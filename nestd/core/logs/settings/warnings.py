@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What an administrator should know of a daemon's configured log settings, one sentence each."""
+"""Warnings about a daemon's configured log settings, one sentence each."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ CLIENT = "/etc/libvirt/libvirt.conf"
 
 
 def standing_warnings(root: Root, name: str, config: LogConfig) -> tuple[str, ...]:
-    """What CheckFilters says of what is configured, and what keeps the daemon from starting."""
+    """CheckFilters' warnings about the configured settings, and what prevents a start."""
     if config.error:
         return (f"{name} cannot start: {config.error}.",)
-    # For a property, which all may read.
+    # For a property, which all users may read.
     settings = LogSettings(config.filters, config.outputs)
     found = request.warnings(root, config, settings, sees_all=False)
     missing = {
@@ -38,7 +38,7 @@ def standing_warnings(root: Root, name: str, config: LogConfig) -> tuple[str, ..
 
 
 def unread_files(root: Root, mode: Mode, used: Collection[str]) -> tuple[str, ...]:
-    """Sentences about files that set logging, and that no daemon of this host reads.
+    """Sentences about files with log settings that no daemon of this host reads.
 
     USED are the daemons that this host uses. Blocks.
     """
