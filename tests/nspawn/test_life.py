@@ -90,7 +90,7 @@ def test_wrong_settings_are_reported_with_catalog_entry(machine: Container) -> N
         machine.output("systemctl", "restart", "nestd")
         found = machine.output("journalctl", "--catalog", "NESTD_KEY=on_drift")
     assert f'{SETTINGS}:1: "on_drift"' in found
-    assert "The default serves in its place" in found
+    assert "The default is used instead" in found
 
 
 def test_log_level_can_be_changed(machine: Container) -> None:

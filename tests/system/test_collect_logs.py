@@ -288,9 +288,9 @@ def test_few_at_once_and_those_who_leave_make_room(intel: Nestd, logs: Path) -> 
         for descriptor in held:
             os.close(descriptor)
         deadline = time.monotonic() + 20
-        while _descriptors(intel) != before and time.monotonic() < deadline:
+        while _descriptors(intel) > before and time.monotonic() < deadline:
             await asyncio.sleep(0.05)
-        assert _descriptors(intel) == before
+        assert _descriptors(intel) <= before, "fewer: a file that was open when it was counted"
         Archive(await asyncio.to_thread(read_to_end, await begin(connection)))
 
     run(intel, test)
