@@ -47,7 +47,7 @@ def cmdline_words(facts: HostFacts, module: str, at: Assignment) -> list[str]:
         for word in facts.cmdline.decode("utf-8", "backslashreplace").replace('"', "").split()
         if word.partition("=")[0].replace("-", "_") == parameter
     ]
-    return list(dict.fromkeys(found)) or [assigned(f"{module}.{at.parameter}", at.value)]
+    return list(dict.fromkeys(found)) or [assigned(parameter, at.value)]
 
 
 def assigned(parameter: str, value: str | None) -> str:
